@@ -1,0 +1,66 @@
+"""File and overrides to a checked `JobConfig`.
+
+The only module that reads the environment, and only where the configuration refers to it.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from conf.document import Tree, override, read
+from conf.problems import ConfigError, problems_of, without
+from conf.schema import JobConfig
+from conf.secrets import REFERENCE, Secret
+from conf.section import Problem
+
+__all__ = ["ConfigError", "load"]
+
+
+def load(path: Path | str, overrides: Sequence[str] = ()) -> JobConfig:
+    """Return the configuration of a YAML file, with overrides like `"recommend.k=20"` on top.
+
+    Raises
+    ------
+    ConfigError
+        With every problem of the file, its values, its references and the rules between keys,
+        one a line: `FILE: section.key: expected …, got …; did you mean '…'?`
+    """
+    tree, lines = read(Path(path))
+    origins, misunderstood = override(tree, overrides)
+    missing = list(_resolve(tree))
+    problems = missing + problems_of(without(tree, [problem.key for problem in missing]))
+    lines += misunderstood
+    lines += [problem.text(origins.get(problem.key, str(path))) for problem in problems]
+    if lines:
+        raise ConfigError(lines)
+    return JobConfig.model_validate(tree)
+
+
+def _resolve(tree: Tree) -> Iterator[Problem]:
+    """Replace references in Kafka properties by what they refer to."""
+    kafka = tree.get("kafka")
+    properties = kafka.get("properties") if isinstance(kafka, dict) else None
+    if not isinstance(kafka, dict) or not isinstance(properties, dict):
+        return
+    resolved = dict(properties)
+    for name, value in properties.items():
+        if isinstance(value, str) and REFERENCE.search(value):
+            try:
+                text = REFERENCE.sub(lambda match: _content(match[1], match[2]), value)
+                resolved[name] = Secret(text)
+            except LookupError as error:
+                yield Problem(f"kafka.properties.{name}", str(error.args[0]))
+    kafka["properties"] = resolved
+
+
+def _content(kind: str, name: str) -> str:
+    if kind == "env":
+        if name not in os.environ:
+            msg = f"the environment variable {name} to be set"
+            raise LookupError(msg)
+        return os.environ[name]
+    try:
+        return Path(name).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        msg = f"{name} to be a readable text file"
+        raise LookupError(msg) from None

@@ -1,0 +1,162 @@
+"""Rules between keys: each names the keys it ties together, so that all broken ones are told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from conf.section import Problem
+from conf.written import written
+
+if TYPE_CHECKING:
+    from conf.schema import JobConfig
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`key` is to blame when the rule does not hold; `other` is what it is compared with."""
+
+    key: str
+    other: str
+    expected: str
+    holds: Callable[[JobConfig], bool]
+
+    @property
+    def keys(self) -> tuple[str, str]:
+        """Return both keys."""
+        return self.key, self.other
+
+
+KAFKA_RECORD = 1 << 20
+
+
+def _item_bytes(config: JobConfig) -> int:
+    """Return about how large a published item is: successors and weights, factors, id."""
+    factors = max(config.learning.ranking.factors, config.learning.rating.factors)
+    return 12 * config.items.successors + 4 * factors + 100
+
+
+def _topics_differ(config: JobConfig) -> bool:
+    names = config.kafka.topics.model_dump().values()
+    return len(set(names)) == len(names)
+
+
+RULES = (
+    Rule(
+        "kafka.transaction_timeout",
+        "flink.checkpoint_interval",
+        "more than twice flink.checkpoint_interval, or open transactions expire",
+        lambda c: c.kafka.transaction_timeout > 2 * c.flink.checkpoint_interval,
+    ),
+    Rule("kafka.topics", "kafka.topics", "six different topic names", _topics_differ),
+    Rule(
+        "events.rating_min",
+        "events.rating_max",
+        "less than events.rating_max",
+        lambda c: c.events.rating_min < c.events.rating_max,
+    ),
+    Rule(
+        "events.weights",
+        "events.weights",
+        "a positive weight for at least one event type, or nothing is learnt",
+        lambda c: any((weight or 0) > 0 for weight in c.events.weights.values()),
+    ),
+    Rule(
+        "events.weights",
+        "events.weights",
+        "a weight for 'rating', whose value is checked (0 only counts it)",
+        lambda c: c.events.weights.get("rating") is not None,
+    ),
+    Rule(
+        "events.weights",
+        "learning.objective",
+        "a positive weight for 'rating', which learning.objective asks for",
+        lambda c: c.learning.objective != "rating" or (c.events.weights.get("rating") or 0) > 0,
+    ),
+    Rule(
+        "users.session_gap",
+        "users.ttl",
+        "at most users.ttl, or users are forgotten in mid-session",
+        lambda c: c.users.session_gap <= c.users.ttl,
+    ),
+    Rule(
+        "items.buckets",
+        "users.buckets",
+        "at most users.buckets, which is the maximum parallelism",
+        lambda c: c.items.buckets <= c.users.buckets,
+    ),
+    Rule(
+        "items.chunks",
+        "items.buckets",
+        "at least items.buckets: a bucket publishes whole chunks",
+        lambda c: c.items.chunks >= c.items.buckets,
+    ),
+    Rule(
+        "items.chunks",
+        "items.limit",
+        "enough for records under 1 MB, the largest Kafka takes unless told otherwise",
+        lambda c: c.items.limit / c.items.chunks * _item_bytes(c) < KAFKA_RECORD,
+    ),
+    Rule(
+        "items.publish_interval",
+        "items.window",
+        "at least items.window: nothing changes in between",
+        lambda c: c.items.publish_interval >= c.items.window,
+    ),
+    Rule(
+        "learning.transitions.window",
+        "users.history",
+        "at most users.history: more is not remembered",
+        lambda c: c.learning.transitions.window <= c.users.history,
+    ),
+    Rule(
+        "learning.rating.lowest",
+        "learning.rating.highest",
+        "less than learning.rating.highest",
+        lambda c: c.learning.rating.lowest < c.learning.rating.highest,
+    ),
+    Rule(
+        "trending.hop",
+        "trending.window",
+        "a divisor of trending.window",
+        lambda c: c.trending.window % c.trending.hop == 0,
+    ),
+    Rule(
+        "trending.top",
+        "recommend.k",
+        "at least recommend.k, or a new user's list stays short",
+        lambda c: c.trending.top >= c.recommend.k,
+    ),
+    Rule(
+        "flink.parallelism",
+        "users.buckets",
+        "at most users.buckets, which is the maximum parallelism",
+        lambda c: c.flink.parallelism <= c.users.buckets,
+    ),
+    Rule(
+        "flink.micro_batch",
+        "flink.checkpoint_interval",
+        "less than flink.checkpoint_interval",
+        lambda c: c.flink.micro_batch < c.flink.checkpoint_interval,
+    ),
+    Rule(
+        "flink.bundle_time",
+        "flink.checkpoint_interval",
+        "less than flink.checkpoint_interval: a checkpoint waits for the bundle",
+        lambda c: c.flink.bundle_time < c.flink.checkpoint_interval,
+    ),
+)
+
+
+def broken_rules(config: JobConfig) -> Iterator[Problem]:
+    """Yield a problem for each rule that the configuration breaks."""
+    for rule in RULES:
+        if not rule.holds(config):
+            hint = f"{rule.other} is {written(config, rule.other)}"
+            yield Problem(
+                rule.key,
+                rule.expected,
+                written(config, rule.key),
+                hint if rule.other != rule.key else None,
+            )

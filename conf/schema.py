@@ -1,0 +1,413 @@
+"""Every knob of the job: name, type, unit, range, default and the reason for the default.
+
+Durations ("15m"), sizes ("64KiB") and days ("2000-01-01") become integers in milliseconds, bytes
+and milliseconds since 1970 (`conf.units`). Rules between keys are in `conf.rules`.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, model_validator
+from pydantic_core import PydanticCustomError
+
+from conf.rules import broken_rules
+from conf.secrets import checked_properties
+from conf.section import Section, refuse
+from conf.units import Day, Duration, Size, day, duration, size
+from models.params import EventPolicy, RankingParams, RatingParams, TransitionParams, UserParams
+
+WEIGHTS: dict[str, float | None] = {
+    "impression": 0.0,
+    "click": 1.0,
+    "view": 1.0,
+    "favorite": 2.0,
+    "add_to_cart": 3.0,
+    "purchase": 5.0,
+    "rating": 1.0,
+    "dislike": -1.0,
+    "remove": -1.0,
+}
+"""Weight of an event type: > 0 is learnt, 0 only counted, < 0 hides the item from the user."""
+
+
+def _power_of_two(value: int) -> int:
+    if value & (value - 1):
+        raise PydanticCustomError("expected", "a power of two")
+    return value
+
+
+def _with_default_weights(value: Any) -> Any:
+    return {**WEIGHTS, **value} if isinstance(value, dict) else value
+
+
+Topic = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{1,249}$")]
+Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,99}$")]
+EventType = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+Buckets = Annotated[int, AfterValidator(_power_of_two)]
+Properties = Annotated[dict[str, str], PlainValidator(checked_properties)]
+
+
+class Job(Section):
+    """The job as a whole."""
+
+    name: Name = Field(
+        default="streamrec", description="Shown by Flink; prefix of Kafka transactional ids."
+    )
+
+
+class Topics(Section):
+    """Names of the Kafka topics."""
+
+    user_behavior: Topic = Field(
+        default="user_behavior", description="Input: behaviour events, JSON."
+    )
+    recommendations: Topic = Field(
+        default="recommendations", description="Output: newest recommendations by user; compacted."
+    )
+    dead_letter: Topic = Field(
+        default="dead_letter", description="Output: rejected records byte for byte, with headers."
+    )
+    recommendation_metrics: Topic = Field(
+        default="recommendation_metrics", description="Output: quality windows and accounting."
+    )
+    accepted_events: Topic = Field(
+        default="accepted_events", description="Loop: packed accepted events to every subtask."
+    )
+    model_updates: Topic = Field(
+        default="model_updates",
+        description="Loop: item rows (Arrow IPC) by item bucket; compacted.",
+    )
+
+
+class Kafka(Section):
+    """Where records come from and go to."""
+
+    bootstrap_servers: str = Field(
+        default="localhost:9092",
+        pattern=r"^[^\s,:]+:\d{1,5}(,[^\s,:]+:\d{1,5})*$",
+        description="`host:port[,host:port…]`.",
+    )
+    group: Name = Field(
+        default="streamrec", description="Consumer group whose committed offsets show progress."
+    )
+    start: Literal["earliest", "latest", "committed"] = Field(
+        default="earliest", description="Where a job without restored state starts to read."
+    )
+    delivery: Literal["exactly-once", "at-least-once"] = Field(
+        default="exactly-once",
+        description="Guarantee of the outputs. At least once is visible at once and may repeat.",
+    )
+    transaction_timeout: Annotated[int, Duration("10s", "1d")] = Field(
+        default=duration("10m"),
+        description="Longest outage whose open transactions survive; the broker's"
+        " `transaction.max.timeout.ms` must allow it.",
+    )
+    partitions: int = Field(
+        default=4, ge=1, le=1024, description="Partitions of topics created by `scripts/local`."
+    )
+    replication: int = Field(
+        default=1, ge=1, le=16, description="Replicas of topics created by `scripts/local`."
+    )
+    loop_retention: Annotated[int, Duration("10m", "30d")] = Field(
+        default=duration("6h"),
+        description="Retention of `accepted_events` when created; longer than any outage that a"
+        " restore shall catch up with event by event.",
+    )
+    topics: Topics = Topics()
+    properties: Properties = Field(
+        default_factory=dict,
+        description="Client properties (`security.*`, `sasl.*`, `ssl.*`, `fetch.*`, …); secrets"
+        " only as `${env:NAME}` or `${file:PATH}`.",
+    )
+
+
+class EventRules(Section):
+    """What a valid event is."""
+
+    weights: Annotated[dict[EventType, float | None], BeforeValidator(_with_default_weights)] = (
+        Field(
+            default_factory=lambda: dict(WEIGHTS),
+            description="Weight by event type, added to the defaults: > 0 is learnt, 0 only counted,"
+            " < 0 hides the item from the user, null refuses the type.",
+        )
+    )
+    max_bytes: Annotated[int, Size("256B", "1MiB")] = Field(
+        default=size("64KiB"), description="Larger values are dead letters without their value."
+    )
+    max_id_bytes: int = Field(
+        default=128,
+        ge=8,
+        le=1024,
+        description="Longest user, item or event id; printable ASCII, bytes.",
+    )
+    sentinel_ids: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+        default=("null", "undefined", "none", "nan", "anonymous", "unknown", "-1", "(null)"),
+        description="Ids, in any case, that stand for a missing one: thousands of people would"
+        ' share one profile. "0" is not among them, data sets count from it.',
+    )
+    rating_min: float = Field(default=0.5, description="Least value of a rating event.")
+    rating_max: float = Field(default=5.0, description="Greatest value of a rating event.")
+    earliest: Annotated[int, Day()] = Field(
+        default=day("2000-01-01"),
+        description="Older timestamps are refused: seconds sent as milliseconds.",
+    )
+    max_future: Annotated[int, Duration("0s", "1d")] = Field(
+        default=duration("5m"), description="Clock skew of producers that is forgiven."
+    )
+
+
+class UserRules(Section):
+    """What is remembered of a user."""
+
+    buckets: Buckets = Field(
+        default=64,
+        ge=1,
+        le=32768,
+        description="Groups of users that share a state key, and Flink's maximum parallelism."
+        " A power of two, fixed for the life of the state.",
+    )
+    history: int = Field(default=64, ge=1, le=4096, description="Last positive items kept.")
+    recent_events: int = Field(
+        default=64, ge=1, le=4096, description="Event identities kept to recognise duplicates."
+    )
+    exclusions: int = Field(
+        default=32, ge=1, le=4096, description="Last disliked or removed items kept."
+    )
+    ttl: Annotated[int, Duration("1m", "3650d")] = Field(
+        default=duration("30d"),
+        description="A user idle for longer is forgotten (processing time).",
+    )
+    session_gap: Annotated[int, Duration("1s", "7d")] = Field(
+        default=duration("30m"),
+        description="Event-time gap that ends a session; the usual web convention.",
+    )
+
+
+class ItemRules(Section):
+    """What is remembered of items."""
+
+    limit: int = Field(
+        default=200_000,
+        ge=100,
+        le=50_000_000,
+        description="Most items a worker holds; about 3 KB each with 200 successors.",
+    )
+    successors: int = Field(
+        default=200,
+        ge=10,
+        le=10_000,
+        description="Next items kept an item; beyond 200 nothing is gained.",
+    )
+    buckets: Buckets = Field(
+        default=4, ge=1, le=1024, description="Partitions of the item state; a power of two."
+    )
+    chunks: int = Field(
+        default=1024,
+        ge=1,
+        le=65_536,
+        description="Records that the catalogue is published in; a changed item republishes its"
+        " chunk. At least `items.buckets`.",
+    )
+    window: Annotated[int, Duration("100ms", "10m")] = Field(
+        default=duration("5s"), description="Micro-batch of learn-items; its state lags by as much."
+    )
+    publish_interval: Annotated[int, Duration("1s", "1d")] = Field(
+        default=duration("30s"), description="Time between two publications of changed item rows."
+    )
+    publish_bytes_per_second: Annotated[int, Size("1KiB", "1GiB")] = Field(
+        default=size("4MiB"),
+        description="Budget of `model_updates`, so that a restore does not drown the loop.",
+    )
+
+
+class Transitions(Section):
+    """Item-to-item transitions."""
+
+    window: int = Field(
+        default=10,
+        ge=1,
+        le=100,
+        description="Last items of the user that are learnt and scored from.",
+    )
+    decay: float = Field(default=0.8, gt=0, le=1, description="Weight of each step further back.")
+    norm: float = Field(
+        default=0.3, ge=0, le=1, description="Exponent of popularity at both ends; 0 favours hits."
+    )
+
+
+class RankingRules(Section):
+    """Transitions with pairwise matrix factorisation."""
+
+    factors: int = Field(default=32, ge=1, le=512, description="Latent factors a user and an item.")
+    negatives: int = Field(
+        default=4, ge=1, le=64, description="Sampled items an event is compared with."
+    )
+    rate: float = Field(default=0.05, gt=0, le=1, description="AdaGrad rate of the factors.")
+    bias_rate: float = Field(default=0.05, ge=0, le=1, description="AdaGrad rate of the item bias.")
+    decay: float = Field(default=0.0, ge=0, le=1, description="L2 decay of the factors an update.")
+    smoothing: float = Field(
+        default=1e-4, gt=0, le=1, description="Added to a transition share before its logarithm."
+    )
+    seed: int = Field(default=1, ge=0, description="Seed of first factors and of negatives.")
+
+
+class RatingRules(Section):
+    """Biased matrix factorisation of ratings."""
+
+    factors: int = Field(default=32, ge=1, le=512, description="Latent factors a user and an item.")
+    rate: float = Field(default=0.1, gt=0, le=1, description="AdaGrad rate of the factors.")
+    bias_rate: float = Field(default=0.05, ge=0, le=1, description="Rate of the biases.")
+    decay: float = Field(default=0.02, ge=0, le=1, description="L2 decay of the factors an update.")
+    bias_decay: float = Field(
+        default=0.02, ge=0, le=1, description="L2 decay of the biases an update."
+    )
+    lowest: float = Field(default=1.0, description="Least rating predicted.")
+    highest: float = Field(default=5.0, description="Greatest rating predicted.")
+    seed: int = Field(default=1, ge=0, description="Seed of first factors.")
+
+
+class Learning(Section):
+    """What is learnt, and how."""
+
+    objective: Literal["ranking", "rating"] = Field(
+        default="ranking", description="Order items by what comes next, or predict the rating."
+    )
+    transitions: Transitions = Transitions()
+    ranking: RankingRules = RankingRules()
+    rating: RatingRules = RatingRules()
+
+
+class Recommend(Section):
+    """What is recommended."""
+
+    enabled: bool = Field(default=True, description="Off: the job learns and measures only.")
+    k: int = Field(default=10, ge=1, le=100, description="Items in a recommendation.")
+
+
+class Evaluation(Section):
+    """Test, then learn."""
+
+    share: float = Field(
+        default=0.02,
+        ge=0,
+        le=1,
+        description="Share of users whose events are ranked before learning.",
+    )
+    k: int = Field(default=10, ge=1, le=1000, description="Cut-off of hit rate, NDCG and MRR.")
+
+
+class Trending(Section):
+    """What is popular now: fallback for users without history."""
+
+    window: Annotated[int, Duration("1m", "30d")] = Field(
+        default=duration("24h"), description="Event-time window that is counted."
+    )
+    hop: Annotated[int, Duration("1s", "1d")] = Field(
+        default=duration("1h"), description="Time between two counts; divides `trending.window`."
+    )
+    top: int = Field(default=100, ge=1, le=10_000, description="Items kept of a count.")
+    lateness: Annotated[int, Duration("0s", "1d")] = Field(
+        default=duration("1m"),
+        description="How far an event may lag behind the newest and still be counted.",
+    )
+    sample: int = Field(
+        default=64, ge=1, le=10_000, description="Most events of a micro-batch that are counted."
+    )
+
+
+class Metrics(Section):
+    """Quality over time."""
+
+    window: Annotated[int, Duration("1s", "1h")] = Field(
+        default=duration("10s"), description="Length of a metrics window."
+    )
+
+
+class Flink(Section):
+    """Settings of the runtime that the job itself makes."""
+
+    parallelism: int = Field(
+        default=1, ge=1, le=32768, description="Subtasks; one Python worker each."
+    )
+    micro_batch: Annotated[int, Duration("10ms", "10s")] = Field(
+        default=duration("200ms"),
+        description="Events of a bucket collected before they are learnt; 100ms for low latency,"
+        " 500ms for throughput.",
+    )
+    bundle_size: int = Field(
+        default=64,
+        ge=1,
+        le=10_000,
+        description="Micro-batches in a bundle, the unit of state access.",
+    )
+    bundle_time: Annotated[int, Duration("5ms", "10s")] = Field(
+        default=duration("100ms"),
+        description="Longest wait for a full bundle; 20ms for lowest latency.",
+    )
+    checkpoint_interval: Annotated[int, Duration("500ms", "1h")] = Field(
+        default=duration("5s"), description="Exactly-once output becomes visible as often as this."
+    )
+    state_cache_entries: int = Field(
+        default=100_000,
+        ge=1_000,
+        description="Entries a worker keeps of a map state; more than users in a bucket, or every"
+        " read calls the JVM.",
+    )
+
+
+class JobConfig(Section):
+    """The whole configuration; every section and every key has a default."""
+
+    job: Job = Job()
+    kafka: Kafka = Kafka()
+    events: EventRules = EventRules()
+    users: UserRules = UserRules()
+    items: ItemRules = ItemRules()
+    learning: Learning = Learning()
+    recommend: Recommend = Recommend()
+    evaluation: Evaluation = Evaluation()
+    trending: Trending = Trending()
+    metrics: Metrics = Metrics()
+    flink: Flink = Flink()
+
+    @model_validator(mode="after")
+    def _keys_agree(self) -> Self:
+        refuse(broken_rules(self))
+        return self
+
+    def user_params(self) -> UserParams:
+        """Return the bounds of a user's state."""
+        return UserParams(
+            history=self.users.history,
+            recent_events=self.users.recent_events,
+            exclusions=self.users.exclusions,
+            session_gap_ms=self.users.session_gap,
+        )
+
+    def transition_params(self) -> TransitionParams:
+        """Return the parameters of item-to-item transitions."""
+        return TransitionParams(
+            **self.learning.transitions.model_dump(), successors=self.items.successors
+        )
+
+    def ranking_params(self) -> RankingParams:
+        """Return the parameters of the ranking objective."""
+        return RankingParams(**self.learning.ranking.model_dump())
+
+    def rating_params(self) -> RatingParams:
+        """Return the parameters of the rating objective."""
+        return RatingParams(**self.learning.rating.model_dump())
+
+    def event_policy(self) -> EventPolicy:
+        """Return what a valid event is."""
+        weights = self.events.weights.items()
+        return EventPolicy(
+            weights={name: weight for name, weight in weights if weight is not None},
+            max_bytes=self.events.max_bytes,
+            max_id_bytes=self.events.max_id_bytes,
+            sentinel_ids=frozenset(name.lower() for name in self.events.sentinel_ids),
+            lowest_rating=self.events.rating_min,
+            highest_rating=self.events.rating_max,
+            earliest_ms=self.events.earliest,
+            max_future_ms=self.events.max_future,
+            buckets=self.users.buckets,
+        )

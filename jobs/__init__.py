@@ -1,0 +1,1 @@
+"""Wiring: sources, sinks, tables, uids and the main program."""

@@ -1,0 +1,47 @@
+"""The execution environment: every Flink setting that the job itself depends on."""
+
+from collections.abc import Mapping
+
+from pyflink.common import Configuration
+from pyflink.datastream import StreamExecutionEnvironment
+from pyflink.table import StreamTableEnvironment
+
+from conf.schema import JobConfig
+
+
+def settings(config: JobConfig) -> dict[str, str]:
+    """Return the Flink settings of a job; the cluster's own file holds the rest."""
+    flink = config.flink
+    return {
+        "pipeline.name": config.job.name,
+        "pipeline.max-parallelism": str(config.users.buckets),
+        "pipeline.object-reuse": "true",
+        "parallelism.default": str(flink.parallelism),
+        "execution.checkpointing.interval": f"{flink.checkpoint_interval} ms",
+        "execution.checkpointing.mode": "EXACTLY_ONCE",
+        "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
+        # the first checkpoints may fail while the Python workers still start
+        "execution.checkpointing.tolerable-failed-checkpoints": "5",
+        "python.execution-mode": "process",
+        "python.fn-execution.bundle.size": str(flink.bundle_size),
+        "python.fn-execution.bundle.time": str(flink.bundle_time),
+        "python.state.cache-size": str(4 * config.users.buckets),
+        "python.map-state.read-cache-size": str(flink.state_cache_entries),
+        "python.map-state.write-cache-size": str(flink.state_cache_entries),
+        "python.map-state.iterate-response-batch-size": "10000",
+        # without stable uids SQL operators would lose their state when the graph grows
+        "table.exec.uid.generation": "ALWAYS",
+        "table.exec.uid.format": "<id>_<type>_<version>_<transformation>",
+        "table.local-time-zone": "UTC",
+    }
+
+
+def environment(
+    config: JobConfig, extra: Mapping[str, str] | None = None
+) -> tuple[StreamExecutionEnvironment, StreamTableEnvironment]:
+    """Create the stream and table environments of a job; `extra` settings come on top."""
+    configuration = Configuration()
+    for name, value in {**settings(config), **(extra or {})}.items():
+        configuration.set_string(name, value)
+    env = StreamExecutionEnvironment.get_execution_environment(configuration)
+    return env, StreamTableEnvironment.create(env)

@@ -1,0 +1,33 @@
+"""The job: `flink run -pyfs dist/*.whl -pym jobs.recommend --config FILE [--set KEY=VALUE …]`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from conf.loader import ConfigError, load
+from jobs.environment import environment
+from jobs.preflight import PreflightError, check_one_origin
+from jobs.topology import build
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Load the configuration, check, build the graph and submit it."""
+    parser = argparse.ArgumentParser(prog="jobs.recommend", description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="YAML file, see conf/local.yaml")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
+    options = parser.parse_args(arguments)
+    try:
+        check_one_origin()
+        config = load(options.config, options.overrides)
+    except (ConfigError, PreflightError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    env, sql = environment(config)
+    build(env, sql, config)
+    env.execute(config.job.name)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

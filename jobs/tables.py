@@ -1,0 +1,193 @@
+"""SQL text of every source, view and sink. Ingest and egress run in Java; Python only learns.
+
+Statements that hold state come first and new ones are appended last: SQL operators take their
+uids from the order of declaration.
+"""
+
+from collections.abc import Sequence
+
+from conf.schema import JobConfig
+
+_OFFSET_RANGE = 1 << 48
+
+
+def _properties(config: JobConfig) -> str:
+    options = {"bootstrap.servers": config.kafka.bootstrap_servers, **config.kafka.properties}
+    return ", ".join(f"'properties.{name}' = '{_quoted(value)}'" for name, value in options.items())
+
+
+def _quoted(text: object) -> str:
+    return str(text).replace("'", "''")
+
+
+def interval(milliseconds: int) -> str:
+    """Return an SQL interval of at most 999 days.
+
+    >>> interval(90_061_500)
+    "INTERVAL '1 01:01:01.500' DAY(3) TO SECOND(3)"
+    """
+    seconds, fraction = divmod(milliseconds, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    clock = f"{days} {hours:02}:{minutes:02}:{seconds:02}.{fraction:03}"
+    return f"INTERVAL '{clock}' DAY(3) TO SECOND(3)"
+
+
+def events(config: JobConfig) -> str:
+    """Source of raw records with their coordinates."""
+    start = {
+        "earliest": "earliest-offset",
+        "latest": "latest-offset",
+        "committed": "group-offsets",
+    }[config.kafka.start]
+    return f"""CREATE TABLE events (
+          k BYTES, v BYTES,
+          part INT METADATA FROM 'partition' VIRTUAL,
+          off BIGINT METADATA FROM 'offset' VIRTUAL,
+          published TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL,
+          pt AS PROCTIME())
+        WITH ('connector' = 'kafka', 'topic' = '{_quoted(config.kafka.topics.user_behavior)}',
+          {_properties(config)}, 'properties.group.id' = '{_quoted(config.kafka.group)}',
+          'properties.isolation.level' = 'read_committed',
+          'properties.auto.offset.reset' = 'earliest',
+          'scan.startup.mode' = '{start}',
+          'key.format' = 'raw', 'key.fields' = 'k',
+          'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY')"""
+
+
+def bucketed(config: JobConfig) -> str:
+    """Events with their user bucket: the hash of the key, or of `user_id` where there is none."""
+    buckets = config.users.buckets
+    return f"""SELECT k, v, pt,
+          CAST(part AS BIGINT) * {_OFFSET_RANGE} + off AS coordinate,
+          EXTRACT(EPOCH FROM published) * 1000 + EXTRACT(MILLISECOND FROM published) AS published,
+          MOD(MOD(HASH_CODE(COALESCE(CAST(k AS STRING),
+                JSON_VALUE(CAST(v AS STRING), '$.user_id'), '')), {buckets}) + {buckets}, {buckets})
+            AS bucket
+        FROM events"""
+
+
+def micro_batches(config: JobConfig, keys: Sequence[int]) -> str:
+    """One row a user bucket and processing-time window, keyed evenly over key groups."""
+    return f"""SELECT ARRAY[{", ".join(map(str, keys))}][bucket + 1] AS key,
+          CAST(ROW(bucket, ks, vs, coordinates, published) AS ROW<bucket INT,
+            record_keys ARRAY<BYTES>, record_values ARRAY<BYTES>,
+            coordinates ARRAY<BIGINT>, published ARRAY<BIGINT>>) AS batch
+        FROM (
+          SELECT bucket, ARRAY_AGG(k) AS ks, ARRAY_AGG(v) AS vs,
+            ARRAY_AGG(coordinate) AS coordinates, ARRAY_AGG(published) AS published
+          FROM TABLE(TUMBLE(TABLE bucketed, DESCRIPTOR(pt), {interval(config.flink.micro_batch)}))
+          GROUP BY bucket, window_start, window_end)"""
+
+
+def item_batches(config: JobConfig, keys: Sequence[int]) -> str:
+    """Accepted batches of a window, one copy for every item bucket."""
+    return f"""SELECT ARRAY[{", ".join(map(str, keys))}][bucket + 1] AS key,
+          CAST(ROW(bucket, messages) AS ROW<bucket INT, messages ARRAY<BYTES>>) AS batch
+        FROM (
+          SELECT bucket, ARRAY_AGG(accepted) AS messages
+          FROM TABLE(TUMBLE(TABLE addressed, DESCRIPTOR(pt), {interval(config.items.window)}))
+          GROUP BY bucket, window_start, window_end)"""
+
+
+def addressed(config: JobConfig) -> str:
+    """Every accepted batch, once for each item bucket."""
+    buckets = ", ".join(map(str, range(config.items.buckets)))
+    return f"""SELECT accepted, bucket, PROCTIME() AS pt FROM learned
+        CROSS JOIN UNNEST(ARRAY[{buckets}]) AS b(bucket) WHERE accepted IS NOT NULL"""
+
+
+def loop_sink(config: JobConfig, name: str, topic: str) -> str:
+    """At-least-once sink of the loop: its readers recognise repeats."""
+    return f"""CREATE TABLE {name} (k BYTES, v BYTES)
+        WITH ('connector' = 'kafka', 'topic' = '{_quoted(topic)}', {_properties(config)},
+          'key.format' = 'raw', 'key.fields' = 'k',
+          'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY',
+          'sink.delivery-guarantee' = 'at-least-once')"""
+
+
+def output_sink(config: JobConfig, name: str, topic: str, *, headers: bool = False) -> str:
+    """Sink of a topic others read, with the configured delivery guarantee."""
+    columns = "k BYTES, v BYTES" + (", h MAP<STRING, BYTES> METADATA FROM 'headers'" * headers)
+    guarantee = "'sink.delivery-guarantee' = 'at-least-once'"
+    if config.kafka.delivery == "exactly-once":
+        guarantee = f"""'sink.delivery-guarantee' = 'exactly-once',
+          'sink.transactional-id-prefix' = '{_quoted(config.job.name)}-{name}',
+          'sink.transaction-naming-strategy' = 'pooling',
+          'properties.transaction.timeout.ms' = '{config.kafka.transaction_timeout}'"""
+    return f"""CREATE TABLE {name} ({columns})
+        WITH ('connector' = 'kafka', 'topic' = '{_quoted(topic)}', {_properties(config)},
+          'key.format' = 'raw', 'key.fields' = 'k',
+          'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY', {guarantee})"""
+
+
+RECOMMENDATIONS = """INSERT INTO recommendations
+    SELECT r.k, r.v FROM learned CROSS JOIN UNNEST(recommendations) AS r(k, v)"""
+
+DEAD_LETTERS = """INSERT INTO dead_letter
+    SELECT d.k, d.v, d.h FROM learned CROSS JOIN UNNEST(dead_letters) AS d(k, v, h)"""
+
+ACCEPTED = """INSERT INTO accepted_events
+    SELECT accepted_key, accepted FROM learned WHERE accepted IS NOT NULL"""
+
+ACCOUNTING = """INSERT INTO recommendation_metrics
+    SELECT accounting_key, accounting FROM learned"""
+
+ITEM_CHUNKS = """INSERT INTO model_updates SELECT k, v FROM item_chunks"""
+
+
+def metric_windows(config: JobConfig) -> str:
+    """Quality and volume of processing-time windows, one JSON record each."""
+    return f"""INSERT INTO recommendation_metrics
+        SELECT CAST('window/' || CAST(window_start AS STRING) AS BYTES),
+          CAST(JSON_OBJECT(
+            'kind' VALUE 'window',
+            'window_start' VALUE UNIX_TIMESTAMP(CAST(window_start AS STRING)) * 1000,
+            'window_end' VALUE UNIX_TIMESTAMP(CAST(window_end AS STRING)) * 1000,
+            'consumed' VALUE consumed, 'accepted' VALUE accepted, 'duplicate' VALUE duplicates,
+            'late' VALUE late, 'rejected' VALUE rejected, 'recommendations' VALUE recommended,
+            'event_time_max' VALUE event_time,
+            'scored' VALUE scored,
+            'hr@{config.evaluation.k}' VALUE hits / scored,
+            'ndcg@{config.evaluation.k}' VALUE ndcg / scored, 'mrr' VALUE mrr / scored,
+            'popularity_hr@{config.evaluation.k}' VALUE popularity_hits / scored,
+            'popularity_ndcg@{config.evaluation.k}' VALUE popularity_ndcg / scored,
+            'rmse' VALUE SQRT(squared_error / errors), 'mae' VALUE absolute_error / errors,
+            'freshness_ms' VALUE JSON_OBJECT('p50' VALUE age[1], 'p99' VALUE age[2])
+            NULL ON NULL) AS BYTES)
+        FROM (
+          SELECT window_start, window_end,
+            SUM(m.consumed) AS consumed, SUM(m.accepted) AS accepted,
+            SUM(m.duplicates) AS duplicates, SUM(m.late) AS late, SUM(m.rejected) AS rejected,
+            SUM(m.recommended) AS recommended, MAX(event_time) AS event_time,
+            SUM(m.scored) AS scored, NULLIF(SUM(m.errors), 0) AS errors,
+            SUM(m.hits) AS hits, SUM(m.ndcg) AS ndcg, SUM(m.mrr) AS mrr,
+            SUM(m.popularity_hits) AS popularity_hits, SUM(m.popularity_ndcg) AS popularity_ndcg,
+            SUM(m.squared_error) AS squared_error, SUM(m.absolute_error) AS absolute_error,
+            PERCENTILE(m.age, ARRAY[0.5, 0.99], m.consumed) AS age
+          FROM TABLE(TUMBLE(TABLE measured, DESCRIPTOR(pt), {interval(config.metrics.window)}))
+          GROUP BY window_start, window_end)"""
+
+
+MEASURED = """SELECT metrics AS m, event_time, pt FROM learned"""
+
+SIGHTINGS = """SELECT item, event_time, rowtime FROM learned
+    CROSS JOIN UNNEST(trending) AS t(item)"""
+
+
+def trending(config: JobConfig) -> str:
+    """Most seen items of an event-time hopping window: one record a window, back to the loop."""
+    return f"""INSERT INTO model_updates
+        SELECT CAST('trending' AS BYTES),
+          CAST('{{"trending":"' || LISTAGG(item || ' ' || CAST(seen AS STRING)) || '"}}' AS BYTES)
+        FROM (
+          SELECT window_start, window_end, item, seen,
+            ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY seen DESC) AS place
+          FROM (
+            SELECT window_start, window_end, item, COUNT(*) AS seen
+            FROM TABLE(HOP(TABLE sightings, DESCRIPTOR(rowtime),
+              {interval(config.trending.hop)}, {interval(config.trending.window)}))
+            GROUP BY window_start, window_end, item))
+        WHERE place <= {config.trending.top}
+        GROUP BY window_start, window_end"""

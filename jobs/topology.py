@@ -1,0 +1,114 @@
+"""The graph, in the order in which data flows through it.
+
+SQL operators take their uids from the order of the statements below: what holds state comes
+first, new statements are appended last, and `tests/golden/uids.txt` holds the result.
+"""
+
+from pyflink.common import Types, WatermarkStrategy
+from pyflink.common.serialization import ByteArraySchema
+from pyflink.datastream import DataStream, StreamExecutionEnvironment
+from pyflink.datastream.connectors.kafka import KafkaOffsetsInitializer, KafkaSource
+from pyflink.datastream.state import MapStateDescriptor
+from pyflink.table import Schema, StreamTableEnvironment
+
+from conf.schema import JobConfig
+from jobs import parameters, tables, uids
+from jobs.keys import balanced_keys, keyed_by_first_field
+from jobs.types import BYTES, ITEM_BATCH, KEYED_RECORD, LEARNED, MICRO_BATCH
+from operators.learn_items import LearnItemsFunction
+from operators.learn_users import LearnUsersFunction
+
+
+def build(env: StreamExecutionEnvironment, sql: StreamTableEnvironment, config: JobConfig) -> None:
+    """Declare the whole job; the caller executes it."""
+    batches = _micro_batches(sql, config)
+    learned = (
+        keyed_by_first_field(batches, MICRO_BATCH)
+        .connect(_loop(env, config).broadcast(MapStateDescriptor("unused", Types.STRING(), BYTES)))
+        .process(LearnUsersFunction(parameters.learn_users(config)), LEARNED)
+        .uid(uids.LEARN_USERS)
+        .name("learn-users")
+    )
+    sql.create_temporary_view("learned", learned, _learned_schema(config))
+    item_keys = balanced_keys(config.items.buckets, config.users.buckets)
+    chunks = (
+        keyed_by_first_field(_item_batches(sql, config, item_keys), ITEM_BATCH)
+        .process(LearnItemsFunction(parameters.learn_items(config, item_keys)), KEYED_RECORD)
+        .uid(uids.LEARN_ITEMS)
+        .name("learn-items")
+    )
+    sql.create_temporary_view("item_chunks", chunks)
+    _sinks(sql, config)
+
+
+def _micro_batches(sql: StreamTableEnvironment, config: JobConfig) -> DataStream:
+    sql.execute_sql(tables.events(config))
+    sql.create_temporary_view("bucketed", sql.sql_query(tables.bucketed(config)))
+    keys = balanced_keys(config.users.buckets, config.users.buckets)
+    return sql.to_append_stream(
+        sql.sql_query(tables.micro_batches(config, keys)),
+        Types.ROW_NAMED(["key", "batch"], [Types.INT(), MICRO_BATCH]),
+    )
+
+
+def _item_batches(
+    sql: StreamTableEnvironment, config: JobConfig, keys: list[int]
+) -> DataStream:
+    sql.create_temporary_view("addressed", sql.sql_query(tables.addressed(config)))
+    return sql.to_append_stream(
+        sql.sql_query(tables.item_batches(config, keys)),
+        Types.ROW_NAMED(["key", "batch"], [Types.INT(), ITEM_BATCH]),
+    )
+
+
+def _loop(env: StreamExecutionEnvironment, config: JobConfig) -> DataStream:
+    """Accepted events of all subtasks, item chunks and trending lists, as they come back."""
+    topics = config.kafka.topics
+    source = (
+        KafkaSource.builder()
+        .set_bootstrap_servers(config.kafka.bootstrap_servers)
+        .set_properties({name: str(value) for name, value in config.kafka.properties.items()})
+        .set_topics(topics.accepted_events, topics.model_updates)
+        .set_group_id(f"{config.kafka.group}-loop")
+        .set_starting_offsets(KafkaOffsetsInitializer.latest())
+        .set_value_only_deserializer(ByteArraySchema())
+        .build()
+    )
+    return env.from_source(source, WatermarkStrategy.no_watermarks(), "loop").uid(uids.LOOP_SOURCE)
+
+
+def _learned_schema(config: JobConfig) -> Schema:
+    lateness = tables.interval(config.trending.lateness)
+    return (
+        Schema.new_builder()
+        .column_by_expression("pt", "PROCTIME()")
+        .column_by_expression("rowtime", "TO_TIMESTAMP_LTZ(event_time, 3)")
+        .watermark("rowtime", f"rowtime - {lateness}")
+        .build()
+    )
+
+
+def _sinks(sql: StreamTableEnvironment, config: JobConfig) -> None:
+    topics = config.kafka.topics
+    sql.create_temporary_view("measured", sql.sql_query(tables.MEASURED))
+    sql.create_temporary_view("sightings", sql.sql_query(tables.SIGHTINGS))
+    for statement in (
+        tables.output_sink(config, "recommendations", topics.recommendations),
+        tables.output_sink(config, "dead_letter", topics.dead_letter, headers=True),
+        tables.output_sink(config, "recommendation_metrics", topics.recommendation_metrics),
+        tables.loop_sink(config, "accepted_events", topics.accepted_events),
+        tables.loop_sink(config, "model_updates", topics.model_updates),
+    ):
+        sql.execute_sql(statement)
+    inserts = sql.create_statement_set()
+    for statement in (
+        tables.RECOMMENDATIONS,
+        tables.DEAD_LETTERS,
+        tables.ACCEPTED,
+        tables.ACCOUNTING,
+        tables.metric_windows(config),
+        tables.ITEM_CHUNKS,
+        tables.trending(config),
+    ):
+        inserts.add_insert_sql(statement)
+    inserts.attach_as_datastream()

@@ -1,0 +1,73 @@
+"""Types of the edges between Java and Python."""
+
+from pyflink.common import Types
+
+BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
+
+MICRO_BATCH = Types.ROW_NAMED(
+    ["bucket", "record_keys", "record_values", "coordinates", "published"],
+    [
+        Types.INT(),
+        Types.OBJECT_ARRAY(BYTES),
+        Types.OBJECT_ARRAY(BYTES),
+        Types.OBJECT_ARRAY(Types.LONG()),
+        Types.OBJECT_ARRAY(Types.LONG()),
+    ],
+)
+"""One user bucket's records of one window: raw bytes, partition and offset, broker time (ms)."""
+
+KEYED_RECORD = Types.ROW_NAMED(["k", "v"], [BYTES, BYTES])
+
+DEAD_LETTER = Types.ROW_NAMED(["k", "v", "h"], [BYTES, BYTES, Types.MAP(Types.STRING(), BYTES)])
+
+METRICS = Types.ROW_NAMED(
+    [
+        "consumed",
+        "accepted",
+        "duplicates",
+        "late",
+        "rejected",
+        "recommended",
+        "age",
+        "scored",
+        "hits",
+        "ndcg",
+        "mrr",
+        "popularity_hits",
+        "popularity_ndcg",
+        "errors",
+        "squared_error",
+        "absolute_error",
+    ],
+    [Types.LONG()] * 9 + [Types.DOUBLE()] * 4 + [Types.LONG()] + [Types.DOUBLE()] * 2,
+)
+"""What one micro-batch adds to the metrics window; `age` is that of its oldest event, ms."""
+
+LEARNED = Types.ROW_NAMED(
+    [
+        "event_time",
+        "recommendations",
+        "dead_letters",
+        "accepted_key",
+        "accepted",
+        "accounting_key",
+        "accounting",
+        "metrics",
+        "trending",
+    ],
+    [
+        Types.LONG(),
+        Types.OBJECT_ARRAY(KEYED_RECORD),
+        Types.OBJECT_ARRAY(DEAD_LETTER),
+        BYTES,
+        BYTES,
+        BYTES,
+        BYTES,
+        METRICS,
+        Types.OBJECT_ARRAY(Types.STRING()),
+    ],
+)
+"""The one row that learn-users emits for a micro-batch."""
+
+ITEM_BATCH = Types.ROW_NAMED(["bucket", "messages"], [Types.INT(), Types.OBJECT_ARRAY(BYTES)])
+"""All accepted batches of one window, addressed to one item bucket."""

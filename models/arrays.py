@@ -1,0 +1,152 @@
+"""Arrays of the item side as compiled functions see them; rebuilt whenever something grows."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.columns import NOT_SCORED, Events, Users
+
+SIZE, EVENTS, SKIPPED, REFUSED = 0, 1, 2, 3
+"""Places in `ItemArrays.counters`: rows in use, accepted positive events, updates left out
+because they were not finite, keys refused because all rows were taken."""
+
+
+class ItemArrays(NamedTuple):
+    """Rows of items; the first `counters[SIZE]` of R are in use."""
+
+    slots: NDArray[np.int32]
+    """(S,) open-addressing hash table of rows, -1 where empty; S is a power of two >= 2 R."""
+    keys: NDArray[np.uint64]
+    count: NDArray[np.int64]
+    """Accepted positive events n."""
+    discount: NDArray[np.float32]
+    """max(n, 1) ** -norm"""
+    log_discount: NDArray[np.float32]
+    factors: NDArray[np.float32]
+    """(R, F)"""
+    gradient_sum: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    bias_gradient_sum: NDArray[np.float32]
+    last_time: NDArray[np.int64]
+    """Newest event time, ms; -1 before the first event."""
+    named: NDArray[np.bool_]
+    """Whether the id is known: only such items can be recommended."""
+    recent: NDArray[np.int32]
+    """Rows of the last positive events, a ring whose length is a power of two."""
+    counters: NDArray[np.int64]
+    values: NDArray[np.float64]
+    """Sum and number of the ratings learnt."""
+    norm: float
+
+
+class TransitionArrays(NamedTuple):
+    """Sparse rows of successors in one arena, see `models.transitions`."""
+
+    start: NDArray[np.int64]
+    """(R,) first slot of a row in the arena."""
+    capacity: NDArray[np.int32]
+    """(R,) slots of a row: 0, or a power of two from 8."""
+    fill: NDArray[np.int32]
+    """(R,) entries of a row."""
+    total: NDArray[np.float64]
+    """(R,) sum of the weights of a row's entries."""
+    successor: NDArray[np.int32]
+    """(A,) row of the successor, -1 where the slot is empty."""
+    weight: NDArray[np.float32]
+    """(A,)"""
+    free: NDArray[np.int64]
+    """(classes,) first free block of 8 << class slots, -1 for none; the block names the next."""
+    top: NDArray[np.int64]
+    """(1,) slots of the arena ever handed out."""
+    keep: int
+    """Entries a row is cut to when it holds `2 * keep` and needs one more."""
+
+
+class UserArrays(NamedTuple):
+    """The columns of `models.columns.Users` that models read and write."""
+
+    factors: NDArray[np.float32]
+    gradient_sum: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    history: NDArray[np.uint64]
+    history_length: NDArray[np.int32]
+    excluded: NDArray[np.uint64]
+    excluded_length: NDArray[np.int32]
+    events: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, users: Users) -> "UserArrays":
+        """Return the columns themselves, not copies."""
+        return cls(*(getattr(users, name) for name in cls._fields))
+
+
+class EventArrays(NamedTuple):
+    """The columns of `models.columns.Events` that models read."""
+
+    user: NDArray[np.int32]
+    item: NDArray[np.uint64]
+    identity: NDArray[np.uint64]
+    weight: NDArray[np.float32]
+    value: NDArray[np.float32]
+    time: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, events: Events) -> "EventArrays":
+        """Return the columns themselves, not copies."""
+        return cls(*(getattr(events, name) for name in cls._fields))
+
+
+class LearntArrays(NamedTuple):
+    """The columns of `models.columns.Learnt` that are filled event by event."""
+
+    negatives: NDArray[np.int32]
+    gradients: NDArray[np.float32]
+    rank: NDArray[np.int32]
+    popularity_rank: NDArray[np.int32]
+    error: NDArray[np.float32]
+
+    @classmethod
+    def empty(cls, events: int, negatives: int) -> "LearntArrays":
+        """Return columns that say: nothing compared, nothing scored."""
+        return cls(
+            negatives=np.full((events, negatives), -1, np.int32),
+            gradients=np.zeros((events, 1 + negatives), np.float32),
+            rank=np.full(events, NOT_SCORED, np.int32),
+            popularity_rank=np.full(events, NOT_SCORED, np.int32),
+            error=np.full(events, np.nan, np.float32),
+        )
+
+
+class Window(NamedTuple):
+    """The last item rows of every user of a micro-batch, oldest first, left-aligned."""
+
+    rows: NDArray[np.int32]
+    """(U, W)"""
+    length: NDArray[np.int32]
+    """(U,)"""
+    coefficient: NDArray[np.float32]
+    """(W,) scratch: weight of each row of the user at hand."""
+
+
+class Scratch(NamedTuple):
+    """Memory for scoring one user against R items; clean between users."""
+
+    boost: NDArray[np.float32]
+    """(R,) 0, or what the transitions add to an item's score."""
+    touched: NDArray[np.int32]
+    """(R,) rows whose boost is not 0."""
+    mark: NDArray[np.int64]
+    """(R,) stamp of the user an item was last left out for."""
+    stamp: NDArray[np.int64]
+    """(1,) number of the user at hand."""
+
+    @classmethod
+    def for_rows(cls, rows: int) -> "Scratch":
+        """Return clean memory."""
+        return cls(
+            boost=np.zeros(rows, np.float32),
+            touched=np.empty(rows, np.int32),
+            mark=np.zeros(rows, np.int64),
+            stamp=np.zeros(1, np.int64),
+        )

@@ -1,0 +1,215 @@
+"""Columns of one micro-batch: the only language the stages speak with each other.
+
+U distinct users, n events, H history length, R recent-event ring, X exclusions, F factors.
+Events stand in processing order; events of one user are in (partition, offset) order.
+"""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+ACCEPTED, DUPLICATE, LATE = 0, 1, 2
+"""Fates of an event that was decoded; a record that was not decoded is rejected."""
+
+OFFSET_BITS = 48
+"""A coordinate is `partition << OFFSET_BITS | offset` of the record in its source topic."""
+
+
+@dataclass(slots=True)
+class Events:
+    """Decoded events of one micro-batch, one row an event, all arrays of length n."""
+
+    user: NDArray[np.int32]
+    """Index into the micro-batch's list of distinct users."""
+    item: NDArray[np.uint64]
+    """64-bit key of the item id (`models.keys.key_of`)."""
+    identity: NDArray[np.uint64]
+    """64-bit key of the event id, or of the event's content where it has none."""
+    weight: NDArray[np.float32]
+    """Strength of the event type: > 0 is learnt, 0 only counted, < 0 hides the item."""
+    value: NDArray[np.float32]
+    """The event's `value` (a rating, a price); NaN where it has none."""
+    time: NDArray[np.int64]
+    """Event time, ms since 1970."""
+    published: NDArray[np.int64]
+    """Time of the record in the source topic, ms since 1970."""
+    coordinate: NDArray[np.int64]
+    """Partition and offset of the record, see OFFSET_BITS."""
+
+    def __len__(self) -> int:
+        """Return the number of events."""
+        return len(self.user)
+
+    def take(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> "Events":
+        """Return the given rows, in their order."""
+        return Events(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+
+@dataclass(slots=True)
+class Users:
+    """What is remembered of the U distinct users of a micro-batch, row u belongs to user u.
+
+    Lists are left-aligned in their row, oldest first, and `…_length` says how many are held.
+    """
+
+    factors: NDArray[np.float32]
+    """(U, F) latent factors."""
+    gradient_sum: NDArray[np.float32]
+    """(U,) AdaGrad sum of squared gradients of the factors."""
+    bias: NDArray[np.float32]
+    """(U,) rating bias."""
+    history: NDArray[np.uint64]
+    """(U, H) keys of the last positive items."""
+    history_length: NDArray[np.int32]
+    """(U,)"""
+    excluded: NDArray[np.uint64]
+    """(U, X) keys of the last items the user disliked or removed."""
+    excluded_length: NDArray[np.int32]
+    """(U,)"""
+    recent: NDArray[np.uint64]
+    """(U, R) identities of the last accepted events."""
+    recent_time: NDArray[np.int64]
+    """(U, R) their event times, ms."""
+    recent_length: NDArray[np.int32]
+    """(U,)"""
+    floor: NDArray[np.int64]
+    """(U,) newest event time that ever left `recent`, ms; -1 while nothing did."""
+    session_start: NDArray[np.int64]
+    """(U,) event time of the session's first event, ms."""
+    session_last: NDArray[np.int64]
+    """(U,) newest event time of the session, ms; -1 before the first event."""
+    session_events: NDArray[np.int32]
+    """(U,) accepted events in the session."""
+    events: NDArray[np.int64]
+    """(U,) accepted events ever."""
+    seen: NDArray[np.int64]
+    """(U,) processing time of the last update, ms: idle users are evicted by it."""
+
+    def __len__(self) -> int:
+        """Return the number of users."""
+        return len(self.bias)
+
+    def take(self, rows: NDArray[np.int32]) -> "Users":
+        """Return the given rows, in their order."""
+        return Users(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+
+NOT_SCORED, UNKNOWN = -9, -1
+"""In an array of ranks: the event was not ranked; its item had never been seen (a miss)."""
+
+TRANSITION, FACTORS, TRENDING, POPULAR, NEW = 0, 1, 2, 3, 4
+"""Why an item is recommended: it follows an item of the user's context, its latent factors fit
+the user's, it is on the list of trending items, it is popular, it has only just appeared."""
+
+
+@dataclass(slots=True)
+class Learnt:
+    """What learning n events of U users leaves behind, C context items, m negatives an event."""
+
+    context: NDArray[np.int32]
+    """(C,) rows of each user's last items before the micro-batch, oldest first."""
+    context_start: NDArray[np.int32]
+    """(U + 1,) user u's context is `context[context_start[u]:context_start[u + 1]]`."""
+    factors: NDArray[np.float32]
+    """(U, F) user factors before the micro-batch."""
+    negatives: NDArray[np.int32]
+    """(n, m) rows of the items each event was compared with, -1 for none."""
+    gradients: NDArray[np.float32]
+    """(n, 1 + m) ascent of the event's item and of each negative along the user's factors."""
+    rank: NDArray[np.int32]
+    """(n,) 0-based rank of the event's item before it was learnt, NOT_SCORED or UNKNOWN."""
+    popularity_rank: NDArray[np.int32]
+    """(n,) the same by plain popularity."""
+    error: NDArray[np.float32]
+    """(n,) rating minus its prediction before it was learnt; NaN where not scored."""
+
+
+@dataclass(slots=True)
+class AcceptedBatch:
+    """Accepted events of one micro-batch as they travel to every other worker.
+
+    `item`, `context` and `negatives` are indices into `keys` (D distinct items).
+    """
+
+    bucket: int
+    """User bucket the micro-batch belongs to."""
+    keys: NDArray[np.uint64]
+    """(D,) keys of the items; those that only occur as context or negatives come last."""
+    ids: list[str]
+    """Ids of the first `len(ids)` keys."""
+    user: NDArray[np.int32]
+    """(n,) index of the event's user among the U users of the micro-batch."""
+    item: NDArray[np.int32]
+    """(n,)"""
+    coordinate: NDArray[np.int64]
+    """(n,) partition and offset of the record, see OFFSET_BITS."""
+    weight: NDArray[np.float32]
+    """(n,)"""
+    value: NDArray[np.float32]
+    """(n,) NaN where the event has none."""
+    time: int
+    """Newest event time, ms since 1970."""
+    context: NDArray[np.int32]
+    """(C,) see Learnt."""
+    context_start: NDArray[np.int32]
+    """(U + 1,)"""
+    factors: NDArray[np.float32]
+    """(U, F) user factors before the micro-batch."""
+    negatives: NDArray[np.int32]
+    """(n, m) -1 for none."""
+    gradients: NDArray[np.float32]
+    """(n, 1 + m) see Learnt."""
+
+    def __len__(self) -> int:
+        """Return the number of events."""
+        return len(self.user)
+
+
+@dataclass(slots=True)
+class Recommended:
+    """The k best items of U users, best first; shorter lists are padded with row -1."""
+
+    rows: NDArray[np.int32]
+    """(U, k) rows of `models.items.Items`."""
+    scores: NDArray[np.float32]
+    """(U, k) comparable inside one user's list only."""
+    reasons: NDArray[np.uint8]
+    """(U, k) TRANSITION, FACTORS, TRENDING, POPULAR or NEW."""
+    sources: NDArray[np.int32]
+    """(U, k) row of the context item behind a TRANSITION, else -1."""
+
+
+@dataclass(slots=True)
+class ItemRows:
+    """Everything known about m items, row i belongs to item i: what state and topics hold.
+
+    The successors of item i are rows `successor_start[i]` to `successor_start[i + 1]`.
+    """
+
+    keys: NDArray[np.uint64]
+    """(m,) `models.keys.key_of` of the ids."""
+    ids: list[str]
+    """Item ids, length m; "" for an item known only by its key."""
+    count: NDArray[np.int64]
+    """(m,) accepted positive events."""
+    last_time: NDArray[np.int64]
+    """(m,) newest event time, ms."""
+    factors: NDArray[np.float32]
+    """(m, F) latent factors."""
+    gradient_sum: NDArray[np.float32]
+    """(m,) AdaGrad sum of squared gradients of the factors."""
+    bias: NDArray[np.float32]
+    """(m,)"""
+    bias_gradient_sum: NDArray[np.float32]
+    """(m,) AdaGrad sum of the bias."""
+    successor_start: NDArray[np.int32]
+    """(m + 1,) bounds of each item's successors; starts at 0, ends at S."""
+    successors: NDArray[np.uint64]
+    """(S,) keys of the items that followed."""
+    weights: NDArray[np.float32]
+    """(S,) how much they followed."""
+
+    def __len__(self) -> int:
+        """Return the number of items."""
+        return len(self.keys)

@@ -1,0 +1,117 @@
+"""`compiled`: numba's njit with a cache that is keyed by what the source says, not where it lies.
+
+A wheel is unpacked into a new folder for every job; numba's own cache, keyed by path, would
+compile everything again. Import numba nowhere else: PyFlink's worker needs the line below first.
+"""
+
+import builtins
+import functools
+import hashlib
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+# PyFlink's worker replaces builtins.print by a method of its main module, and numba looks that
+# name up in the module when it is imported.
+_worker = sys.modules.get("pyflink.fn_execution.beam.beam_sdk_worker_main")
+if _worker is not None and not hasattr(_worker, "print"):
+    _worker.print = builtins.print  # type: ignore[attr-defined]
+
+import numba  # noqa: E402
+from numba.core import caching  # noqa: E402
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+_FAST = {"reassoc", "contract", "arcp", "nsz"}
+"""Freedom to vectorise sums; NaN and infinity keep their meaning, guards rely on them."""
+
+
+def compiled(function: _Function) -> _Function:
+    """Compile a function of numbers, arrays and named tuples of them; division by 0 gives inf.
+
+    The machine code is kept in `$XDG_CACHE_HOME/streamrec/numba` (`~/.cache/…` without it),
+    in a folder named by the content of the function's file and of `models/`. Where that cannot
+    be written to, the function is compiled anew in each process.
+    """
+    return _decorated(function, forceinline=False)
+
+
+def inlined(function: _Function) -> _Function:
+    """Compile a function into each of its callers: for short ones that are called per element.
+
+    A call would pass every array of a named tuple by itself, and cost more than the work.
+    """
+    return _decorated(function, forceinline=True)
+
+
+def _decorated(function: _Function, *, forceinline: bool) -> _Function:
+    decorate = numba.njit(
+        cache=cache_folder(function.__code__.co_filename) is not None,  # type: ignore[attr-defined]
+        nogil=True,
+        error_model="numpy",
+        fastmath=_FAST,
+        forceinline=forceinline,
+    )
+    result: _Function = decorate(function)
+    return result
+
+
+@functools.cache
+def cache_folder(source: str) -> Path | None:
+    """Return the folder for the machine code of a source file; None where none can be made."""
+    folder = _root() / _digest(source)[:24]
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK) and folder.stat().st_uid == os.geteuid() else None
+
+
+class ContentLocator(caching._CacheLocator):  # noqa: SLF001
+    """Tells numba where the machine code of a file is kept: see `cache_folder`."""
+
+    def __init__(self, function: Callable[..., Any], source: str, folder: Path) -> None:
+        self._line = function.__code__.co_firstlineno  # type: ignore[attr-defined]
+        self._py_file = source
+        self._folder = folder
+
+    @classmethod
+    def from_function(
+        cls, py_func: Callable[..., Any], py_file: str
+    ) -> "ContentLocator | None":
+        """Return the locator of a function of this project."""
+        folder = cache_folder(py_file)
+        return None if folder is None else cls(py_func, py_file, folder)
+
+    def get_cache_path(self) -> str:
+        """Return the folder."""
+        return str(self._folder)
+
+    def get_source_stamp(self) -> str:
+        """Return what has to change for the machine code to be stale: the folder's name."""
+        return self._folder.name
+
+    def get_disambiguator(self) -> str:
+        """Tell functions of one name apart."""
+        return str(self._line)
+
+
+def _root() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    return Path(home) / "streamrec" / "numba"
+
+
+def _digest(source: str) -> str:
+    """Return the digest of a file and of all of `models/`, whose functions it may have inlined."""
+    digest = hashlib.sha256(numba.__version__.encode())
+    folder = os.path.dirname(__file__)
+    names = sorted(name for name in os.listdir(folder) if name.endswith(".py"))
+    for path in [*(os.path.join(folder, name) for name in names), source]:
+        with open(path, "rb") as file:
+            digest.update(file.read())
+    return digest.hexdigest()
+
+
+caching.CacheImpl._locator_classes.insert(0, ContentLocator)  # noqa: SLF001

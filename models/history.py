@@ -1,0 +1,76 @@
+"""Lists of the last distinct things: a repeat moves to the end, the oldest falls out when full."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import ItemArrays, UserArrays, Window
+from models.compiled import compiled, inlined
+from models.items import row_of
+
+
+@inlined
+def remember(lists, length, u, thing):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+    """Put a thing at the end of list u; lists (U, L) are left-aligned, oldest first."""
+    n = length[u]
+    at = 0
+    while at < n and lists[u, at] != thing:
+        at += 1
+    if at == n:
+        if n < lists.shape[1]:
+            lists[u, n] = thing
+            length[u] = n + 1
+            return
+        at = 0
+    for i in range(at, n - 1):
+        lists[u, i] = lists[u, i + 1]
+    lists[u, n - 1] = thing
+
+
+@inlined
+def contains(lists, length, u, thing):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+    """Return whether list u holds a thing."""
+    found = False
+    for at in range(length[u]):
+        found |= lists[u, at] == thing
+    return found
+
+
+def empty_window(users: int, size: int) -> Window:
+    """Return windows of `size` item rows that hold nothing."""
+    return Window(
+        rows=np.full((users, size), -1, np.int32),
+        length=np.zeros(users, np.int32),
+        coefficient=np.zeros(size, np.float32),
+    )
+
+
+@compiled
+def open_window(window: Window, a: ItemArrays, users: UserArrays) -> None:
+    """Fill windows with the last items of each history; items without a row are left out."""
+    for u in range(len(users.history_length)):
+        newest = users.history_length[u]
+        for at in range(max(0, newest - window.rows.shape[1]), newest):
+            row = row_of(a, users.history[u, at])
+            if row >= 0:
+                window.rows[u, window.length[u]] = row
+                window.length[u] += 1
+
+
+@compiled
+def pack(window: Window) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return all windows one after the other, and where each user's starts."""
+    start = np.zeros(len(window.length) + 1, np.int32)
+    start[1:] = np.cumsum(window.length)
+    rows = np.empty(start[-1], np.int32)
+    for u in range(len(window.length)):
+        rows[start[u] : start[u + 1]] = window.rows[u, : window.length[u]]
+    return rows, start
+
+
+@compiled
+def unpack(window: Window, rows: NDArray[np.int32], start: NDArray[np.int32]) -> None:
+    """Fill windows from what `pack` returned; rows below 0 are left out."""
+    for u in range(len(window.length)):
+        for at in range(start[u], start[u + 1]):
+            if rows[at] >= 0:
+                remember(window.rows, window.length, u, rows[at])

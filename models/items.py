@@ -1,0 +1,313 @@
+"""Everything a worker knows about items, in dense rows; a row never moves and is never reused."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import EVENTS, REFUSED, SIZE, SKIPPED, ItemArrays
+from models.columns import ItemRows
+from models.compiled import compiled, inlined
+from models.initial import initial_factors, scrambled
+from models.params import TransitionParams
+from models.transitions import Transitions, add, clear, entries, extended
+
+INITIAL_DEVIATION = 0.05
+"""Standard deviation of the factors of a new item."""
+NEW_BELOW = 5
+"""An item with fewer events is new."""
+_FIRST_ROWS = 1024
+_RECENT = 1 << 14
+"""Events remembered to draw negatives by popularity."""
+
+
+class Items:
+    """Items known by 64-bit key, found through a compiled open-addressing hash.
+
+    Parameters
+    ----------
+    factors : int
+        Length F of a factor vector.
+    transitions : TransitionParams
+    limit : int
+        Most rows there may be; further keys are refused.
+    seed : int
+        New rows get factors from the seed and the key: the same in every worker.
+
+    Attributes
+    ----------
+    arrays : ItemArrays
+        What compiled functions work on. Replaced when rows are added: fetch it anew each call.
+    transitions : Transitions
+    ids : list of str or None
+        Id of each row, None where only the key is known.
+    """
+
+    def __init__(self, *, factors: int, transitions: TransitionParams, limit: int, seed: int) -> None:
+        if factors < 1 or limit < 1:
+            raise ValueError(
+                f"Items: expected factors >= 1 and limit >= 1, got {factors} and {limit}; "
+                "change the configuration"
+            )
+        rows = min(_FIRST_ROWS, limit)
+        self._limit = limit
+        # a user and an item of one name must not start alike
+        self._seed = ~seed & 0x7FFFFFFF
+        self.ids: list[str | None] = []
+        self.transitions = Transitions(transitions, rows)
+        self.arrays = ItemArrays(
+            slots=_empty_slots(rows),
+            keys=np.zeros(rows, np.uint64),
+            count=np.zeros(rows, np.int64),
+            discount=np.ones(rows, np.float32),
+            log_discount=np.zeros(rows, np.float32),
+            factors=np.zeros((rows, factors), np.float32),
+            gradient_sum=np.zeros(rows, np.float32),
+            bias=np.zeros(rows, np.float32),
+            bias_gradient_sum=np.zeros(rows, np.float32),
+            last_time=np.full(rows, -1, np.int64),
+            named=np.zeros(rows, np.bool_),
+            recent=np.zeros(_RECENT, np.int32),
+            counters=np.zeros(4, np.int64),
+            values=np.zeros(2, np.float64),
+            norm=float(transitions.norm),
+        )
+
+    @property
+    def size(self) -> int:
+        """Rows in use."""
+        return int(self.arrays.counters[SIZE])
+
+    @property
+    def events(self) -> int:
+        """Accepted positive events counted."""
+        return int(self.arrays.counters[EVENTS])
+
+    @property
+    def skipped(self) -> int:
+        """Updates left out because they were not finite."""
+        return int(self.arrays.counters[SKIPPED])
+
+    @property
+    def refused(self) -> int:
+        """How often a key got no row because all were taken."""
+        return int(self.arrays.counters[REFUSED])
+
+    @property
+    def keys(self) -> NDArray[np.uint64]:
+        """(size,) key of each row."""
+        return self.arrays.keys[: self.size]
+
+    @property
+    def count(self) -> NDArray[np.int64]:
+        """(size,) accepted positive events of each row."""
+        return self.arrays.count[: self.size]
+
+    def rows(self, keys: NDArray[np.uint64], *, register: bool = True) -> NDArray[np.int32]:
+        """Return the row of each key, -1 where it has none.
+
+        Parameters
+        ----------
+        keys : uint64[n]
+        register : bool
+            Give unknown keys a row, as long as there are rows.
+        """
+        found = np.empty(len(keys), np.int32)
+        before = self.size
+        done = find_rows(self.arrays, keys, found, 0, register)
+        while done < len(keys) and len(self.arrays.keys) < self._limit:
+            self._grow()
+            done = find_rows(self.arrays, keys, found, done, register)
+        if done < len(keys):
+            found[done:] = self.rows(keys[done:], register=False)
+            self.arrays.counters[REFUSED] += np.count_nonzero(found[done:] < 0)
+        self._start(before)
+        return found
+
+    def unnamed(self, rows: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Return which rows have no id yet; rows below 0 are not among them."""
+        return (rows >= 0) & ~self.arrays.named[rows]
+
+    def name(self, rows: NDArray[np.int32], ids: Sequence[str]) -> None:
+        """Give rows their id where they have none; rows below 0 are passed over."""
+        for n in np.flatnonzero(self.unnamed(rows)).tolist():
+            if ids[n]:
+                self.ids[rows[n]] = ids[n]
+                self.arrays.named[rows[n]] = True
+
+    def id_of(self, row: int) -> str | None:
+        """Return the id of a row, None where only its key is known."""
+        return self.ids[row] if row >= 0 else None
+
+    def export(self, rows: NDArray[np.int32]) -> ItemRows:
+        """Return all that is known about the given rows, with the heaviest successors."""
+        a = self.arrays
+        rows = rows[rows >= 0]
+        start, successors, weights = _export_transitions(
+            self.transitions.arrays, rows, self.transitions.arrays.keep
+        )
+        return ItemRows(
+            keys=a.keys[rows],
+            ids=[self.ids[row] or "" for row in rows.tolist()],
+            count=a.count[rows],
+            last_time=a.last_time[rows],
+            factors=a.factors[rows],
+            gradient_sum=a.gradient_sum[rows],
+            bias=a.bias[rows],
+            bias_gradient_sum=a.bias_gradient_sum[rows],
+            successor_start=start,
+            successors=a.keys[successors],
+            weights=weights,
+        )
+
+    def replace(self, exported: ItemRows, *, only_newer: bool) -> None:
+        """Overwrite rows by what another worker knows; new items get a row.
+
+        Parameters
+        ----------
+        exported : ItemRows
+        only_newer : bool
+            Pass over items of which this worker has counted as many events itself.
+        """
+        rows = self.rows(exported.keys)
+        taken = rows >= 0
+        if only_newer:
+            taken[taken] = exported.count[taken] > self.arrays.count[rows[taken]]
+        self.name(rows, exported.ids)
+        chosen = np.flatnonzero(taken)
+        if not len(chosen):
+            return
+        successors = self.rows(exported.successors)
+        a, at = self.arrays, rows[chosen]
+        a.last_time[at] = np.maximum(a.last_time[at], exported.last_time[chosen])
+        a.factors[at] = exported.factors[chosen]
+        a.gradient_sum[at] = exported.gradient_sum[chosen]
+        a.bias[at] = exported.bias[chosen]
+        a.bias_gradient_sum[at] = exported.bias_gradient_sum[chosen]
+        _replace_counts(a, at, exported.count[chosen])
+        for n in chosen.tolist():
+            bounds = slice(exported.successor_start[n], exported.successor_start[n + 1])
+            self._replace_row(rows[n], successors[bounds], exported.weights[bounds])
+
+    def _replace_row(
+        self, row: int, successors: NDArray[np.int32], weights: NDArray[np.float32]
+    ) -> None:
+        # doubling from 8 slots takes less than four times what is stored in the end
+        self.transitions.make_room(4 * len(successors) + self.transitions.reserve)
+        _replace_transitions(self.transitions.arrays, row, successors, weights)
+
+    def _grow(self) -> None:
+        """Double the rows, up to the limit."""
+        a, rows = self.arrays, min(2 * len(self.arrays.keys), self._limit)
+        fills: dict[str, float] = {"discount": 1, "last_time": -1}
+        names = (
+            "keys count discount log_discount factors gradient_sum bias bias_gradient_sum "
+            "last_time named"
+        ).split()
+        longer = {name: extended(getattr(a, name), rows, fills.get(name, 0)) for name in names}
+        self.arrays = a._replace(slots=_empty_slots(rows), **longer)
+        _enter_all(self.arrays)
+        self.transitions.grow(rows)
+
+    def _start(self, before: int) -> None:
+        """Give the rows registered since `before` their first factors."""
+        a, size = self.arrays, self.size
+        if size > before:
+            a.factors[before:size] = initial_factors(
+                a.keys[before:size], self._seed, a.factors.shape[1], INITIAL_DEVIATION
+            )
+            self.ids.extend([None] * (size - before))
+
+
+def _empty_slots(rows: int) -> NDArray[np.int32]:
+    """Return a hash table that is at most half full."""
+    return np.full(1 << (2 * rows - 1).bit_length(), -1, np.int32)
+
+
+@inlined
+def row_of(a: ItemArrays, key: np.uint64) -> int:
+    """Return the row of a key, -1 where it has none."""
+    return a.slots[_slot_of(a, key)]
+
+
+@compiled
+def find_rows(
+    a: ItemArrays, keys: NDArray[np.uint64], found: NDArray[np.int32], begin: int, register: bool
+) -> int:
+    """Fill `found` with the rows of keys; return where it stopped for want of a free row."""
+    for n in range(begin, len(keys)):
+        slot = _slot_of(a, keys[n])
+        row = a.slots[slot]
+        if row < 0 and register:
+            row = a.counters[SIZE]
+            if row == len(a.keys):
+                return n
+            a.slots[slot] = row
+            a.keys[row] = keys[n]
+            a.counters[SIZE] += 1
+        found[n] = row
+    return len(keys)
+
+
+@inlined
+def count_event(a: ItemArrays, row: int, time: int) -> None:
+    """Count one accepted positive event of an item."""
+    _set_count(a, row, a.count[row] + 1)
+    a.last_time[row] = max(a.last_time[row], time)
+    a.recent[a.counters[EVENTS] & len(a.recent) - 1] = row
+    a.counters[EVENTS] += 1
+
+
+@inlined
+def _set_count(a: ItemArrays, row: int, count: int) -> None:
+    a.count[row] = count
+    a.log_discount[row] = -a.norm * np.log(max(count, 1))
+    a.discount[row] = np.exp(a.log_discount[row])
+
+
+@compiled
+def _replace_counts(a: ItemArrays, rows: NDArray[np.int32], count: NDArray[np.int64]) -> None:
+    for n in range(len(rows)):
+        a.counters[EVENTS] += count[n] - a.count[rows[n]]
+        _set_count(a, rows[n], count[n])
+
+
+@inlined
+def _slot_of(a: ItemArrays, key: np.uint64) -> int:
+    """Return the slot that holds a key, or the empty one where it belongs."""
+    mask = len(a.slots) - 1
+    at = np.int64(scrambled(key) & np.uint64(mask))
+    while a.slots[at] >= 0 and a.keys[a.slots[at]] != key:
+        at = (at + 1) & mask
+    return at
+
+
+@compiled
+def _enter_all(a: ItemArrays) -> None:
+    """Enter all rows into an empty hash table."""
+    for row in range(a.counters[SIZE]):
+        a.slots[_slot_of(a, a.keys[row])] = row
+
+
+@compiled
+def _export_transitions(t, rows, limit):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+    """Return bounds, successor rows and weights of the heaviest entries of rows."""
+    start = np.zeros(len(rows) + 1, np.int32)
+    for n in range(len(rows)):
+        start[n + 1] = start[n] + min(t.fill[rows[n]], limit)
+    successors = np.empty(start[-1], np.int32)
+    weights = np.empty(start[-1], np.float32)
+    for n in range(len(rows)):
+        successor, weight = entries(t, rows[n], limit)
+        successors[start[n] : start[n + 1]] = successor
+        weights[start[n] : start[n + 1]] = weight
+    return start, successors, weights
+
+
+@compiled
+def _replace_transitions(t, row, successors, weights):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+    """Replace a row of transitions; successors that have no row here are left out."""
+    clear(t, row)
+    for n in range(len(successors)):
+        if successors[n] >= 0 and weights[n] > 0:
+            add(t, row, successors[n], weights[n])

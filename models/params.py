@@ -1,0 +1,140 @@
+"""Hyper-parameters: frozen, validated where they are made; the models own their knobs."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from math import isfinite
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UserParams:
+    """Bounds of what is remembered of one user."""
+
+    history: int = 64
+    """Last positive items kept: context of the models, and never recommended again."""
+    recent_events: int = 64
+    """Identities kept to recognise duplicates; older events are late."""
+    exclusions: int = 32
+    """Last disliked or removed items kept."""
+    session_gap_ms: int = 1_800_000
+    """Event-time gap after which a new session starts."""
+
+    def __post_init__(self) -> None:
+        """Refuse bounds that leave no room."""
+        names = ("history", "recent_events", "exclusions", "session_gap_ms")
+        _require(self, [(name, ">= 1", getattr(self, name) >= 1) for name in names])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TransitionParams:
+    """Item-to-item transitions, see `models.transitions`."""
+
+    window: int = 10
+    """Last items of the user that a new item is counted after, and scored from."""
+    decay: float = 0.8
+    """Weight of each step further back."""
+    norm: float = 0.3
+    """Exponent of popularity at both ends."""
+    successors: int = 200
+    """Entries kept in an item's row when it overflows (at twice this)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RankingParams:
+    """Transitions + pairwise MF, see `models.ranking`."""
+
+    factors: int = 32
+    negatives: int = 4
+    rate: float = 0.05
+    """AdaGrad rate of the factors."""
+    bias_rate: float = 0.05
+    decay: float = 0.0
+    """L2 decay of the factors per update."""
+    smoothing: float = 1e-4
+    """Added to the transition share before its logarithm."""
+    seed: int = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RatingParams:
+    """Biased MF by SGD, see `models.rating`."""
+
+    factors: int = 32
+    rate: float = 0.1
+    bias_rate: float = 0.05
+    decay: float = 0.02
+    bias_decay: float = 0.02
+    lowest: float = 1.0
+    highest: float = 5.0
+    seed: int = 1
+
+
+def _default_weights() -> dict[str, float]:
+    return {
+        "impression": 0.0,
+        "click": 1.0,
+        "view": 1.0,
+        "favorite": 2.0,
+        "add_to_cart": 3.0,
+        "purchase": 5.0,
+        "rating": 1.0,
+        "dislike": -1.0,
+        "remove": -1.0,
+    }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EventPolicy:
+    """What an event must look like to be taken in, see `operators.stages.decode`.
+
+    Raises
+    ------
+    ValueError
+        For a policy that no event could meet, or that would let harmful ones in.
+    """
+
+    weights: dict[str, float] = field(default_factory=_default_weights)
+    """Strength of each known event type: > 0 is learnt, 0 only counted, < 0 hides the item."""
+    rating_type: str = "rating"
+    """Event type whose `value` is required and must lie in the range below."""
+    lowest_rating: float = 1.0
+    highest_rating: float = 5.0
+    max_bytes: int = 65_536
+    """Largest record value that is parsed."""
+    max_id_bytes: int = 128
+    """Longest id; ids consist of visible ASCII (0x21 to 0x7e) and are never normalised."""
+    sentinel_ids: frozenset[str] = frozenset(
+        {"0", "-1", "null", "none", "nil", "nan", "undefined", "unknown", "anonymous"}
+    )
+    """Ids, in lower case, that producers write for "nobody": one giant fake user otherwise."""
+    earliest_ms: int = 946_684_800_000
+    """2000-01-01: a time before it is in seconds, or wrong."""
+    max_future_ms: int = 300_000
+    """How far a producer's clock may be ahead."""
+    buckets: int = 64
+    """User buckets of the job, a power of two."""
+
+    def __post_init__(self) -> None:
+        """Refuse a policy that makes no sense."""
+        limits = (self.lowest_rating, self.highest_rating)
+        checks = (
+            ("weights", "finite numbers", all(map(isfinite, self.weights.values()))),
+            ("weights", f"known for {self.rating_type}", self.rating_type in self.weights),
+            ("lowest_rating", "< highest_rating", isfinite(sum(limits)) and limits[0] < limits[1]),
+            ("max_bytes", ">= 1", self.max_bytes >= 1),
+            ("max_id_bytes", ">= 1", self.max_id_bytes >= 1),
+            ("sentinel_ids", "lower case", all(s == s.lower() for s in self.sentinel_ids)),
+            ("earliest_ms", ">= 0", self.earliest_ms >= 0),
+            ("max_future_ms", ">= 0", self.max_future_ms >= 0),
+            ("buckets", "a power of two", self.buckets > 0 and not self.buckets & self.buckets - 1),
+        )
+        _require(self, checks)
+
+
+def _require(params: object, checks: Iterable[tuple[str, str, bool]]) -> None:
+    """Raise for the first check (field, what is expected of it, whether it holds) that fails."""
+    for name, expected, holds in checks:
+        if not holds:
+            raise ValueError(
+                f"{type(params).__name__}.{name}: expected {expected}, "
+                f"got {getattr(params, name)!r}; change the configuration"
+            )

@@ -1,0 +1,199 @@
+"""Item-to-item transitions: C[x][b], how much item b followed item x.
+
+A row x is a small open-addressing table of (successor, weight) in an arena all rows share. Rows
+double from 8 slots as they fill; blocks they leave go to the free list of their size, so memory
+is proportional to what is stored. A row is bounded: when it holds 2 M entries and needs one
+more, its M heaviest stay. Its total R[x] is the sum of what is kept, so that the shares
+C[x][b] / R[x] of a row always add up to 1.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import TransitionArrays
+from models.compiled import compiled, inlined
+from models.params import TransitionParams
+
+_SMALLEST = 8
+_SPREAD = 0x9E3779B1
+
+
+class Transitions:
+    """Owner of the arrays; compiled functions below work on `arrays`.
+
+    Parameters
+    ----------
+    params : TransitionParams
+    rows : int
+        Items there is room for.
+    """
+
+    def __init__(self, params: TransitionParams, rows: int) -> None:
+        largest = _SMALLEST
+        while _limit(largest) < 2 * params.successors:
+            largest *= 2
+        self._reserve = params.window * largest
+        self.arrays = TransitionArrays(
+            start=np.zeros(rows, np.int64),
+            capacity=np.zeros(rows, np.int32),
+            fill=np.zeros(rows, np.int32),
+            total=np.zeros(rows, np.float64),
+            successor=np.full(4096 + self._reserve, -1, np.int32),
+            weight=np.zeros(4096 + self._reserve, np.float32),
+            free=np.full(largest.bit_length(), -1, np.int64),
+            top=np.zeros(1, np.int64),
+            keep=params.successors,
+        )
+
+    @property
+    def reserve(self) -> int:
+        """Slots that one event may need at most: all rows of its window could double."""
+        return self._reserve
+
+    def grow(self, rows: int) -> None:
+        """Make room for more items."""
+        names = ("start", "capacity", "fill", "total")
+        self.arrays = self.arrays._replace(
+            **{name: extended(getattr(self.arrays, name), rows, 0) for name in names}
+        )
+
+    def make_room(self, slots: int) -> None:
+        """Extend the arena so that the given number of slots is free at its end."""
+        size = len(self.arrays.successor)
+        needed = int(self.arrays.top[0]) + slots
+        if needed > size:
+            size = max(2 * size, needed)
+            self.arrays = self.arrays._replace(
+                successor=extended(self.arrays.successor, size, -1),
+                weight=extended(self.arrays.weight, size, 0),
+            )
+
+
+def extended(array: NDArray, rows: int, value: float) -> NDArray:  # type: ignore[type-arg]
+    """Return a longer copy of an array, filled up with a value."""
+    longer = np.full((rows, *array.shape[1:]), value, array.dtype)
+    longer[: len(array)] = array
+    return longer
+
+
+@inlined
+def add(t: TransitionArrays, x: int, b: int, weight: float) -> None:
+    """Count that b followed x; the arena must have room for one more block."""
+    if t.capacity[x] == 0:
+        _allocate(t, x, _SMALLEST)
+    slot = _find(t, x, b)
+    if t.successor[slot] < 0:
+        if t.fill[x] >= 2 * t.keep:
+            _rebuild(t, x, t.capacity[x], t.keep)
+            slot = _find(t, x, b)
+        elif t.fill[x] >= _limit(t.capacity[x]):
+            _rebuild(t, x, 2 * t.capacity[x], 2 * t.keep)
+            slot = _find(t, x, b)
+        t.successor[slot] = b
+        t.weight[slot] = 0
+        t.fill[x] += 1
+    t.weight[slot] += np.float32(weight)
+    t.total[x] += weight
+
+
+@inlined
+def weight_of(t: TransitionArrays, x: int, b: int) -> float:
+    """Return C[x][b]."""
+    if t.capacity[x] == 0:
+        return np.float32(0)
+    slot = _find(t, x, b)
+    return t.weight[slot] if t.successor[slot] == b else np.float32(0)
+
+
+@compiled
+def entries(t: TransitionArrays, x: int, limit: int) -> tuple[NDArray, NDArray]:  # type: ignore[type-arg]
+    """Return successors and weights of the heaviest entries of a row, heaviest first."""
+    successor = np.empty(t.fill[x], np.int32)
+    weight = np.empty(t.fill[x], np.float32)
+    n = 0
+    for slot in range(t.start[x], t.start[x] + t.capacity[x]):
+        if t.successor[slot] >= 0:
+            successor[n] = t.successor[slot]
+            weight[n] = t.weight[slot]
+            n += 1
+    # mergesort is stable: equal weights keep the order of their slots
+    order = np.argsort(-weight, kind="mergesort")[:limit]
+    return successor[order], weight[order]
+
+
+@compiled
+def clear(t: TransitionArrays, x: int) -> None:
+    """Forget a row and free its block."""
+    if t.capacity[x] > 0:
+        _release(t, t.start[x], t.capacity[x])
+    t.capacity[x] = 0
+    t.fill[x] = 0
+    t.total[x] = 0
+
+
+@inlined
+def _limit(capacity: int) -> int:
+    """Return the entries a block takes before it has to double: 80 %."""
+    return capacity * 4 // 5
+
+
+@inlined
+def _find(t: TransitionArrays, x: int, b: int) -> int:
+    """Return the slot that holds b in row x, or the empty one where it belongs."""
+    mask = np.int64(t.capacity[x]) - 1
+    start = t.start[x]
+    at = (np.int64(b) * _SPREAD >> 16) & mask
+    while True:
+        found = t.successor[start + at]
+        if found == b or found < 0:
+            return start + at
+        at = (at + 1) & mask
+
+
+@compiled
+def _rebuild(t: TransitionArrays, x: int, capacity: int, limit: int) -> None:
+    """Move the heaviest entries of a row into a clean block."""
+    successor, weight = entries(t, x, limit)
+    clear(t, x)
+    _allocate(t, x, capacity)
+    for n in range(len(successor)):
+        slot = _find(t, x, successor[n])
+        t.successor[slot] = successor[n]
+        t.weight[slot] = weight[n]
+        t.total[x] += weight[n]
+    t.fill[x] = len(successor)
+
+
+@compiled
+def _allocate(t: TransitionArrays, x: int, capacity: int) -> None:
+    """Give a row an empty block: a freed one of that size, else the next slots of the arena."""
+    size = _class_of(capacity)
+    start = t.free[size]
+    if start >= 0:
+        t.free[size] = np.int64(t.successor[start]) * _SMALLEST - _SMALLEST
+        t.successor[start] = -1
+    else:
+        start = t.top[0]
+        t.top[0] += capacity
+    t.start[x] = start
+    t.capacity[x] = capacity
+
+
+@compiled
+def _release(t: TransitionArrays, start: int, capacity: int) -> None:
+    """Put a block on the free list of its size, empty but for the name of the next one."""
+    size = _class_of(capacity)
+    t.successor[start : start + capacity] = -1
+    # blocks start at multiples of the smallest; 0 says none
+    t.successor[start] = (t.free[size] + _SMALLEST) // _SMALLEST
+    t.free[size] = start
+
+
+@compiled
+def _class_of(capacity: int) -> int:
+    """Return c of a block of 8 << c slots."""
+    size = 0
+    while capacity > _SMALLEST:
+        capacity >>= 1
+        size += 1
+    return size

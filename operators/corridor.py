@@ -1,0 +1,208 @@
+"""The corridor of learn-users: one micro-batch walks through all stages. No Flink in here, so
+that a file can be replayed through the very same code."""
+
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from models import evaluation
+from models.columns import ACCEPTED, DUPLICATE, LATE, Events, Users
+from models.keys import key_of
+from operators.params import LearnUsersParams
+from operators.stages.deduplicate import deduplicate
+from operators.stages.decode import Decode, Decoded
+from operators.stages.learn import Learn, Taught
+from operators.stages.rank import Rank
+from operators.stages.records import (
+    DeadLetters,
+    Metrics,
+    Outcome,
+    Recommendations,
+    last_events,
+)
+from operators.stages.sessionize import sessionize
+from state import accepted as accepted_codec
+from state import chunks
+from state.accounting import Accounting
+from state.codec import StateError
+from state.descriptors import ACCOUNTING_ENTRY
+from state.user_state import UserState
+
+_LOG = logging.getLogger(__name__)
+_SHARES = 1 << 32
+
+
+class _Trending(msgspec.Struct):
+    trending: str
+
+
+class Memory(Protocol):
+    """What is remembered of the bucket's users: id -> bytes."""
+
+    def get(self, key: str) -> bytes | None:
+        """Return the bytes under a key."""
+
+    def put(self, key: str, value: bytes) -> None:
+        """Replace the bytes under a key."""
+
+
+class Corridor:
+    """decode → deduplicate → sessionize → learn → rank → records."""
+
+    def __init__(self, params: LearnUsersParams, *, clock_ms: Callable[[], int]) -> None:
+        self._params = params
+        self._clock_ms = clock_ms
+        self._decode = Decode(params.policy)
+        self._user_state = UserState(
+            params.learning.users, params.learning.factors, params.learning.seed
+        )
+        self._learn = Learn(params.learning, evaluation_k=params.evaluation_k)
+        self._rank = Rank(k=params.k)
+        self._recommendations = Recommendations(f"online-{params.learning.objective}-1")
+        self._dead_letters = DeadLetters(
+            params.source_topic, params.job_version, params.policy.max_bytes
+        )
+        self._sampled_below = int(params.evaluation_share * _SHARES)
+
+    def warm_up(self) -> None:
+        """Compile everything before the first micro-batch."""
+        self._learn.warm_up()
+
+    def process(
+        self,
+        bucket: int,
+        keys: list[bytes | None],
+        values: list[bytes | None],
+        coordinates: list[int],
+        published: list[int],
+        memory: Memory,
+    ) -> Outcome:
+        """Take one micro-batch of raw records of a user bucket, in the order of consumption."""
+        now_ms = self._clock_ms()
+        decoded = self._decode(keys, values, coordinates, published, bucket=bucket, now_ms=now_ms)
+        users = self._user_state.decode([memory.get(user) for user in decoded.users], decoded.users)
+        fate = deduplicate(users, decoded.events)
+        outcome = Outcome(
+            dead_letters=self._dead_letters(
+                decoded.rejected, keys, values, coordinates, published
+            ),
+        )
+        if (fate == ACCEPTED).any():
+            self._accept(bucket, decoded, users, fate == ACCEPTED, outcome, now_ms)
+            for user, value in zip(decoded.users, self._user_state.encode(users), strict=True):
+                memory.put(user, value)
+        self._account(bucket, decoded, fate, np.asarray(coordinates, np.int64), memory, outcome)
+        outcome.metrics.age = max(0, self._clock_ms() - min(published, default=now_ms))
+        return outcome
+
+    def apply(self, value: bytes) -> None:
+        """Take a record of the loop: an accepted batch, an item chunk or a trending list.
+
+        A record that cannot be read is skipped: what it says is a copy, never the only one.
+        """
+        try:
+            if value[:1] == b"{":
+                self._rank.trend(_trending_keys(value))
+            elif value[:2] == accepted_codec.MAGIC:
+                self._learn.apply(accepted_codec.decode(value))
+            else:
+                self._learn.items.replace(chunks.decode(value), only_newer=True)
+        except (StateError, msgspec.MsgspecError) as error:
+            _LOG.warning("loop record skipped: %s", error)
+
+    def idle(self, ids: list[str], values: list[bytes], before_ms: int) -> list[str]:
+        """Return the users that were last updated before a processing time."""
+        seen = self._user_state.decode(values, ids).seen
+        return [ids[u] for u in np.flatnonzero(seen < before_ms).tolist()]
+
+    def _accept(
+        self,
+        bucket: int,
+        decoded: Decoded,
+        users: Users,
+        accepted: NDArray[np.bool_],
+        outcome: Outcome,
+        now_ms: int,
+    ) -> None:
+        events = decoded.events.take(accepted)
+        chosen = np.flatnonzero(accepted).tolist()
+        item_ids = [decoded.item_ids[n] for n in chosen]
+        sessionize(users, events, self._params.learning.users.session_gap_ms)
+        users.seen[events.user] = now_ms
+        taught = self._learn(bucket, users, events, item_ids, self._sampled(decoded.users))
+        outcome.event_time = int(events.time.max())
+        if taught.message is not None:
+            outcome.accepted = accepted_codec.encode(taught.message)
+        self._evaluate(taught, outcome.metrics)
+        outcome.trending = self._sample(events, item_ids)
+        if self._params.recommend:
+            event_ids = [decoded.event_ids[n] for n in chosen]
+            outcome.recommendations = self._recommend(decoded, users, events, event_ids)
+
+    def _recommend(
+        self, decoded: Decoded, users: Users, events: Events, event_ids: list[str]
+    ) -> list[tuple[bytes, bytes]]:
+        triggers = last_events(events, event_ids, len(decoded.users))
+        chosen = users.take(triggers.users)
+        return self._recommendations(
+            [decoded.users[u] for u in triggers.users.tolist()],
+            chosen,
+            triggers,
+            self._rank(self._learn.items, self._learn.objective, chosen),
+            self._learn.items,
+            self._clock_ms(),
+        )
+
+    def _sampled(self, ids: list[str]) -> NDArray[np.bool_]:
+        below = self._sampled_below
+        return np.fromiter((key_of(user) % _SHARES < below for user in ids), np.bool_, len(ids))
+
+    def _sample(self, events: Events, item_ids: list[str]) -> list[str]:
+        positive = np.flatnonzero(events.weight > 0)
+        step = max(1, -(-len(positive) // max(1, self._params.trending_sample)))
+        return [item_ids[n] for n in positive[::step].tolist()]
+
+    def _evaluate(self, taught: Taught, metrics: Metrics) -> None:
+        learnt, k = taught.learnt, self._params.evaluation_k
+        model = evaluation.ranking_sums(learnt.rank, k)
+        popularity = evaluation.ranking_sums(learnt.popularity_rank, k)
+        metrics.scored, metrics.hits = model.scored, model.hits
+        metrics.ndcg, metrics.mrr = model.ndcg, model.reciprocal_rank
+        metrics.popularity_hits, metrics.popularity_ndcg = float(popularity.hits), popularity.ndcg
+        errors = evaluation.error_sums(learnt.error)
+        metrics.errors = errors.scored
+        metrics.squared_error, metrics.absolute_error = errors.squared, errors.absolute
+
+    def _account(
+        self,
+        bucket: int,
+        decoded: Decoded,
+        fate: NDArray[np.uint8],
+        coordinates: NDArray[np.int64],
+        memory: Memory,
+        outcome: Outcome,
+    ) -> None:
+        stored = memory.get(ACCOUNTING_ENTRY)
+        accounting = Accounting.from_state(stored) if stored else Accounting.start(bucket)
+        by_fate = [decoded.events.coordinate[fate == f] for f in (ACCEPTED, DUPLICATE, LATE)]
+        accounting.count(coordinates, *by_fate, [record.code for record in decoded.rejected])
+        accounting.generated_at = self._clock_ms()
+        outcome.accounting = accounting.to_json()
+        memory.put(ACCOUNTING_ENTRY, accounting.to_state())
+        metrics = outcome.metrics
+        metrics.consumed = len(coordinates)
+        metrics.accepted, metrics.duplicates, metrics.late = (len(f) for f in by_fate)
+        metrics.rejected = len(decoded.rejected)
+        metrics.recommended = len(outcome.recommendations)
+
+
+def _trending_keys(value: bytes) -> NDArray[np.uint64]:
+    """Return item keys of a trending record, most seen first."""
+    listed = msgspec.json.decode(value, type=_Trending).trending.split(",")
+    seen = [entry.rsplit(" ", 1) for entry in listed if " " in entry]
+    seen.sort(key=lambda pair: (-int(pair[1]), pair[0]))
+    return np.array([key_of(item) for item, _ in seen], np.uint64)

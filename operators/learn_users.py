@@ -1,0 +1,101 @@
+"""learn-users: the Flink shell around the corridor."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import astuple
+from struct import pack
+from typing import Any
+
+from pyflink.common import Row
+from pyflink.datastream import RuntimeContext
+from pyflink.datastream.functions import KeyedBroadcastProcessFunction
+
+from operators.corridor import Corridor
+from operators.params import LearnUsersParams
+from state import descriptors
+
+_SWEEPS_PER_TTL = 10
+
+
+class LearnUsersFunction(KeyedBroadcastProcessFunction):
+    """Learns users in place and recommends.
+
+    Input
+        Micro-batches of raw records, keyed by user bucket; broadcast: the loop's records.
+    Output
+        One row a micro-batch (`jobs.types.LEARNED`).
+    State
+        `users-v1`: user id -> user record, evicted when idle beyond the configured time; one
+        entry holds the bucket's accounting. The item replica lives in worker memory and is
+        rebuilt from the loop.
+    Time
+        Processing time; one eviction timer a bucket.
+    On failure
+        A value that cannot be read fails the job with a StateError: restore an older savepoint
+        or run the version that wrote it.
+    """
+
+    def __init__(self, params: LearnUsersParams) -> None:
+        self._params = params
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Get the state handle and compile the model's loops."""
+        self._users = runtime_context.get_map_state(descriptors.users())
+        self._corridor = Corridor(self._params, clock_ms=lambda: time.time_ns() // 1_000_000)
+        self._corridor.warm_up()
+        self._warm: set[int] = set()
+
+    def process_element(self, value: Row, ctx: Any) -> Iterator[Row]:
+        """Take one micro-batch."""
+        bucket, keys, values, coordinates, published = value
+        if bucket not in self._warm:
+            self._warm_bucket(bucket, ctx)
+        outcome = self._corridor.process(
+            bucket, keys, values, coordinates, published, self._users
+        )
+        yield Row(
+            outcome.event_time,
+            [Row(*record) for record in outcome.recommendations],
+            [Row(*letter) for letter in outcome.dead_letters],
+            pack("<I", bucket),
+            outcome.accepted,
+            b"accounting/%d" % bucket,
+            outcome.accounting,
+            Row(*astuple(outcome.metrics)),
+            outcome.trending,
+        )
+
+    def process_broadcast_element(self, value: bytes, ctx: Any) -> Iterator[Row]:  # noqa: ARG002
+        """Take one record of the loop."""
+        self._corridor.apply(value)
+        return iter(())
+
+    def on_timer(self, timestamp: int, ctx: Any) -> Iterator[Row]:
+        """Evict idle users of the bucket; without it their records would stay for ever."""
+        held = {
+            user: value
+            for user, value in self._users.items()
+            if user != descriptors.ACCOUNTING_ENTRY
+        }
+        idle = self._corridor.idle(
+            list(held), list(held.values()), timestamp - self._params.user_ttl_ms
+        )
+        for user in idle:
+            self._users.remove(user)
+        self._schedule_sweep(ctx)
+        return iter(())
+
+    def _warm_bucket(self, bucket: int, ctx: Any) -> None:
+        """Read the whole bucket in one call: single reads would cost a round trip each."""
+        self._warm.add(bucket)
+        for _ in self._users.items():
+            pass
+        self._schedule_sweep(ctx)
+
+    def _schedule_sweep(self, ctx: Any) -> None:
+        period = max(1000, self._params.user_ttl_ms // _SWEEPS_PER_TTL)
+        timers = ctx.timer_service()
+        # a multiple of the period: registering it again after a restart changes nothing
+        timers.register_processing_time_timer(
+            (timers.current_processing_time() // period + 1) * period
+        )

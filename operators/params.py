@@ -1,0 +1,68 @@
+"""What the operators are told: frozen, picklable, free of configuration files."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from models.params import EventPolicy, RankingParams, RatingParams, TransitionParams, UserParams
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LearningParams:
+    """The online model: which objective, with which knobs."""
+
+    objective: Literal["ranking", "rating"]
+    users: UserParams
+    transitions: TransitionParams
+    ranking: RankingParams
+    rating: RatingParams
+    item_limit: int
+    """Most items a replica holds; events of further items are accepted but not learnt."""
+
+    @property
+    def factors(self) -> int:
+        """Length of a factor vector."""
+        return self.ranking.factors if self.objective == "ranking" else self.rating.factors
+
+    @property
+    def seed(self) -> int:
+        """Seed of every initial factor and of the negatives."""
+        return self.ranking.seed if self.objective == "ranking" else self.rating.seed
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LearnUsersParams:
+    """Parameters of the learn-users operator."""
+
+    policy: EventPolicy
+    learning: LearningParams
+    recommend: bool
+    """Whether recommendations are made at all."""
+    k: int
+    """Recommended items a user."""
+    evaluation_share: float
+    """Share of users (by hash) whose events are ranked before they are learnt."""
+    evaluation_k: int
+    trending_sample: int
+    """Events of a micro-batch reported to the trending window, at most."""
+    source_topic: str
+    job_version: str
+    user_ttl_ms: int
+    """Processing time without events after which a user is forgotten."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LearnItemsParams:
+    """Parameters of the learn-items operator."""
+
+    learning: LearningParams
+    keys: tuple[int, ...]
+    """Flink key of each item bucket (item key modulo their number); fixed for the state's life."""
+    chunks: int
+    """Chunks the catalogue is published in; fixed for the life of the topic."""
+    publish_interval_ms: int
+    publish_bytes_per_second: int
+
+    @property
+    def buckets(self) -> int:
+        """Number of item buckets."""
+        return len(self.keys)

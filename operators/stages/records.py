@@ -1,0 +1,224 @@
+"""Records: what a micro-batch tells the outside, as bytes and numbers ready for their topics."""
+
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from models.columns import (
+    FACTORS,
+    NEW,
+    OFFSET_BITS,
+    POPULAR,
+    TRANSITION,
+    TRENDING,
+    Events,
+    Recommended,
+    Users,
+)
+from models.items import Items
+from models.keys import key_of
+from operators.stages.decode import Rejected
+
+_REASONS = {
+    TRANSITION: "transition",
+    FACTORS: "factors",
+    TRENDING: "trending",
+    POPULAR: "popular",
+    NEW: "new",
+}
+
+
+class _Item(msgspec.Struct, omit_defaults=True):
+    item_id: str
+    score: float
+    reason: str
+    source: str | None = msgspec.field(default=None, name="from")
+
+
+class _Trigger(msgspec.Struct):
+    event_id: str
+    timestamp: int
+    published_at: int
+
+
+class _Session(msgspec.Struct):
+    started_at: int
+    events: int
+
+
+class _Recommendation(msgspec.Struct):
+    rec_id: str
+    user_id: str
+    generated_at: int
+    trigger: _Trigger
+    model_version: str
+    session: _Session
+    items: list[_Item]
+
+
+@dataclass(slots=True)
+class Triggers:
+    """The last accepted event of every recommended user, all arrays of length m."""
+
+    users: NDArray[np.int32]
+    """Index into the micro-batch's distinct users."""
+    event_ids: list[str]
+    time: NDArray[np.int64]
+    published: NDArray[np.int64]
+
+
+def last_events(events: Events, event_ids: list[str], users: int) -> Triggers:
+    """Return every user's last event; users without any are left out."""
+    last = np.full(users, -1, np.int64)
+    last[events.user] = np.arange(len(events))
+    chosen = np.flatnonzero(last >= 0)
+    at = last[chosen]
+    return Triggers(
+        users=chosen.astype(np.int32),
+        event_ids=[event_ids[n] for n in at.tolist()],
+        time=events.time[at],
+        published=events.published[at],
+    )
+
+
+class Recommendations:
+    """Writes the value of the `recommendations` topic."""
+
+    def __init__(self, model_version: str) -> None:
+        self._model_version = model_version
+        self._encode = msgspec.json.Encoder().encode
+
+    def __call__(
+        self,
+        ids: list[str],
+        users: Users,
+        triggers: Triggers,
+        recommended: Recommended,
+        items: Items,
+        now_ms: int,
+    ) -> list[tuple[bytes, bytes]]:
+        """Return key and value of one record for every trigger; all arguments share their rows."""
+        lists = zip(
+            ids,
+            triggers.event_ids,
+            triggers.time.tolist(),
+            triggers.published.tolist(),
+            users.session_start.tolist(),
+            users.session_events.tolist(),
+            recommended.rows.tolist(),
+            np.round(recommended.scores.astype(np.float64), 4).tolist(),
+            recommended.reasons.tolist(),
+            recommended.sources.tolist(),
+            strict=True,
+        )
+        named = items.ids
+        records = []
+        for user, event_id, time, published, start, count, rows, scores, reasons, sources in lists:
+            best = [
+                _Item(
+                    named[row] or "",
+                    score,
+                    _REASONS[reason],
+                    named[source] if source >= 0 else None,
+                )
+                for row, score, reason, source in zip(rows, scores, reasons, sources, strict=True)
+                if row >= 0
+            ]
+            record = _Recommendation(
+                recommendation_id(user, event_id),
+                user,
+                now_ms,
+                _Trigger(event_id, time, published),
+                self._model_version,
+                _Session(start, count),
+                best,
+            )
+            records.append((user.encode(), self._encode(record)))
+        return records
+
+
+def recommendation_id(user: str, event_id: str) -> str:
+    """Return the id of the recommendation that an event of a user triggers: always the same."""
+    return f"{key_of(user):016x}{key_of(event_id):016x}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetters:
+    """Turns rejected records into dead letters: the same bytes, and headers that say why."""
+
+    topic: str
+    job_version: str
+    max_bytes: int
+
+    def __call__(
+        self,
+        rejected: list[Rejected],
+        keys: list[bytes | None],
+        values: list[bytes | None],
+        coordinates: list[int],
+        published: list[int],
+    ) -> list[tuple[bytes | None, bytes | None, dict[str, bytes]]]:
+        """Return key, value and headers; the value is left out where it is over the limit."""
+        letters = []
+        for record in rejected:
+            at = record.position
+            value, coordinate = values[at], coordinates[at]
+            headers = {
+                "err.code": record.code,
+                "err.field": record.field,
+                "err.msg": record.message,
+                "src.topic": self.topic,
+                "src.partition": coordinate >> OFFSET_BITS,
+                "src.offset": coordinate & (1 << OFFSET_BITS) - 1,
+                "src.timestamp": published[at],
+                "job.version": self.job_version,
+            }
+            if value is not None and len(value) > self.max_bytes:
+                headers |= {"src.size": len(value), "src.sha256": sha256(value).hexdigest()}
+                value = None
+            encoded = {name: str(text).encode() for name, text in headers.items()}
+            letters.append((keys[at], value, encoded))
+        return letters
+
+
+@dataclass(slots=True)
+class Metrics:
+    """What one micro-batch adds to the metrics window; fields in the order of the SQL row."""
+
+    consumed: int = 0
+    accepted: int = 0
+    duplicates: int = 0
+    late: int = 0
+    rejected: int = 0
+    recommended: int = 0
+    age: int = 0
+    scored: int = 0
+    hits: int = 0
+    ndcg: float = 0.0
+    mrr: float = 0.0
+    popularity_hits: float = 0.0
+    popularity_ndcg: float = 0.0
+    errors: int = 0
+    squared_error: float = 0.0
+    absolute_error: float = 0.0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """All that leaves the corridor for one micro-batch."""
+
+    event_time: int = 0
+    """Newest accepted event time, ms; 0 without any."""
+    recommendations: list[tuple[bytes, bytes]] = field(default_factory=list)
+    dead_letters: list[tuple[bytes | None, bytes | None, dict[str, bytes]]] = field(
+        default_factory=list
+    )
+    accepted: bytes | None = None
+    """Sealed AcceptedBatch, None where nothing was learnt."""
+    accounting: bytes = b""
+    metrics: Metrics = field(default_factory=Metrics)
+    trending: list[str] = field(default_factory=list)
+    """Ids of a sample of the accepted positive events."""

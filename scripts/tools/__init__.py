@@ -1,0 +1,1 @@
+"""One module a tool; `scripts/with-venv NAME` runs `scripts.tools.NAME`."""

@@ -1,0 +1,236 @@
+"""Behaviour to replay: a Parquet file's rows or generated ones, as blocks of columns."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from models.generator import EVENT_TYPES, Generator, GeneratorParams
+from scripts.tools.console import ToolError, progress
+
+BLOCK = 5_000
+UNITS = (("s", 1e11, 1_000.0), ("ms", 1e14, 1.0), ("us", 1e17, 1e-3), ("ns", 1e20, 1e-6))
+"""Unit of a timestamp, what it stays below (until the year 5138), and its milliseconds."""
+
+
+@dataclass(slots=True)
+class Block:
+    """Columns of n events in order, ready to be written as JSON."""
+
+    event_ids: list[str]
+    users: list[str]
+    items: list[str]
+    types: list[str]
+    times: list[int]
+    """Event time, ms since 1970."""
+    values: list[float | None]
+
+    def __len__(self) -> int:
+        """Return the number of events."""
+        return len(self.users)
+
+
+class Source(Protocol):
+    """Where events come from."""
+
+    events: int
+    """How many there are."""
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield all events, in order; the same ones at every call."""
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Events of `models.generator`."""
+
+    events: int
+    params: GeneratorParams = GeneratorParams()  # noqa: RUF009  # frozen
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield all events, in order; the same ones at every call."""
+        generator = Generator(self.params)
+        prefix = f"g{self.params.seed}"
+        users = [f"user-{number}" for number in range(self.params.users)]
+        items: list[str] = []
+        for first in range(0, self.events, BLOCK):
+            columns = generator.block(min(BLOCK, self.events - first))
+            items += [f"item-{number}" for number in range(len(items), generator.items)]
+            yield Block(
+                event_ids=[f"{prefix}-{n}" for n in range(first, first + len(columns.user))],
+                users=[users[number] for number in columns.user.tolist()],
+                items=[items[number] for number in columns.item.tolist()],
+                types=[EVENT_TYPES[kind] for kind in columns.event_type.tolist()],
+                times=columns.time.tolist(),
+                values=[None if value != value else value for value in columns.value.tolist()],
+            )
+
+
+@dataclass(frozen=True)
+class _Names:
+    """A column of names, each kept once."""
+
+    distinct: list[str]
+    codes: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def take(self, rows: slice) -> list[str]:
+        """Return the names of some rows."""
+        return [self.distinct[code] for code in self.codes[rows].tolist()]
+
+    def marked(self, mark: str) -> "_Names":
+        """Return the same column with other names."""
+        return _Names([name + mark for name in self.distinct], self.codes)
+
+
+class Recorded:
+    """Rows of a Parquet file with the columns user_id, item_id, timestamp and perhaps rating.
+
+    Parameters
+    ----------
+    path
+        The file; its rows are taken in stored order.
+    events
+        Take only that many rows; None = all of them.
+    start_ms
+        Shift event times so that the first event is at this instant; None = leave them.
+    repeat
+        Replay the rows that many times, each time with new users: more data of the same kind.
+
+    Raises
+    ------
+    ToolError
+        For a missing file, missing columns, empty values or unusable types.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        events: int | None = None,
+        start_ms: int | None = None,
+        repeat: int = 1,
+    ) -> None:
+        table = _read(path)
+        rows = table.slice(0, events)
+        self.events = len(rows) * repeat
+        self._name = path.stem
+        self._repeat = repeat
+        self._users = _text(path, rows, "user_id")
+        self._items = _text(path, rows, "item_id")
+        times, self.unit = milliseconds(_numbers(path, rows, "timestamp"))
+        self._times = times if start_ms is None else times - times[:1] + start_ms
+        rated = "rating" in rows.column_names
+        self._values = _numbers(path, rows, "rating").astype(np.float64) if rated else None
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield all events, in order; the same ones at every call."""
+        rows = len(self._users)
+        for repetition in range(self._repeat):
+            mark = f".{repetition}" if repetition else ""
+            users = self._users if not mark else self._users.marked(mark)
+            for first in range(0, rows, BLOCK):
+                yield self._block(users, slice(first, min(first + BLOCK, rows)), mark)
+
+    def _block(self, users: "_Names", rows: slice, mark: str) -> Block:
+        size = rows.stop - rows.start
+        return Block(
+            event_ids=[f"{self._name}{mark}-{n}" for n in range(rows.start, rows.stop)],
+            users=users.take(rows),
+            items=self._items.take(rows),
+            types=["view" if self._values is None else "rating"] * size,
+            times=self._times[rows].tolist(),
+            values=[None] * size if self._values is None else self._values[rows].tolist(),
+        )
+
+
+def source(
+    data: Path | None,
+    *,
+    events: int | None,
+    start_ms: int | None = None,
+    repeat: int = 1,
+    seed: int = 1,
+) -> Source:
+    """Return a file's events, or generated ones where there is no file."""
+    if data is not None:
+        recorded = Recorded(data, events=events, start_ms=start_ms, repeat=repeat)
+        progress(f"{data}: {recorded.events:,} events; timestamps are in {recorded.unit}")
+        return recorded
+    params = GeneratorParams(seed=seed)
+    if start_ms is not None:
+        params = GeneratorParams(seed=seed, start_ms=start_ms)
+    return Generated(200_000 if events is None else events, params)
+
+
+def milliseconds(times: np.ndarray) -> tuple[np.ndarray, str]:
+    """Return timestamps in ms, and the unit they were in, told by the largest one.
+
+    >>> milliseconds(np.array([956703836]))
+    (array([956703836000]), 's')
+    """
+    largest = float(np.abs(times).max(initial=0))
+    for unit, limit, factor in UNITS:
+        if largest < limit:
+            scaled = times * factor if factor >= 1 else times // round(1 / factor)
+            return scaled.astype(np.int64), unit
+    message = f"timestamp: expected s, ms, us or ns since 1970, got {largest:g}"
+    raise ToolError(message)
+
+
+def _read(path: Path) -> pa.Table:
+    try:
+        names = pq.read_schema(path).names
+        missing = [name for name in ("user_id", "item_id", "timestamp") if name not in names]
+        if not missing:
+            wanted = ["user_id", "item_id", "timestamp", "rating"]
+            return pq.read_table(path, columns=[name for name in wanted if name in names])
+    except (OSError, pa.ArrowException) as error:
+        message = f"{path}: expected a readable Parquet file, got: {error}"
+        raise ToolError(message) from None
+    message = (
+        f"{path}: expected the columns user_id, item_id, timestamp[, rating], got"
+        f" {', '.join(names)}; rename or add {', '.join(missing)}"
+    )
+    raise ToolError(message)
+
+
+def _column(path: Path, table: pa.Table, name: str) -> pa.Array:
+    column = table.column(name).combine_chunks()
+    empty = pc.is_null(column, nan_is_null=True)
+    if pc.any(empty).as_py():
+        row = pc.index(empty, value=True).as_py()
+        message = f"{path}: {name}: expected a value in every row, got none in row {row}"
+        raise ToolError(f"{message} ({pc.sum(empty).as_py()} in all); drop or fill them")
+    return column
+
+
+def _text(path: Path, table: pa.Table, name: str) -> _Names:
+    column = _column(path, table, name)
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if not (pa.types.is_integer(column.type) or pa.types.is_string(column.type)
+            or pa.types.is_large_string(column.type)):  # fmt: skip
+        message = f"{path}: {name}: expected whole numbers or text, got {column.type}; cast it"
+        raise ToolError(message)
+    encoded = column.dictionary_encode()
+    names = encoded.dictionary.cast(pa.large_string()).to_pylist()
+    return _Names(names, encoded.indices.to_numpy())
+
+
+def _numbers(path: Path, table: pa.Table, name: str) -> np.ndarray:
+    column = _column(path, table, name)
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.timestamp("ms"), safe=False).cast(pa.int64())
+    numeric = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
+    if not numeric:
+        message = f"{path}: {name}: expected numbers, got {column.type}; cast it"
+        raise ToolError(message)
+    return column.to_numpy(zero_copy_only=False)

@@ -1,0 +1,130 @@
+"""The stage of a benchmark: a broker and a cluster of its own, one job at a time on them."""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import FrameType
+
+from confluent_kafka.admin import AdminClient
+
+from conf.loader import load
+from conf.schema import JobConfig
+from scripts.tools import processes, topics
+from scripts.tools.cluster import Local
+from scripts.tools.console import ToolError, progress
+from scripts.tools.flink_rest import FlinkUnreachable
+from scripts.tools.kafka_client import KafkaAddress
+from scripts.tools.paths import cache_dir
+from scripts.tools.submit import LOCAL_CONFIG, Submission, submit
+
+_OUTPUTS = (
+    "recommendations",
+    "dead_letter",
+    "recommendation_metrics",
+    "accepted_events",
+    "model_updates",
+)
+_CANCEL_SECONDS = 60
+_QUIET_LOAD = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A job that runs."""
+
+    config: JobConfig
+    submitted_ms: int
+    """Wall time at which `flink run` was called."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Broker and cluster, as long as a benchmark lasts."""
+
+    local: Local
+
+    @property
+    def address(self) -> KafkaAddress:
+        """Where the broker is."""
+        return KafkaAddress(self.local.brokers)
+
+    def config(self, name: str, overrides: Sequence[str]) -> tuple[JobConfig, list[str]]:
+        """Return the configuration of a job with outputs of its own, and all its overrides."""
+        own = [f"kafka.topics.{topic}={topic}.{name}" for topic in _OUTPUTS]
+        same = [f"kafka.bootstrap_servers={self.local.brokers}", f"job.name={name}"]
+        every = [*same, f"kafka.group={name}", *own, *overrides]
+        return load(LOCAL_CONFIG, every), every
+
+    @contextlib.contextmanager
+    def job(self, name: str, overrides: Sequence[str]) -> Iterator[Job]:
+        """Run a job that starts from the first event, until the block ends.
+
+        Raises
+        ------
+        ToolError
+            If it cannot be submitted.
+        """
+        config, every = self.config(name, overrides)
+        topics.create(config, self.address)
+        begin = time.time_ns() // 1_000_000
+        try:
+            submit(self.local, Submission(overrides=every), report=_silent)
+            yield Job(config=config, submitted_ms=begin)
+        finally:
+            self._end_jobs()
+            self.drop([getattr(config.kafka.topics, topic) for topic in _OUTPUTS])
+
+    def drop(self, names: Sequence[str]) -> None:
+        """Delete topics: their pages would slow the next run down."""
+        for future in AdminClient(self.address.client()).delete_topics(list(names)).values():
+            with contextlib.suppress(Exception):
+                future.result(30)
+
+    def _end_jobs(self) -> None:
+        rest = self.local.flink.rest
+        deadline = time.monotonic() + _CANCEL_SECONDS
+        with contextlib.suppress(FlinkUnreachable):
+            for job in rest.running():
+                rest.cancel(job["jid"])
+            while rest.running():
+                if time.monotonic() > deadline:
+                    message = f"expected the job to end within {_CANCEL_SECONDS} s, it still runs"
+                    raise ToolError(f"{self.local.rest_url}: {message}")
+                time.sleep(0.2)
+
+
+@contextlib.contextmanager
+def stage(slots: int) -> Iterator[Stage]:
+    """Start broker and cluster on free ports, and end them with the block, or by SIGTERM.
+
+    Raises
+    ------
+    ToolError
+        If another benchmark runs, or they do not start.
+    """
+    run_dir = cache_dir() / "benchmark"
+    if processes.find(run_dir):
+        message = f"{run_dir}: expected no other benchmark on this machine, got one that runs"
+        raise ToolError(f"{message}; wait for its end")
+    load_average = os.getloadavg()[0]
+    if load_average > _QUIET_LOAD:
+        progress(f"note: this machine is busy (load {load_average:.1f}); figures will be lower")
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    local = Local.plan(run_dir, port_base=0, slots=slots)
+    try:
+        local.up()
+        yield Stage(local)
+    finally:
+        local.down()
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _silent(_text: str) -> None:
+    pass

@@ -1,0 +1,243 @@
+"""One broker and one Flink cluster in one run folder: `scripts/local` for programs."""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from scripts.tools import kafka_broker, processes
+from scripts.tools.console import ToolError, progress
+from scripts.tools.flink_cluster import JOB_MANAGER, TASK_MANAGER, FlinkCluster
+from scripts.tools.flink_rest import FlinkUnreachable, innermost_cause
+from scripts.tools.kafka_broker import Broker
+
+_PARTS = (kafka_broker.NAME, JOB_MANAGER, TASK_MANAGER)
+_KEPT = ("logs", "savepoints")  # by `down`, in any case
+_START_SECONDS = 90
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """Where an instance listens, on loopback only."""
+
+    kafka: int = 9092
+    controller: int = 9093
+    rest: int = 8081
+    rpc: int = 6123
+
+    @classmethod
+    def from_base(cls, base: int) -> Self:
+        """Return four ports in a row, or four free ones for base 0."""
+        if base:
+            return cls(kafka=base, controller=base + 1, rest=base + 2, rpc=base + 3)
+        with contextlib.ExitStack() as held:
+            sockets = [held.enter_context(socket.socket()) for _ in range(4)]
+            for each in sockets:
+                each.bind(("127.0.0.1", 0))
+            kafka, controller, rest, rpc = (each.getsockname()[1] for each in sockets)
+        return cls(kafka=kafka, controller=controller, rest=rest, rpc=rpc)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Local:
+    """A broker and a cluster that belong together.
+
+    Parameters
+    ----------
+    run_dir
+        Everything they write lies here; two instances need two folders and other ports.
+    ports
+        Where they listen.
+    slots
+        Task slots of the cluster.
+
+    Examples
+    --------
+    >>> local = Local.plan(tmp_path, port_base=0)       # doctest: +SKIP
+    >>> local.up()                                      # doctest: +SKIP
+    >>> local.brokers, local.rest_url                   # doctest: +SKIP
+    >>> local.down()                                    # doctest: +SKIP
+    """
+
+    run_dir: Path
+    ports: Ports
+    slots: int
+
+    @classmethod
+    def plan(cls, run_dir: Path, *, port_base: int | None = None, slots: int | None = None) -> Self:
+        """Describe an instance that does not run yet.
+
+        Parameters
+        ----------
+        port_base
+            First of four ports in a row; 0 = any free ones; None = the usual 9092 and 8081.
+        slots
+            None = one a core, at most 8.
+        """
+        ports = Ports() if port_base is None else Ports.from_base(port_base)
+        slots = slots or min(os.cpu_count() or 1, 8)
+        return cls(run_dir=run_dir.resolve(), ports=ports, slots=slots)
+
+    @classmethod
+    def load(cls, run_dir: Path) -> Self:
+        """Return the instance that was last brought up in this folder.
+
+        Raises
+        ------
+        ToolError
+            If there is none.
+        """
+        try:
+            saved = json.loads((run_dir / "local.json").read_text())
+        except FileNotFoundError:
+            message = f"{run_dir}: expected a local cluster, got none; run scripts/local up"
+            raise ToolError(message) from None
+        ports = Ports(**saved["ports"])
+        return cls(run_dir=run_dir.resolve(), ports=ports, slots=saved["slots"])
+
+    @property
+    def broker(self) -> Broker:
+        """The Kafka broker."""
+        ports = self.ports
+        return Broker(run_dir=self.run_dir, port=ports.kafka, controller_port=ports.controller)
+
+    @property
+    def flink(self) -> FlinkCluster:
+        """The Flink cluster."""
+        ports = self.ports
+        return FlinkCluster(
+            run_dir=self.run_dir, rest_port=ports.rest, rpc_port=ports.rpc, slots=self.slots
+        )
+
+    @property
+    def brokers(self) -> str:
+        """`bootstrap.servers` of the broker."""
+        return self.broker.address
+
+    @property
+    def rest_url(self) -> str:
+        """Web page and REST interface of Flink."""
+        return self.flink.rest_url
+
+    def up(self, report: Callable[[str], None] = progress) -> bool:
+        """Start what is described and wait until it answers.
+
+        Returns
+        -------
+        bool
+            False if it was up already.
+
+        Raises
+        ------
+        ToolError
+            If a port is taken, a process ends, or nothing answers in time; nothing is left running.
+        """
+        if self.is_up():
+            return False
+        processes.end_all(self.run_dir)  # halves of an instance that lost the other one
+        self._check_ports()
+        self.run_dir.mkdir(parents=True, exist_ok=True)
+        saved = {"ports": asdict(self.ports), "slots": self.slots}
+        (self.run_dir / "local.json").write_text(json.dumps(saved))
+        try:
+            report(f"starting Flink ({self.rest_url}) and Kafka ({self.brokers})")
+            self.flink.start()
+            self.broker.start()
+            self._wait("Kafka", self.broker.answers)
+            self._wait("Flink", self.flink.ready)
+        except BaseException:
+            processes.end_all(self.run_dir, grace_seconds=2)
+            raise
+        return True
+
+    def down(self, *, keep_data: bool = False) -> int:
+        """End every process of the instance, Python workers without a parent included.
+
+        Parameters
+        ----------
+        keep_data
+            Leave topics and checkpoints for the next `up`; logs and savepoints always stay.
+
+        Returns
+        -------
+        int
+            How many processes there were.
+        """
+        ended = processes.end_all(self.run_dir)
+        if not keep_data:
+            for path in self.run_dir.glob("*"):
+                if path.name in _KEPT:
+                    continue
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink()
+        return ended
+
+    def is_up(self) -> bool:
+        """Whether all three processes live and answer."""
+        alive = all(processes.named(self.run_dir, part) for part in _PARTS)
+        return alive and self.flink.ready() and self.broker.answers()
+
+    def status(self) -> dict[str, Any]:
+        """Describe the instance for people and programs."""
+        pids = {part: processes.named(self.run_dir, part) for part in _PARTS}
+        try:
+            free, slots = self.flink.rest.slots()
+            jobs = [
+                {key: job[key] for key in ("jid", "name", "state")}
+                for job in self.flink.rest.jobs()
+            ]
+        except FlinkUnreachable:
+            free, slots, jobs = 0, 0, []
+        return {
+            "up": self.is_up(),
+            "brokers": self.brokers,
+            "flink": self.rest_url,
+            "slots": slots,
+            "slots_free": free,
+            "pids": {part: process.pid for part, process in pids.items() if process},
+            "processes": len(processes.find(self.run_dir)),
+            "jobs": jobs,
+            "run_dir": str(self.run_dir),
+            "logs": str(self.run_dir / "logs"),
+        }
+
+    def _check_ports(self) -> None:
+        for name, port in asdict(self.ports).items():
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind(("127.0.0.1", port))
+                except OSError:
+                    message = f"port {port} ({name}): expected a free one, got one in use; end what"
+                    raise ToolError(f"{message} listens there, or pass --port-base 0") from None
+
+    def _wait(self, what: str, answers: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while not answers():
+            for part in _PARTS:
+                if processes.named(self.run_dir, part) is None:
+                    raise ToolError(
+                        f"{part}: expected to start, got its end: {self._last_words(part)}"
+                    )
+            if time.monotonic() > deadline:
+                message = f"{what}: expected an answer within {_START_SECONDS} s, got none; see"
+                raise ToolError(f"{message} {self.run_dir / 'logs'}")
+            time.sleep(0.2)
+
+    def _last_words(self, part: str) -> str:
+        logs = self.run_dir / "logs"
+        lines = list(_tail(logs / f"{part}.out")) or list(_tail(logs / f"{part}.log"))
+        return f"{innermost_cause(chr(10).join(lines)) or 'no output'}; see {logs}/{part}.log"
+
+
+def _tail(path: Path, lines: int = 40) -> Iterator[str]:
+    with contextlib.suppress(FileNotFoundError):
+        yield from path.read_text(errors="replace").splitlines()[-lines:]

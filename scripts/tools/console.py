@@ -1,0 +1,50 @@
+"""What every tool does alike on the terminal: one line for an error, progress, JSON for programs."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+class ToolError(Exception):
+    """A problem the user can solve: shown as one line, never as a traceback.
+
+    Parameters
+    ----------
+    message
+        `where: expected X, got Y; do Z`.
+    code
+        Exit status of the tool.
+    """
+
+    def __init__(self, message: str, code: int = 1) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def progress(text: str) -> None:
+    """One line about what is happening, apart from the answer on standard output."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def answer(values: Mapping[str, Any], *, as_json: bool) -> None:
+    """The answer of a tool: one JSON object, or `name  value` lines."""
+    if as_json:
+        print(json.dumps(values, default=str))
+        return
+    width = max(map(len, values), default=0)
+    for name, value in values.items():
+        print(f"{name:<{width}}  {value}")
+
+
+def run(main: Callable[[], int | None]) -> None:
+    """Call a tool's `main`, turn what it raises into one line, and exit."""
+    try:
+        status = main() or 0
+    except ToolError as error:
+        progress(f"error: {error}")
+        status = error.code
+    except KeyboardInterrupt:
+        progress("interrupted")
+        status = 130
+    raise SystemExit(status)

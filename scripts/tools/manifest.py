@@ -1,0 +1,91 @@
+"""Checksums beside a savepoint: Flink has none, and restores changed bytes without a word."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from scripts.tools.console import ToolError
+
+NAME = "manifest.json"
+METADATA = "_metadata"
+"""What Flink writes last: a folder without it was never finished."""
+
+
+def write(folder: Path, about: Mapping[str, Any]) -> Path:
+    """Write size and SHA-256 of every file in `folder`, with some words about it.
+
+    Returns
+    -------
+    Path
+        The manifest.
+    """
+    files = {str(path.relative_to(folder)): _measure(path) for path in _files(folder)}
+    path = folder / NAME
+    path.write_text(json.dumps({**about, "files": files}, indent=1) + "\n")
+    return path
+
+
+def verify(folder: Path) -> dict[str, Any] | None:
+    """Check that a savepoint is finished and every file is as it was written.
+
+    Returns
+    -------
+    dict or None
+        The manifest; None for a checkpoint, which has none.
+
+    Raises
+    ------
+    ToolError
+        With exit status 2, naming the first file that is missing or different.
+    """
+    if not (folder / METADATA).is_file():
+        raise _refusal(folder, f"a finished savepoint or checkpoint with {METADATA}", "none")
+    path = folder / NAME
+    if not path.exists():
+        if folder.name.startswith("chk-"):
+            return None
+        raise _refusal(folder, f"a {NAME}", "none")
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text())
+        expected = manifest["files"].items()
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise _refusal(path, "a manifest of scripts/savepoint", "other content") from None
+    for name, (size, digest) in expected:
+        file = folder / name
+        if not file.is_file():
+            raise _refusal(file, "a file", "none")
+        if _measure(file) != [size, digest]:
+            raise _refusal(file, f"{size} bytes with SHA-256 {digest[:12]}…", "other content")
+    return manifest
+
+
+def newest(*folders: Path) -> Path:
+    """Return the newest finished savepoint or checkpoint below the given folders.
+
+    Raises
+    ------
+    ToolError
+        With exit status 2, if there is none.
+    """
+    found = [path for folder in folders for path in folder.glob(f"**/{METADATA}")]
+    if not found:
+        where = ", ".join(map(str, folders))
+        raise ToolError(
+            f"{where}: expected a savepoint or checkpoint, got none; give its path", code=2
+        )
+    return max(found, key=lambda path: path.stat().st_mtime_ns).parent
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != NAME)
+
+
+def _measure(path: Path) -> list[int | str]:
+    with path.open("rb") as file:
+        return [path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()]
+
+
+def _refusal(where: Path, expected: str, got: str) -> ToolError:
+    return ToolError(f"{where}: expected {expected}, got {got}; restore an older one", code=2)

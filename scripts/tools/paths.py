@@ -1,0 +1,57 @@
+"""Where things lie: the repository, the cache of downloads, the run folder, Flink's home, Java."""
+
+import importlib.util
+import os
+import shutil
+from pathlib import Path
+
+from scripts.tools.console import ToolError
+
+ROOT = Path(__file__).resolve().parents[2]
+RUN_DIR = ROOT / ".run"
+"""Default folder of one running instance: pids, logs, broker data, checkpoints, savepoints."""
+
+
+def cache_dir() -> Path:
+    """Folder of what can be downloaded or compiled again."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "streamrec"
+
+
+def jars_dir() -> Path:
+    """Folder of the jars that `scripts/setup` fetched and verified."""
+    return cache_dir() / "jars"
+
+
+def connector_jar() -> Path:
+    """Flink's Kafka connector.
+
+    Raises
+    ------
+    ToolError
+        If the jars were never fetched.
+    """
+    found = sorted(jars_dir().glob("flink-sql-connector-kafka-*.jar"))
+    if len(found) != 1:
+        message = f"{jars_dir()}: expected one Kafka connector, got {len(found)}; run scripts/setup"
+        raise ToolError(message)
+    return found[0]
+
+
+def flink_home() -> Path:
+    """Flink as the apache-flink wheel carries it: `bin`, `lib`, `opt`, `plugins`."""
+    spec = importlib.util.find_spec("pyflink")
+    if spec is None or spec.origin is None:
+        message = "pyflink: expected an installed apache-flink, got none; run scripts/setup"
+        raise ToolError(message)
+    return Path(spec.origin).parent
+
+
+def java() -> str:
+    """The `java` program: JAVA_HOME's, else the one on PATH."""
+    home = os.environ.get("JAVA_HOME")
+    program = shutil.which("java", path=f"{home}/bin" if home else None)
+    if program is None:
+        message = "java: expected Java 17 or newer, got none; run scripts/setup"
+        raise ToolError(message)
+    return program

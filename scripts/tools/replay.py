@@ -1,0 +1,272 @@
+"""Replay behaviour into Kafka: rows of a Parquet file, or generated ones."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from confluent_kafka import KafkaError, Message, Producer
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from conf.loader import ConfigError, load
+from scripts.tools import results
+from scripts.tools.behaviour import Block, source
+from scripts.tools.console import ToolError, progress, run
+from scripts.tools.kafka_client import KafkaAddress
+from scripts.tools.paths import ROOT
+
+TICK_SECONDS = 0.01
+
+
+class Event(msgspec.Struct, omit_defaults=True):
+    """One event as it is written; see the topic contract in README.md."""
+
+    event_id: str
+    user_id: str
+    item_id: str
+    event_type: str
+    timestamp: int
+    value: float | None = None
+
+
+@dataclass(frozen=True)
+class Pace:
+    """When an event is due: `rate` events a second, or `speed` times the pace of event time.
+
+    With neither, every event is due at once.
+    """
+
+    rate: float | None = None
+    speed: float | None = None
+
+    def due(self, first: int, times: list[int], start_ms: int) -> np.ndarray | None:
+        """Return seconds after the start at which the events of a block are due; None = now."""
+        if self.rate:
+            return (first + np.arange(len(times))) / self.rate
+        if self.speed:
+            return (np.array(times) - start_ms) / 1000 / self.speed
+        return None
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What a replay did."""
+
+    events: int
+    seconds: float
+
+
+def encoded(block: Block) -> Iterator[tuple[bytes, bytes]]:
+    """Yield key and value of every event of a block."""
+    encode = msgspec.json.Encoder().encode
+    columns = (block.event_ids, block.users, block.items, block.types, block.times, block.values)
+    for event_id, user, item, kind, at, value in zip(*columns, strict=True):
+        yield user.encode(), encode(Event(event_id, user, item, kind, at, value))
+
+
+def replay(
+    blocks: Iterable[Block],
+    address: KafkaAddress,
+    topic: str,
+    *,
+    pace: Pace = Pace(),
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> Replayed:
+    """Write events to a topic and return when the broker has them.
+
+    Parameters
+    ----------
+    pace
+        Counted from the first of the blocks.
+    on_progress
+        Called with the number of events sent so far.
+
+    Raises
+    ------
+    ToolError
+        If the broker refuses a record, or does not answer for a minute.
+    """
+    failures: list[KafkaError] = []
+    producer = Producer(_settings(address) | {"error_cb": failures.append})
+    begin = time.monotonic()
+    sent, start_ms = 0, None
+    for block in blocks:
+        start_ms = block.times[0] if start_ms is None else start_ms
+        messages = list(encoded(block))
+        for part in _when_due(messages, pace.due(sent, block.times, start_ms), begin):
+            _produce(producer, topic, part)
+            sent += len(part)
+            on_progress(sent)
+    if producer.flush(60) > 0:
+        cause = failures[-1].str() if failures else "no answer"
+        message = f"{address.brokers}: expected all events stored, got {cause}; is the broker up?"
+        raise ToolError(message)
+    return Replayed(sent, time.monotonic() - begin)
+
+
+def _settings(address: KafkaAddress) -> dict[str, Any]:
+    return address.client(
+        {
+            "linger.ms": 10,
+            "batch.size": 1 << 20,
+            "batch.num.messages": 100_000,
+            "queue.buffering.max.messages": 200_000,
+            "compression.type": "lz4",
+            "enable.idempotence": True,
+            "partitioner": "murmur2_random",  # where the Java client would put the key
+            "delivery.report.only.error": True,
+            "on_delivery": _refused,
+        }
+    )
+
+
+def _refused(error: KafkaError | None, _message: Message) -> None:
+    if error is not None:
+        message = f"kafka: expected the record stored, got {error.str()}; see the broker's log"
+        raise ToolError(message)
+
+
+def _when_due(
+    messages: list[tuple[bytes, bytes]], due: np.ndarray | None, begin: float
+) -> Iterator[list[tuple[bytes, bytes]]]:
+    """Yield slices of the messages, each as soon as all of it is due."""
+    if due is None:
+        yield messages
+        return
+    done = 0
+    while done < len(messages):
+        now = time.monotonic() - begin
+        ready = int(np.searchsorted(due, now, side="right"))
+        if ready > done:
+            yield messages[done:ready]
+            done = ready
+        else:
+            time.sleep(min(max(float(due[done]) - now, TICK_SECONDS), 1.0))
+
+
+def _produce(producer: Producer, topic: str, messages: list[tuple[bytes, bytes]]) -> None:
+    produce = producer.produce
+    for key, value in messages:
+        while True:
+            try:
+                produce(topic, value, key)
+                break
+            except BufferError:
+                producer.poll(0.05)
+    producer.poll(0)
+
+
+def progress_bar() -> Progress:
+    """Return a bar that shows events sent, and their rate; silent without a terminal."""
+    return Progress(
+        TextColumn("replay"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f} of {task.total:,.0f} events"),
+        TextColumn("{task.speed:,.0f}/s" if sys.stderr.isatty() else ""),
+        TimeRemainingColumn(),
+        disable=not sys.stderr.isatty(),
+    )
+
+
+def main() -> int:
+    """Read the command line, replay, and say how fast it went."""
+    options = _parser().parse_args()
+    try:
+        config = load(options.config, options.overrides)
+    except ConfigError as error:
+        raise ToolError(str(error), code=2) from None
+    address = KafkaAddress.of(config, options.brokers)
+    topic = options.topic or config.kafka.topics.user_behavior
+    events = source(
+        options.data,
+        events=options.events,
+        start_ms=_start_ms(options.start_time),
+        repeat=options.repeat,
+        seed=options.seed,
+    )
+    with progress_bar() as bar:
+        task = bar.add_task("replay", total=events.events)
+        done = replay(
+            events.blocks(),
+            address,
+            topic,
+            pace=Pace(options.rate, options.speed),
+            on_progress=lambda sent: bar.update(task, completed=sent),
+        )
+    rate = done.events / max(done.seconds, 1e-9)
+    progress(f"{done.events:,} events to {topic} in {done.seconds:.1f} s, {rate:,.0f}/s")
+    if options.json:
+        figures = [
+            results.Result("replay.events", done.events, "events"),
+            results.Result("replay.rate", rate, "events/s"),
+        ]
+        results.write(options.json, figures)
+    return 0
+
+
+def _start_ms(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if text == "now":
+        return time.time_ns() // 1_000_000
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        message = f"--start-time: expected now or an ISO 8601 instant, got {text!r}"
+        raise ToolError(message, code=2) from None
+    zoned = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+    return int(zoned.timestamp() * 1000)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="scripts/replay", description=__doc__)
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        "--data", type=Path, metavar="FILE.parquet",
+        help="columns user_id, item_id, timestamp[, rating]; without it, events are generated",
+    )  # fmt: skip
+    what.add_argument("--generate", action="store_true", help="generate events (the default)")
+    parser.add_argument(
+        "--events", type=_positive(int), metavar="N", help="default: the file's, or 200000"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of generated events (default: 1)")
+    parser.add_argument(
+        "--repeat", type=_positive(int), default=1, metavar="N",
+        help="replay the file N times, each time with new users",
+    )  # fmt: skip
+    pace = parser.add_mutually_exclusive_group()
+    pace.add_argument("--rate", type=_positive(float), metavar="R", help="events a second")
+    pace.add_argument(
+        "--speed", type=_positive(float), metavar="S", help="seconds of event time a second"
+    )
+    parser.add_argument(
+        "--start-time", metavar="TIME",
+        help="shift event times so that the first is now, or at an ISO 8601 instant",
+    )  # fmt: skip
+    parser.add_argument("--brokers", metavar="HOST:PORT", help="instead of the configuration's")
+    parser.add_argument("--topic", help="instead of the configuration's")
+    parser.add_argument("--config", type=Path, default=ROOT / "conf" / "local.yaml", metavar="FILE")
+    parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures to a file")
+    return parser
+
+
+def _positive(kind: type[int] | type[float]) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        number = kind(text)
+        if number <= 0:
+            raise argparse.ArgumentTypeError(f"expected more than 0, got {text}")
+        return number
+
+    parse.__name__ = "number"
+    return parse
+
+
+if __name__ == "__main__":
+    run(main)

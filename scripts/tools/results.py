@@ -1,0 +1,95 @@
+"""Figures as JSON: one object `{command, commit, machine, results}`, the same from every script."""
+
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from scripts.tools.paths import ROOT
+
+
+@dataclass(frozen=True)
+class Result:
+    """One figure.
+
+    Parameters
+    ----------
+    name
+        Dotted: `freshness.exactly_once.p99_ms`.
+    value, unit
+        The figure; the median where there were several runs.
+    peer, ratio
+        What the other system did in the same run, and this figure divided by it.
+    runs
+        The figures of the single runs.
+    """
+
+    name: str
+    value: float | None
+    unit: str
+    peer: float | None = None
+    ratio: float | None = None
+    runs: Sequence[float] = field(default_factory=list)
+
+    def as_mapping(self) -> dict[str, Any]:
+        """Return the figure without the parts it does not have."""
+        optional = ("peer", "ratio")
+        return {k: v for k, v in asdict(self).items() if v is not None or k not in optional}
+
+
+def document(results: Iterable[Result]) -> dict[str, Any]:
+    """Return the object with what is needed to judge the figures: command, commit and machine."""
+    return {
+        "command": shlex.join([_script(), *sys.argv[1:]]),
+        "commit": commit(),
+        "machine": machine(),
+        "results": [result.as_mapping() for result in results],
+    }
+
+
+def write(path: Path, results: Iterable[Result]) -> None:
+    """Write the object to a file, in a folder that is made where it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document(results), indent=2) + "\n", encoding="utf-8")
+
+
+def commit() -> str:
+    """Return the commit of the checkout, `+` behind it where files differ; `unknown` outside."""
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"],
+            cwd=ROOT, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return described.stdout.strip()
+
+
+def machine() -> str:
+    """Return processor, cores, memory, system and Python."""
+    memory = psutil.virtual_memory().total / (1 << 30)
+    cores = len(os.sched_getaffinity(0))
+    system = f"{platform.system()} {platform.release().split('-')[0]}"
+    python = platform.python_version()
+    return f"{_processor()}, {cores} cores, {memory:.0f} GiB, {system}, Python {python}"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
+def _script() -> str:
+    return f"scripts/{Path(sys.argv[0]).stem}"

@@ -1,0 +1,193 @@
+"""Show the job, where every record went, and how good the recommendations are."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from conf.loader import ConfigError, load
+from conf.schema import JobConfig
+from scripts.tools import accounting, results
+from scripts.tools.accounting import FATES, Metrics
+from scripts.tools.cluster import Local
+from scripts.tools.console import ToolError, run
+from scripts.tools.flink_rest import FlinkRest, FlinkUnreachable
+from scripts.tools.kafka_client import KafkaAddress, consumer, offsets
+from scripts.tools.paths import ROOT, RUN_DIR
+from scripts.tools.results import Result
+
+LAST_WINDOWS = 6
+NOT_RUNNING, UNBALANCED = 3, 4
+
+
+def main() -> int:
+    """Read the command line and show.
+
+    Returns
+    -------
+    int
+        0; 3 where no job runs; 4 where a running job has not yet accounted for every record.
+    """
+    options = _parser().parse_args()
+    config, address, flink = _where(options)
+    jobs = _jobs(flink, config.job.name)
+    topics = config.kafka.topics
+    metrics = accounting.read(address, topics.recommendation_metrics)
+    with consumer(address, [topics.user_behavior], isolation="read_committed") as client:
+        ends = offsets(client, topics.user_behavior)
+    objections = metrics.totals().objections(ends)
+    if options.json is None:
+        _show(jobs, metrics, ends, objections)
+    else:
+        _write(options.json, figures(jobs, metrics, ends, objections))
+    running = any(job["state"] == "RUNNING" for job in jobs)
+    return (UNBALANCED if objections else 0) if running else NOT_RUNNING
+
+
+def figures(
+    jobs: list[dict[str, Any]],
+    metrics: Metrics,
+    ends: dict[int, tuple[int, int]],
+    objections: list[str],
+) -> list[Result]:
+    """Return everything shown, as figures."""
+    totals, quality = metrics.totals(), metrics.quality()
+    running = sum(job["state"] == "RUNNING" for job in jobs)
+    found = [
+        Result("job.running", running, "jobs"),
+        Result("input.records", sum(high - low for low, high in ends.values()), "records"),
+        Result("accounting.consumed", totals.consumed, "records"),
+        *(Result(f"accounting.{fate}", getattr(totals, fate), "records") for fate in FATES),
+        *(Result(f"rejected.{code}", n, "records") for code, n in sorted(totals.by_code.items())),
+        Result("accounting.objections", len(objections), "objections"),
+        Result("recommendations", metrics.counted("recommendations"), "records"),
+        Result("quality.scored", quality.scored, "events"),
+        Result(
+            "quality.hit_rate", quality.hit_rate, "share",
+            peer=quality.popularity_hit_rate, ratio=quality.ratio,
+        ),
+        Result("quality.ndcg", quality.ndcg, "", peer=quality.popularity_ndcg),
+        Result("quality.mrr", quality.mrr, ""),
+        Result("quality.rmse", quality.rmse, ""),
+    ]  # fmt: skip
+    return [figure for figure in found if figure.value is not None]
+
+
+def _where(options: argparse.Namespace) -> tuple[JobConfig, KafkaAddress, FlinkRest]:
+    """Return configuration and addresses: those given, else those of the local cluster."""
+    try:
+        config = load(options.config or ROOT / "conf" / "local.yaml", options.overrides)
+    except ConfigError as error:
+        raise ToolError(str(error), code=2) from None
+    local = Local.load(options.run_dir) if (options.run_dir / "local.json").exists() else None
+    brokers = options.brokers or (local.brokers if local and not options.config else None)
+    url = options.flink or (local.rest_url if local else "http://127.0.0.1:8081")
+    return config, KafkaAddress.of(config, brokers), FlinkRest(url)
+
+
+def _jobs(flink: FlinkRest, name: str) -> list[dict[str, Any]]:
+    try:
+        return [job for job in flink.jobs() if job["name"] == name][:1]
+    except FlinkUnreachable as error:
+        raise ToolError(f"{error}; is the cluster up?") from None
+
+
+def _show(
+    jobs: list[dict[str, Any]],
+    metrics: Metrics,
+    ends: dict[int, tuple[int, int]],
+    objections: list[str],
+) -> None:
+    console = Console()
+    for job in jobs:
+        console.print(f"job {job['name']} {job['jid']}: [bold]{job['state']}[/bold]")
+    if not jobs:
+        console.print("no job")
+    console.print(accounting_table(metrics, sum(high - low for low, high in ends.values())))
+    console.print(window_table(metrics))
+    for objection in objections:
+        console.print(f"[yellow]{objection}[/yellow]")
+    if not objections:
+        console.print("[green]every record has exactly one fate[/green]")
+
+
+def accounting_table(metrics: Metrics, records: int) -> Table:
+    """Return what became of the records of the input topic."""
+    totals = metrics.totals()
+    table = Table("records", "consumed", *FATES, title="accounting", title_justify="left")
+    fates = [f"{getattr(totals, name):,}" for name in ("consumed", *FATES)]
+    table.add_row(f"{records:,}", *fates)
+    for code, count in sorted(totals.by_code.items()):
+        table.add_row("", "", "", "", "", f"{code} {count:,}")
+    return table
+
+
+def window_table(metrics: Metrics) -> Table:
+    """Return the last windows, and all of them in one row."""
+    table = Table(title="quality, newest windows last", title_justify="left")
+    names = ("scored", "hr@", "popularity_hr@", "ndcg@", "mrr", "rmse")
+    for heading in ("seconds", "accepted", *names, "freshness p50", "p99"):
+        table.add_column(heading, justify="right")
+    newest = metrics.windows[-LAST_WINDOWS:]
+    for window in newest:
+        fresh = window.get("freshness_ms") or {}
+        table.add_row(
+            f"{(window['window_start'] - newest[-1]['window_end']) / 1000:.0f}",
+            f"{window['accepted']:,}",
+            *(_figure(window, name) for name in names),
+            *(_milliseconds(fresh.get(name)) for name in ("p50", "p99")),
+        )
+    quality = metrics.quality()
+    whole = (quality.hit_rate, quality.popularity_hit_rate, quality.ndcg, quality.mrr, quality.rmse)
+    table.add_section()
+    accepted = f"{metrics.counted('accepted'):,}"
+    table.add_row("all", accepted, f"{quality.scored:,}", *map(_decimal, whole))
+    return table
+
+
+def _figure(window: dict[str, Any], prefix: str) -> str:
+    found = next((value for name, value in window.items() if name.startswith(prefix)), None)
+    return f"{found:,}" if isinstance(found, int) else _decimal(found)
+
+
+def _decimal(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _milliseconds(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f} ms"
+
+
+def _write(path: Path, found: list[Result]) -> None:
+    if str(path) == "-":
+        sys.stdout.write(json.dumps(results.document(found)) + "\n")
+    else:
+        results.write(path, found)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scripts/status",
+        description=__doc__,
+        epilog="Exit status: 0, 3 where no job runs, 4 where records are not accounted for yet.",
+    )
+    parser.add_argument(
+        "--json", type=Path, nargs="?", const=Path("-"), metavar="OUT",
+        help="write one JSON object to a file, or to standard output",
+    )  # fmt: skip
+    parser.add_argument("--config", type=Path, metavar="FILE", help="default: conf/local.yaml")
+    parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE")
+    parser.add_argument("--brokers", metavar="HOST:PORT", help="instead of the configuration's")
+    parser.add_argument("--flink", metavar="URL", help="REST address of the JobManager")
+    parser.add_argument(
+        "--run-dir", type=Path, default=RUN_DIR, help="folder of the local cluster (default: .run)"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,214 @@
+"""Submit the job to the cluster of `scripts/local`, by `flink run` and the wheel, as anywhere."""
+
+import argparse
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from conf.loader import ConfigError, load
+from conf.schema import JobConfig
+from scripts.tools.build import build
+from scripts.tools.cluster import Local
+from scripts.tools.console import ToolError, answer, progress, run
+from scripts.tools.flink_rest import FlinkUnreachable, innermost_cause
+from scripts.tools.paths import ROOT, RUN_DIR, flink_home
+from scripts.tools.processes import marked_environment
+
+LOCAL_CONFIG = ROOT / "conf" / "local.yaml"
+_RUNNING_SECONDS = 120
+_ENDED = ("FAILED", "CANCELED", "FINISHED", "SUSPENDED")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """What is submitted.
+
+    Parameters
+    ----------
+    config
+        YAML file of the job.
+    overrides
+        `section.key=value` on top of it.
+    savepoint
+        Folder of a savepoint or checkpoint to start from.
+    module
+        What to run instead of the job, `wheel` where that lies, and `arguments` for it; for tests.
+    """
+
+    config: Path = LOCAL_CONFIG
+    overrides: Sequence[str] = ()
+    savepoint: Path | None = None
+    module: str = "jobs.recommend"
+    wheel: Path | None = None
+    arguments: Sequence[str] = field(default=())
+
+    def command(self) -> list[str]:
+        """Return `flink run …`, with absolute paths: it runs in a folder of its own."""
+        python = sys.executable
+        restore = ["-s", self.savepoint.resolve().as_uri()] if self.savepoint else []
+        options = [option for value in self.overrides for option in ("--set", value)]
+        return [
+            str(flink_home() / "bin" / "flink"),
+            *("run", "-d", *restore),
+            *("-pyexec", python, "-pyclientexec", python),
+            *("-pyfs", str(self.wheel or build()), "-pym", self.module),
+            *("--config", str(self.config.resolve()), *options),
+            *self.arguments,
+        ]
+
+
+def submit(local: Local, submission: Submission, report: Callable[[str], None] = progress) -> str:
+    """Submit and wait until every task runs.
+
+    Returns
+    -------
+    str
+        Flink's id of the job.
+
+    Raises
+    ------
+    ToolError
+        With the root cause, where the configuration is wrong, the client refuses, or a task fails.
+    """
+    begin = time.monotonic()
+    _check(local, _load(submission))
+    command = submission.command()
+    report(f"submitting {submission.module} with {submission.config}")
+    job = _flink_run(local, command)
+    report(f"job {job} submitted after {time.monotonic() - begin:.1f} s, starting its workers")
+    _wait_until_running(local, job)
+    report(f"job {job} runs after {time.monotonic() - begin:.1f} s")
+    return job
+
+
+def _load(submission: Submission) -> JobConfig:
+    try:
+        return load(submission.config, submission.overrides)
+    except ConfigError as error:
+        raise ToolError(str(error), code=2) from error
+
+
+def _check(local: Local, config: JobConfig) -> None:
+    """Refuse before the client's seven seconds what cannot work."""
+    try:
+        free, slots = local.flink.rest.slots()
+        running = [job for job in local.flink.rest.running() if job["name"] == config.job.name]
+    except FlinkUnreachable as error:
+        raise ToolError(f"{error}; run scripts/local up") from error
+    if running:
+        message = (
+            f"{config.job.name}: expected no job of this name, got {running[0]['jid']} running;"
+        )
+        raise ToolError(f"{message} end it with scripts/savepoint --stop, or set job.name")
+    if free < config.flink.parallelism:
+        message = f"flink.parallelism: expected at most {free} (free slots of {slots}), got"
+        raise ToolError(f"{message} {config.flink.parallelism}; lower it or start more slots")
+
+
+def _flink_run(local: Local, command: Sequence[str]) -> str:
+    folder = local.run_dir / "flink" / "client"
+    folder.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=marked_environment(local.run_dir, local.flink.client_environment()),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    output = f"{done.stdout}\n{done.stderr}"
+    (local.run_dir / "logs" / "submit.out").write_text(output)
+    found = re.search(r"JobID ([0-9a-f]{32})", output)
+    if done.returncode != 0 or found is None:
+        message = f"flink run: expected a job id, got: {innermost_cause(output)}; see"
+        raise ToolError(f"{message} {local.run_dir / 'logs' / 'submit.out'}")
+    return found[1]
+
+
+def _wait_until_running(local: Local, job: str) -> None:
+    deadline = time.monotonic() + _RUNNING_SECONDS
+    while True:
+        seen = local.flink.rest.get(f"/jobs/{job}")
+        if _all_tasks_run(seen):
+            return
+        cause = local.flink.rest.root_cause(job)
+        if seen["state"] in _ENDED or cause is not None:
+            message = f"job {job}: expected to run, got {seen['state']}: {cause}; see"
+            raise ToolError(f"{message} {local.run_dir / 'logs' / 'taskmanager.log'}")
+        if time.monotonic() > deadline:
+            message = (
+                f"job {job}: expected to run within {_RUNNING_SECONDS} s, got {seen['state']};"
+            )
+            raise ToolError(f"{message} see {local.rest_url}/#/job/running/{job}/overview")
+        time.sleep(0.2)
+
+
+def _all_tasks_run(job: Mapping[str, Any]) -> bool:
+    return job["state"] == "RUNNING" and all(v["status"] == "RUNNING" for v in job["vertices"])
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that `scripts/submit` and `scripts/restore` share."""
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="configuration of the job (default: conf/local.yaml, with the local broker's address)",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="override one key, as in --set recommend.k=20; can be repeated",
+    )
+    parser.add_argument(
+        "--parallelism", type=int, metavar="N", help="short for --set flink.parallelism=N"
+    )
+    parser.add_argument(
+        "--run-dir", type=Path, default=RUN_DIR, help="folder of the local cluster (default: .run)"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def submission_of(
+    arguments: argparse.Namespace, local: Local, savepoint: Path | None
+) -> Submission:
+    """Return what the shared options ask for."""
+    overrides = list(arguments.overrides)
+    if arguments.config is None:  # the file given decides; ours names the usual port only
+        overrides.insert(0, f"kafka.bootstrap_servers={local.brokers}")
+    if arguments.parallelism is not None:
+        overrides.append(f"flink.parallelism={arguments.parallelism}")
+    return Submission(
+        config=arguments.config or LOCAL_CONFIG, overrides=overrides, savepoint=savepoint
+    )
+
+
+def main() -> None:
+    """Read the command line and submit."""
+    parser = argparse.ArgumentParser(prog="scripts/submit", description=__doc__)
+    parser.add_argument(
+        "--savepoint",
+        type=Path,
+        metavar="PATH",
+        help="start from this state without verifying it (scripts/restore verifies)",
+    )
+    add_arguments(parser)
+    arguments = parser.parse_args()
+    local = Local.load(arguments.run_dir)
+    job = submit(local, submission_of(arguments, local, arguments.savepoint))
+    answer(
+        {"job": job, "flink": f"{local.rest_url}/#/job/running/{job}/overview"},
+        as_json=arguments.json,
+    )
+
+
+if __name__ == "__main__":
+    run(main)

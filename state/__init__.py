@@ -1,0 +1,1 @@
+"""Bytes: what is remembered, in which layout, and how it is read back."""

@@ -1,0 +1,171 @@
+"""Accepted events of one micro-batch, as bytes: what travels to every worker (magic `AC`).
+
+Payload of version 1, little-endian; columns stand in order of falling width, so that each one is
+aligned and can be used where it lies:
+
+================ ===== ============ ========================================================
+field            type  count        holds
+================ ===== ============ ========================================================
+time             i64   1            newest event time, ms
+bucket           u32   1            user bucket
+events           u32   1            n
+keys             u32   1            D, distinct items
+users            u32   1            U
+factors          u32   1            F
+negatives        u32   1            m
+context          u32   1            C
+named            u32   1            how many of the keys have an id
+text             u32   1            T, bytes of the ids
+…                u32   1            zero
+keys             u64   D            item keys
+coordinate       i64   n            partition and offset of each event
+user             i32   n            index of its user
+item             i32   n            index of its item
+weight           f32   n
+value            f32   n            NaN for none
+context          i32   C            indices of context items
+context_start    i32   U + 1        bounds of each user's context
+factors          f32   U * F        user factors before the micro-batch
+negatives        i32   n * m        indices of items, -1 for none
+gradients        f32   n * (1 + m)
+ids              u8    T            UTF-8 ids of the first keys, joined by a line feed
+================ ===== ============ ========================================================
+
+A value takes 12 + 48 + 8 D + (24 + 4 m + 4 (1 + m)) n + 4 C + 4 (U + 1) + 4 U F + T bytes.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.columns import AcceptedBatch
+from state.codec import SKIP, corrupt, open_sealed, seal
+
+MAGIC = b"AC"
+VERSION = 1
+READ_VERSIONS = (1,)
+
+_COUNTS = (
+    "bucket",
+    "events",
+    "keys",
+    "users",
+    "factors",
+    "negatives",
+    "context",
+    "named",
+    "text",
+    "zero",
+)
+_HEAD = np.dtype([("time", "<i8")] + [(name, "<u4") for name in _COUNTS])
+_TYPES = {
+    "keys": "<u8",
+    "coordinate": "<i8",
+    "user": "<i4",
+    "item": "<i4",
+    "weight": "<f4",
+    "value": "<f4",
+    "context": "<i4",
+    "context_start": "<i4",
+    "factors": "<f4",
+    "negatives": "<i4",
+    "gradients": "<f4",
+}
+_WHERE = "accepted events"
+
+
+def encode(batch: AcceptedBatch) -> bytes:
+    """Return the sealed bytes of a batch.
+
+    Raises
+    ------
+    ValueError
+        If an id contains a line feed.
+    """
+    text = "\n".join(batch.ids).encode()
+    if text.count(b"\n") != max(len(batch.ids) - 1, 0):
+        raise ValueError(f"{_WHERE}: expected ids without line feeds, got one; refuse such ids")
+    columns = [np.ascontiguousarray(getattr(batch, name), kind) for name, kind in _TYPES.items()]
+    head = np.zeros(1, _HEAD)
+    head[0] = (
+        batch.time,
+        batch.bucket,
+        len(batch.user),
+        len(batch.keys),
+        batch.factors.shape[0],
+        batch.factors.shape[1],
+        batch.negatives.shape[1],
+        len(batch.context),
+        len(batch.ids),
+        len(text),
+        0,
+    )
+    return seal(MAGIC, VERSION, b"".join([head.tobytes(), *(c.tobytes() for c in columns), text]))
+
+
+def decode(data: bytes) -> AcceptedBatch:
+    """Return the batch in sealed bytes; its arrays are writable and the caller's own.
+
+    Raises
+    ------
+    StateError
+        If the bytes are damaged or of an unknown version.
+    """
+    _, payload = open_sealed(data, MAGIC, READ_VERSIONS, _WHERE, SKIP)
+    buffer = bytearray(payload)
+    if len(buffer) < _HEAD.itemsize:
+        raise corrupt(_WHERE, f"{_HEAD.itemsize} bytes or more", len(buffer), SKIP)
+    head = np.frombuffer(buffer, _HEAD, 1)[0]
+    time, bucket, n, keys, users, factors, m, context, named, text, _ = head.tolist()
+    shapes: dict[str, tuple[int, ...]] = {
+        "keys": (keys,),
+        "coordinate": (n,),
+        "user": (n,),
+        "item": (n,),
+        "weight": (n,),
+        "value": (n,),
+        "context": (context,),
+        "context_start": (users + 1,),
+        "factors": (users, factors),
+        "negatives": (n, m),
+        "gradients": (n, 1 + m),
+    }
+    columns, at = _columns(buffer, shapes, text)
+    return AcceptedBatch(
+        bucket=bucket, time=time, ids=_ids(bytes(buffer[at:]), named, keys), **columns
+    )
+
+
+def _columns(
+    buffer: bytearray, shapes: dict[str, tuple[int, ...]], text: int
+) -> tuple[dict[str, NDArray[Any]], int]:
+    """Return the columns behind the head and where the text begins."""
+    kinds = {name: np.dtype(kind) for name, kind in _TYPES.items()}
+    sizes = {name: _count(shapes[name]) * kinds[name].itemsize for name in shapes}
+    total = _HEAD.itemsize + sum(sizes.values()) + text
+    if total != len(buffer):
+        raise corrupt(_WHERE, f"{total} bytes by its counts", len(buffer), SKIP)
+    columns: dict[str, NDArray[Any]] = {}
+    at = _HEAD.itemsize
+    for name, shape in shapes.items():
+        column = np.frombuffer(buffer, kinds[name], _count(shape), at)
+        columns[name] = column.reshape(shape)
+        at += sizes[name]
+    return columns, at
+
+
+def _count(shape: tuple[int, ...]) -> int:
+    """Return the number of elements, as a Python number that cannot overflow."""
+    count = 1
+    for length in shape:
+        count *= length
+    return count
+
+
+def _ids(text: bytes, named: int, keys: int) -> list[str]:
+    """Return the ids, which must be as many as the head says and no more than the keys."""
+    ids = text.decode().split("\n") if named else []
+    if len(ids) != named or named > keys or (text and not named):
+        raise corrupt(_WHERE, f"{named} ids of {keys} keys", len(ids), SKIP)
+    return ids

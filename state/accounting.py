@@ -1,0 +1,94 @@
+"""The accounting identity, per user bucket: consumed = accepted + duplicate + late + rejected."""
+
+from collections.abc import Iterable
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from models.columns import OFFSET_BITS
+from state.codec import open_sealed, seal
+
+MAGIC = b"AU"
+VERSION = 1
+READ_VERSIONS = (1,)
+
+
+class PartitionCounts(msgspec.Struct):
+    """Fates of the records of one source partition, since the job first started."""
+
+    consumed: int = 0
+    accepted: int = 0
+    duplicate: int = 0
+    late: int = 0
+    rejected: int = 0
+    next_offset: int = 0
+
+
+class Accounting(msgspec.Struct):
+    """Every record a user bucket ever consumed, by partition and fate; kept in keyed state."""
+
+    kind: str
+    bucket: int
+    partitions: dict[str, PartitionCounts]
+    rejected: dict[str, int]
+    generated_at: int
+
+    @classmethod
+    def start(cls, bucket: int) -> "Accounting":
+        """Return the accounting of a bucket that has seen nothing."""
+        return cls("accounting", bucket, {}, {}, 0)
+
+    def count(
+        self,
+        coordinates: NDArray[np.int64],
+        accepted: NDArray[np.int64],
+        duplicate: NDArray[np.int64],
+        late: NDArray[np.int64],
+        rejected: Iterable[str],
+    ) -> None:
+        """Add one micro-batch: all its coordinates, those of three fates, codes of the fourth."""
+        every = _by_partition(coordinates)
+        fates = {
+            "accepted": _by_partition(accepted),
+            "duplicate": _by_partition(duplicate),
+            "late": _by_partition(late),
+        }
+        for partition, consumed in every.items():
+            counts = self.partitions.setdefault(str(partition), PartitionCounts())
+            by_fate = {name: fate.get(partition, 0) for name, fate in fates.items()}
+            counts.consumed += consumed
+            counts.accepted += by_fate["accepted"]
+            counts.duplicate += by_fate["duplicate"]
+            counts.late += by_fate["late"]
+            counts.rejected += consumed - sum(by_fate.values())
+            mine = coordinates[coordinates >> OFFSET_BITS == partition]
+            newest = int(mine.max()) & (1 << OFFSET_BITS) - 1
+            counts.next_offset = max(counts.next_offset, newest + 1)
+        for code in rejected:
+            self.rejected[code] = self.rejected.get(code, 0) + 1
+
+    def to_json(self) -> bytes:
+        """Return the value of the metrics topic's accounting record."""
+        return msgspec.json.encode(self)
+
+    def to_state(self) -> bytes:
+        """Return the sealed value kept in state (magic `AU`, version 1: the JSON)."""
+        return seal(MAGIC, VERSION, self.to_json())
+
+    @classmethod
+    def from_state(cls, value: bytes) -> "Accounting":
+        """Read what `to_state` wrote.
+
+        Raises
+        ------
+        StateError
+            If the value is damaged or of an unknown version.
+        """
+        _, payload = open_sealed(value, MAGIC, READ_VERSIONS, "accounting of a user bucket")
+        return msgspec.json.decode(payload, type=cls)
+
+
+def _by_partition(coordinates: NDArray[np.int64]) -> dict[int, int]:
+    counts = np.bincount(coordinates >> OFFSET_BITS) if len(coordinates) else np.empty(0, np.int64)
+    return {partition: int(n) for partition, n in enumerate(counts.tolist()) if n}

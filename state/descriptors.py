@@ -1,0 +1,22 @@
+"""Every state of the job: name, key and value type. The layouts are in `state/README.md`.
+
+Values are bytes that this project encodes itself: PyFlink checks no schema at a restore.
+"""
+
+from pyflink.common import Types
+from pyflink.datastream.state import MapStateDescriptor
+
+_BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
+
+ACCOUNTING_ENTRY = " accounting"
+"""Entry of `users` that counts a bucket's records; no user id may contain a space."""
+
+
+def users() -> MapStateDescriptor:
+    """User id -> user record, and the bucket's accounting; expiry by the eviction timer."""
+    return MapStateDescriptor("users-v1", Types.STRING(), _BYTES)
+
+
+def items() -> MapStateDescriptor:
+    """Item key (as a signed 64-bit number) -> item record; bounded by `items.limit`."""
+    return MapStateDescriptor("items-v1", Types.LONG(), _BYTES)

@@ -1,0 +1,150 @@
+"""What is known of an item, as bytes: one sealed value an item (magic `IT`).
+
+Payload of version 1, little-endian:
+
+================= ===== ===== =============================================================
+field             type  count holds
+================= ===== ===== =============================================================
+key               u64   1     xxHash3 of the id
+count             i64   1     accepted positive events
+last_time         i64   1     newest event time, ms
+gradient_sum      f32   1     AdaGrad sum of the factors
+bias              f32   1
+bias_gradient_sum f32   1     AdaGrad sum of the bias
+factors           u32   1     F, how many factors follow
+successors        u32   1     s, how many successors follow
+id                u32   1     t, bytes of the id
+…                 f32   F     latent factors
+…                 u64   s     keys of the items that followed
+…                 f32   s     how much they followed
+…                 u8    t     UTF-8 id, empty for an item known only by its key
+================= ===== ===== =============================================================
+
+A value takes 60 + 4 F + 12 s + t bytes.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.columns import ItemRows
+from state.codec import Payloads, corrupt, incompatible_factors, open_all, seal_all
+from state.ragged import as_bytes, bounds_of, copy_ranges, rows_at
+
+MAGIC = b"IT"
+VERSION = 1
+READ_VERSIONS = (1,)
+
+_SCALARS = (
+    ("count", "<i8"),
+    ("last_time", "<i8"),
+    ("gradient_sum", "<f4"),
+    ("bias", "<f4"),
+    ("bias_gradient_sum", "<f4"),
+)
+_COUNTS = ("factors", "successors", "id")
+_FIXED = np.dtype([("key", "<u8"), *_SCALARS, *((name, "<u4") for name in _COUNTS)])
+_LISTS = (("factors", 4), ("successors", 8), ("successors", 4), ("id", 1))
+"""Count and bytes of an element of each list; in the order of the payload."""
+
+
+class ItemState:
+    """Turns stored values into `ItemRows` and back, many items at once.
+
+    Parameters
+    ----------
+    factors : int
+        F; a stored value with another number is refused.
+    """
+
+    def __init__(self, factors: int) -> None:
+        self._factors = factors
+
+    def encode(self, rows: ItemRows) -> list[bytes]:
+        """Return one sealed value an item."""
+        text = [identifier.encode() for identifier in rows.ids]
+        fixed = np.empty(len(rows), _FIXED)
+        fixed["key"] = rows.keys
+        for name, _ in _SCALARS:
+            fixed[name] = getattr(rows, name)
+        fixed["factors"] = self._factors
+        fixed["successors"] = np.diff(rows.successor_start)
+        fixed["id"] = np.fromiter(map(len, text), np.uint32, len(text))
+        factors = np.ascontiguousarray(rows.factors, np.float32).reshape(len(rows), self._factors)
+        texts = np.frombuffer(bytearray().join(text), np.uint8)
+        lists: tuple[NDArray[Any], ...] = (factors, rows.successors, rows.weights, texts)
+        bounds = bounds_of(_sizes(fixed))
+        buffer = np.empty(bounds[-1], np.uint8)
+        at = bounds[:-1].copy()
+        each = np.full(len(rows), _FIXED.itemsize, np.int64)
+        copy_ranges(as_bytes(fixed), bounds_of(each)[:-1], buffer, at, each)
+        at += _FIXED.itemsize
+        for column, (count, width) in zip(lists, _LISTS, strict=True):
+            size = fixed[count].astype(np.int64) * width
+            copy_ranges(as_bytes(column), bounds_of(size)[:-1], buffer, at, size)
+            at += size
+        return seal_all(MAGIC, VERSION, buffer, bounds)
+
+    def decode(self, values: Sequence[bytes]) -> ItemRows:
+        """Return the rows of m items.
+
+        Raises
+        ------
+        StateError
+            If a value is damaged, of an unknown version or has another number of factors.
+        """
+
+        def where(index: int) -> str:
+            return f"state of item {index + 1} of {len(values)}"
+
+        payloads = open_all(values, MAGIC, READ_VERSIONS, where)
+        fixed = self._fixed(payloads, where)
+        at = payloads.start + _FIXED.itemsize
+        lists: list[NDArray[np.uint8]] = []
+        for count, width in _LISTS:
+            size = fixed[count].astype(np.int64) * width
+            bounds = bounds_of(size)
+            column = np.empty(bounds[-1], np.uint8)
+            copy_ranges(payloads.buffer, at, column, bounds[:-1], size)
+            lists.append(column)
+            at += size
+        factors, successors, weights, text = lists
+        scalars: dict[str, Any] = {name: fixed[name].copy() for name, _ in _SCALARS}
+        return ItemRows(
+            keys=fixed["key"].copy(),
+            ids=_split(text, fixed["id"]),
+            factors=factors.view(np.float32).reshape(len(fixed), self._factors),
+            successor_start=bounds_of(fixed["successors"].astype(np.int64)).astype(np.int32),
+            successors=successors.view(np.uint64),
+            weights=weights.view(np.float32),
+            **scalars,
+        )
+
+    def _fixed(self, payloads: Payloads, where: Callable[[int], str]) -> NDArray[np.void]:
+        """Return the fixed fields of every value, once the counts are known to add up."""
+        for i in np.flatnonzero(payloads.length < _FIXED.itemsize).tolist():
+            raise corrupt(where(i), f"{_FIXED.itemsize} bytes or more", payloads.length[i])
+        fixed = rows_at(payloads.buffer, payloads.start, _FIXED)
+        size = _sizes(fixed)
+        for i in np.flatnonzero(size != payloads.length).tolist():
+            raise corrupt(where(i), f"{size[i]} bytes by its counts", payloads.length[i])
+        for i in np.flatnonzero(fixed["factors"] != self._factors).tolist():
+            raise incompatible_factors(where(i), self._factors, int(fixed["factors"][i]))
+        return fixed
+
+
+def _sizes(fixed: NDArray[np.void]) -> NDArray[np.int64]:
+    """Return the payload bytes that the counts ask for."""
+    size = np.full(len(fixed), _FIXED.itemsize, np.int64)
+    for count, width in _LISTS:
+        size += fixed[count].astype(np.int64) * width
+    return size
+
+
+def _split(text: NDArray[np.uint8], length: NDArray[np.uint32]) -> list[str]:
+    """Return the ids that lie one behind the other."""
+    joined, edges = text.tobytes(), bounds_of(length.astype(np.int64)).tolist()
+    return [joined[a:b].decode() for a, b in pairwise(edges)]

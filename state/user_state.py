@@ -1,0 +1,234 @@
+"""What is remembered of a user, as bytes: one sealed value a user (magic `US`).
+
+Payload of version 1, little-endian:
+
+============== ===== ============ ==========================================================
+field          type  count        holds
+============== ===== ============ ==========================================================
+factors        u32   1            F, how many factors follow
+history        u32   1            h, how many history items follow
+excluded       u32   1            x, how many excluded items follow
+recent         u32   1            r, how many recent events follow
+gradient_sum   f32   1            AdaGrad sum of the factors
+bias           f32   1            rating bias
+floor          i64   1            newest event time that left the recent events, ms; -1 none
+session_start  i64   1            event time of the session's first event, ms
+session_last   i64   1            newest event time of the session, ms; -1 before the first
+events         i64   1            accepted events ever
+seen           i64   1            processing time of the last update, ms
+session_events i32   1            accepted events in the session
+…              f32   F            latent factors
+…              u64   h            keys of the last positive items, oldest first
+…              u64   x            keys of the last disliked or removed items, oldest first
+…              u64   r            identities of the last accepted events, oldest first
+…              i64   r            their event times, ms
+============== ===== ============ ==========================================================
+
+A value takes 80 + 4 F + 8 (h + x) + 16 r bytes; the lists hold what there is, not what may be.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.columns import Users
+from models.initial import initial_factors
+from models.keys import key_of
+from models.params import UserParams
+from state.codec import Payloads, corrupt, incompatible_factors, open_all, seal_all
+from state.ragged import as_bytes, bounds_of, copy_ranges, rows_at
+
+MAGIC = b"US"
+VERSION = 1
+READ_VERSIONS = (1,)
+
+_SCALARS = (
+    ("gradient_sum", "<f4"),
+    ("bias", "<f4"),
+    ("floor", "<i8"),
+    ("session_start", "<i8"),
+    ("session_last", "<i8"),
+    ("events", "<i8"),
+    ("seen", "<i8"),
+    ("session_events", "<i4"),
+)
+_COUNTS = ("factors", "history", "excluded", "recent")
+_FIXED = np.dtype([(name, "<u4") for name in _COUNTS] + list(_SCALARS))
+_LISTS = (
+    ("factors", "factors", 4),
+    ("history", "history", 8),
+    ("excluded", "excluded", 8),
+    ("recent", "recent", 8),
+    ("recent_time", "recent", 8),
+)
+"""Column of Users, name of its count, bytes of an element; in the order of the payload."""
+
+INITIAL_DEVIATION = 0.05
+"""Standard deviation of the factors of a new user."""
+
+
+class UserState:
+    """Turns stored values into `Users` columns and back, a whole micro-batch at once.
+
+    Parameters
+    ----------
+    params : UserParams
+        Capacities of the lists. Stored lists that are longer are cut to their newest entries.
+    factors : int
+        F; a stored value with another number is refused.
+    seed : int
+        Of the factors of new users.
+    """
+
+    def __init__(self, params: UserParams, factors: int, seed: int) -> None:
+        self._params = params
+        self._factors = factors
+        self._seed = seed
+
+    def decode(self, values: Sequence[bytes | None], ids: Sequence[str]) -> Users:
+        """Return the columns of U users.
+
+        Parameters
+        ----------
+        values : sequence of bytes or None, length U
+            What `encode` returned; None for a new user.
+        ids : sequence of str, length U
+            Seeds the factors of new users; errors name a user by the key of the id.
+
+        Raises
+        ------
+        StateError
+            If a value is damaged, of an unknown version or has another number of factors.
+        """
+        users = self._empty(len(values))
+        known = np.array([value is not None for value in values], np.bool_)
+        fresh = np.flatnonzero(~known)
+        if len(fresh):
+            keys = np.array([key_of(ids[u]) for u in fresh.tolist()], np.uint64)
+            users.factors[fresh] = initial_factors(
+                keys, self._seed, self._factors, INITIAL_DEVIATION
+            )
+        if len(fresh) < len(values):
+            rows = np.flatnonzero(known)
+            stored = [value for value in values if value is not None]
+            self._read(users, rows, stored, lambda i: _name(ids[rows[i]]))
+        return users
+
+    def encode(self, users: Users) -> list[bytes]:
+        """Return one sealed value a user."""
+        fixed = np.empty(len(users), _FIXED)
+        fixed["factors"] = self._factors
+        for name in _COUNTS[1:]:
+            fixed[name] = getattr(users, f"{name}_length")
+        for name, _ in _SCALARS:
+            fixed[name] = getattr(users, name)
+        bounds = bounds_of(_sizes(fixed))
+        buffer = np.empty(bounds[-1], np.uint8)
+        at, row = bounds[:-1].copy(), np.arange(len(users))
+        each = np.full(len(users), _FIXED.itemsize, np.int64)
+        copy_ranges(as_bytes(fixed), row * _FIXED.itemsize, buffer, at, each)
+        at += _FIXED.itemsize
+        for name, count, width in _LISTS:
+            column: NDArray[Any] = getattr(users, name)
+            size = fixed[count].astype(np.int64) * width
+            copy_ranges(as_bytes(column), row * (column.shape[1] * width), buffer, at, size)
+            at += size
+        return seal_all(MAGIC, VERSION, buffer, bounds)
+
+    def _read(
+        self,
+        users: Users,
+        rows: NDArray[np.intp],
+        values: list[bytes],
+        where: Callable[[int], str],
+    ) -> None:
+        """Fill the given rows from stored values."""
+        payloads = open_all(values, MAGIC, READ_VERSIONS, where)
+        fixed = self._fixed(payloads, where)
+        for name, _ in _SCALARS:
+            getattr(users, name)[rows] = fixed[name]
+        at = payloads.start + _FIXED.itemsize
+        for name, count, width in _LISTS:
+            column: NDArray[Any] = getattr(users, name)
+            capacity = column.shape[1]
+            stored = fixed[count].astype(np.int64)
+            dropped = np.maximum(stored - capacity, 0)
+            kept = stored - dropped
+            target = rows * (capacity * width)
+            copy_ranges(
+                payloads.buffer, at + dropped * width, as_bytes(column), target, kept * width
+            )
+            if name == "recent_time" and dropped.any():
+                _raise_floor(users, rows, payloads.buffer, at, dropped)
+            if name == count and name != "factors":
+                getattr(users, f"{name}_length")[rows] = kept
+            at += stored * width
+
+    def _fixed(self, payloads: Payloads, where: Callable[[int], str]) -> NDArray[np.void]:
+        """Return the fixed fields of every value, once the counts are known to add up."""
+        for i in np.flatnonzero(payloads.length < _FIXED.itemsize).tolist():
+            raise corrupt(where(i), f"{_FIXED.itemsize} bytes or more", payloads.length[i])
+        fixed = rows_at(payloads.buffer, payloads.start, _FIXED)
+        size = _sizes(fixed)
+        for i in np.flatnonzero(size != payloads.length).tolist():
+            raise corrupt(where(i), f"{size[i]} bytes by its counts", payloads.length[i])
+        for i in np.flatnonzero(fixed["factors"] != self._factors).tolist():
+            raise incompatible_factors(where(i), self._factors, int(fixed["factors"][i]))
+        return fixed
+
+    def _empty(self, count: int) -> Users:
+        """Return columns as new users have them, the factors still zero."""
+        params = self._params
+
+        def scalars(value: int, kind: type[np.generic]) -> NDArray[Any]:
+            return np.full(count, value, kind)
+
+        return Users(
+            factors=np.zeros((count, self._factors), np.float32),
+            gradient_sum=scalars(0, np.float32),
+            bias=scalars(0, np.float32),
+            history=np.zeros((count, params.history), np.uint64),
+            history_length=scalars(0, np.int32),
+            excluded=np.zeros((count, params.exclusions), np.uint64),
+            excluded_length=scalars(0, np.int32),
+            recent=np.zeros((count, params.recent_events), np.uint64),
+            recent_time=np.zeros((count, params.recent_events), np.int64),
+            recent_length=scalars(0, np.int32),
+            floor=scalars(-1, np.int64),
+            session_start=scalars(-1, np.int64),
+            session_last=scalars(-1, np.int64),
+            session_events=scalars(0, np.int32),
+            events=scalars(0, np.int64),
+            seen=scalars(-1, np.int64),
+        )
+
+
+def _name(identifier: str) -> str:
+    """Return how errors call a user: logs must not hold ids."""
+    return f"state of the user with key {key_of(identifier):016x}"
+
+
+def _sizes(fixed: NDArray[np.void]) -> NDArray[np.int64]:
+    """Return the payload bytes that the counts ask for."""
+    size = np.full(len(fixed), _FIXED.itemsize, np.int64)
+    for _, count, width in _LISTS:
+        size += fixed[count].astype(np.int64) * width
+    return size
+
+
+def _raise_floor(
+    users: Users,
+    rows: NDArray[np.intp],
+    buffer: NDArray[np.uint8],
+    start: NDArray[np.int64],
+    dropped: NDArray[np.int64],
+) -> None:
+    """Raise the floor to the newest event time dropped, or a dropped event could pass as new."""
+    some = np.flatnonzero(dropped)
+    bounds = bounds_of(dropped[some])
+    times = np.empty(bounds[-1], np.int64)
+    copy_ranges(buffer, start[some], as_bytes(times), bounds[:-1] * 8, dropped[some] * 8)
+    newest = np.maximum.reduceat(times, bounds[:-1])
+    users.floor[rows[some]] = np.maximum(users.floor[rows[some]], newest)

@@ -1,0 +1,62 @@
+"""The graph as Flink sees it, without running it: a change here can orphan state in savepoints."""
+
+from pathlib import Path
+
+import pytest
+from pyflink.java_gateway import get_gateway
+
+from conf.schema import JobConfig
+from jobs import environment, topology
+from jobs.keys import balanced_keys
+from models.keys import bucket_of
+from scripts.tools.paths import connector_jar
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+pytestmark = pytest.mark.flink
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
+    """Return (uid, name) of every operator of the default job."""
+    config = JobConfig()
+    env, sql = environment.environment(config, {"pipeline.jars": connector_jar().as_uri()})
+    topology.build(env, sql, config)
+    nodes = env._j_stream_execution_environment.getStreamGraph(False).getStreamNodes()
+    return sorted((node.getTransformationUID() or "", node.getOperatorName()) for node in nodes)
+
+
+def test_every_operator_with_state_has_a_uid(graph: list[tuple[str, str]]) -> None:
+    stateless = ("Calc", "SinkConversion", "DataStreamToTable", "Correlate")
+    without = [name for uid, name in graph if not uid and not name.startswith(stateless)]
+    assert without == []
+
+
+def test_uids_are_the_released_ones(graph: list[tuple[str, str]]) -> None:
+    released = (GOLDEN / "uids.txt").read_text().splitlines()
+    assert [uid for uid, _ in graph if uid] == released
+
+
+def test_user_ids_stay_in_their_bucket() -> None:
+    """Java's hash decides where a user's state lives; Python must agree, and neither may change."""
+    binary = get_gateway().jvm.org.apache.flink.table.data.binary.BinaryStringData
+    for line in (GOLDEN / "buckets.txt").read_text().splitlines():
+        user, bucket = line.split()
+        assert binary.fromString(user).hashCode() % 64 == int(bucket)
+        assert bucket_of(user, 64) == int(bucket)
+
+
+def test_every_key_group_holds_exactly_one_bucket() -> None:
+    jvm = get_gateway().jvm
+    groups = []
+    for key in balanced_keys(64, 64):
+        row = jvm.org.apache.flink.types.Row(1)
+        row.setField(0, key)
+        groups.append(
+            jvm.org.apache.flink.runtime.state.KeyGroupRangeAssignment.assignToKeyGroup(row, 64)
+        )
+    assert groups == list(range(64))
+
+
+def test_balanced_keys_are_the_released_ones() -> None:
+    released = (GOLDEN / "bucket_keys.txt").read_text().split()
+    assert [str(key) for key in balanced_keys(64, 64)] == released

@@ -1,0 +1,93 @@
+"""Accepted events as they travel: a batch comes back as it was, or is refused."""
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.columns import AcceptedBatch
+from state import accepted
+from state.codec import CorruptError, StateError, seal
+
+
+def batch(
+    events: int = 5, users: int = 2, ids: int = 3, unnamed: int = 2, negatives: int = 2
+) -> AcceptedBatch:
+    """A random batch of that many events, users, items with and without id."""
+    random = np.random.default_rng(0)
+    keys = ids + unnamed
+    contexts = random.integers(0, 4, users)
+    return AcceptedBatch(
+        bucket=7,
+        keys=random.integers(0, 2**64, keys, np.uint64),
+        ids=[f"item-é-{i}" for i in range(ids)],
+        user=random.integers(0, max(users, 1), events).astype(np.int32),
+        item=random.integers(0, max(keys, 1), events).astype(np.int32),
+        coordinate=random.integers(0, 2**62, events),
+        weight=random.random(events, np.float32),
+        value=np.where(random.random(events) < 0.5, np.nan, 3).astype(np.float32),
+        time=1_700_000_000_000,
+        context=random.integers(0, max(keys, 1), contexts.sum()).astype(np.int32),
+        context_start=np.cumsum([0, *contexts]).astype(np.int32),
+        factors=random.random((users, 3), np.float32),
+        negatives=random.integers(-1, max(keys, 1), (events, negatives)).astype(np.int32),
+        gradients=random.random((events, 1 + negatives), np.float32),
+    )
+
+
+def assert_same(found: AcceptedBatch, expected: AcceptedBatch) -> None:
+    for field in fields(expected):
+        a, b = getattr(found, field.name), getattr(expected, field.name)
+        if isinstance(b, np.ndarray):
+            assert (a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes()), field.name
+            assert a.flags.carray, field.name  # writable, aligned and C-contiguous
+        else:
+            assert a == b, field.name
+
+
+@given(
+    events=st.integers(0, 5),
+    users=st.integers(0, 3),
+    ids=st.integers(0, 3),
+    unnamed=st.integers(0, 2),
+    negatives=st.integers(0, 3),
+)
+def test_a_batch_comes_back(
+    events: int, users: int, ids: int, unnamed: int, negatives: int
+) -> None:
+    original = batch(events, users, ids, unnamed, negatives)
+    data = accepted.encode(original)
+    assert_same(accepted.decode(data), original)
+    assert accepted.encode(accepted.decode(data)) == data
+
+
+def test_a_batch_has_the_documented_size() -> None:
+    one = batch()
+    text = len("\n".join(one.ids).encode())
+    columns = 8 * 5 + (24 + 4 * 2 + 4 * 3) * 5 + 4 * len(one.context) + 4 * 3 + 4 * 2 * 3
+    assert len(accepted.encode(one)) == 12 + 48 + columns + text
+
+
+def test_an_id_with_a_line_feed_is_refused() -> None:
+    one = batch()
+    one.ids[1] = "a\nb"
+    with pytest.raises(ValueError, match=r"without line feeds"):
+        accepted.encode(one)
+
+
+@given(data=st.data())
+def test_any_damage_is_found(data: st.DataObject) -> None:
+    good = accepted.encode(batch())
+    bit = data.draw(st.integers(0, 8 * len(good) - 1))
+    damaged = bytearray(good)
+    damaged[bit // 8] ^= 1 << bit % 8
+    with pytest.raises(StateError, match=r"skip the record|the release that wrote it"):
+        accepted.decode(bytes(damaged))
+
+
+@given(payload=st.binary(max_size=200))
+def test_a_payload_that_makes_no_sense_is_refused(payload: bytes) -> None:
+    with pytest.raises(CorruptError, match=r"accepted events: expected .*, got .*; "):
+        accepted.decode(seal(accepted.MAGIC, accepted.VERSION, payload))
