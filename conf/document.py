@@ -21,7 +21,7 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(
         self,
         node: yaml.MappingNode,
-        deep: bool = False,
+        deep: bool = False,  # noqa: FBT001  # inherited
     ) -> dict[Hashable, Any]:
         """Return the mapping; the last of equal keys wins, as YAML has it."""
         seen: dict[str, int] = {}

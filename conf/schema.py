@@ -7,11 +7,10 @@ and milliseconds since 1970 (`conf.units`). Rules between keys are in `conf.rule
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, model_validator
-from pydantic_core import PydanticCustomError
 
 from conf.rules import broken_rules
 from conf.secrets import checked_properties
-from conf.section import Section, refuse
+from conf.section import Section, refusal, refuse
 from conf.units import Day, Duration, Size, day, duration, size
 from models.params import EventPolicy, RankingParams, RatingParams, TransitionParams, UserParams
 
@@ -29,9 +28,14 @@ WEIGHTS: dict[str, float | None] = {
 """Weight of an event type: > 0 is learnt, 0 only counted, < 0 hides the item from the user."""
 
 
+# what a model learns with is the model's own: defaults are taken from it
+_TRANSITIONS, _RANKING, _RATING = TransitionParams(), RankingParams(), RatingParams()
+
+
 def _power_of_two(value: int) -> int:
     if value & (value - 1):
-        raise PydanticCustomError("expected", "a power of two")
+        words = "a power of two"
+        raise refusal(words)
     return value
 
 
@@ -126,7 +130,7 @@ class EventRules(Section):
     weights: Annotated[dict[EventType, float | None], BeforeValidator(_with_default_weights)] = (
         Field(
             default_factory=lambda: dict(WEIGHTS),
-            description="Weight by event type, added to the defaults: > 0 is learnt, 0 only counted,"
+            description="Weight by event type, on top of the defaults: > 0 is learnt, 0 counted,"
             " < 0 hides the item from the user, null refuses the type.",
         )
     )
@@ -223,46 +227,90 @@ class Transitions(Section):
     """Item-to-item transitions."""
 
     window: int = Field(
-        default=10,
+        default=_TRANSITIONS.window,
         ge=1,
         le=100,
         description="Last items of the user that are learnt and scored from.",
     )
-    decay: float = Field(default=0.8, gt=0, le=1, description="Weight of each step further back.")
+    decay: float = Field(
+        default=_TRANSITIONS.decay, gt=0, le=1, description="Weight of each step further back."
+    )
     norm: float = Field(
-        default=0.3, ge=0, le=1, description="Exponent of popularity at both ends; 0 favours hits."
+        default=_TRANSITIONS.norm,
+        ge=0,
+        le=1,
+        description="Exponent of popularity at both ends; 0 favours hits.",
     )
 
 
 class RankingRules(Section):
     """Transitions with pairwise matrix factorisation."""
 
-    factors: int = Field(default=32, ge=1, le=512, description="Latent factors a user and an item.")
+    factors: int = Field(
+        default=_RANKING.factors, ge=1, le=512, description="Latent factors a user and an item."
+    )
     negatives: int = Field(
-        default=4, ge=1, le=64, description="Sampled items an event is compared with."
+        default=_RANKING.negatives,
+        ge=1,
+        le=64,
+        description="Sampled items an event is compared with.",
     )
-    rate: float = Field(default=0.05, gt=0, le=1, description="AdaGrad rate of the factors.")
-    bias_rate: float = Field(default=0.05, ge=0, le=1, description="AdaGrad rate of the item bias.")
-    decay: float = Field(default=0.0, ge=0, le=1, description="L2 decay of the factors an update.")
+    rate: float = Field(
+        default=_RANKING.rate, gt=0, le=1, description="AdaGrad rate of the factors."
+    )
+    bias_rate: float = Field(
+        default=_RANKING.bias_rate, ge=0, le=1, description="AdaGrad rate of the item bias."
+    )
+    decay: float = Field(
+        default=_RANKING.decay, ge=0, le=1, description="L2 decay of the factors an update."
+    )
     smoothing: float = Field(
-        default=1e-4, gt=0, le=1, description="Added to a transition share before its logarithm."
+        default=_RANKING.smoothing,
+        gt=0,
+        le=1,
+        description="Added to a transition share before its logarithm.",
     )
-    seed: int = Field(default=1, ge=0, description="Seed of first factors and of negatives.")
+    radius: float = Field(
+        default=_RANKING.radius,
+        gt=0,
+        description="Largest norm of a factor vector and largest bias: no input spoils the state.",
+    )
+    seed: int = Field(
+        default=_RANKING.seed, ge=0, description="Seed of first factors and of negatives."
+    )
 
 
 class RatingRules(Section):
     """Biased matrix factorisation of ratings."""
 
-    factors: int = Field(default=32, ge=1, le=512, description="Latent factors a user and an item.")
-    rate: float = Field(default=0.1, gt=0, le=1, description="AdaGrad rate of the factors.")
-    bias_rate: float = Field(default=0.05, ge=0, le=1, description="Rate of the biases.")
-    decay: float = Field(default=0.02, ge=0, le=1, description="L2 decay of the factors an update.")
-    bias_decay: float = Field(
-        default=0.02, ge=0, le=1, description="L2 decay of the biases an update."
+    factors: int = Field(
+        default=_RATING.factors, ge=1, le=512, description="Latent factors a user and an item."
     )
-    lowest: float = Field(default=1.0, description="Least rating predicted.")
-    highest: float = Field(default=5.0, description="Greatest rating predicted.")
-    seed: int = Field(default=1, ge=0, description="Seed of first factors.")
+    rate: float = Field(
+        default=_RATING.rate, gt=0, le=1, description="AdaGrad rate of the factors."
+    )
+    bias_rate: float = Field(
+        default=_RATING.bias_rate, ge=0, le=1, description="Rate of the biases."
+    )
+    decay: float = Field(
+        default=_RATING.decay, ge=0, le=1, description="L2 decay of the factors an update."
+    )
+    bias_decay: float = Field(
+        default=_RATING.bias_decay, ge=0, le=1, description="L2 decay of the biases an update."
+    )
+    lowest: float = Field(default=_RATING.lowest, description="Least rating predicted.")
+    highest: float = Field(default=_RATING.highest, description="Greatest rating predicted.")
+    radius: float = Field(
+        default=_RATING.radius,
+        gt=0,
+        description="Largest norm of a factor vector: no input spoils the state.",
+    )
+    support: int = Field(
+        default=_RATING.support,
+        ge=0,
+        description="Items with fewer ratings are recommended last: their prediction is a guess.",
+    )
+    seed: int = Field(default=_RATING.seed, ge=0, description="Seed of first factors.")
 
 
 class Learning(Section):

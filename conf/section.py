@@ -33,6 +33,12 @@ class Problem:
         return f"{origin}: {self.key}: expected {self.expected}{got}{hint}"
 
 
+def refusal(expected: str) -> PydanticCustomError:
+    """Return the error of one value, told in words that go on after "expected"."""
+    kind = "expected"
+    return PydanticCustomError(kind, "{words}", {"words": expected})
+
+
 def refuse(problems: Iterable[Problem]) -> None:
     """Raise the problems found by one validator, their keys relative to its field, all at once.
 
@@ -43,4 +49,5 @@ def refuse(problems: Iterable[Problem]) -> None:
     """
     found = list(problems)
     if found:
-        raise PydanticCustomError("problems", "several problems", {"problems": found})
+        kind = "problems"
+        raise PydanticCustomError(kind, "several problems", {"problems": found})

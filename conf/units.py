@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, ClassVar
 
-from pydantic_core import PydanticCustomError, core_schema
+from pydantic_core import core_schema
+
+from conf.section import refusal
 
 DURATIONS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 SIZES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -86,7 +88,7 @@ class Quantity:
         amount, least = parse(value, self.units), _whole(self.least, self.units)
         most = _whole(self.most, self.units) if self.most else amount
         if amount is None or most is None or not least <= amount <= most:
-            raise PydanticCustomError("expected", "{words}", {"words": self.expected()})
+            raise refusal(self.expected())
         return amount
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> core_schema.CoreSchema:
@@ -124,7 +126,8 @@ class Day:
         except ValueError:
             instant = -1
         if instant < 0:
-            raise PydanticCustomError("expected", 'a day from 1970 on such as "2000-01-01"')
+            words = 'a day from 1970 on such as "2000-01-01"'
+            raise refusal(words)
         return instant
 
     def render(self, instant: int) -> str:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.columns import NOT_SCORED, Events, Users
+from models.columns import NOT_SCORED, AcceptedBatch, Events, Users
 
 SIZE, EVENTS, SKIPPED, REFUSED = 0, 1, 2, 3
 """Places in `ItemArrays.counters`: rows in use, accepted positive events, updates left out
@@ -118,11 +118,43 @@ class LearntArrays(NamedTuple):
         )
 
 
+class BatchArrays(NamedTuple):
+    """The columns of `models.columns.AcceptedBatch`, and the worker's own rows of its keys."""
+
+    user: NDArray[np.int32]
+    item: NDArray[np.int32]
+    weight: NDArray[np.float32]
+    value: NDArray[np.float32]
+    context: NDArray[np.int32]
+    context_start: NDArray[np.int32]
+    factors: NDArray[np.float32]
+    negatives: NDArray[np.int32]
+    gradients: NDArray[np.float32]
+    rows: NDArray[np.int32]
+    """(D,) row of each key, -1 where it has none."""
+    owned: NDArray[np.bool_]
+    """(D,) keys whose rows may be changed."""
+    time: int
+
+    @classmethod
+    def of(
+        cls, batch: AcceptedBatch, rows: NDArray[np.int32], owned: NDArray[np.bool_] | None
+    ) -> "BatchArrays":
+        """Return the columns; those that are views of received bytes are copied.
+
+        Compiled functions are typed by layout: one kind of array, one compilation.
+        """
+        columns = (np.require(getattr(batch, name), None, "CAW") for name in cls._fields[:9])
+        if owned is None:
+            owned = np.ones(len(rows), np.bool_)
+        return cls(*columns, rows=rows, owned=owned & (rows >= 0), time=int(batch.time))
+
+
 class Window(NamedTuple):
-    """The last item rows of every user of a micro-batch, oldest first, left-aligned."""
+    """The last items of every user of a micro-batch, oldest first, left-aligned."""
 
     rows: NDArray[np.int32]
-    """(U, W)"""
+    """(U, W) rows; in batches of other workers: indices into the batch's keys."""
     length: NDArray[np.int32]
     """(U,)"""
     coefficient: NDArray[np.float32]

@@ -179,6 +179,16 @@ class Recommended:
     sources: NDArray[np.int32]
     """(U, k) row of the context item behind a TRANSITION, else -1."""
 
+    @classmethod
+    def empty(cls, users: int, k: int) -> "Recommended":
+        """Return lists without items."""
+        return cls(
+            rows=np.full((users, k), -1, np.int32),
+            scores=np.zeros((users, k), np.float32),
+            reasons=np.zeros((users, k), np.uint8),
+            sources=np.full((users, k), -1, np.int32),
+        )
+
 
 @dataclass(slots=True)
 class ItemRows:

@@ -60,7 +60,13 @@ def _decorated(function: _Function, *, forceinline: bool) -> _Function:
 
 @functools.cache
 def cache_folder(source: str) -> Path | None:
-    """Return the folder for the machine code of a source file; None where none can be made."""
+    """Return the folder for the machine code of a source file; None where none can be made.
+
+    There is none for source inside a zip file either: the submitting client imports the wheel as
+    it is, and runs nothing.
+    """
+    if not os.path.isfile(source):
+        return None
     folder = _root() / _digest(source)[:24]
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -104,14 +110,19 @@ def _root() -> Path:
 
 
 def _digest(source: str) -> str:
-    """Return the digest of a file and of all of `models/`, whose functions it may have inlined."""
+    """Return the digest of a file and of all in `models/` that it may have compiled into it."""
     digest = hashlib.sha256(numba.__version__.encode())
-    folder = os.path.dirname(__file__)
-    names = sorted(name for name in os.listdir(folder) if name.endswith(".py"))
-    for path in [*(os.path.join(folder, name) for name in names), source]:
-        with open(path, "rb") as file:
-            digest.update(file.read())
+    for content in [*_inlinable(), Path(source).read_bytes()]:
+        digest.update(content)
     return digest.hexdigest()
+
+
+@functools.cache
+def _inlinable() -> list[bytes]:
+    """Return the contents of the files in `models/` that have compiled functions."""
+    folder = Path(__file__).parent
+    contents = [path.read_bytes() for path in sorted(folder.glob("*.py"))]
+    return [content for content in contents if b"models.compiled" in content]
 
 
 caching.CacheImpl._locator_classes.insert(0, ContentLocator)  # noqa: SLF001

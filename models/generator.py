@@ -40,7 +40,7 @@ _RATING = EVENT_TYPES.index("rating")
 _LATEST = 32
 """Items of a user that are not taken again."""
 _DRAWS = 18
-"""Uniform random numbers an event consumes: always all of them, so that blocks can be cut freely."""
+"""Uniform random numbers an event consumes: always all, so that blocks can be cut anywhere."""
 _ATTEMPTS = 3
 
 
@@ -276,7 +276,9 @@ def _take(
             # a step of 1 is the usual one, 2 and 3 are rarer
             session[2] = (session[2] + 1 + int(3.0 * other * other)) % places
         else:
-            cluster = _cluster(choice, session[2] >= 0, world.taste[who], clusters, habits)
+            if session[2] >= 0:
+                choice = (choice - habits.follow) / (1.0 - habits.follow)
+            cluster = _cluster(choice, world.taste[who], clusters, habits.explore)
             rank = np.searchsorted(habits.zipf[:-1], other, side="right")
             session[1], session[2] = cluster, world.place_of_rank[cluster, rank]
         what = int(world.item_at[session[1], session[2]])
@@ -286,13 +288,9 @@ def _take(
 
 
 @compiled
-def _cluster(
-    choice: float, started: bool, taste: NDArray[np.int32], clusters: int, habits: _Habits
-) -> int:
+def _cluster(choice: float, taste: NDArray[np.int32], clusters: int, explore: float) -> int:
     """Return a cluster the user likes, or now and then any."""
-    if started:
-        choice = (choice - habits.follow) / (1.0 - habits.follow)
-    if choice < habits.explore:
-        return int(choice / habits.explore * clusters)
-    likes_first = choice < habits.explore + (1.0 - habits.explore) * 0.7
-    return taste[0] if likes_first else taste[1]
+    if choice < explore:
+        return int(choice / explore * clusters)
+    likes_first = choice < explore + (1.0 - explore) * 0.7
+    return int(taste[0] if likes_first else taste[1])

@@ -69,8 +69,7 @@ def pack(window: Window) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
 
 @compiled
 def unpack(window: Window, rows: NDArray[np.int32], start: NDArray[np.int32]) -> None:
-    """Fill windows from what `pack` returned; rows below 0 are left out."""
+    """Fill windows from what `pack` returned."""
     for u in range(len(window.length)):
         for at in range(start[u], start[u + 1]):
-            if rows[at] >= 0:
-                remember(window.rows, window.length, u, rows[at])
+            remember(window.rows, window.length, u, rows[at])

@@ -19,6 +19,7 @@ from models.arrays import (
     EVENTS,
     SIZE,
     SKIPPED,
+    BatchArrays,
     EventArrays,
     ItemArrays,
     LearntArrays,
@@ -31,8 +32,9 @@ from models.compiled import compiled, inlined
 from models.history import contains, remember
 from models.initial import GAMMA, scrambled
 from models.items import count_event
-from models.scoring import dot, is_own, rank_of, share_of, weigh
+from models.scoring import is_own, rank_of, share_of, weigh
 from models.transitions import add
+from models.vectors import dot, move, norm
 
 _START = np.float32(0.1)
 """What the AdaGrad sums start from: the first steps are not the largest."""
@@ -88,6 +90,54 @@ def learn_events(
             remember(users.excluded, users.excluded_length, u, key)
         users.events[u] += 1
     return len(rows)
+
+
+@compiled
+def apply_events(
+    begin: int,
+    batch: BatchArrays,
+    fresh: NDArray[np.bool_],
+    window: Window,
+    a: ItemArrays,
+    t: TransitionArrays,
+    knobs: Knobs,
+) -> int:
+    """Learn the item side of events another worker accepted; otherwise as `learn_events`."""
+    for e in range(begin, len(batch.item)):
+        u, item = batch.user[e], batch.item[e]
+        if item < 0 or not batch.weight[e] > 0:
+            continue
+        if len(t.successor) - t.top[0] < knobs.reserve:
+            return e
+        if fresh[e]:
+            _move_compared(e, u, batch, a, knobs)
+            if batch.owned[item]:
+                count_event(a, batch.rows[item], batch.time)
+            _follow_owned(e, u, batch, window, t, knobs.window_decay)
+        remember(window.rows, window.length, u, item)
+    return len(batch.item)
+
+
+@inlined
+def _move_compared(e, u, batch, a, knobs):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+    """Move an event's item and its negatives by the gradients another worker found."""
+    length = norm(batch.factors, u)
+    for s in range(batch.gradients.shape[1]):
+        item = batch.item[e] if s == 0 else batch.negatives[e, s - 1]
+        if item >= 0 and batch.owned[item] and batch.gradients[e, s] != 0:
+            move_item(a, batch.rows[item], batch.gradients[e, s], batch.factors, u, length, knobs)
+
+
+@inlined
+def _follow_owned(e, u, batch, window, t, decay):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, E501
+    """Count that an item followed those of the window whose rows may be changed."""
+    row = batch.rows[batch.item[e]]
+    step = np.float32(batch.weight[e])
+    for at in range(window.length[u] - 1, -1, -1):
+        before = window.rows[u, at]
+        if row >= 0 and before != batch.item[e] and batch.owned[before]:
+            add(t, batch.rows[before], row, step)
+        step *= np.float32(decay)
 
 
 @inlined
@@ -162,33 +212,6 @@ def move_item(
     step = np.float32(knobs.bias_rate) * g / np.sqrt(_START + a.bias_gradient_sum[row])
     limit = np.float32(knobs.radius)
     a.bias[row] = max(-limit, min(limit, a.bias[row] + step))
-
-
-@inlined
-def move(
-    factors: NDArray[np.float32],
-    row: int,
-    step: float,
-    along: NDArray[np.float32],
-    u: int,
-    decay: float,
-    radius: float,
-) -> None:
-    """Move a row of factors along another, and back into the ball of the given radius."""
-    keep = np.float32(1 - decay)
-    for f in range(factors.shape[1]):
-        factors[row, f] = keep * factors[row, f] + step * along[u, f]
-    length = norm(factors, row)
-    if length > radius * radius:
-        shrink = np.float32(radius) / np.sqrt(length)
-        for f in range(factors.shape[1]):
-            factors[row, f] *= shrink
-
-
-@inlined
-def norm(factors: NDArray[np.float32], row: int) -> float:
-    """Return the squared norm of a row."""
-    return dot(factors, row, factors, row)
 
 
 @inlined

@@ -51,6 +51,8 @@ class RankingParams:
     """L2 decay of the factors per update."""
     smoothing: float = 1e-4
     """Added to the transition share before its logarithm."""
+    radius: float = 4.0
+    """Largest norm of a factor vector, and largest bias: no input can spoil the state."""
     seed: int = 1
 
 
@@ -65,6 +67,10 @@ class RatingParams:
     bias_decay: float = 0.02
     lowest: float = 1.0
     highest: float = 5.0
+    radius: float = 4.0
+    """Largest norm of a factor vector: no input can spoil the state."""
+    support: int = 20
+    """Items with fewer ratings are recommended last."""
     seed: int = 1
 
 

@@ -1,22 +1,22 @@
 """The ranking objective: item transitions and pairwise matrix factorisation."""
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import (
+    BatchArrays,
     EventArrays,
     LearntArrays,
     Scratch,
     UserArrays,
 )
 from models.columns import AcceptedBatch, Events, Learnt, Recommended, Users
-from models.history import empty_window, open_window, pack
+from models.history import empty_window, open_window, pack, unpack
 from models.items import Items
-from models.pairwise import Knobs, learn_events
+from models.pairwise import Knobs, apply_events, learn_events
 from models.params import RankingParams, TransitionParams, UserParams
 from models.popularity import most_popular
+from models.rehearsal import rehearse
 from models.scoring import constant_scores, recommend_block
 
 _BLOCK = 1 << 18
@@ -41,6 +41,10 @@ class Ranking:
         self._transitions = transitions
         self._scratch = Scratch.for_rows(0)
 
+    def warm_up(self) -> None:
+        """Compile all that learning and recommending run, or load it from the cache."""
+        rehearse(self, self._params.factors, self._users, self._transitions)
+
     def learn(
         self,
         items: Items,
@@ -58,11 +62,11 @@ class Ranking:
         context, context_start = pack(window)
         factors = users.factors.copy()
         out = LearntArrays.empty(len(rows), self._params.negatives)
-        done = 0
-        while True:
+        done = -1
+        while done < len(rows):
             items.transitions.make_room(items.transitions.reserve)
             done = learn_events(
-                done,
+                max(done, 0),
                 EventArrays.of(events),
                 rows,
                 fresh,
@@ -75,19 +79,42 @@ class Ranking:
                 self._knobs(items),
                 out,
             )
-            if done == len(rows):
-                break
         return Learnt(context=context, context_start=context_start, factors=factors, **out._asdict())
+
+    def apply(
+        self,
+        items: Items,
+        batch: AcceptedBatch,
+        rows: NDArray[np.int32],
+        *,
+        fresh: NDArray[np.bool_],
+        owned: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Learn the item side of a micro-batch that another worker accepted.
+
+        Parameters
+        ----------
+        rows : int32[D]
+            `items.rows(batch.keys)`.
+        fresh : bool[n]
+            Events that were not applied before; the others still are context.
+        owned : bool[D], optional
+            Keys whose rows are to be changed, by default all.
+        """
+        columns = BatchArrays.of(batch, rows, owned)
+        window = empty_window(len(batch.context_start) - 1, self._transitions.window)
+        unpack(window, columns.context, columns.context_start)
+        knobs, done = self._knobs(items), -1
+        while done < len(batch):
+            items.transitions.make_room(items.transitions.reserve)
+            done = apply_events(
+                max(done, 0), columns, fresh, window, items.arrays, items.transitions.arrays, knobs
+            )
 
     def recommend(
         self, items: Items, users: Users, k: int, fallback: NDArray[np.int32]
     ) -> Recommended:
-        out = (
-            np.full((len(users), k), -1, np.int32),
-            np.zeros((len(users), k), np.float32),
-            np.zeros((len(users), k), np.uint8),
-            np.full((len(users), k), -1, np.int32),
-        )
+        out = Recommended.empty(len(users), k)
         columns, size = UserArrays.of(users), items.size
         window = empty_window(len(users), self._transitions.window)
         open_window(window, items.arrays, columns)
@@ -108,9 +135,9 @@ class Ranking:
                 self._memory(items),
                 self._transitions.decay,
                 self._params.smoothing,
-                out,
+                (out.rows, out.scores, out.reasons, out.sources),
             )
-        return Recommended(*out)
+        return out
 
     def _memory(self, items: Items) -> Scratch:
         """Return scratch memory for as many rows as the items have room for."""
@@ -123,7 +150,7 @@ class Ranking:
             rate=self._params.rate,
             bias_rate=self._params.bias_rate,
             decay=self._params.decay,
-            radius=getattr(self._params, "radius", 4.0),
+            radius=self._params.radius,
             smoothing=self._params.smoothing,
             window_decay=self._transitions.decay,
             seed=self._params.seed,

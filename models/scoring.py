@@ -20,6 +20,7 @@ from models.compiled import compiled, inlined
 from models.history import contains
 from models.items import NEW_BELOW, row_of
 from models.transitions import weight_of
+from models.vectors import dot
 
 
 @inlined
@@ -56,15 +57,6 @@ def source_of(window: Window, u: int, t: TransitionArrays, row: int) -> int:
         if part > most:
             source, most = window.rows[u, at], part
     return source
-
-
-@inlined
-def dot(p: NDArray[np.float32], u: int, q: NDArray[np.float32], row: int) -> float:
-    """Return the scalar product of two rows."""
-    total = np.float32(0)
-    for f in range(p.shape[1]):
-        total += p[u, f] * q[row, f]
-    return total
 
 
 @compiled
@@ -199,8 +191,8 @@ def recommend_block(
             _take_best(u, products[n], constants, mark, window, a, t, scratch, out)
             clear_boosts(scratch, touched)
         else:
-            taken = _take_in_order(u, 0, fallback, TRENDING, constants, mark, scratch, out)
-            _take_in_order(u, taken, popular, POPULAR, constants, mark, scratch, out)
+            taken = take_in_order(u, 0, fallback, TRENDING, constants, mark, scratch, out)
+            take_in_order(u, taken, popular, POPULAR, constants, mark, scratch, out)
 
 
 @compiled
@@ -223,7 +215,7 @@ def _take_best(u, products, constants, mark, window, a, t, scratch, out):  # typ
 
 
 @compiled
-def _take_in_order(u, taken, candidates, reason, constants, mark, scratch, out):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, E501
+def take_in_order(u, taken, candidates, reason, constants, mark, scratch, out):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, E501
     """Append candidates to a user's list as they come; return its length."""
     rows, scores, reasons, _ = out
     for n in range(len(candidates)):

@@ -85,7 +85,7 @@ class Learn:
         name_new(self.items, rows, item_ids)
         fresh = self._applied.claim(bucket, events.coordinate)
         learnt = self.objective.learn(
-            self.items, users, events, rows, fresh=fresh, sampled=sampled, k=self._k
+            self.items, users, events, rows, fresh=fresh, sampled=sampled
         )
         return Taught(learnt, rows, self._message(bucket, events, rows, learnt))
 

@@ -85,8 +85,9 @@ class Metrics:
     """The present content of the metrics topic; feed it records in their order.
 
     >>> metrics = Metrics()
-    >>> metrics.take(b"accounting/0", b'{"kind":"accounting","bucket":0,"partitions":'
-    ...     b'{"0":{"consumed":2,"accepted":1,"duplicate":1,"late":0,"rejected":0,"next_offset":2}}}')
+    >>> metrics.take(b"accounting/0", b'''{"kind": "accounting", "bucket": 0, "partitions": {"0":
+    ...     {"consumed": 2, "accepted": 1, "duplicate": 1, "late": 0, "rejected": 0,
+    ...      "next_offset": 2}}}''')
     >>> metrics.totals().objections({0: (0, 2)})
     []
     """

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from models.generator import EVENT_TYPES, Generator, GeneratorParams
 from scripts.tools.console import ToolError, progress
@@ -38,8 +39,9 @@ class Block:
 class Source(Protocol):
     """Where events come from."""
 
-    events: int
-    """How many there are."""
+    @property
+    def events(self) -> int:
+        """How many there are."""
 
     def blocks(self) -> Iterator[Block]:
         """Yield all events, in order; the same ones at every call."""
@@ -76,7 +78,7 @@ class _Names:
     """A column of names, each kept once."""
 
     distinct: list[str]
-    codes: np.ndarray
+    codes: NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -170,7 +172,7 @@ def source(
     return Generated(200_000 if events is None else events, params)
 
 
-def milliseconds(times: np.ndarray) -> tuple[np.ndarray, str]:
+def milliseconds(times: NDArray[Any]) -> tuple[NDArray[np.int64], str]:
     """Return timestamps in ms, and the unit they were in, told by the largest one.
 
     >>> milliseconds(np.array([956703836]))
@@ -225,7 +227,7 @@ def _text(path: Path, table: pa.Table, name: str) -> _Names:
     return _Names(names, encoded.indices.to_numpy())
 
 
-def _numbers(path: Path, table: pa.Table, name: str) -> np.ndarray:
+def _numbers(path: Path, table: pa.Table, name: str) -> NDArray[Any]:
     column = _column(path, table, name)
     if pa.types.is_timestamp(column.type):
         column = column.cast(pa.timestamp("ms"), safe=False).cast(pa.int64())
@@ -233,4 +235,4 @@ def _numbers(path: Path, table: pa.Table, name: str) -> np.ndarray:
     if not numeric:
         message = f"{path}: {name}: expected numbers, got {column.type}; cast it"
         raise ToolError(message)
-    return column.to_numpy(zero_copy_only=False)
+    return np.asarray(column.to_numpy(zero_copy_only=False))

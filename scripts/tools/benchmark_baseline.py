@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from scripts.tools.paths import ROOT, cache_dir
 
 _LOCK = ROOT / "requirements-river.lock"
 _PROGRAM = ROOT / "scripts" / "tools" / "benchmark_river.py"
+_READY_SECONDS = 120
+READY = "ready"
+"""What the program prints when it has caught up."""
 _SLACK_SECONDS = 60  # start of the process, fetching what was prefetched
 
 
@@ -68,7 +72,7 @@ class River:
                 command, capture_output=True, text=True, check=False, timeout=limit
             )
         except subprocess.TimeoutExpired:
-            message = f"river: expected figures within {limit:.0f} s, got none; is the machine busy?"
+            message = f"river: expected figures within {limit:.0f} s, got none; run it alone"
             raise ToolError(message) from None
         if done.returncode != 0:
             raise ToolError(_last_line(done.stderr))
@@ -76,15 +80,21 @@ class River:
 
     @contextlib.contextmanager
     def answering(self, answers: str, log: Path) -> Iterator[None]:
-        """Let River answer every new event in a topic of its own, until the block ends."""
+        """Let River answer every new event in a topic of its own, until the block ends.
+
+        Raises
+        ------
+        ToolError
+            If it does not get through the events that are there, or ends early.
+        """
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as output:
             command = self._command("latency", "--answers", answers)
             process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
             try:
+                _wait_until_ready(process, log)
                 yield
-                if process.poll() is not None:
-                    raise ToolError(_last_line(log.read_text()))
+                _check_alive(process, log)
             finally:
                 process.kill()
                 process.wait()
@@ -126,6 +136,21 @@ def _uv(*arguments: str) -> None:
     if done.returncode != 0:
         message = f"{_LOCK.name}: expected to install it, got: {_last_line(done.stderr)}"
         raise ToolError(message)
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + _READY_SECONDS
+    while _last_line(log.read_text()) != READY:
+        _check_alive(process, log)
+        if time.monotonic() > deadline:
+            message = f"expected River to catch up in {_READY_SECONDS} s"
+            raise ToolError(f"river: {message}, it has not; run it alone")
+        time.sleep(0.2)
+
+
+def _check_alive(process: subprocess.Popen[bytes], log: Path) -> None:
+    if process.poll() is not None:
+        raise ToolError(f"river: expected it to run, it ended: {_last_line(log.read_text())}")
 
 
 def _last_line(text: str) -> str:

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import psutil
 from confluent_kafka import Consumer
+from numpy.typing import NDArray
 
 from scripts.tools import processes
 from scripts.tools.cluster import Local
@@ -67,8 +68,9 @@ class Consumption:
     def poll(self, seconds: float) -> None:
         """Take in what comes within some seconds."""
         for message in self.client.consume(100_000, seconds):
-            if message.error() is None:
-                self.add(message.value())
+            value = message.value()
+            if message.error() is None and value is not None:
+                self.add(value)
 
     def add(self, value: bytes) -> None:
         """Take in one record of the metrics topic."""
@@ -114,9 +116,9 @@ class Consumption:
     def recommendations_per_event(self) -> float:
         """Return recommendations a record over all metrics windows."""
         consumed, recommended = (sum(column) for column in zip(*self.windows, strict=True))
-        return recommended / max(1, consumed)
+        return float(recommended / max(1, consumed))
 
-    def _curve(self) -> tuple[np.ndarray, np.ndarray]:
+    def _curve(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         if not self.times:
             message = "expected accounting records of the job, got none; see its logs"
             raise ToolError(f"recommendation_metrics: {message}")
@@ -161,14 +163,14 @@ class CpuTime:
 
     def between(self, begin: float, end: float) -> dict[str, float]:
         """Return CPU seconds of each part between two instants (ms)."""
-        return dict(zip(PARTS, _grown(self.times, self.samples, begin, end), strict=True))
+        return dict(zip(PARTS, grown(self.times, self.samples, begin, end), strict=True))
 
 
-def _grown(
+def grown(
     times: Sequence[float], samples: Sequence[Sequence[float]], begin: float, end: float
 ) -> list[float]:
+    """Return how much each column of the samples grew between two instants."""
     columns = np.array(samples, np.float64).T
     return [
-        float(np.interp(end, times, column) - np.interp(begin, times, column))
-        for column in columns
+        float(np.interp(end, times, column) - np.interp(begin, times, column)) for column in columns
     ]

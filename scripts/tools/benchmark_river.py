@@ -19,6 +19,10 @@ END_SECONDS = 5.0
 """Silence of the broker that is taken for the end of the topic."""
 
 
+READY = "ready"
+"""Printed when an answer to the next event would come at once."""
+
+
 class Event(msgspec.Struct):
     """The part of an event that is learnt; an event without a value counts as 1."""
 
@@ -50,7 +54,7 @@ def throughput(options: argparse.Namespace) -> dict[str, float]:
         if wall is None and now - begin >= options.warm_up:
             wall, cpu = now, time.process_time()
         for message in messages:
-            event = decode(message.value())
+            event = decode(message.value() or b"")
             model.predict_one(event.user_id, event.item_id)
             model.learn_one(event.user_id, event.item_id, event.target)
         if wall is not None and cpu is not None:
@@ -63,9 +67,9 @@ def throughput(options: argparse.Namespace) -> dict[str, float]:
 
 
 def latency(options: argparse.Namespace) -> None:
-    """Learn every event, and answer those published from now on with ten of some random items.
+    """Learn what the topic holds, say `ready`, then answer every event with ten of some items.
 
-    The answer has the fields of a recommendation that freshness is measured from. Runs until it is
+    An answer has the field of a recommendation that freshness is measured from. Runs until it is
     ended.
     """
     model = BiasedMF(n_factors=options.factors)
@@ -74,22 +78,26 @@ def latency(options: argparse.Namespace) -> None:
     known: dict[str, None] = {}
     items: list[str] = []
     draw = random.Random(1)  # noqa: S311  # candidates, not secrets
-    since = time.time_ns() // 1_000_000
-    for message in _single(options):
-        event = decode(message.value())
+    consumer = _consumer(options)
+    waiting = _events_held(consumer, options.topic)
+    for message in _single(consumer):
+        event = decode(message.value() or b"")
         model.learn_one(event.user_id, event.item_id, event.target)
         if event.item_id not in known:
             known[event.item_id] = None
             items.append(event.item_id)
-        published = message.timestamp()[1]
-        if published < since:
+        waiting -= 1
+        if waiting >= 0:
+            if waiting == 0:
+                sys.stdout.write(f"{READY}\n")
+                sys.stdout.flush()
             continue
         candidates = draw.sample(items, min(options.candidates, len(items)))
         scores = {item: model.predict_one(event.user_id, item) for item in candidates}
         best = sorted(candidates, key=scores.__getitem__, reverse=True)[:10]
         answer = {
             "user_id": event.user_id,
-            "trigger": {"published_at": published},
+            "trigger": {"published_at": message.timestamp()[1]},
             "items": [{"item_id": item, "score": scores[item]} for item in best],
         }
         producer.produce(options.answers, msgspec.json.encode(answer), event.user_id)
@@ -102,8 +110,7 @@ def _batches(options: argparse.Namespace) -> Iterator[list[Message]]:
         yield messages
 
 
-def _single(options: argparse.Namespace) -> Iterator[Message]:
-    consumer = _consumer(options)
+def _single(consumer: Consumer) -> Iterator[Message]:
     while True:
         message = consumer.poll(1.0)  # returns as soon as there is one
         if message is not None:
@@ -119,6 +126,12 @@ def _consumer(options: argparse.Namespace) -> Consumer:
     partitions = consumer.list_topics(options.topic, timeout=10).topics[options.topic].partitions
     consumer.assign([TopicPartition(options.topic, number, 0) for number in partitions])
     return consumer
+
+
+def _events_held(consumer: Consumer, topic: str) -> int:
+    partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+    ends = (consumer.get_watermark_offsets(TopicPartition(topic, number)) for number in partitions)
+    return sum(high - low for low, high in ends)
 
 
 def _parser() -> argparse.ArgumentParser:

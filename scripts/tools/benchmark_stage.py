@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import FrameType
 
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from conf.loader import load
@@ -15,7 +16,7 @@ from conf.schema import JobConfig
 from scripts.tools import processes, topics
 from scripts.tools.cluster import Local
 from scripts.tools.console import ToolError, progress
-from scripts.tools.flink_rest import FlinkUnreachable
+from scripts.tools.flink_rest import FlinkUnreachableError
 from scripts.tools.kafka_client import KafkaAddress
 from scripts.tools.paths import cache_dir
 from scripts.tools.submit import LOCAL_CONFIG, Submission, submit
@@ -51,12 +52,24 @@ class Stage:
         """Where the broker is."""
         return KafkaAddress(self.local.brokers)
 
-    def config(self, name: str, overrides: Sequence[str]) -> tuple[JobConfig, list[str]]:
-        """Return the configuration of a job with outputs of its own, and all its overrides."""
+    @contextlib.contextmanager
+    def outputs(
+        self, name: str, overrides: Sequence[str]
+    ) -> Iterator[tuple[JobConfig, Sequence[str]]]:
+        """Give a configuration with output topics of its own, and all its overrides.
+
+        The input topic is made where there is none yet, and stays; the outputs go with the block:
+        their pages would slow the next run down.
+        """
         own = [f"kafka.topics.{topic}={topic}.{name}" for topic in _OUTPUTS]
         same = [f"kafka.bootstrap_servers={self.local.brokers}", f"job.name={name}"]
         every = [*same, f"kafka.group={name}", *own, *overrides]
-        return load(LOCAL_CONFIG, every), every
+        config = load(LOCAL_CONFIG, every)
+        topics.create(config, self.address)
+        try:
+            yield config, every
+        finally:
+            self._drop([getattr(config.kafka.topics, topic) for topic in _OUTPUTS])
 
     @contextlib.contextmanager
     def job(self, name: str, overrides: Sequence[str]) -> Iterator[Job]:
@@ -67,26 +80,23 @@ class Stage:
         ToolError
             If it cannot be submitted.
         """
-        config, every = self.config(name, overrides)
-        topics.create(config, self.address)
-        begin = time.time_ns() // 1_000_000
-        try:
-            submit(self.local, Submission(overrides=every), report=_silent)
-            yield Job(config=config, submitted_ms=begin)
-        finally:
-            self._end_jobs()
-            self.drop([getattr(config.kafka.topics, topic) for topic in _OUTPUTS])
+        with self.outputs(name, overrides) as (config, every):
+            begin = time.time_ns() // 1_000_000
+            try:
+                submit(self.local, Submission(overrides=every), report=_silent)
+                yield Job(config=config, submitted_ms=begin)
+            finally:
+                self._end_jobs()
 
-    def drop(self, names: Sequence[str]) -> None:
-        """Delete topics: their pages would slow the next run down."""
-        for future in AdminClient(self.address.client()).delete_topics(list(names)).values():
-            with contextlib.suppress(Exception):
+    def _drop(self, names: Sequence[str]) -> None:
+        for future in AdminClient(self.address.client({})).delete_topics(list(names)).values():
+            with contextlib.suppress(KafkaException):
                 future.result(30)
 
     def _end_jobs(self) -> None:
         rest = self.local.flink.rest
         deadline = time.monotonic() + _CANCEL_SECONDS
-        with contextlib.suppress(FlinkUnreachable):
+        with contextlib.suppress(FlinkUnreachableError):
             for job in rest.running():
                 rest.cancel(job["jid"])
             while rest.running():

@@ -2,20 +2,18 @@
 
 import argparse
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from scripts.tools import topics
 from scripts.tools.behaviour import Block, Source, source
 from scripts.tools.benchmark_baseline import River, RiverFigures, environment
 from scripts.tools.benchmark_progress import Consumption, CpuTime
 from scripts.tools.benchmark_stage import Job, Stage, stage
+from scripts.tools.benchmark_terminal import progress_bar
 from scripts.tools.console import progress
-from scripts.tools.flink_cluster import JOB_MANAGER, TASK_MANAGER
 from scripts.tools.kafka_broker import NAME as BROKER
 from scripts.tools.kafka_client import consumer
 from scripts.tools.replay import replay
@@ -52,26 +50,16 @@ class Figures:
     """Seconds from `flink run` to the end of the first micro-batch."""
 
 
-class Rated:
-    """Events of which each is a rating, so that both objectives learn from all of them.
+def rated(blocks: Iterable[Block]) -> Iterator[Block]:
+    """Make a rating of every event, so that both objectives learn from all of them.
 
-    Parameters
-    ----------
-    events
-        Where a value is missing, one is made up from the position.
+    Where a value is missing, one is made up from the position.
     """
-
-    def __init__(self, events: Source) -> None:
-        self._source = events
-        self.events = events.events
-
-    def blocks(self) -> Iterator[Block]:
-        """Yield all events, in order."""
-        for block in self._source.blocks():
-            made_up = (1.0 + n * 7 % 9 / 2 for n in range(len(block)))
-            pairs = zip(block.values, made_up, strict=True)
-            values = [other if value is None else value for value, other in pairs]
-            yield replace(block, types=["rating"] * len(block), values=values)
+    for block in blocks:
+        values: list[float | None] = [
+            1.0 + n * 7 % 9 / 2 if v is None else v for n, v in enumerate(block.values)
+        ]
+        yield replace(block, types=["rating"] * len(block), values=values)
 
 
 def measure(options: argparse.Namespace) -> list[Result]:
@@ -93,14 +81,18 @@ def measure(options: argparse.Namespace) -> list[Result]:
 
 
 def _preload(here: Stage, options: argparse.Namespace) -> str:
-    config, _ = here.config("preload", options.overrides)
-    topics.create(config, here.address)
-    events = Rated(_events(options.data, options.events))
+    with here.outputs("preload", options.overrides) as (config, _):
+        name = config.kafka.topics.user_behavior
+    events = _events(options.data, options.events)
     options.events = events.events
     with progress_bar() as bar:
         task = bar.add_task("preload", total=events.events)
-        name = config.kafka.topics.user_behavior
-        replay(events, here.address, name, on_progress=lambda n: bar.update(task, completed=n))
+        replay(
+            rated(events.blocks()),
+            here.address,
+            name,
+            on_progress=lambda n: bar.update(task, completed=n),
+        )
     return name
 
 
@@ -139,9 +131,7 @@ def _watch(
     return _figures(job, consumed, cpu, options)
 
 
-def _figures(
-    job: Job, consumed: Consumption, cpu: CpuTime, options: argparse.Namespace
-) -> Figures:
+def _figures(job: Job, consumed: Consumption, cpu: CpuTime, options: argparse.Namespace) -> Figures:
     begin, end = consumed.steady(
         events=options.events, warm_up=options.warm_up, seconds=options.seconds
     )
@@ -173,9 +163,8 @@ def _results(
     if objective == "ranking":
         made = [f.recommendations for f in own]
         figures.append(_figure(f"{name}.recommendations", "recommendations/s", made))
-    for part in own[0].cores:
-        figures.append(_figure(f"{name}.cores.{part}", "cores", [f.cores[part] for f in own]))
-    return figures
+    cores = {part: [f.cores[part] for f in own] for part in own[0].cores}
+    return figures + [_figure(f"{name}.cores.{p}", "cores", used) for p, used in cores.items()]
 
 
 def _startup(runs: dict[str, list[Figures]]) -> Result:
@@ -189,13 +178,3 @@ def _compared(name: str, unit: str, own: Sequence[float], peers: Sequence[float]
 
 def _figure(name: str, unit: str, runs: Sequence[float]) -> Result:
     return Result(name, statistics.median(runs), unit, runs=runs)
-
-
-def progress_bar() -> Progress:
-    """Return a bar of events."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:,.0f} events"),
-        TimeElapsedColumn(),
-    )

@@ -14,8 +14,9 @@ from typing import Any, Self
 from scripts.tools import kafka_broker, processes
 from scripts.tools.console import ToolError, progress
 from scripts.tools.flink_cluster import JOB_MANAGER, TASK_MANAGER, FlinkCluster
-from scripts.tools.flink_rest import FlinkUnreachable, innermost_cause
+from scripts.tools.flink_rest import FlinkUnreachableError
 from scripts.tools.kafka_broker import Broker
+from scripts.tools.stack_trace import innermost_cause
 
 _PARTS = (kafka_broker.NAME, JOB_MANAGER, TASK_MANAGER)
 _KEPT = ("logs", "savepoints")  # by `down`, in any case
@@ -194,7 +195,7 @@ class Local:
                 {key: job[key] for key in ("jid", "name", "state")}
                 for job in self.flink.rest.jobs()
             ]
-        except FlinkUnreachable:
+        except FlinkUnreachableError:
             free, slots, jobs = 0, 0, []
         return {
             "up": self.is_up(),

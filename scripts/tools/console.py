@@ -1,4 +1,4 @@
-"""What every tool does alike on the terminal: one line for an error, progress, JSON for programs."""
+"""What every tool does alike on the terminal: one line an error, progress, JSON for programs."""
 
 import json
 import sys
@@ -23,12 +23,12 @@ class ToolError(Exception):
 
 
 def progress(text: str) -> None:
-    """One line about what is happening, apart from the answer on standard output."""
+    """Say in one line what is happening, apart from the answer on standard output."""
     print(text, file=sys.stderr, flush=True)
 
 
 def answer(values: Mapping[str, Any], *, as_json: bool) -> None:
-    """The answer of a tool: one JSON object, or `name  value` lines."""
+    """Print the answer of a tool: one JSON object, or `name  value` lines."""
     if as_json:
         print(json.dumps(values, default=str))
         return

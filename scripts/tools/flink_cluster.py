@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from scripts.tools import processes
-from scripts.tools.flink_rest import FlinkRest, FlinkUnreachable
+from scripts.tools.flink_rest import FlinkRest, FlinkUnreachableError
 from scripts.tools.paths import ROOT, connector_jar, flink_home, java
 
 JOB_MANAGER, TASK_MANAGER = "jobmanager", "taskmanager"
@@ -78,13 +78,13 @@ class FlinkCluster:
         """Whether every slot is registered."""
         try:
             return self.rest.slots()[1] == self.slots
-        except FlinkUnreachable:
+        except FlinkUnreachableError:
             return False
 
     def client_environment(self) -> dict[str, str]:
         """Environment in which the wheel's `bin/flink` talks to this cluster."""
-        quick = f"-XX:TieredStopAtLevel=1 -XX:+UseSerialGC {_wheel_java_options()}"
-        return self._environment() | PYTHON_ENVIRONMENT | {"FLINK_ENV_JAVA_OPTS": quick}
+        options = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", *self._java_options())
+        return self._environment() | PYTHON_ENVIRONMENT | {"FLINK_ENV_JAVA_OPTS": " ".join(options)}
 
     def _environment(self) -> dict[str, str]:
         return {
@@ -108,13 +108,19 @@ class FlinkCluster:
         command = [
             java(),
             *jvm,
-            *("-XX:+IgnoreUnrecognizedVMOptions", _METASPACE),
-            *_wheel_java_options().split(),
+            _METASPACE,
+            *self._java_options(),
             f"-Dlog.file={self.run_dir / 'logs' / name}.log",
             f"-Dlog4j.configurationFile={self._conf / 'log4j.properties'}",
             *("-classpath", self._class_path(), _MAIN[name], "--configDir", str(self._conf)),
         ]
         processes.start(name, command, self.run_dir, self._environment() | PYTHON_ENVIRONMENT)
+
+    def _java_options(self) -> list[str]:
+        """Return the `--add-opens` this version of Flink needs, and where temporary files go."""
+        settings = yaml.safe_load((flink_home() / "conf" / "config.yaml").read_text())
+        opens = settings["env"]["java"]["opts"]["all"].split()
+        return [f"-Djava.io.tmpdir={processes.temporary(self.run_dir)}", *opens]
 
     def _class_path(self) -> str:
         jars = sorted(
@@ -149,14 +155,11 @@ class FlinkCluster:
             shutil.copyfile(templates / "log4j.properties", self._conf / name)
 
     def _own_settings(self) -> Mapping[str, str | int]:
-        temporary = self.run_dir / "flink" / "tmp"
-        temporary.mkdir(parents=True, exist_ok=True)
         return {
             "rest.port": self.rest_port,
             "rest.bind-port": self.rest_port,
             "jobmanager.rpc.port": self.rpc_port,
-            "io.tmp.dirs": str(temporary),
-            "env.java.opts.all": _wheel_java_options(),
+            "io.tmp.dirs": str(processes.temporary(self.run_dir)),
             "execution.checkpointing.dir": self.checkpoints.as_uri(),
             "execution.checkpointing.savepoint-dir": self.savepoints.as_uri(),
             "taskmanager.numberOfTaskSlots": self.slots,
@@ -183,9 +186,3 @@ class FlinkCluster:
         python = (home / "opt").glob("flink-python-*.jar")
         for jar in (*(home / "lib").glob("*.jar"), *python, connector_jar()):
             (self._lib / jar.name).symlink_to(jar)
-
-
-def _wheel_java_options() -> str:
-    """`--add-opens` and the like that this version of Flink needs on Java 17."""
-    settings = yaml.safe_load((flink_home() / "conf" / "config.yaml").read_text())
-    return str(settings["env"]["java"]["opts"]["all"])

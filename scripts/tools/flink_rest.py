@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from scripts.tools.stack_trace import innermost_cause
 
-class FlinkUnreachable(Exception):
+
+class FlinkUnreachableError(Exception):
     """Nobody answers at the address, or answers with an error."""
 
 
@@ -29,7 +31,7 @@ class FlinkRest:
 
         Raises
         ------
-        FlinkUnreachable
+        FlinkUnreachableError
             If there is none.
         """
         return self._call(urllib.request.Request(self.url + path), timeout_seconds)
@@ -47,7 +49,7 @@ class FlinkRest:
         return overview["slots-available"], overview["slots-total"]
 
     def jobs(self) -> list[dict[str, Any]]:
-        """Return `jid, name, state, start-time, …` of every job that is remembered, newest first."""
+        """Return `jid, name, state, start-time, …` of every job, newest first."""
         jobs: list[dict[str, Any]] = self.get("/jobs/overview")["jobs"]
         return sorted(jobs, key=lambda job: -job["start-time"])
 
@@ -72,25 +74,5 @@ class FlinkRest:
                 body = response.read()
         except (OSError, urllib.error.HTTPError) as error:
             message = f"{request.full_url}: expected an answer of Flink, got {error}"
-            raise FlinkUnreachable(message) from error
+            raise FlinkUnreachableError(message) from error
         return json.loads(body) if body else None
-
-
-def innermost_cause(text: str) -> str:
-    """Return the last line of a Java stack trace that says what went wrong.
-
-    A Python traceback inside it (PyFlink quotes the worker's) says more than what wraps it: then
-    its last line is returned.
-
-    Examples
-    --------
-    >>> innermost_cause("a.B: outer\\n\\tat x.y(Z.java:1)\\nCaused by: c.D: inner\\n\\tat x.y(Z.java:2)")
-    'c.D: inner'
-    """
-    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
-    starts = [n for n, line in enumerate(lines) if line.startswith("Traceback (most recent")]
-    if starts:
-        after = (line for line in lines[starts[-1] + 1 :] if not line.startswith((" ", "\t")))
-        return next(after, lines[starts[-1]])
-    causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
-    return causes[-1] if causes else lines[0] if lines else ""

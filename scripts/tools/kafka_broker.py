@@ -54,6 +54,7 @@ class Broker:
         command = [
             java(),
             *_JVM,
+            f"-Djava.io.tmpdir={processes.temporary(self.run_dir)}",
             f"-Dlog.file={self.run_dir / 'logs' / 'kafka.log'}",
             f"-Dlog4j2.configurationFile={ROOT / 'conf' / 'kafka' / 'log4j2.properties'}",
             *("-cp", _class_path(), "kafka.Kafka", str(properties)),
@@ -62,7 +63,10 @@ class Broker:
 
     def answers(self, timeout_seconds: float = 1) -> bool:
         """Whether a client gets the list of topics."""
-        settings = {"bootstrap.servers": self.address, "log_level": 0}
+        settings: dict[str, str | int | float | bool] = {
+            "bootstrap.servers": self.address,
+            "log_level": 0,
+        }
         try:
             brokers = AdminClient(settings).list_topics(timeout=timeout_seconds).brokers
         except KafkaException:

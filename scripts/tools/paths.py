@@ -13,18 +13,18 @@ RUN_DIR = ROOT / ".run"
 
 
 def cache_dir() -> Path:
-    """Folder of what can be downloaded or compiled again."""
+    """Return the folder of what can be downloaded or compiled again."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "streamrec"
 
 
 def jars_dir() -> Path:
-    """Folder of the jars that `scripts/setup` fetched and verified."""
+    """Return the folder of the jars that `scripts/setup` fetched and verified."""
     return cache_dir() / "jars"
 
 
 def connector_jar() -> Path:
-    """Flink's Kafka connector.
+    """Return Flink's Kafka connector.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def connector_jar() -> Path:
 
 
 def flink_home() -> Path:
-    """Flink as the apache-flink wheel carries it: `bin`, `lib`, `opt`, `plugins`."""
+    """Return Flink as the apache-flink wheel carries it: `bin`, `lib`, `opt`, `plugins`."""
     spec = importlib.util.find_spec("pyflink")
     if spec is None or spec.origin is None:
         message = "pyflink: expected an installed apache-flink, got none; run scripts/setup"
@@ -48,7 +48,7 @@ def flink_home() -> Path:
 
 
 def java() -> str:
-    """The `java` program: JAVA_HOME's, else the one on PATH."""
+    """Return the `java` program: JAVA_HOME's, else the one on PATH."""
     home = os.environ.get("JAVA_HOME")
     program = shutil.which("java", path=f"{home}/bin" if home else None)
     if program is None:

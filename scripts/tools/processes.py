@@ -14,10 +14,18 @@ import psutil
 MARK = "STREAMREC_RUN_DIR"
 
 
+def temporary(run_dir: Path) -> Path:
+    """Return the folder where everything of `run_dir` keeps its temporary files."""
+    folder = run_dir.resolve() / "tmp"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def marked_environment(run_dir: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This environment, with the mark of `run_dir` and without the tools' own import path."""
+    """Return this environment, marked, and without the tools' own import path."""
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    return {**inherited, **(extra or {}), MARK: str(run_dir.resolve())}
+    own = {"TMPDIR": str(temporary(run_dir)), MARK: str(run_dir.resolve())}
+    return {**inherited, **(extra or {}), **own}
 
 
 def start(
@@ -46,22 +54,26 @@ def start(
     return process.pid
 
 
-def find(run_dir: Path) -> list[psutil.Process]:
-    """Every living process with the mark of `run_dir`, except the caller and its ancestors."""
-    mark = str(run_dir.resolve())
+def with_variable(name: str, value: str) -> list[psutil.Process]:
+    """Return every living process with this in its environment, but not the caller's parents."""
     own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     found = []
     for process in psutil.process_iter():
         try:
-            if process.pid not in own and process.environ().get(MARK) == mark:
+            if process.pid not in own and process.environ().get(name) == value:
                 found.append(process)
         except psutil.Error:  # ended meanwhile, or somebody else's
             continue
     return found
 
 
+def find(run_dir: Path) -> list[psutil.Process]:
+    """Return every living process that belongs to `run_dir`."""
+    return with_variable(MARK, str(run_dir.resolve()))
+
+
 def named(run_dir: Path, name: str) -> psutil.Process | None:
-    """The living process that `start` started under this name."""
+    """Return the living process that `start` started under this name."""
     try:
         pid = int((run_dir / "pids" / name).read_text())
     except (FileNotFoundError, ValueError):

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from confluent_kafka import KafkaError, Message, Producer
+from numpy.typing import NDArray
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from conf.loader import ConfigError, load
@@ -45,7 +46,7 @@ class Pace:
     rate: float | None = None
     speed: float | None = None
 
-    def due(self, first: int, times: list[int], start_ms: int) -> np.ndarray | None:
+    def due(self, first: int, times: list[int], start_ms: int) -> NDArray[np.float64] | None:
         """Return seconds after the start at which the events of a block are due; None = now."""
         if self.rate:
             return (first + np.arange(len(times))) / self.rate
@@ -133,7 +134,7 @@ def _refused(error: KafkaError | None, _message: Message) -> None:
 
 
 def _when_due(
-    messages: list[tuple[bytes, bytes]], due: np.ndarray | None, begin: float
+    messages: list[tuple[bytes, bytes]], due: NDArray[np.float64] | None, begin: float
 ) -> Iterator[list[tuple[bytes, bytes]]]:
     """Yield slices of the messages, each as soon as all of it is due."""
     if due is None:

@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument(
         "state",
         metavar="PATH|latest",
-        help="folder of a savepoint or checkpoint; latest = the newest finished one of the local cluster",
+        help="folder of a savepoint or checkpoint; latest = the newest finished one",
     )
     parser.add_argument("--verify", action="store_true", help="verify only")
     add_arguments(parser)

@@ -10,8 +10,9 @@ from pathlib import Path
 from scripts.tools import manifest
 from scripts.tools.cluster import Local
 from scripts.tools.console import ToolError, answer, progress, run
-from scripts.tools.flink_rest import FlinkUnreachable, innermost_cause
+from scripts.tools.flink_rest import FlinkUnreachableError
 from scripts.tools.paths import RUN_DIR
+from scripts.tools.stack_trace import innermost_cause
 
 _TIMEOUT_SECONDS = 300
 
@@ -47,7 +48,7 @@ def take(
         running = _running_job(local, job)
         report(f"saving the state of job {running['jid']}")
         folder = _trigger(local, running["jid"], stop=stop)
-    except FlinkUnreachable as error:
+    except FlinkUnreachableError as error:
         raise ToolError(f"{error}; see scripts/local status") from error
     about = {"job": running["jid"], "name": running["name"], "taken_at": _now()}
     manifest.write(folder, about)
@@ -66,13 +67,9 @@ def _running_job(local: Local, job: str | None) -> dict[str, str]:
 
 def _trigger(local: Local, job: str, *, stop: bool) -> Path:
     rest = local.flink.rest
-    path, body = (
-        (f"/jobs/{job}/stop", {"drain": False})  # draining would fire every timer once
-        if stop
-        else (f"/jobs/{job}/savepoints", {"cancel-job": False})
-    )
-    body = {"targetDirectory": local.flink.savepoints.as_uri(), **body}
-    request = rest.post(path, body)["request-id"]
+    folder = {"targetDirectory": local.flink.savepoints.as_uri()}
+    # without "drain", which would fire every timer once
+    request = rest.post(f"/jobs/{job}/{'stop' if stop else 'savepoints'}", folder)["request-id"]
     deadline = time.monotonic() + _TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         seen = rest.get(f"/jobs/{job}/savepoints/{request}")

@@ -15,7 +15,7 @@ from scripts.tools import accounting, results
 from scripts.tools.accounting import FATES, Metrics
 from scripts.tools.cluster import Local
 from scripts.tools.console import ToolError, run
-from scripts.tools.flink_rest import FlinkRest, FlinkUnreachable
+from scripts.tools.flink_rest import FlinkRest, FlinkUnreachableError
 from scripts.tools.kafka_client import KafkaAddress, consumer, offsets
 from scripts.tools.paths import ROOT, RUN_DIR
 from scripts.tools.results import Result
@@ -92,7 +92,7 @@ def _where(options: argparse.Namespace) -> tuple[JobConfig, KafkaAddress, FlinkR
 def _jobs(flink: FlinkRest, name: str) -> list[dict[str, Any]]:
     try:
         return [job for job in flink.jobs() if job["name"] == name][:1]
-    except FlinkUnreachable as error:
+    except FlinkUnreachableError as error:
         raise ToolError(f"{error}; is the cluster up?") from None
 
 

@@ -15,9 +15,10 @@ from conf.schema import JobConfig
 from scripts.tools.build import build
 from scripts.tools.cluster import Local
 from scripts.tools.console import ToolError, answer, progress, run
-from scripts.tools.flink_rest import FlinkUnreachable, innermost_cause
+from scripts.tools.flink_rest import FlinkUnreachableError
 from scripts.tools.paths import ROOT, RUN_DIR, flink_home
 from scripts.tools.processes import marked_environment
+from scripts.tools.stack_trace import innermost_cause
 
 LOCAL_CONFIG = ROOT / "conf" / "local.yaml"
 _RUNNING_SECONDS = 120
@@ -98,7 +99,7 @@ def _check(local: Local, config: JobConfig) -> None:
     try:
         free, slots = local.flink.rest.slots()
         running = [job for job in local.flink.rest.running() if job["name"] == config.job.name]
-    except FlinkUnreachable as error:
+    except FlinkUnreachableError as error:
         raise ToolError(f"{error}; run scripts/local up") from error
     if running:
         message = (
@@ -138,6 +139,8 @@ def _wait_until_running(local: Local, job: str) -> None:
             return
         cause = local.flink.rest.root_cause(job)
         if seen["state"] in _ENDED or cause is not None:
+            if seen["state"] not in _ENDED:  # it would restart for ever
+                local.flink.rest.cancel(job)
             message = f"job {job}: expected to run, got {seen['state']}: {cause}; see"
             raise ToolError(f"{message} {local.run_dir / 'logs' / 'taskmanager.log'}")
         if time.monotonic() > deadline:

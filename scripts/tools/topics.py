@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from conf.schema import JobConfig
 from scripts.tools.console import ToolError

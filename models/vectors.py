@@ -1,0 +1,42 @@
+"""Rows of factors: scalar products, and steps that cannot leave a ball."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.compiled import inlined
+
+
+@inlined
+def dot(p: NDArray[np.float32], u: int, q: NDArray[np.float32], row: int) -> float:
+    """Return the scalar product of two rows."""
+    total = np.float32(0)
+    for f in range(p.shape[1]):
+        total += p[u, f] * q[row, f]
+    return total
+
+
+@inlined
+def move(
+    factors: NDArray[np.float32],
+    row: int,
+    step: float,
+    along: NDArray[np.float32],
+    u: int,
+    decay: float,
+    radius: float,
+) -> None:
+    """Move a row of factors along another, and back into the ball of the given radius."""
+    keep = np.float32(1 - decay)
+    for f in range(factors.shape[1]):
+        factors[row, f] = keep * factors[row, f] + step * along[u, f]
+    length = norm(factors, row)
+    if length > radius * radius:
+        shrink = np.float32(radius) / np.sqrt(length)
+        for f in range(factors.shape[1]):
+            factors[row, f] *= shrink
+
+
+@inlined
+def norm(factors: NDArray[np.float32], row: int) -> float:
+    """Return the squared norm of a row."""
+    return dot(factors, row, factors, row)

@@ -1,0 +1,43 @@
+"""What a benchmark shows while it runs and at its end."""
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from scripts.tools.results import Result
+
+
+def progress_bar() -> Progress:
+    """Return a bar of events on standard error."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+    )
+
+
+def show(results: Iterable[Result]) -> None:
+    """Print all figures as a table."""
+    table = Table("figure", "unit")
+    for title in ("median", "River", "ratio", "runs"):
+        table.add_column(title, justify="right")
+    for result in results:
+        table.add_row(
+            result.name,
+            result.unit,
+            _short(result.value),
+            _short(result.peer),
+            _short(result.ratio),
+            " ".join(map(_short, result.runs)),
+        )
+    Console().print(table)
+
+
+def _short(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2f}"

@@ -1,0 +1,249 @@
+"""Broker, cluster, job, events and recommendations on this machine, in one go."""
+
+import argparse
+import contextlib
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from conf.loader import ConfigError, load
+from conf.schema import JobConfig
+from scripts.tools import processes, results, topics
+from scripts.tools.behaviour import Source, source
+from scripts.tools.build import build
+from scripts.tools.cluster import Local, Ports
+from scripts.tools.console import ToolError, progress, run
+from scripts.tools.demo_summary import Summary
+from scripts.tools.demo_view import View
+from scripts.tools.kafka_client import KafkaAddress
+from scripts.tools.observer import Observer, observer
+from scripts.tools.paths import ROOT, RUN_DIR
+from scripts.tools.replay import Pace
+from scripts.tools.sending import Sending
+from scripts.tools.submit import Submission, submit
+
+MARK = "demo.job"
+"""File in the run folder that says which job is a demonstration's own."""
+LOOK_SECONDS = 0.2
+READY_SECONDS = 120
+STALL_SECONDS = 60
+ENDED = ("FAILED", "CANCELED", "FINISHED", "SUSPENDED")
+
+
+@dataclass(frozen=True)
+class Play:
+    """Events into a running job, and an eye on what comes out."""
+
+    local: Local
+    job: str
+    config: JobConfig
+    sending: Sending
+    watch: Observer
+    view: View
+
+    def run(self, events: Source, pace: Pace) -> float:
+        """Send all events and wait until each has its fate and each user a recommendation.
+
+        Returns
+        -------
+        float
+            Seconds from the first event to the end of the first block: the workers' start.
+
+        Raises
+        ------
+        ToolError
+            With the root cause, if the job fails or stands still.
+        """
+        blocks = events.blocks()
+        begin = time.monotonic()
+        # the first block wakes the workers; the others go to a job that is awake
+        self.sending.start([next(blocks)], Pace())
+        self._insist(self._accounted, READY_SECONDS)
+        ready = time.monotonic() - begin
+        self.view.say(f"first {self.sending.sent:,} events processed after {ready:.1f} s")
+        self.watch.seen.fresh_since_ms = time.time_ns() // 1_000_000
+        self.sending.start(blocks, pace)
+        self._insist(self._accounted, STALL_SECONDS)
+        self._wait(self._recommended, 5 + 3 * self.config.flink.checkpoint_interval / 1000)
+        self._wait(self._measured, 5 + 2 * self.config.metrics.window / 1000)
+        return ready
+
+    def _insist(self, done: Callable[[], bool], seconds: float) -> None:
+        if not self._wait(done, seconds):
+            cause = self.local.flink.rest.root_cause(self.job) or "the job did not fail"
+            consumed = self.watch.seen.metrics.totals().consumed
+            message = f"job {self.job}: expected {self.sending.sent:,} events accounted for, got"
+            raise ToolError(f"{message} {consumed:,} and no progress for {seconds:.0f} s: {cause}")
+
+    def _wait(self, done: Callable[[], bool], seconds: float) -> bool:
+        """Look on until done (True), or until nothing has changed for some seconds (False)."""
+        since, before = time.monotonic(), (-1, -1, -1)
+        while self.sending.active or not done():
+            self.watch.look(LOOK_SECONDS)
+            self._check_job()
+            seen = self.watch.seen
+            self.view.show(self.sending.sent, seen)
+            now = (self.sending.sent, seen.metrics.totals().consumed, seen.recommendations)
+            if now != before:
+                since, before = time.monotonic(), now
+            if time.monotonic() - since > seconds:
+                return False
+        return True
+
+    def _accounted(self) -> bool:
+        return self.watch.seen.metrics.totals().consumed >= self.sending.sent
+
+    def _recommended(self) -> bool:
+        enabled = self.config.recommend.enabled
+        return not enabled or len(self.watch.seen.users) >= len(self.sending.users)
+
+    def _measured(self) -> bool:
+        metrics = self.watch.seen.metrics
+        return metrics.counted("consumed") >= metrics.totals().consumed
+
+    def _check_job(self) -> None:
+        rest = self.local.flink.rest
+        state = rest.get(f"/jobs/{self.job}/status")["status"]
+        if state in ENDED:
+            message = (
+                f"job {self.job}: expected to run, got {state}: {rest.root_cause(self.job)}; see"
+            )
+            raise ToolError(f"{message} {self.local.run_dir / 'logs' / 'taskmanager.log'}")
+
+
+def main() -> int:
+    """Read the command line, play, sum up, and stop all that was started."""
+    options = _parser().parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    begin = time.monotonic()
+    events = source(options.data, events=options.events, seed=options.seed)
+    _config(options.config, options.overrides)  # before anything starts
+    build()
+    with _running(options.run_dir, keep=options.keep) as local:
+        overrides = [*options.overrides, f"kafka.bootstrap_servers={local.brokers}"]
+        config = _config(options.config, overrides)
+        address = KafkaAddress.of(config)
+        topics.create(config, address)
+        job = submit(local, Submission(config=options.config, overrides=overrides))
+        (local.run_dir / MARK).write_text(job)
+        started = time.monotonic() - begin
+        sending = Sending(address, config.kafka.topics.user_behavior)
+        with observer(address, config) as watch, View(events.events) as view:
+            play = Play(local, job, config, sending, watch, view)
+            ready = play.run(events, Pace(options.rate or None))
+            summary = Summary(
+                watch.seen,
+                sending.sent,
+                frozenset(sending.users) if config.recommend.enabled else frozenset(),
+                watch.records_sent(),
+                seconds=time.monotonic() - begin,
+                started=started,
+                ready=ready,
+            )
+        summary.show()
+        if options.json:
+            results.write(options.json, summary.results())
+        faults = summary.faults()
+        for fault in faults:
+            progress(f"error: {fault}")
+        print(f"logs: {local.run_dir / 'logs'}")
+    return 1 if faults else 0
+
+
+def _config(path: Path, overrides: Sequence[str]) -> JobConfig:
+    try:
+        return load(path, overrides)
+    except ConfigError as error:
+        raise ToolError(str(error), code=2) from None
+
+
+@contextmanager
+def _running(run_dir: Path, *, keep: bool) -> Iterator[Local]:
+    """Give a fresh broker and cluster; at the end they are stopped, unless they shall be kept."""
+    _clear(run_dir)
+    local = Local.plan(run_dir)
+    if not _free(local.ports):
+        local = Local.plan(run_dir, port_base=0)
+    try:
+        local.up()
+        yield local
+    except BaseException:
+        local.down()
+        raise
+    if keep:
+        print(_GO_ON.format(url=local.rest_url, dir=_run_dir_option(run_dir)))
+    else:
+        local.down()
+
+
+def _clear(run_dir: Path) -> None:
+    """Stop a demonstration that was kept, and refuse to touch anything else."""
+    if not processes.find(run_dir):
+        return
+    mark = run_dir / MARK
+    local = Local.load(run_dir)
+    own = mark.read_text() if mark.exists() else None
+    others = (
+        [job for job in local.flink.rest.running() if job["jid"] != own] if local.is_up() else []
+    )
+    if own is None or others:
+        message = f"{run_dir}: expected nothing running, got a cluster that is not a demo's; run"
+        raise ToolError(f"{message} scripts/local down, or pass another --run-dir")
+    progress("ending the demo that was kept")
+    local.down()
+
+
+def _free(ports: Ports) -> bool:
+    with contextlib.ExitStack() as probes:
+        try:
+            for port in asdict(ports).values():
+                probe = probes.enter_context(socket.socket())
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _run_dir_option(run_dir: Path) -> str:
+    return "" if run_dir == RUN_DIR else f" --run-dir {run_dir}"
+
+
+_GO_ON = """still running; go on with
+  scripts/replay{dir} --rate 1000   more events
+  scripts/status{dir}               where they went
+  scripts/savepoint{dir} --stop     save the state and stop the job
+  scripts/restore{dir}              go on from there
+  scripts/local down{dir}           stop everything
+  {url}   Flink's page"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
+    parser.add_argument(
+        "--data", type=Path, metavar="FILE.parquet",
+        help="columns user_id, item_id, timestamp[, rating]; without it, events are generated",
+    )  # fmt: skip
+    parser.add_argument("--events", type=int, metavar="N", help="default: the file's, or 200000")
+    parser.add_argument("--seed", type=int, default=1, help="of generated events (default: 1)")
+    parser.add_argument(
+        "--rate", type=float, default=10_000, metavar="R",
+        help="events a second, 0 = as fast as possible (default: 10000)",
+    )  # fmt: skip
+    parser.add_argument("--keep", action="store_true", help="leave everything running at the end")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures to a file")
+    parser.add_argument(
+        "--config", type=Path, default=ROOT / "conf" / "local.yaml", metavar="FILE",
+        help="configuration; the local broker's address is put in (default: conf/local.yaml)",
+    )  # fmt: skip
+    parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE")
+    parser.add_argument("--run-dir", type=Path, default=RUN_DIR, help="default: .run")
+    return parser
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,106 @@
+"""What the demo shows: a live picture on a terminal, plain lines anywhere else."""
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from scripts.tools.observer import Recommendation, Seen
+
+LINE_SECONDS = 5.0
+
+
+class View:
+    """Progress of a replay and of the job behind it.
+
+    Parameters
+    ----------
+    total
+        Events that will be sent.
+    """
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._console = Console(stderr=True)
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+        self._begin = time.monotonic()
+        self._last_line = self._begin
+        self._before = (self._begin, 0)
+        self._rate = 0.0
+
+    def __enter__(self) -> Self:
+        """Start the live picture where there is a terminal."""
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Take the live picture away."""
+        self._live.stop()
+
+    def say(self, text: str) -> None:
+        """Print one line that stays."""
+        self._console.print(text, highlight=False, markup=False)
+
+    def show(self, sent: int, seen: Seen) -> None:
+        """Bring the picture up to date; without a terminal, print a line now and then."""
+        now = time.monotonic()
+        accepted = seen.metrics.totals().accepted
+        if now - self._before[0] >= 1.0:
+            self._rate = (accepted - self._before[1]) / (now - self._before[0])
+            self._before = (now, accepted)
+        if self._console.is_terminal:
+            self._live.update(self._picture(sent, accepted, seen), refresh=True)
+        elif now - self._last_line >= LINE_SECONDS:
+            self._last_line = now
+            facts = [f"{name} {value}" for name, value in self._facts(sent, accepted, seen)]
+            self.say(f"{now - self._begin:5.0f} s  " + " · ".join(facts))
+
+    def _facts(self, sent: int, accepted: int, seen: Seen) -> list[tuple[str, str]]:
+        facts = [
+            ("sent", f"{sent:,}"),
+            ("accepted", f"{accepted:,} ({self._rate:,.0f}/s)"),
+            ("recommendations", f"{seen.recommendations:,} for {len(seen.users):,} users"),
+        ]
+        quality = seen.metrics.quality()
+        if quality.hit_rate is not None and quality.popularity_hit_rate is not None:
+            popularity = quality.popularity_hit_rate
+            facts.append(
+                ("hit rate", f"{quality.hit_rate:.3f} against popularity {popularity:.3f}")
+            )
+        elif quality.rmse is not None:
+            facts.append(("rmse", f"{quality.rmse:.4f}"))
+        fresh = seen.freshness()
+        if fresh is not None:
+            facts.append(("freshness", f"p50 {fresh[0]:,.0f} ms, p99 {fresh[1]:,.0f} ms"))
+        return facts
+
+    def _picture(self, sent: int, accepted: int, seen: Seen) -> Group:
+        table = Table.grid(padding=(0, 2))
+        for name, value in self._facts(sent, accepted, seen):
+            table.add_row(Text(name, style="dim"), value)
+        bar = ProgressBar(total=self._total, completed=sent, width=60)
+        newest = [] if seen.newest is None else [recommendation_table(seen.newest)]
+        return Group(bar, table, *newest)
+
+
+def recommendation_table(recommendation: Recommendation, rows: int = 5) -> Table:
+    """Return the first items of a recommendation with their reasons."""
+    table = Table(title=f"for {recommendation.user_id}", title_justify="left")
+    table.add_column("item")
+    table.add_column("score", justify="right")
+    table.add_column("reason")
+    for item in recommendation.items[:rows]:
+        source = f" from {item.source}" if item.source else ""
+        table.add_row(item.item_id, f"{item.score:.3f}", item.reason + source)
+    return table

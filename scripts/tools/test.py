@@ -1,0 +1,83 @@
+"""Check, then run every level of tests, cheap ones first; nothing is left running."""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+import psutil
+
+from scripts.tools import processes
+from scripts.tools.check import check
+from scripts.tools.console import progress, run
+from scripts.tools.paths import ROOT
+
+LEVELS = ("unit", "function", "packaging", "topology", "kafka")
+_DOCTESTS = ("--doctest-modules", "models", "scripts/tools/stack_trace.py")
+_MARK = "STREAMREC_TEST_RUN"
+
+
+def pytest(levels: Sequence[str], options: Sequence[str]) -> int:
+    """Run the levels in one pytest, in the order given.
+
+    Returns
+    -------
+    int
+        Its exit status, or 1 where a test left a process behind.
+    """
+    folders = [f"tests/{level}" for level in levels if (ROOT / "tests" / level).is_dir()]
+    doctests = _DOCTESTS if "unit" in levels else ()
+    run_id = str(os.getpid())
+    command = [sys.executable, "-m", "pytest", *doctests, *folders, *options]
+    environment = {**os.environ, _MARK: run_id}
+    status = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    return _end_leftovers(run_id) or status
+
+
+def _end_leftovers(run_id: str) -> int:
+    left = processes.with_variable(_MARK, run_id)
+    for process in left:
+        command = " ".join(process.cmdline())[:100]
+        progress(f"error: expected no process left by a test, got {process.pid}: {command}")
+        process.kill()
+    psutil.wait_procs(left, timeout=5)
+    return 1 if left else 0
+
+
+def main() -> int:
+    """Read the command line, check and test."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/test",
+        description=__doc__,
+        epilog="Everything after -- goes to pytest, as in: scripts/test unit -- -x -k savepoint",
+    )
+    names = ", ".join(("all", "check", *LEVELS))
+    parser.add_argument(
+        "levels", nargs="*", metavar="LEVEL", help=f"some of {names} (default: all)"
+    )
+    own, options = _split(sys.argv[1:])
+    wanted = parser.parse_args(own).levels or ["all"]
+    unknown = set(wanted) - {"all", "check", *LEVELS}
+    if unknown:
+        parser.error(f"expected some of {names}, got {min(unknown)}")
+    begin = time.monotonic()
+    failed = check() if {"all", "check"} & set(wanted) else []
+    levels = [level for level in LEVELS if "all" in wanted or level in wanted]
+    status = pytest(levels, options) if levels else 0
+    progress(f"{time.monotonic() - begin:.0f} s in all")
+    for command in failed:
+        progress(f"error: {command}: expected to pass; see above")
+    return 1 if failed else status
+
+
+def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
+    if "--" not in arguments:
+        return arguments, []
+    at = arguments.index("--")
+    return arguments[:at], arguments[at + 1 :]
+
+
+if __name__ == "__main__":
+    run(main)

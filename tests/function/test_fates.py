@@ -1,0 +1,220 @@
+"""Every record has exactly one fate: accepted, duplicate, late or rejected with a dead letter."""
+
+from collections import Counter
+from hashlib import sha256
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.keys import bucket_of
+from models.params import EventPolicy
+from tests.bad_input import BAD, MAX_BYTES
+from tests.builders import (
+    HOUR,
+    NOW,
+    USERS,
+    Record,
+    behaviour,
+    cut,
+    event,
+    in_order,
+    learn_users,
+    learning,
+    unkeyed,
+)
+from tests.harness import Clock, Learned, UsersSubtask
+
+FATES = ("accepted", "duplicate", "late", "rejected")
+
+some_events = st.builds(
+    event,
+    user=st.sampled_from(["anna", "ben", "carl"]),
+    item=st.sampled_from(list("abcdefgh")),
+    kind=st.sampled_from(["view", "purchase", "impression", "dislike"]),
+    at=st.integers(NOW - 100, NOW),
+    event_id=st.one_of(st.none(), st.integers(0, 30).map("e{}".format)),
+)
+some_bytes = st.one_of(
+    st.none(),
+    st.binary(max_size=40),
+    st.sampled_from([record.value for record, _ in BAD.values()]),
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(max_size=5),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=5), inner),
+        max_leaves=5,
+    ).map(lambda tree: repr(tree).encode()),
+)
+some_records = st.builds(
+    Record, key=st.none() | st.binary(max_size=6) | st.just(b"anna"), value=some_bytes
+)
+logs = st.lists(some_events | some_records, max_size=60).map(
+    lambda records: in_order(records[::2], partition=0) + in_order(records[1::2], partition=3)
+)
+
+
+def subtask(**changes: object) -> UsersSubtask:
+    return UsersSubtask(learn_users(**changes), Clock())
+
+
+def fates(learned: Learned) -> dict[str, int]:
+    """Fates of all partitions together."""
+    counted: Counter[str] = Counter()
+    for counts in learned.accounting["partitions"].values():
+        counted.update({fate: counts[fate] for fate in FATES})
+    return {fate: number for fate, number in counted.items() if number}
+
+
+@given(log=logs, sizes=st.lists(st.integers(1, 20)))
+def test_every_record_has_one_fate_and_the_counts_add_up(
+    log: list[Record], sizes: list[int]
+) -> None:
+    users = subtask()
+    emitted = [users.take(records) for records in cut(log, sizes)]
+    if not emitted:
+        return
+    accounting = emitted[-1].accounting
+    for partition in {record.partition for record in log}:
+        counts = accounting["partitions"][str(partition)]
+        mine = [record.offset for record in log if record.partition == partition]
+        assert counts["consumed"] == sum(counts[fate] for fate in FATES) == len(mine)
+        assert counts["next_offset"] == max(mine) + 1
+    letters = [letter for learned in emitted for letter in learned.dead_letters]
+    assert Counter(headers["err.code"] for *_, headers in letters) == accounting["rejected"]
+    by_coordinate = {(str(r.partition), str(r.offset)): r for r in log}
+    for key, value, headers in letters:
+        record = by_coordinate.pop((headers["src.partition"], headers["src.offset"]))
+        assert key == record.key
+        assert value == (None if headers["err.code"] == "oversize" else record.value)
+    totals = Counter()
+    for learned in emitted:
+        totals.update(learned.metrics)
+    for name, fate in zip(("accepted", "duplicates", "late", "rejected"), FATES, strict=True):
+        expected = sum(counts[fate] for counts in accounting["partitions"].values())
+        assert totals[name] == expected, name
+    assert totals["consumed"] == len(log)
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_record_is_a_dead_letter_byte_for_byte(name: str) -> None:
+    record, code = BAD[name]
+    good = [event(user="ben"), event(user="ben", item="mate")]
+    learned = subtask().take(in_order([good[0], record, good[1]], partition=2, first=40))
+    (letter,) = learned.dead_letters
+    key, value, headers = letter
+    assert headers["err.code"] == code
+    assert key == record.key
+    assert value == (None if code == "oversize" else record.value)
+    assert headers["src.topic"] == "behaviour"
+    assert headers["src.partition"] == "2"
+    assert headers["src.offset"] == "41"
+    assert headers["src.timestamp"] == str(NOW)
+    assert headers["job.version"] == "1.2.3"
+    assert fates(learned) == {"accepted": 2, "rejected": 1}
+
+
+@pytest.mark.parametrize("name", [n for n, (_, code) in BAD.items() if code != "key_mismatch"])
+def test_a_bad_record_without_key_is_no_better(name: str) -> None:
+    record, code = BAD[name]
+    assert subtask().take([unkeyed(record)]).codes == [code]
+
+
+def test_headers_of_a_dead_letter_hold_no_payload() -> None:
+    secret = "4111-1111-1111-1111"
+    records = [
+        event(item=f"{secret} x"),
+        event(kind=secret),
+        event(value=secret),
+        Record(secret.encode(), event().value),
+        Record(b"anna", secret.encode()),
+    ]
+    for _, _, headers in subtask().take(in_order(records)).dead_letters:
+        assert secret not in "".join(headers.values())
+
+
+def test_an_oversize_record_leaves_size_and_digest() -> None:
+    value = (event().value or b"").ljust(MAX_BYTES + 1)
+    ((key, kept, headers),) = subtask().take([Record(b"anna", value)]).dead_letters
+    assert (key, kept) == (b"anna", None)
+    assert headers["src.size"] == str(MAX_BYTES + 1)
+    assert headers["src.sha256"] == sha256(value).hexdigest()
+
+
+def test_a_record_at_the_size_limit_is_accepted() -> None:
+    value = (event().value or b"").ljust(MAX_BYTES)
+    assert fates(subtask().take([Record(b"anna", value)])) == {"accepted": 1}
+
+
+def test_an_object_that_names_two_users_is_refused_where_it_has_no_key() -> None:
+    users = UsersSubtask(learn_users(policy=EventPolicy(buckets=64)), Clock())
+    mine = next(f"u{n}" for n in range(999) if bucket_of(f"u{n}", 64) == 5)
+    other = next(f"u{n}" for n in range(999) if bucket_of(f"u{n}", 64) != 5)
+    second = b'"user_id": "%b", "item_id"' % other.encode()
+    twice = (event(mine).value or b"").replace(b'"item_id"', second)
+    learned = users.take(in_order([Record(None, twice), unkeyed(event(mine))]), bucket=5)
+    assert learned.codes == ["ambiguous_user"]
+    assert fates(learned) == {"accepted": 1, "rejected": 1}
+
+
+def test_a_duplicate_is_counted_once_inside_a_micro_batch_and_across_them() -> None:
+    users = subtask()
+    log = in_order([event(), event(), event(item="mate"), event()])
+    assert fates(users.take(log[:2])) == {"accepted": 1, "duplicate": 1}
+    assert fates(users.take(log[2:])) == {"accepted": 2, "duplicate": 2}
+
+
+def test_a_duplicate_teaches_nothing() -> None:
+    users = subtask()
+    users.take(in_order([event(), event(item="mate", at=NOW + 1)]))
+    before = users.remembered()["anna"]
+    learned = users.take(in_order([event(), event(item="mate", at=NOW + 1)], first=2))
+    assert users.remembered()["anna"] == before
+    assert learned.accepted is None
+    assert learned.recommendations == {}
+    assert learned.row.trending == []
+
+
+def test_events_without_id_are_told_apart_by_their_content() -> None:
+    same = [event(event_id=None), event(event_id=None)]
+    other = [event(event_id=None, at=NOW - 1), event(event_id=None, kind="purchase")]
+    assert fates(subtask().take(in_order(same + other))) == {"accepted": 3, "duplicate": 1}
+
+
+def test_an_event_too_old_to_prove_new_is_late() -> None:
+    users = subtask()
+    ring = USERS.recent_events
+    users.take(in_order(event(item=f"i{n}", at=NOW + n) for n in range(ring + 1)))
+    late = [event(item="new", at=NOW - 1), event(item="i0", at=NOW)]
+    on_time = [event(item="new", at=NOW + 1, event_id="another")]
+    learned = users.take(in_order(late + on_time, first=ring + 1))
+    assert fates(learned) == {"accepted": ring + 2, "late": 2}
+
+
+def test_a_replay_of_the_whole_log_is_never_accepted_again() -> None:
+    log, users = behaviour(400), subtask()
+    accepted = fates(users.take(log))["accepted"]
+    again = users.take(in_order(log, first=len(log)))
+    assert fates(again)["accepted"] == accepted
+    assert again.recommendations == {}
+
+
+def test_events_of_a_type_without_weight_are_counted_only() -> None:
+    users = subtask()
+    learned = users.take([event(kind="impression")])
+    assert fates(learned) == {"accepted": 1}
+    assert learned.accepted is None
+    assert learned.row.trending == []
+
+
+@pytest.mark.parametrize("objective", ["ranking", "rating"])
+def test_a_micro_batch_of_nothing_good_still_is_accounted(objective: str) -> None:
+    users = subtask(learning=learning(objective=objective))
+    learned = users.take(in_order([Record(None, None), Record(b"x", b"\xff")]))
+    assert fates(learned) == {"rejected": 2}
+    assert learned.row.event_time == 0
+    assert learned.metrics["recommended"] == 0
+
+
+def test_age_is_that_of_the_oldest_record() -> None:
+    old = Record(b"x", b"bad", published=NOW - HOUR)
+    assert subtask().take(in_order([event(), old])).metrics["age"] == HOUR

@@ -1,0 +1,175 @@
+"""learn-items keeps the authoritative copy of the items and publishes what changed."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from models.keys import key_of
+from state import chunks
+from tests.builders import (
+    NOW,
+    Record,
+    behaviour,
+    cut,
+    event,
+    in_order,
+    learn_items,
+    learn_users,
+    learning,
+)
+from tests.harness import Clock, ItemsSubtask, UsersSubtask
+
+OBJECTIVES = ("ranking", "rating")
+LOG = behaviour(600)
+
+
+def messages(log: list[Record], objective: str = "ranking") -> tuple[UsersSubtask, list[bytes]]:
+    users = UsersSubtask(learn_users(learning=learning(objective=objective)), Clock())
+    taken = [users.take(records) for records in cut(log, [20] * 100)]
+    return users, [learned.accepted for learned in taken if learned.accepted]
+
+
+def published(items: ItemsSubtask, milliseconds: int = 10_000) -> dict[str, int]:
+    """Count by item id, of all chunks published in a while."""
+    rows = [chunks.decode(value) for _, value in items.publish(milliseconds)]
+    return {i: n for one in rows for i, n in zip(one.ids, one.count.tolist(), strict=True)}
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_it_counts_what_the_users_side_counts(objective: str) -> None:
+    users, sent = messages(LOG, objective)
+    items = ItemsSubtask(learn_items(learning=learning(objective=objective)), Clock())
+    for window in cut(sent, [3] * 20):
+        items.take(*window)
+    replica = users.function._corridor._learn.items
+    expected = dict(zip(replica.ids, replica.count.tolist(), strict=True))
+    found = published(items)
+    assert {i: n for i, n in found.items() if n} == {i: n for i, n in expected.items() if n}
+
+
+def test_every_item_lives_in_one_bucket() -> None:
+    _, sent = messages(LOG)
+    items = ItemsSubtask(learn_items(), Clock())
+    items.take(*sent)
+    stored = [set(maps["items-v1"]) for maps in items.state.maps.values()]
+    assert len(stored) == 2
+    assert all(stored)
+    assert not stored[0] & stored[1]
+
+
+def test_state_is_written_once_a_window_and_item() -> None:
+    _, sent = messages(in_order([event("anna", i) for i in ("tea", "mate")]))
+    items = ItemsSubtask(learn_items(), Clock())
+    items.take(*sent)
+    assert sum(len(maps["items-v1"]) for maps in items.state.maps.values()) == 2
+
+
+def test_only_what_changed_is_published_again() -> None:
+    _, sent = messages(LOG)
+    items = ItemsSubtask(learn_items(chunks=1024), Clock())
+    items.take(*sent)
+    assert published(items)
+    assert published(items) == {}
+    fresh = UsersSubtask(learn_users(), Clock())
+    (message,) = [fresh.take([event("zoe", "brand-new")]).accepted]
+    items.take(message or b"")
+    assert list(published(items)) == ["brand-new"]
+
+
+def test_chunks_are_readable_by_arrow_alone() -> None:
+    _, sent = messages(in_order([event("anna", i) for i in ("tea", "mate", "cocoa")]))
+    items = ItemsSubtask(learn_items(), Clock())
+    items.take(*sent)
+    found = {}
+    for name, value in items.publish():
+        table = pa.ipc.open_stream(value).read_all()
+        assert name.startswith(b"items/")
+        found |= {row["id"]: row for row in table.to_pylist()}
+    assert set(found) == {"tea", "mate", "cocoa"}
+    assert found["tea"]["count"] == 1
+    assert found["tea"]["last_time"] == NOW
+    assert set(found["tea"]["successors"]) == {key_of("mate"), key_of("cocoa")}
+    assert len(found["tea"]["factors"]) == 8
+
+
+def test_a_chunk_always_goes_by_the_same_name() -> None:
+    _, sent = messages(LOG)
+    items = ItemsSubtask(learn_items(), Clock())
+    where: dict[str, set[bytes]] = {}
+    for window in cut(sent, [5] * 20):
+        items.take(*window)
+        for name, value in items.publish(6_000):
+            for item in chunks.decode(value).ids:
+                where.setdefault(item, set()).add(name)
+    assert len({name for names in where.values() for name in names}) == 8
+    assert all(len(names) == 1 for names in where.values())
+
+
+def test_a_chunk_of_a_compacted_topic_replaces_the_one_before_whole() -> None:
+    _, sent = messages(LOG)
+    items = ItemsSubtask(learn_items(), Clock())
+    newest: dict[bytes, bytes] = {}
+    for window in cut(sent, [5] * 20):
+        items.take(*window)
+        newest |= dict(items.publish(6_000))
+    kept = {i for value in newest.values() for i in chunks.decode(value).ids}
+    everything = ItemsSubtask(learn_items(), Clock(), items.savepoint())
+    assert kept == set(published(everything))
+
+
+def test_after_a_restore_everything_is_published_once_most_used_first() -> None:
+    _, sent = messages(LOG)
+    items = ItemsSubtask(learn_items(chunks=1024), Clock())
+    items.take(*sent)
+    before = published(items)
+    after = ItemsSubtask(learn_items(chunks=1024), Clock(), items.savepoint())
+    rows = [(name, chunks.decode(value)) for name, value in after.publish(3_000)]
+    assert {i: n for _, r in rows for i, n in zip(r.ids, r.count.tolist(), strict=True)} == before
+    for bucket in (0, 1):
+        mine = [r.count.max() for name, r in rows if int(name[6:]) % 2 == bucket]
+        assert mine == sorted(mine, reverse=True)
+    assert published(after) == {}
+
+
+def test_a_restored_bucket_learns_on() -> None:
+    _, sent = messages(LOG)
+    whole, first = ItemsSubtask(learn_items(), Clock()), ItemsSubtask(learn_items(), Clock())
+    half = len(sent) // 2
+    whole.take(*sent[:half])
+    whole.take(*sent[half:])
+    first.take(*sent[:half])
+    second = ItemsSubtask(learn_items(), Clock(), first.savepoint())
+    second.take(*sent[half:])
+    assert published(second) == published(whole)
+
+
+def test_bytes_published_stay_within_the_budget() -> None:
+    _, sent = messages(LOG)
+    items = ItemsSubtask(learn_items(publish_bytes_per_second=8_000, chunks=64), Clock())
+    items.take(*sent)
+    seconds, total, largest = 0, 0, 0
+    while batch := items.publish(1_000):
+        seconds += 1
+        sizes = [len(value) for _, value in batch]
+        total, largest = total + sum(sizes), max(largest, *sizes)
+        # what was saved up over an interval, and one chunk too many a bucket
+        assert total <= 8_000 * (seconds + 5) + 2 * largest
+    assert seconds > 3
+
+
+def test_the_time_of_timers_is_bounded_and_they_go_on() -> None:
+    items = ItemsSubtask(learn_items(), Clock())
+    _, sent = messages(LOG[:50])
+    items.take(*sent)
+    items.take(*sent[:1])
+    assert len(items.state.timers) == 2
+    items.wait(60_000)
+    assert len(items.state.timers) == 2
+
+
+def test_factors_published_are_finite() -> None:
+    _, sent = messages(LOG)
+    items = ItemsSubtask(learn_items(), Clock())
+    items.take(*sent)
+    for _, value in items.publish():
+        assert np.isfinite(chunks.decode(value).factors).all()

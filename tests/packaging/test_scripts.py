@@ -1,0 +1,38 @@
+"""Every script explains itself, from any folder."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from scripts.tools.paths import ROOT
+
+SCRIPTS = sorted(
+    path.name
+    for path in (ROOT / "scripts").iterdir()
+    if path.is_file() and not path.suffix and path.name != "with-venv"
+)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_help_says_how_to_use_it(name: str, tmp_path: Path) -> None:
+    (tmp_path / "scripts").mkdir()  # a decoy: where one calls from must not matter
+    (tmp_path / "scripts" / "__init__.py").write_text("raise SystemExit('decoy')")
+    done = subprocess.run(
+        [ROOT / "scripts" / name, "--help"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"usage: scripts/{name}")
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_an_unknown_option_is_refused_with_status_2(name: str) -> None:
+    done = subprocess.run(
+        [ROOT / "scripts" / name, "--no-such-option"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "usage:" in done.stderr

@@ -1,0 +1,94 @@
+"""The wheel is what runs: exactly our packages, and nothing beside them wins over it."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from scripts.tools import build
+from scripts.tools.flink_cluster import PYTHON_ENVIRONMENT
+from scripts.tools.paths import ROOT
+
+PACKAGES = ("conf", "jobs", "models", "operators", "state")
+
+
+@pytest.fixture(scope="module")
+def wheel() -> Path:
+    return build.build()
+
+
+@pytest.fixture(scope="module")
+def unpacked(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the wheel as client and workers see it: unpacked, its root on the path."""
+    folder = tmp_path_factory.mktemp("unpacked")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def test_the_wheel_holds_every_module_and_yaml_of_the_packages_and_nothing_else(
+    wheel: Path,
+) -> None:
+    expected = {
+        str(path.relative_to(ROOT))
+        for package in PACKAGES
+        for path in (*(ROOT / package).rglob("*.py"), *(ROOT / package).glob("*.yaml"))
+    }
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    assert {name for name in names if ".dist-info/" not in name} == expected
+
+
+def test_every_folder_with_modules_is_a_declared_package() -> None:
+    found = {
+        path.parent.relative_to(ROOT) for name in PACKAGES for path in (ROOT / name).rglob("*.py")
+    }
+    assert found == {path.parent for path in build.sources() if path.suffix == ".py"}
+    assert all((ROOT / folder / "__init__.py").is_file() for folder in found)
+
+
+def test_the_same_sources_make_the_same_bytes(wheel: Path) -> None:
+    before = wheel.read_bytes()
+    assert build.build(force=True).read_bytes() == before
+
+
+def test_a_wheel_of_other_sources_is_replaced(tmp_path: Path) -> None:
+    for path in (*map(Path, ("setup.cfg", "pyproject.toml", "LICENSE")), *build.sources()):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes((ROOT / path).read_bytes())
+    first = build.build(tmp_path)
+    built_at = first.stat().st_mtime_ns
+    assert build.build(tmp_path).stat().st_mtime_ns == built_at
+    (tmp_path / "state" / "added.py").write_text('"""New."""\n')
+    with zipfile.ZipFile(build.build(tmp_path)) as archive:
+        assert "state/added.py" in archive.namelist()
+
+
+def imported_from(package: str, folder: Path, path: Path, environment: dict[str, str]) -> Path:
+    """Return where `package` comes from for a module run in `folder`, with `path` on the path."""
+    (path / f"probe_{package}.py").write_text(f"import {package}\nprint({package}.__file__)\n")
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    done = subprocess.run(
+        [sys.executable, "-m", f"probe_{package}"],
+        cwd=folder,
+        env={**clean, **environment, "PYTHONPATH": str(path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return Path(done.stdout.strip())
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_decoy_package_in_the_working_folder_does_not_win(
+    package: str, unpacked: Path, tmp_path: Path
+) -> None:
+    decoy = tmp_path / package / "__init__.py"
+    decoy.parent.mkdir()
+    decoy.touch()
+    shipped = unpacked / package / "__init__.py"
+    assert imported_from(package, tmp_path, unpacked, {}) == decoy  # the danger is real
+    assert imported_from(package, tmp_path, unpacked, PYTHON_ENVIRONMENT) == shipped

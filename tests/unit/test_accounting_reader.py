@@ -1,0 +1,100 @@
+"""The reader of the metrics topic: fates that add up, and quality over windows."""
+
+import json
+
+import pytest
+
+from scripts.tools.accounting import Metrics
+
+
+def account(bucket, partitions, **more):
+    names = ("consumed", "accepted", "duplicate", "late", "rejected", "next_offset")
+    counts = {p: dict(zip(names, figures, strict=True)) for p, figures in partitions.items()}
+    record = {"kind": "accounting", "bucket": bucket, "partitions": counts, "rejected": {}} | more
+    return f"accounting/{bucket}".encode(), json.dumps(record).encode()
+
+
+def window(start, **figures):
+    record = {"kind": "window", "window_start": start, "window_end": start + 10_000, "accepted": 0}
+    return f"window/{start}".encode(), json.dumps({**record, "scored": 0, **figures}).encode()
+
+
+def reading(*records):
+    metrics = Metrics()
+    for key, value in records:
+        metrics.take(key, value)
+    return metrics
+
+
+def test_buckets_and_partitions_are_summed():
+    totals = reading(
+        account(0, {"0": (3, 1, 1, 1, 0, 9), "1": (1, 1, 0, 0, 0, 4)}),
+        account(1, {"0": (2, 1, 0, 0, 1, 10)}, rejected={"truncated": 1}),
+    ).totals()
+    assert (totals.consumed, totals.accepted, totals.duplicate, totals.late) == (6, 3, 1, 1)
+    assert totals.by_code == {"truncated": 1}
+    assert totals.by_partition == {0: 5, 1: 1}
+    assert totals.next_offset == {0: 10, 1: 4}
+
+
+def test_the_newest_record_of_a_bucket_wins():
+    totals = reading(
+        account(0, {"0": (3, 3, 0, 0, 0, 3)}), account(0, {"0": (5, 5, 0, 0, 0, 5)})
+    ).totals()
+    assert totals.consumed == 5
+
+
+def test_nothing_is_said_against_an_account_that_adds_up():
+    totals = reading(account(0, {"0": (3, 1, 1, 1, 0, 7)})).totals()
+    assert totals.objections({0: (4, 7), 1: (0, 0)}) == []
+
+
+@pytest.mark.parametrize(
+    ("figures", "ends", "words"),
+    [
+        ((3, 1, 1, 0, 0, 3), (0, 3), "consumed: expected the sum of all fates, 2, got 3"),
+        ((3, 3, 0, 0, 0, 3), (0, 5), "partition 0: expected 5 records, got 3"),
+        ((3, 2, 0, 0, 1, 3), (0, 3), "rejected: expected the sum of all codes, 0, got 1"),
+    ],
+)
+def test_every_contradiction_is_told(figures, ends, words):
+    assert reading(account(0, {"0": figures})).totals().objections({0: ends}) == [words]
+
+
+def test_an_empty_topic_has_no_totals_and_no_quality():
+    metrics = reading()
+    assert metrics.totals().consumed == 0
+    assert metrics.quality().hit_rate is None
+    assert metrics.quality().ratio is None
+    assert metrics.windows == []
+
+
+def test_windows_weigh_as_much_as_the_events_they_scored():
+    quality = reading(
+        window(0, **{"scored": 10, "hr@10": 0.1, "popularity_hr@10": 0.0, "mrr": 0.5}),
+        window(10_000, **{"scored": 30, "hr@10": 0.3, "popularity_hr@10": 0.1, "mrr": None}),
+        window(20_000, **{"scored": 0, "hr@10": None}),
+    ).quality()
+    assert quality.scored == 40
+    assert quality.hit_rate == pytest.approx(0.25)
+    assert quality.popularity_hit_rate == pytest.approx(0.075)
+    assert quality.ratio == pytest.approx(0.25 / 0.075)
+    assert quality.mrr == pytest.approx(0.5)
+
+
+def test_rating_errors_are_added_as_squares():
+    quality = reading(
+        window(0, rmse=1.0, errors=1, accepted=9), window(10_000, rmse=2.0, errors=3)
+    ).quality()
+    assert quality.rmse == pytest.approx(((1 + 12) / 4) ** 0.5)
+
+
+def test_windows_come_oldest_first_and_their_counts_add_up():
+    metrics = reading(window(20_000, recommendations=2), window(0, recommendations=3))
+    assert [w["window_start"] for w in metrics.windows] == [0, 20_000]
+    assert metrics.counted("recommendations") == 5
+
+
+def test_records_of_unknown_kind_and_tombstones_are_left_out():
+    metrics = reading((b"x", b'{"kind": "news"}'), (b"accounting/0", None), (None, b"{}"))
+    assert metrics.totals().consumed == 0

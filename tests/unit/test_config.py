@@ -1,0 +1,260 @@
+"""Configuration: everything wrong is told at once, and nothing wrong gets through."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from conf.loader import ConfigError, load
+from conf.schema import JobConfig, RankingRules, RatingRules
+from conf.units import DURATIONS, SIZES, duration, parse, render, size
+from conf.written import as_yaml
+from models.params import EventPolicy, RankingParams, RatingParams, TransitionParams, UserParams
+
+ROOT = Path(__file__).parents[2]
+
+
+def problems(tmp_path, text, overrides=()):
+    file = tmp_path / "job.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load(file, overrides)
+    return [line.replace(str(file), "FILE") for line in caught.value.lines]
+
+
+def loaded(tmp_path, text, overrides=()):
+    file = tmp_path / "job.yaml"
+    file.write_text(text, encoding="utf-8")
+    return load(file, overrides)
+
+
+def test_an_empty_file_is_all_defaults(tmp_path):
+    assert loaded(tmp_path, "") == JobConfig()
+
+
+def test_an_empty_section_is_all_defaults(tmp_path):
+    assert loaded(tmp_path, "users:\nkafka:\n") == JobConfig()
+
+
+def test_the_files_that_ship_are_valid(monkeypatch, tmp_path):
+    load(ROOT / "conf" / "local.yaml")
+    secret = tmp_path / "jaas"
+    secret.write_text('x.ScramLoginModule required username="u" password="p";')
+    cluster = (ROOT / "conf" / "cluster.yaml").read_text()
+    assert "/run/secrets/kafka-jaas" in cluster
+    loaded(tmp_path, cluster.replace("/run/secrets/kafka-jaas", str(secret)))
+
+
+def test_all_problems_are_told_at_once(tmp_path):
+    lines = problems(
+        tmp_path,
+        """
+kafka: {start: comitted, bootstrap_server: "x:1"}
+users: {buckets: 63, ttl: 30}
+events: {max_bytes: 64KB, weights: {Click: 1}}
+recommend: 5
+flink: {parallelism: 1.5}
+evaluation: {share: .inf}
+""",
+    )
+    assert lines == [
+        "FILE: kafka.start: expected 'earliest', 'latest' or 'committed', got 'comitted'; "
+        "did you mean 'committed'?",
+        "FILE: kafka.bootstrap_server: expected a key of kafka, got an unknown one; "
+        "did you mean 'bootstrap_servers'?",
+        "FILE: events.weights.Click: expected text that matches ^[a-z][a-z0-9_]{0,63}$, "
+        "got 'Click'",
+        "FILE: events.max_bytes: expected a size such as \"64KiB\" from 256B to 1MiB, got '64KB'",
+        "FILE: users.buckets: expected a power of two, got 63",
+        'FILE: users.ttl: expected a duration such as "15m" from 1m to 3650d, got 30',
+        "FILE: recommend: expected a mapping of keys, got 5",
+        "FILE: evaluation.share: expected a finite number, got inf",
+        "FILE: flink.parallelism: expected a whole number, got 1.5",
+    ]
+
+
+def test_a_key_in_the_wrong_section_is_pointed_to_the_right_one(tmp_path):
+    assert problems(tmp_path, "kafka: {micro_batch: 1s}") == [
+        "FILE: kafka.micro_batch: expected a key of kafka, got an unknown one; "
+        "did you mean 'flink.micro_batch'?"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "blamed"),
+    [
+        ("kafka: {transaction_timeout: 10s}\nflink: {checkpoint_interval: 5s}", "kafka.transact"),
+        ("kafka: {topics: {dead_letter: user_behavior}}", "kafka.topics"),
+        ("events: {rating_min: 5, rating_max: 5}", "events.rating_min"),
+        ("events: {weights: {rating: null}}", "events.weights"),
+        ("learning: {objective: rating}\nevents: {weights: {rating: 0}}", "events.weights"),
+        ("users: {ttl: 5m}", "users.session_gap"),
+        ("users: {buckets: 2}", "items.buckets"),
+        ("items: {limit: 1000000}", "items.chunks"),
+        ("items: {window: 1m}", "items.publish_interval"),
+        ("users: {history: 4}", "learning.transitions.window"),
+        ("learning: {rating: {lowest: 7}}", "learning.rating.lowest"),
+        ("trending: {hop: 7h}", "trending.hop"),
+        ("trending: {top: 5}", "trending.top"),
+        ("flink: {parallelism: 65}", "flink.parallelism"),
+        ("flink: {micro_batch: 6s}", "flink.micro_batch"),
+        ("flink: {bundle_time: 6s}", "flink.bundle_time"),
+    ],
+)
+def test_a_rule_between_keys_names_the_key_to_blame(tmp_path, text, blamed):
+    lines = problems(tmp_path, text)
+    assert len(lines) == 1
+    assert lines[0].startswith(f"FILE: {blamed}")
+
+
+def test_rules_are_told_together_with_bad_values_but_not_about_them(tmp_path):
+    lines = problems(tmp_path, "trending: {hop: 7h, top: many}\nusers: {buckets: 3}")
+    assert [line.split(": ")[1] for line in lines] == [
+        "users.buckets",
+        "trending.top",
+        "trending.hop",
+    ]
+    assert lines[2].endswith("got '7h'; trending.window is '1d'")
+
+
+def test_an_override_wins_and_is_named_when_it_is_wrong(tmp_path):
+    assert loaded(tmp_path, "recommend: {k: 5}", ["recommend.k=20"]).recommend.k == 20
+    lines = problems(tmp_path, "", ["recommend.k=0", "recommend.kk=1", "nonsense"])
+    assert lines == [
+        "nonsense: expected section.key=value with a YAML value",
+        "recommend.k=0: recommend.k: expected a number of at least 1, got 0",
+        "recommend.kk=1: recommend.kk: expected a key of recommend, got an unknown one; "
+        "did you mean 'k'?",
+    ]
+
+
+def test_a_key_written_twice_is_told_with_its_lines(tmp_path):
+    lines = problems(tmp_path, "users: {ttl: 1d}\nflink:\n  parallelism: 1\nusers: {ttl: 2d}\n")
+    assert lines == ["FILE: users: expected a key once, got it in lines 1 and 4"]
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "hello", "42", "a: [1", "a: !!python/none x"])
+def test_a_file_that_is_no_mapping_is_refused_in_one_line(tmp_path, text):
+    lines = problems(tmp_path, text)
+    assert len(lines) == 1
+    assert lines[0].startswith("FILE: expected ")
+
+
+def test_a_missing_file_and_one_in_another_encoding_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match="expected a readable file"):
+        load(tmp_path / "none.yaml")
+    (tmp_path / "latin.yaml").write_bytes(b"job: {name: caf\xe9}")
+    with pytest.raises(ConfigError, match="expected UTF-8"):
+        load(tmp_path / "latin.yaml")
+
+
+def test_strict_types_refuse_text_for_numbers_and_words_for_switches(tmp_path):
+    lines = problems(tmp_path, 'recommend: {k: "5", enabled: 1}')
+    assert lines == [
+        "FILE: recommend.enabled: expected true or false, got 1",
+        "FILE: recommend.k: expected a whole number, got '5'",
+    ]
+
+
+def test_secrets_come_by_reference_and_are_masked(tmp_path, monkeypatch):
+    (tmp_path / "password").write_text("hunter2\n")
+    monkeypatch.setenv("JAAS", 'x.ScramLoginModule required password="hunter3";')
+    config = loaded(
+        tmp_path,
+        f"""
+kafka:
+  properties:
+    sasl.jaas.config: ${{env:JAAS}}
+    ssl.keystore.password: ${{file:{tmp_path}/password}}
+    fetch.min.bytes: "1"
+""",
+    )
+    assert config.kafka.properties["ssl.keystore.password"] == "hunter2"
+    assert "hunter3" in str(config.kafka.properties["sasl.jaas.config"])
+    shown = as_yaml(config) + repr(config)
+    assert "hunter" not in shown
+    assert "fetch.min.bytes: '1'" in shown
+
+
+def test_a_secret_in_the_file_is_refused_without_repeating_it(tmp_path):
+    lines = problems(tmp_path, "kafka: {properties: {ssl.key.password: hunter2}}")
+    assert len(lines) == 1
+    assert "reference" in lines[0]
+    assert "hunter2" not in lines[0]
+
+
+def test_missing_references_are_told_with_everything_else(tmp_path, monkeypatch):
+    monkeypatch.delenv("NO_SUCH_NAME", raising=False)
+    lines = problems(
+        tmp_path, "kafka: {properties: {client.id: '${env:NO_SUCH_NAME}'}}\nusers: {ttl: 1}"
+    )
+    assert lines[0] == (
+        "FILE: kafka.properties.client.id: expected the environment variable NO_SUCH_NAME to be set"
+    )
+    assert len(lines) == 2
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "bootstrap.servers: 'x:1'",
+        "group.id: other",
+        "ssl.engine.factory.class: evil.Factory",
+        "security.providers.classes: evil.Provider",
+        "client.id: 5",
+    ],
+)
+def test_only_harmless_text_properties_are_accepted(tmp_path, entry):
+    assert len(problems(tmp_path, f"kafka: {{properties: {{{entry}}}}}")) == 1
+
+
+def test_a_login_module_that_loads_code_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("JAAS", "com.sun.security.auth.module.JndiLoginModule required;")
+    lines = problems(tmp_path, "kafka: {properties: {sasl.jaas.config: '${env:JAAS}'}}")
+    assert "JNDI" in lines[0]
+
+
+def test_weights_are_added_to_the_defaults_and_null_refuses_a_type(tmp_path):
+    config = loaded(tmp_path, "events: {weights: {purchase: 9, play: 2, impression: null}}")
+    weights = config.event_policy().weights
+    assert weights["purchase"] == 9
+    assert weights["play"] == 2
+    assert weights["click"] == 1
+    assert "impression" not in weights
+
+
+def test_quantities_have_units():
+    assert duration("200ms") == 200
+    assert duration("15m") == 900_000
+    assert size("64KiB") == 65_536
+    assert parse("1.5h", DURATIONS) is None
+    assert parse("10 parsecs", DURATIONS) is None
+    assert parse(30, DURATIONS) is None
+    assert [render(n, DURATIONS) for n in (0, 200, 90_000, 86_400_000)] == [
+        "0d",
+        "200ms",
+        "90s",
+        "1d",
+    ]
+    assert render(1 << 20, SIZES) == "1MiB"
+
+
+def test_the_defaults_of_the_models_are_the_defaults_of_the_configuration():
+    config = JobConfig()
+    assert config.user_params() == UserParams()
+    assert config.transition_params() == TransitionParams()
+    assert config.ranking_params() == RankingParams()
+    assert config.rating_params() == RatingParams()
+    assert config.event_policy().buckets == EventPolicy().buckets == 64
+
+
+@pytest.mark.parametrize(
+    ("section", "params"), [(RankingRules, RankingParams), (RatingRules, RatingParams)]
+)
+def test_every_knob_of_a_model_can_be_configured(section, params):
+    assert set(section.model_fields) == {field.name for field in fields(params)}
+
+
+def test_what_is_printed_can_be_loaded_again(tmp_path):
+    config = loaded(tmp_path, "users: {ttl: 90d}\nevents: {earliest: 2010-05-01}")
+    assert loaded(tmp_path, as_yaml(config)) == config

@@ -1,0 +1,37 @@
+"""Clients of the tools log in as the job does, and topics are made as the job needs them."""
+
+from conf.schema import JobConfig
+from scripts.tools import topics
+from scripts.tools.kafka_client import KafkaAddress, librdkafka
+
+
+def test_a_java_login_is_translated_for_librdkafka():
+    jaas = 'org.apache.ScramLoginModule required username="ann" password="p=w;";'
+    assert librdkafka({
+        "security.protocol": "SASL_SSL",
+        "sasl.mechanism": "SCRAM-SHA-512",
+        "sasl.jaas.config": jaas,
+        "ssl.truststore.location": "/ca.pem",
+        "fetch.min.bytes": "1",
+    }) == {
+        "security.protocol": "SASL_SSL",
+        "sasl.mechanism": "SCRAM-SHA-512",
+        "sasl.username": "ann",
+        "sasl.password": "p=w;",
+        "ssl.ca.location": "/ca.pem",
+    }  # fmt: skip
+
+
+def test_an_address_given_wins_over_the_configuration():
+    config = JobConfig()
+    assert KafkaAddress.of(config).brokers == "localhost:9092"
+    assert KafkaAddress.of(config, "x:1").client({"a": 1})["bootstrap.servers"] == "x:1"
+
+
+def test_every_topic_has_settings_and_newest_values_are_kept_by_key():
+    config = JobConfig()
+    settings = topics.settings(config)
+    assert set(settings) == set(config.kafka.topics.model_dump().values())
+    compacted = {name for name, own in settings.items() if own.get("cleanup.policy") == "compact"}
+    assert compacted == {"recommendations", "recommendation_metrics", "model_updates"}
+    assert settings["accepted_events"]["retention.ms"] == "21600000"
