@@ -93,9 +93,10 @@ def item_batches(config: JobConfig, keys: Sequence[int]) -> str:
 
 def addressed(config: JobConfig) -> str:
     """Every accepted batch, once for each item bucket."""
-    buckets = ", ".join(map(str, range(config.items.buckets)))
-    return f"""SELECT accepted, bucket, PROCTIME() AS pt FROM learned
-        CROSS JOIN UNNEST(ARRAY[{buckets}]) AS b(bucket) WHERE accepted IS NOT NULL"""
+    return " UNION ALL ".join(
+        f"SELECT accepted, {bucket} AS bucket, pt FROM learned WHERE accepted IS NOT NULL"
+        for bucket in range(config.items.buckets)
+    )
 
 
 def loop_sink(config: JobConfig, name: str, topic: str) -> str:
@@ -149,11 +150,14 @@ def metric_windows(config: JobConfig) -> str:
             'late' VALUE late, 'rejected' VALUE rejected, 'recommendations' VALUE recommended,
             'event_time_max' VALUE event_time,
             'scored' VALUE scored,
-            'hr@{config.evaluation.k}' VALUE hits / scored,
-            'ndcg@{config.evaluation.k}' VALUE ndcg / scored, 'mrr' VALUE mrr / scored,
-            'popularity_hr@{config.evaluation.k}' VALUE popularity_hits / scored,
-            'popularity_ndcg@{config.evaluation.k}' VALUE popularity_ndcg / scored,
-            'rmse' VALUE SQRT(squared_error / errors), 'mae' VALUE absolute_error / errors,
+            'hr@{config.evaluation.k}' VALUE hits / NULLIF(scored, 0),
+            'ndcg@{config.evaluation.k}' VALUE ndcg / NULLIF(scored, 0),
+            'mrr' VALUE mrr / NULLIF(scored, 0),
+            'popularity_hr@{config.evaluation.k}' VALUE popularity_hits / NULLIF(scored, 0),
+            'popularity_ndcg@{config.evaluation.k}' VALUE popularity_ndcg / NULLIF(scored, 0),
+            'errors' VALUE errors,
+            'rmse' VALUE SQRT(squared_error / NULLIF(errors, 0)),
+            'mae' VALUE absolute_error / NULLIF(errors, 0),
             'freshness_ms' VALUE JSON_OBJECT('p50' VALUE age[1], 'p99' VALUE age[2])
             NULL ON NULL) AS BYTES)
         FROM (
@@ -161,8 +165,8 @@ def metric_windows(config: JobConfig) -> str:
             SUM(m.consumed) AS consumed, SUM(m.accepted) AS accepted,
             SUM(m.duplicates) AS duplicates, SUM(m.late) AS late, SUM(m.rejected) AS rejected,
             SUM(m.recommended) AS recommended, MAX(event_time) AS event_time,
-            SUM(m.scored) AS scored, NULLIF(SUM(m.errors), 0) AS errors,
-            SUM(m.hits) AS hits, SUM(m.ndcg) AS ndcg, SUM(m.mrr) AS mrr,
+            SUM(m.scored) AS scored, SUM(m.errors) AS errors,
+            CAST(SUM(m.hits) AS DOUBLE) AS hits, SUM(m.ndcg) AS ndcg, SUM(m.mrr) AS mrr,
             SUM(m.popularity_hits) AS popularity_hits, SUM(m.popularity_ndcg) AS popularity_ndcg,
             SUM(m.squared_error) AS squared_error, SUM(m.absolute_error) AS absolute_error,
             PERCENTILE(m.age, ARRAY[0.5, 0.99], m.consumed) AS age

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.columns import OFFSET_BITS
-from models.compiled import compiled
+from models.compiled import kernel
 from models.transitions import extended
 
 
@@ -49,7 +49,7 @@ class Applied:
             self._highest = extended(self._highest, max(buckets, 2 * rows), -1)
 
 
-@compiled
+@kernel
 def _claim(
     highest: NDArray[np.int64], coordinate: NDArray[np.int64], fresh: NDArray[np.bool_]
 ) -> None:

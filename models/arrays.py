@@ -45,9 +45,9 @@ class TransitionArrays(NamedTuple):
 
     start: NDArray[np.int64]
     """(R,) first slot of a row in the arena."""
-    capacity: NDArray[np.int32]
+    capacity: NDArray[np.int64]
     """(R,) slots of a row: 0, or a power of two from 8."""
-    fill: NDArray[np.int32]
+    fill: NDArray[np.int64]
     """(R,) entries of a row."""
     total: NDArray[np.float64]
     """(R,) sum of the weights of a row's entries."""
@@ -61,6 +61,9 @@ class TransitionArrays(NamedTuple):
     """(1,) slots of the arena ever handed out."""
     keep: int
     """Entries a row is cut to when it holds `2 * keep` and needs one more."""
+    spare_successor: NDArray[np.int32]
+    """Scratch memory, as long as the largest row."""
+    spare_weight: NDArray[np.float32]
 
 
 class UserArrays(NamedTuple):

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.compiled import inlined
+from models.compiled import kernel
 
 
-@inlined
+@kernel
 def keep_best(
     rows: NDArray[np.int32], scores: NDArray[np.float32], held: int, row: int, score: float
 ) -> int:

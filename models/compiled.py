@@ -35,24 +35,26 @@ def compiled(function: _Function) -> _Function:
     in a folder named by the content of the function's file and of `models/`. Where that cannot
     be written to, the function is compiled anew in each process.
     """
-    return _decorated(function, forceinline=False)
+    return _decorated(function)
 
 
-def inlined(function: _Function) -> _Function:
-    """Compile a function into each of its callers: for short ones that are called per element.
+def kernel(function: _Function) -> _Function:
+    """Compile a function that makes no array: it neither allocates nor counts references.
 
-    A call would pass every array of a named tuple by itself, and cost more than the work.
+    A function that is run once an element must be a kernel, and call kernels only. Counting the
+    references to every array of the named tuples it passes on costs more than its work: learning
+    an event takes four times as long without this.
     """
-    return _decorated(function, forceinline=True)
+    return _decorated(function, _nrt=False)
 
 
-def _decorated(function: _Function, *, forceinline: bool) -> _Function:
+def _decorated(function: _Function, **options: bool) -> _Function:
     decorate = numba.njit(
         cache=cache_folder(function.__code__.co_filename) is not None,  # type: ignore[attr-defined]
         nogil=True,
         error_model="numpy",
         fastmath=_FAST,
-        forceinline=forceinline,
+        **options,
     )
     result: _Function = decorate(function)
     return result

@@ -69,6 +69,8 @@ class GeneratorParams:
     """Sessions at the same time."""
     session_events: float = 8.0
     """Mean length of a session."""
+    rest_ms: float = 2_700_000.0
+    """Least time between two sessions of a user, where there are users enough."""
     follow: float = 0.55
     """Share of steps to a next place on the ring."""
     explore: float = 0.1
@@ -115,8 +117,8 @@ class _World(NamedTuple):
     """(U, _LATEST) items taken lately, as a ring."""
     taken: NDArray[np.int64]
     """(U,) events of a user so far."""
-    busy: NDArray[np.bool_]
-    """(U,) whether the user is in a session."""
+    free_at: NDArray[np.float64]
+    """(U,) event time from which the user may start a session, ms; infinite during one."""
     sessions: NDArray[np.int32]
     """(S, 4) user (-1: none), cluster, place (-1: none yet), events left."""
     counts: NDArray[np.int64]
@@ -134,6 +136,7 @@ class _Habits(NamedTuple):
     """Cumulated shares of event types."""
     gap_ms: float
     session_events: float
+    rest_ms: float
     follow: float
     explore: float
     birth: int
@@ -158,6 +161,7 @@ class Generator:
             shares=_SHARES,
             gap_ms=1000.0 / params.events_per_second,
             session_events=params.session_events,
+            rest_ms=params.rest_ms,
             follow=params.follow,
             explore=params.explore,
             birth=params.birth,
@@ -192,7 +196,7 @@ def _world(params: GeneratorParams, random: np.random.Generator) -> _World:
         taste=(random.random((params.users, 2)) ** 2 * params.clusters).astype(np.int32),
         latest=np.full((params.users, _LATEST), -1, np.int32),
         taken=np.zeros(params.users, np.int64),
-        busy=np.zeros(params.users, np.bool_),
+        free_at=np.zeros(params.users, np.float64),
         sessions=np.full((params.sessions, 4), -1, np.int32),
         counts=np.array([0, size], np.int64),
         clock=np.array([float(params.start_ms)]),
@@ -225,7 +229,7 @@ def _live(draws: NDArray[np.float64], world: _World, habits: _Habits, block: Beh
         world.taken[who] += 1
         session[3] -= 1
         if session[3] <= 0:
-            world.busy[who] = False
+            world.free_at[who] = world.clock[0] + habits.rest_ms
             session[0] = -1
 
 
@@ -250,12 +254,16 @@ def _change(draw: NDArray[np.float64], world: _World, habits: _Habits) -> None:
 def _arrive(
     draw: NDArray[np.float64], session: NDArray[np.int32], world: _World, habits: _Habits
 ) -> None:
-    """Start the session of a user who is in none; low numbers come far more often than high."""
+    """Start the session of a rested user; low numbers come far more often than high ones."""
     users, taste = len(world.taste), world.taste
     who = int(draw[6] * draw[6] * users)
-    while world.busy[who]:
+    for _ in range(users):
+        if world.free_at[who] <= world.clock[0]:
+            break
         who = (who + 1) % users
-    world.busy[who] = True
+    while world.free_at[who] == np.inf:  # nobody is rested: anyone who is not in a session
+        who = (who + 1) % users
+    world.free_at[who] = np.inf
     if draw[7] < habits.drift:
         taste[who, 1] = taste[who, 0]
         taste[who, 0] = int(draw[8] * draw[8] * len(world.item_at))

@@ -4,11 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import ItemArrays, UserArrays, Window
-from models.compiled import compiled, inlined
+from models.compiled import compiled, kernel
 from models.items import row_of
 
 
-@inlined
+@kernel
 def remember(lists, length, u, thing):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
     """Put a thing at the end of list u; lists (U, L) are left-aligned, oldest first."""
     n = length[u]
@@ -26,7 +26,7 @@ def remember(lists, length, u, thing):  # type: ignore[no-untyped-def] # noqa: A
     lists[u, n - 1] = thing
 
 
-@inlined
+@kernel
 def contains(lists, length, u, thing):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
     """Return whether list u holds a thing."""
     found = False
@@ -44,7 +44,7 @@ def empty_window(users: int, size: int) -> Window:
     )
 
 
-@compiled
+@kernel
 def open_window(window: Window, a: ItemArrays, users: UserArrays) -> None:
     """Fill windows with the last items of each history; items without a row are left out."""
     for u in range(len(users.history_length)):
@@ -67,7 +67,7 @@ def pack(window: Window) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     return rows, start
 
 
-@compiled
+@kernel
 def unpack(window: Window, rows: NDArray[np.int32], start: NDArray[np.int32]) -> None:
     """Fill windows from what `pack` returned."""
     for u in range(len(window.length)):

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.compiled import compiled, inlined
+from models.compiled import compiled, kernel
 
 GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _SPREAD = np.sqrt(12.0 / 8.0) / 65536.0
@@ -50,7 +50,7 @@ def initial_factors(
     return rows
 
 
-@inlined
+@kernel
 def scrambled(word: np.uint64) -> np.uint64:
     """Return the word after SplitMix64's finaliser (Steele, Lea and Flood, 2014)."""
     word = (word ^ word >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)

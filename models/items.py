@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from models.arrays import EVENTS, REFUSED, SIZE, SKIPPED, ItemArrays
 from models.columns import ItemRows
-from models.compiled import compiled, inlined
+from models.compiled import compiled, kernel
 from models.initial import initial_factors, scrambled
 from models.params import TransitionParams
 from models.transitions import Transitions, add, clear, entries, extended
@@ -224,13 +224,13 @@ def _empty_slots(rows: int) -> NDArray[np.int32]:
     return np.full(1 << (2 * rows - 1).bit_length(), -1, np.int32)
 
 
-@inlined
+@kernel
 def row_of(a: ItemArrays, key: np.uint64) -> int:
     """Return the row of a key, -1 where it has none."""
     return a.slots[_slot_of(a, key)]
 
 
-@compiled
+@kernel
 def find_rows(
     a: ItemArrays, keys: NDArray[np.uint64], found: NDArray[np.int32], begin: int, register: bool
 ) -> int:
@@ -249,7 +249,7 @@ def find_rows(
     return len(keys)
 
 
-@inlined
+@kernel
 def count_event(a: ItemArrays, row: int, time: int) -> None:
     """Count one accepted positive event of an item."""
     _set_count(a, row, a.count[row] + 1)
@@ -258,21 +258,21 @@ def count_event(a: ItemArrays, row: int, time: int) -> None:
     a.counters[EVENTS] += 1
 
 
-@inlined
+@kernel
 def _set_count(a: ItemArrays, row: int, count: int) -> None:
     a.count[row] = count
     a.log_discount[row] = -a.norm * np.log(max(count, 1))
     a.discount[row] = np.exp(a.log_discount[row])
 
 
-@compiled
+@kernel
 def _replace_counts(a: ItemArrays, rows: NDArray[np.int32], count: NDArray[np.int64]) -> None:
     for n in range(len(rows)):
         a.counters[EVENTS] += count[n] - a.count[rows[n]]
         _set_count(a, rows[n], count[n])
 
 
-@inlined
+@kernel
 def _slot_of(a: ItemArrays, key: np.uint64) -> int:
     """Return the slot that holds a key, or the empty one where it belongs."""
     mask = len(a.slots) - 1
@@ -282,7 +282,7 @@ def _slot_of(a: ItemArrays, key: np.uint64) -> int:
     return at
 
 
-@compiled
+@kernel
 def _enter_all(a: ItemArrays) -> None:
     """Enter all rows into an empty hash table."""
     for row in range(a.counters[SIZE]):
@@ -304,7 +304,7 @@ def _export_transitions(t, rows, limit):  # type: ignore[no-untyped-def] # noqa:
     return start, successors, weights
 
 
-@compiled
+@kernel
 def _replace_transitions(t, row, successors, weights):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
     """Replace a row of transitions; successors that have no row here are left out."""
     clear(t, row)

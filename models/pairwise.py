@@ -28,7 +28,7 @@ from models.arrays import (
     UserArrays,
     Window,
 )
-from models.compiled import compiled, inlined
+from models.compiled import kernel
 from models.history import contains, remember
 from models.initial import GAMMA, scrambled
 from models.items import count_event
@@ -53,7 +53,7 @@ class Knobs(NamedTuple):
     reserve: int
 
 
-@compiled
+@kernel
 def learn_events(
     begin: int,
     events: EventArrays,
@@ -67,9 +67,12 @@ def learn_events(
     scratch: Scratch,
     knobs: Knobs,
     out: LearntArrays,
+    pull: NDArray[np.float32],
 ) -> int:
-    """Learn events in order; return where it stopped for want of room for transitions."""
-    pull = np.empty((1, users.factors.shape[1]), np.float32)
+    """Learn events in order; return where it stopped for want of room for transitions.
+
+    `pull` (1, F) is scratch memory.
+    """
     for e in range(begin, len(rows)):
         u, weight, key, row = events.user[e], events.weight[e], events.item[e], rows[e]
         if weight > 0:
@@ -92,7 +95,7 @@ def learn_events(
     return len(rows)
 
 
-@compiled
+@kernel
 def apply_events(
     begin: int,
     batch: BatchArrays,
@@ -118,7 +121,7 @@ def apply_events(
     return len(batch.item)
 
 
-@inlined
+@kernel
 def _move_compared(e, u, batch, a, knobs):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
     """Move an event's item and its negatives by the gradients another worker found."""
     length = norm(batch.factors, u)
@@ -128,7 +131,7 @@ def _move_compared(e, u, batch, a, knobs):  # type: ignore[no-untyped-def] # noq
             move_item(a, batch.rows[item], batch.gradients[e, s], batch.factors, u, length, knobs)
 
 
-@inlined
+@kernel
 def _follow_owned(e, u, batch, window, t, decay):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, E501
     """Count that an item followed those of the window whose rows may be changed."""
     row = batch.rows[batch.item[e]]
@@ -140,7 +143,7 @@ def _follow_owned(e, u, batch, window, t, decay):  # type: ignore[no-untyped-def
         step *= np.float32(decay)
 
 
-@inlined
+@kernel
 def follow(
     window: Window, u: int, row: int, weight: float, t: TransitionArrays, decay: float
 ) -> None:
@@ -152,7 +155,7 @@ def follow(
         step *= np.float32(decay)
 
 
-@inlined
+@kernel
 def _compare(e, u, row, fresh, events, users, window, a, t, knobs, out, pull):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, E501
     """Take one pairwise step for each of an event's negatives."""
     total = weigh(window, u, a, t, knobs.window_decay)
@@ -190,7 +193,7 @@ def _compare(e, u, row, fresh, events, users, window, a, t, knobs, out, pull):  
         a.counters[SKIPPED] += 1
 
 
-@inlined
+@kernel
 def move_item(
     a: ItemArrays,
     row: int,
@@ -214,7 +217,7 @@ def move_item(
     a.bias[row] = max(-limit, min(limit, a.bias[row] + step))
 
 
-@inlined
+@kernel
 def _logit(row, u, users, window, a, t, total, smoothing):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, E501
     known = a.bias[row] + a.log_discount[row]
     if total > 0:
@@ -223,7 +226,7 @@ def _logit(row, u, users, window, a, t, total, smoothing):  # type: ignore[no-un
     return dot(users.factors, u, a.factors, row) + known
 
 
-@inlined
+@kernel
 def _draw(word: np.uint64, uniform: bool, key: np.uint64, u: int, users: UserArrays, a: ItemArrays) -> int:
     """Return a known item that is not the user's, or -1: uniform, or by popularity at first."""
     if uniform:
@@ -237,14 +240,14 @@ def _draw(word: np.uint64, uniform: bool, key: np.uint64, u: int, users: UserArr
     return row if _suits(row, key, u, users, a) else np.int64(-1)
 
 
-@inlined
+@kernel
 def _suits(row: int, key: np.uint64, u: int, users: UserArrays, a: ItemArrays) -> bool:
     if row < 0 or a.count[row] == 0 or a.keys[row] == key:
         return False
     return not contains(users.history, users.history_length, u, a.keys[row])
 
 
-@inlined
+@kernel
 def _below(word: np.uint64, limit: int) -> int:
     """Return a number in [0, limit), by the upper half of a random word."""
     upper = scrambled(word) >> np.uint64(32)

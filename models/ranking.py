@@ -62,6 +62,7 @@ class Ranking:
         context, context_start = pack(window)
         factors = users.factors.copy()
         out = LearntArrays.empty(len(rows), self._params.negatives)
+        pull = np.empty((1, factors.shape[1]), np.float32)
         done = -1
         while done < len(rows):
             items.transitions.make_room(items.transitions.reserve)
@@ -78,6 +79,7 @@ class Ranking:
                 self._memory(items),
                 self._knobs(items),
                 out,
+                pull,
             )
         return Learnt(context=context, context_start=context_start, factors=factors, **out._asdict())
 

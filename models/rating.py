@@ -35,7 +35,7 @@ from models.columns import (
     Recommended,
     Users,
 )
-from models.compiled import compiled, inlined
+from models.compiled import compiled, kernel
 from models.history import remember
 from models.items import Items, count_event
 from models.params import RatingParams, TransitionParams, UserParams
@@ -111,9 +111,16 @@ class Rating:
         """
         factors = users.factors.copy()
         out = LearntArrays.empty(len(rows), 0)
-        columns = EventArrays.of(events)
         _learn_events(
-            columns, rows, fresh, sampled, UserArrays.of(users), items.arrays, self._knobs, out
+            EventArrays.of(events),
+            rows,
+            fresh,
+            sampled,
+            UserArrays.of(users),
+            items.arrays,
+            self._knobs,
+            out,
+            np.empty((1, factors.shape[1]), np.float32),
         )
         return Learnt(
             context=np.empty(0, np.int32),
@@ -148,6 +155,7 @@ class Rating:
         _recommend(
             UserArrays.of(users),
             items.arrays,
+            _constants(items.arrays, self._knobs),
             fallback,
             popular,
             self._scratch,
@@ -157,7 +165,7 @@ class Rating:
         return out
 
 
-@inlined
+@kernel
 def _mean(a: ItemArrays, knobs: Knobs) -> float:
     """Return the mean of all ratings learnt; the middle of the range before the first."""
     if a.values[1] > 0:
@@ -165,12 +173,12 @@ def _mean(a: ItemArrays, knobs: Knobs) -> float:
     return (knobs.lowest + knobs.highest) / 2
 
 
-@inlined
+@kernel
 def _is_rating(value: float, knobs: Knobs) -> bool:
     return knobs.lowest <= value <= knobs.highest
 
 
-@compiled
+@kernel
 def _learn_events(
     events: EventArrays,
     rows: NDArray[np.int32],
@@ -180,8 +188,9 @@ def _learn_events(
     a: ItemArrays,
     knobs: Knobs,
     out: LearntArrays,
+    old: NDArray[np.float32],
 ) -> None:
-    old = np.empty((1, users.factors.shape[1]), np.float32)
+    """Learn events in order; `old` (1, F) is scratch memory."""
     for e in range(len(rows)):
         u, row, value, key = events.user[e], rows[e], events.value[e], events.item[e]
         if row >= 0 and _is_rating(value, knobs):
@@ -191,7 +200,8 @@ def _learn_events(
                 out.error[e] = value - min(knobs.highest, max(knobs.lowest, predicted))
             error = np.float32(value - predicted)
             out.gradients[e, 0] = error
-            old[0] = users.factors[u]
+            for f in range(old.shape[1]):
+                old[0, f] = users.factors[u, f]
             move(users.factors, u, knobs.rate * error, a.factors, row, knobs.rate * knobs.decay, knobs.radius)
             users.bias[u] += knobs.bias_rate * (error - knobs.bias_decay * users.bias[u])
             if fresh[e]:
@@ -203,7 +213,7 @@ def _learn_events(
         users.events[u] += 1
 
 
-@compiled
+@kernel
 def _apply_events(
     batch: BatchArrays, fresh: NDArray[np.bool_], a: ItemArrays, knobs: Knobs
 ) -> None:
@@ -215,7 +225,7 @@ def _apply_events(
             )
 
 
-@inlined
+@kernel
 def _move_item(
     a: ItemArrays,
     row: int,
@@ -238,12 +248,18 @@ def _move_item(
 
 
 @compiled
-def _recommend(users, a, fallback, popular, scratch, knobs, out):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
-    """Fill the lists of all users."""
+def _constants(a: ItemArrays, knobs: Knobs) -> NDArray[np.float32]:
+    """Return an item's prediction for an average user; -inf where it cannot be recommended."""
     constants = np.full(a.counters[SIZE], -np.inf, np.float32)
     for row in range(len(constants)):
         if a.named[row] and a.count[row] > 0:
             constants[row] = a.bias[row] + _mean(a, knobs)
+    return constants
+
+
+@kernel
+def _recommend(users, a, constants, fallback, popular, scratch, knobs, out):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+    """Fill the lists of all users."""
     for u in range(len(users.history_length)):
         mark = mark_own(scratch, a, users, u)
         if users.history_length[u] == 0:
@@ -254,7 +270,7 @@ def _recommend(users, a, fallback, popular, scratch, knobs, out):  # type: ignor
         _take_best(u, held, users, a, constants, mark, scratch, knobs, out, False)
 
 
-@inlined
+@kernel
 def _take_best(u, taken, users, a, constants, mark, scratch, knobs, out, supported):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, E501
     """Append the items of highest predicted rating, with or without enough ratings; return the
     length of the list."""

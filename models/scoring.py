@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from models.arrays import SIZE, ItemArrays, Scratch, TransitionArrays, UserArrays, Window
 from models.best import keep_best
 from models.columns import FACTORS, NEW, POPULAR, TRANSITION, TRENDING, UNKNOWN
-from models.compiled import compiled, inlined
+from models.compiled import compiled, kernel
 from models.history import contains
 from models.items import NEW_BELOW, row_of
 from models.transitions import weight_of
 from models.vectors import dot
 
 
-@inlined
+@kernel
 def weigh(window: Window, u: int, a: ItemArrays, t: TransitionArrays, decay: float) -> float:
     """Set the coefficients c_h / T of a user's window; return T, 0 where nothing ever followed."""
     step = np.float32(1)
@@ -39,7 +39,7 @@ def weigh(window: Window, u: int, a: ItemArrays, t: TransitionArrays, decay: flo
     return total
 
 
-@inlined
+@kernel
 def share_of(window: Window, u: int, t: TransitionArrays, row: int) -> float:
     """Return the share of one item; `weigh` first."""
     share = np.float32(0)
@@ -48,7 +48,7 @@ def share_of(window: Window, u: int, t: TransitionArrays, row: int) -> float:
     return share
 
 
-@compiled
+@kernel
 def source_of(window: Window, u: int, t: TransitionArrays, row: int) -> int:
     """Return the row of the window that gives an item the largest part of its share."""
     source, most = -1, np.float32(0)
@@ -59,7 +59,7 @@ def source_of(window: Window, u: int, t: TransitionArrays, row: int) -> int:
     return source
 
 
-@compiled
+@kernel
 def boost_all(
     scratch: Scratch, window: Window, u: int, t: TransitionArrays, smoothing: float
 ) -> int:
@@ -80,14 +80,14 @@ def boost_all(
     return touched
 
 
-@compiled
+@kernel
 def clear_boosts(scratch: Scratch, touched: int) -> None:
     """Undo `boost_all`."""
     for n in range(touched):
         scratch.boost[scratch.touched[n]] = 0
 
 
-@compiled
+@kernel
 def mark_own(scratch: Scratch, a: ItemArrays, users: UserArrays, u: int) -> int:
     """Mark the items of a user's history and exclusions; return the mark."""
     scratch.stamp[0] += 1
@@ -103,7 +103,7 @@ def mark_own(scratch: Scratch, a: ItemArrays, users: UserArrays, u: int) -> int:
     return mark
 
 
-@inlined
+@kernel
 def is_own(users: UserArrays, u: int, key: np.uint64) -> bool:
     """Return whether an item is in a user's history or exclusions."""
     return contains(users.history, users.history_length, u, key) or contains(
@@ -111,7 +111,7 @@ def is_own(users: UserArrays, u: int, key: np.uint64) -> bool:
     )
 
 
-@compiled
+@kernel
 def rank_of(
     target: int,
     u: int,
@@ -149,7 +149,7 @@ def rank_of(
     return (above + level // 2 if total > 0 else popularity), popularity
 
 
-@inlined
+@kernel
 def _score(row: int, u: int, users: UserArrays, a: ItemArrays, scratch: Scratch) -> float:
     known = a.bias[row] + a.log_discount[row] + scratch.boost[row]
     return dot(users.factors, u, a.factors, row) + known
@@ -166,7 +166,7 @@ def constant_scores(a: ItemArrays) -> NDArray[np.float32]:
     return scores
 
 
-@compiled
+@kernel
 def recommend_block(
     begin: int,
     products: NDArray[np.float32],
@@ -195,7 +195,7 @@ def recommend_block(
             take_in_order(u, taken, popular, POPULAR, constants, mark, scratch, out)
 
 
-@compiled
+@kernel
 def _take_best(u, products, constants, mark, window, a, t, scratch, out):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, E501
     """Fill a user's list with the best scores, and say why."""
     rows, scores, reasons, sources = out
@@ -214,7 +214,7 @@ def _take_best(u, products, constants, mark, window, a, t, scratch, out):  # typ
             reasons[u, at] = NEW if a.count[row] < NEW_BELOW else FACTORS
 
 
-@compiled
+@kernel
 def take_in_order(u, taken, candidates, reason, constants, mark, scratch, out):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, E501
     """Append candidates to a user's list as they come; return its length."""
     rows, scores, reasons, _ = out

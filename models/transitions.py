@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import TransitionArrays
-from models.compiled import compiled, inlined
+from models.compiled import compiled, kernel
 from models.params import TransitionParams
 
 _SMALLEST = 8
@@ -35,14 +35,16 @@ class Transitions:
         self._reserve = params.window * largest
         self.arrays = TransitionArrays(
             start=np.zeros(rows, np.int64),
-            capacity=np.zeros(rows, np.int32),
-            fill=np.zeros(rows, np.int32),
+            capacity=np.zeros(rows, np.int64),
+            fill=np.zeros(rows, np.int64),
             total=np.zeros(rows, np.float64),
             successor=np.full(4096 + self._reserve, -1, np.int32),
             weight=np.zeros(4096 + self._reserve, np.float32),
             free=np.full(largest.bit_length(), -1, np.int64),
             top=np.zeros(1, np.int64),
             keep=params.successors,
+            spare_successor=np.empty(largest, np.int32),
+            spare_weight=np.empty(largest, np.float32),
         )
 
     @property
@@ -76,7 +78,7 @@ def extended(array: NDArray, rows: int, value: float) -> NDArray:  # type: ignor
     return longer
 
 
-@inlined
+@kernel
 def add(t: TransitionArrays, x: int, b: int, weight: float) -> None:
     """Count that b followed x; the arena must have room for one more block."""
     if t.capacity[x] == 0:
@@ -84,10 +86,10 @@ def add(t: TransitionArrays, x: int, b: int, weight: float) -> None:
     slot = _find(t, x, b)
     if t.successor[slot] < 0:
         if t.fill[x] >= 2 * t.keep:
-            _rebuild(t, x, t.capacity[x], t.keep)
+            _rebuild(t, x, t.capacity[x])
             slot = _find(t, x, b)
         elif t.fill[x] >= _limit(t.capacity[x]):
-            _rebuild(t, x, 2 * t.capacity[x], 2 * t.keep)
+            _rebuild(t, x, 2 * t.capacity[x])
             slot = _find(t, x, b)
         t.successor[slot] = b
         t.weight[slot] = 0
@@ -96,7 +98,7 @@ def add(t: TransitionArrays, x: int, b: int, weight: float) -> None:
     t.total[x] += weight
 
 
-@inlined
+@kernel
 def weight_of(t: TransitionArrays, x: int, b: int) -> float:
     """Return C[x][b]."""
     if t.capacity[x] == 0:
@@ -108,20 +110,13 @@ def weight_of(t: TransitionArrays, x: int, b: int) -> float:
 @compiled
 def entries(t: TransitionArrays, x: int, limit: int) -> tuple[NDArray, NDArray]:  # type: ignore[type-arg]
     """Return successors and weights of the heaviest entries of a row, heaviest first."""
-    successor = np.empty(t.fill[x], np.int32)
-    weight = np.empty(t.fill[x], np.float32)
-    n = 0
-    for slot in range(t.start[x], t.start[x] + t.capacity[x]):
-        if t.successor[slot] >= 0:
-            successor[n] = t.successor[slot]
-            weight[n] = t.weight[slot]
-            n += 1
+    held = _gather(t, x)
     # mergesort is stable: equal weights keep the order of their slots
-    order = np.argsort(-weight, kind="mergesort")[:limit]
-    return successor[order], weight[order]
+    order = np.argsort(-t.spare_weight[:held], kind="mergesort")[:limit]
+    return t.spare_successor[order], t.spare_weight[order]
 
 
-@compiled
+@kernel
 def clear(t: TransitionArrays, x: int) -> None:
     """Forget a row and free its block."""
     if t.capacity[x] > 0:
@@ -131,13 +126,13 @@ def clear(t: TransitionArrays, x: int) -> None:
     t.total[x] = 0
 
 
-@inlined
+@kernel
 def _limit(capacity: int) -> int:
     """Return the entries a block takes before it has to double: 80 %."""
     return capacity * 4 // 5
 
 
-@inlined
+@kernel
 def _find(t: TransitionArrays, x: int, b: int) -> int:
     """Return the slot that holds b in row x, or the empty one where it belongs."""
     mask = np.int64(t.capacity[x]) - 1
@@ -150,21 +145,62 @@ def _find(t: TransitionArrays, x: int, b: int) -> int:
         at = (at + 1) & mask
 
 
-@compiled
-def _rebuild(t: TransitionArrays, x: int, capacity: int, limit: int) -> None:
-    """Move the heaviest entries of a row into a clean block."""
-    successor, weight = entries(t, x, limit)
+@kernel
+def _rebuild(t: TransitionArrays, x: int, capacity: int) -> None:
+    """Move a row into a clean block; of `2 * keep` entries only the heaviest half."""
+    held = _gather(t, x)
+    if held >= 2 * t.keep:
+        _put_heaviest_first(t.spare_successor, t.spare_weight, held, t.keep)
+        held = t.keep
     clear(t, x)
     _allocate(t, x, capacity)
-    for n in range(len(successor)):
-        slot = _find(t, x, successor[n])
-        t.successor[slot] = successor[n]
-        t.weight[slot] = weight[n]
-        t.total[x] += weight[n]
-    t.fill[x] = len(successor)
+    for n in range(held):
+        slot = _find(t, x, t.spare_successor[n])
+        t.successor[slot] = t.spare_successor[n]
+        t.weight[slot] = t.spare_weight[n]
+        t.total[x] += t.spare_weight[n]
+    t.fill[x] = held
 
 
-@compiled
+@kernel
+def _gather(t: TransitionArrays, x: int) -> int:
+    """Copy the entries of a row to the spare arrays, in the order of their slots."""
+    held = 0
+    for slot in range(t.start[x], t.start[x] + t.capacity[x]):
+        if t.successor[slot] >= 0:
+            t.spare_successor[held] = t.successor[slot]
+            t.spare_weight[held] = t.weight[slot]
+            held += 1
+    return held
+
+
+@kernel
+def _put_heaviest_first(
+    successor: NDArray[np.int32], weight: NDArray[np.float32], held: int, limit: int
+) -> None:
+    """Reorder entries so that the first `limit` are the heaviest (Hoare's quickselect)."""
+    low, high = 0, held - 1
+    while low < high:
+        pivot, left, right = weight[(low + high) // 2], low, high
+        while left <= right:
+            while weight[left] > pivot:
+                left += 1
+            while weight[right] < pivot:
+                right -= 1
+            if left <= right:
+                weight[left], weight[right] = weight[right], weight[left]
+                successor[left], successor[right] = successor[right], successor[left]
+                left += 1
+                right -= 1
+        if limit - 1 <= right:
+            high = right
+        elif limit - 1 >= left:
+            low = left
+        else:
+            return
+
+
+@kernel
 def _allocate(t: TransitionArrays, x: int, capacity: int) -> None:
     """Give a row an empty block: a freed one of that size, else the next slots of the arena."""
     size = _class_of(capacity)
@@ -179,7 +215,7 @@ def _allocate(t: TransitionArrays, x: int, capacity: int) -> None:
     t.capacity[x] = capacity
 
 
-@compiled
+@kernel
 def _release(t: TransitionArrays, start: int, capacity: int) -> None:
     """Put a block on the free list of its size, empty but for the name of the next one."""
     size = _class_of(capacity)
@@ -189,7 +225,7 @@ def _release(t: TransitionArrays, start: int, capacity: int) -> None:
     t.free[size] = start
 
 
-@compiled
+@kernel
 def _class_of(capacity: int) -> int:
     """Return c of a block of 8 << c slots."""
     size = 0

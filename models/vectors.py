@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.compiled import inlined
+from models.compiled import kernel
 
 
-@inlined
+@kernel
 def dot(p: NDArray[np.float32], u: int, q: NDArray[np.float32], row: int) -> float:
     """Return the scalar product of two rows."""
     total = np.float32(0)
@@ -15,7 +15,7 @@ def dot(p: NDArray[np.float32], u: int, q: NDArray[np.float32], row: int) -> flo
     return total
 
 
-@inlined
+@kernel
 def move(
     factors: NDArray[np.float32],
     row: int,
@@ -36,7 +36,7 @@ def move(
             factors[row, f] *= shrink
 
 
-@inlined
+@kernel
 def norm(factors: NDArray[np.float32], row: int) -> float:
     """Return the squared norm of a row."""
     return dot(factors, row, factors, row)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from models import evaluation
 from models.columns import ACCEPTED, DUPLICATE, LATE, Events, Users
+from models.items import Items
 from models.keys import key_of
 from operators.params import LearnUsersParams
 from operators.stages.deduplicate import deduplicate
@@ -68,10 +69,6 @@ class Corridor:
         )
         self._sampled_below = int(params.evaluation_share * _SHARES)
 
-    def warm_up(self) -> None:
-        """Compile everything before the first micro-batch."""
-        self._learn.warm_up()
-
     def process(
         self,
         bucket: int,
@@ -98,6 +95,11 @@ class Corridor:
         self._account(bucket, decoded, fate, np.asarray(coordinates, np.int64), memory, outcome)
         outcome.metrics.age = max(0, self._clock_ms() - min(published, default=now_ms))
         return outcome
+
+    @property
+    def items(self) -> Items:
+        """The replica of everything known about items."""
+        return self._learn.items
 
     def apply(self, value: bytes) -> None:
         """Take a record of the loop: an accepted batch, an item chunk or a trending list.
@@ -198,6 +200,40 @@ class Corridor:
         metrics.accepted, metrics.duplicates, metrics.late = (len(f) for f in by_fate)
         metrics.rejected = len(decoded.rejected)
         metrics.recommended = len(outcome.recommendations)
+
+
+def rehearse(params: LearnUsersParams) -> None:
+    """Walk made-up events through throw-away corridors, so that every loop is compiled.
+
+    Call it before the first micro-batch: a worker should not stop to compile when events wait.
+    """
+    now_ms = params.policy.earliest_ms
+    learner, listener = (Corridor(params, clock_ms=lambda: now_ms) for _ in range(2))
+    kind = max(params.policy.weights, key=lambda name: params.policy.weights[name])
+    value = params.policy.highest_rating
+    events = [
+        {"user_id": user, "item_id": item, "event_type": kind, "timestamp": now_ms, "value": value}
+        for item in ("a", "b", "c")
+        for user in ("u", "v")
+    ]
+    values: list[bytes | None] = [msgspec.json.encode(event) for event in events]
+    keys: list[bytes | None] = [event["user_id"].encode() for event in events]
+    memory = _Notebook()
+    for half in (slice(0, 4), slice(4, 6)):
+        count = len(values[half])
+        at = list(range(half.start, half.stop))
+        outcome = learner.process(0, keys[half], values[half], at, [now_ms] * count, memory)
+        if outcome.accepted is not None:
+            listener.apply(outcome.accepted)
+    items = learner.items
+    listener.apply(chunks.encode(items.export(np.arange(items.size, dtype=np.int32))))
+
+
+class _Notebook(dict[str, bytes]):
+    """Memory of a rehearsal."""
+
+    def put(self, key: str, value: bytes) -> None:
+        self[key] = value
 
 
 def _trending_keys(value: bytes) -> NDArray[np.uint64]:

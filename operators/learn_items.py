@@ -63,7 +63,7 @@ class LearnItemsFunction(KeyedProcessFunction):
 
     def on_timer(self, timestamp: int, ctx: Any) -> Iterator[Row]:  # noqa: ARG002
         """Publish some of what changed, within the budget."""
-        bucket = self._buckets[ctx.get_current_key()[0]]
+        bucket = self._buckets[ctx.get_current_key()]
         publisher = self._publishers.get(bucket) or self._load(bucket, ctx)
         for name, keys in publisher.due(ctx.timer_service().current_processing_time()):
             value = chunks.encode(self._items.export(self._items.rows(keys, register=False)))

@@ -10,7 +10,7 @@ from pyflink.common import Row
 from pyflink.datastream import RuntimeContext
 from pyflink.datastream.functions import KeyedBroadcastProcessFunction
 
-from operators.corridor import Corridor
+from operators.corridor import Corridor, rehearse
 from operators.params import LearnUsersParams
 from state import descriptors
 
@@ -42,7 +42,7 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):
         """Get the state handle and compile the model's loops."""
         self._users = runtime_context.get_map_state(descriptors.users())
         self._corridor = Corridor(self._params, clock_ms=lambda: time.time_ns() // 1_000_000)
-        self._corridor.warm_up()
+        rehearse(self._params)
         self._warm: set[int] = set()
 
     def process_element(self, value: Row, ctx: Any) -> Iterator[Row]:

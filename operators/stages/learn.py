@@ -60,10 +60,6 @@ class Learn:
         self._k = evaluation_k
         self._rating = params.objective == "rating"
 
-    def warm_up(self) -> None:
-        """Compile everything before the first micro-batch."""
-        self.objective.warm_up()
-
     def __call__(
         self,
         bucket: int,

@@ -18,8 +18,8 @@ from scripts.tools.cluster import Local
 from scripts.tools.console import ToolError, progress
 from scripts.tools.flink_rest import FlinkUnreachableError
 from scripts.tools.kafka_client import KafkaAddress
-from scripts.tools.paths import cache_dir
-from scripts.tools.submit import LOCAL_CONFIG, Submission, submit
+from scripts.tools.paths import LOCAL_CONFIG, cache_dir
+from scripts.tools.submit import Submission, submit
 
 _OUTPUTS = (
     "recommendations",

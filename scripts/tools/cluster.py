@@ -19,7 +19,8 @@ from scripts.tools.kafka_broker import Broker
 from scripts.tools.stack_trace import innermost_cause
 
 _PARTS = (kafka_broker.NAME, JOB_MANAGER, TASK_MANAGER)
-_KEPT = ("logs", "savepoints")  # by `down`, in any case
+# what `down` deletes; logs, savepoints and whatever else lies in the folder stay
+_DATA = ("checkpoints", "demo.job", "flink", "kafka", "local.json", "pids", "tmp")
 _START_SECONDS = 90
 
 
@@ -172,13 +173,11 @@ class Local:
         """
         ended = processes.end_all(self.run_dir)
         if not keep_data:
-            for path in self.run_dir.glob("*"):
-                if path.name in _KEPT:
-                    continue
+            for path in (self.run_dir / name for name in _DATA):
                 if path.is_dir():
                     shutil.rmtree(path, ignore_errors=True)
                 else:
-                    path.unlink()
+                    path.unlink(missing_ok=True)
         return ended
 
     def is_up(self) -> bool:

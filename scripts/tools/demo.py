@@ -19,6 +19,7 @@ from scripts.tools.cluster import Local, Ports
 from scripts.tools.console import ToolError, progress, run
 from scripts.tools.demo_summary import Summary
 from scripts.tools.demo_view import View
+from scripts.tools.flink_rest import FlinkUnreachableError
 from scripts.tools.kafka_client import KafkaAddress
 from scripts.tools.observer import Observer, observer
 from scripts.tools.paths import ROOT, RUN_DIR
@@ -31,6 +32,8 @@ MARK = "demo.job"
 LOOK_SECONDS = 0.2
 READY_SECONDS = 120
 STALL_SECONDS = 60
+MOST_FAILURES = 3
+"""A job that fails as often does not recover; it would restart for ever."""
 ENDED = ("FAILED", "CANCELED", "FINISHED", "SUSPENDED")
 
 
@@ -106,13 +109,22 @@ class Play:
         return metrics.counted("consumed") >= metrics.totals().consumed
 
     def _check_job(self) -> None:
-        rest = self.local.flink.rest
-        state = rest.get(f"/jobs/{self.job}/status")["status"]
-        if state in ENDED:
-            message = (
-                f"job {self.job}: expected to run, got {state}: {rest.root_cause(self.job)}; see"
-            )
-            raise ToolError(f"{message} {self.local.run_dir / 'logs' / 'taskmanager.log'}")
+        try:
+            rest = self.local.flink.rest
+            state = rest.get(f"/jobs/{self.job}/status")["status"]
+            if state == "RUNNING":
+                return
+            failures = rest.get(f"/jobs/{self.job}/exceptions")["exceptionHistory"]["entries"]
+            cause = rest.root_cause(self.job)
+        except FlinkUnreachableError as error:
+            raise ToolError(f"{error}; see {self._log}") from None
+        if state in ENDED or len(failures) >= MOST_FAILURES:
+            message = f"job {self.job}: expected to run, got {state} after {len(failures)} failures"
+            raise ToolError(f"{message}: {cause}; see {self._log}")
+
+    @property
+    def _log(self) -> Path:
+        return self.local.run_dir / "logs" / "taskmanager.log"
 
 
 def main() -> int:

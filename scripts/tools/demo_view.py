@@ -50,7 +50,7 @@ class View:
 
     def say(self, text: str) -> None:
         """Print one line that stays."""
-        self._console.print(text, highlight=False, markup=False)
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def show(self, sent: int, seen: Seen) -> None:
         """Bring the picture up to date; without a terminal, print a line now and then."""

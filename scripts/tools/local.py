@@ -4,10 +4,13 @@ import argparse
 import time
 from pathlib import Path
 
-from scripts.tools import processes
+from conf.loader import ConfigError, load
+from conf.schema import JobConfig
+from scripts.tools import processes, topics
 from scripts.tools.cluster import Local
-from scripts.tools.console import answer, progress, run
-from scripts.tools.paths import RUN_DIR
+from scripts.tools.console import ToolError, answer, progress, run
+from scripts.tools.kafka_client import KafkaAddress
+from scripts.tools.paths import LOCAL_CONFIG, RUN_DIR
 
 
 def main() -> int:
@@ -24,8 +27,9 @@ def main() -> int:
 
 
 def up(arguments: argparse.Namespace) -> int:
-    """Start broker and cluster, and say where they are."""
+    """Start broker and cluster, create the topics that are missing, and say where they are."""
     begin = time.monotonic()
+    config = _load(arguments.config)
     local = Local.plan(arguments.run_dir, port_base=arguments.port_base, slots=arguments.slots)
     if processes.find(arguments.run_dir):
         running = Local.load(arguments.run_dir)
@@ -34,6 +38,8 @@ def up(arguments: argparse.Namespace) -> int:
             answer(_addresses(running), as_json=arguments.json)
             return 0
     local.up()
+    created = topics.create(config, KafkaAddress.of(config, local.brokers))
+    progress(f"created {len(created)} topics" if created else "every topic was there")
     progress(f"up after {time.monotonic() - begin:.1f} s")
     answer(_addresses(local), as_json=arguments.json)
     return 0
@@ -55,6 +61,13 @@ def status(arguments: argparse.Namespace) -> int:
     found = Local.load(arguments.run_dir).status()
     answer(found, as_json=arguments.json)
     return 0 if found["up"] else 3
+
+
+def _load(path: Path) -> JobConfig:
+    try:
+        return load(path)
+    except ConfigError as error:
+        raise ToolError(str(error), code=2) from None
 
 
 def _addresses(local: Local) -> dict[str, str | int]:
@@ -85,6 +98,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument(
         "--slots", type=int, metavar="N", help="task slots (default: cores, at most 8)"
+    )
+    command.add_argument(
+        "--config",
+        type=Path,
+        default=LOCAL_CONFIG,
+        metavar="FILE",
+        help="configuration that names the topics (default: conf/local.yaml)",
     )
     command.set_defaults(command=up)
 

@@ -47,7 +47,7 @@ class Seen:
     """Recommendations read twice; with exactly-once delivery there are none."""
     ages_ms: list[int] = field(default_factory=list)
     """Time from the trigger's arrival in Kafka to the arrival of the recommendation here."""
-    fresh_since_ms: int = 0
+    fresh_since_ms: int | None = None
     """Ages are measured for triggers since then: earlier ones waited for the job's start."""
     _ids: set[int] = field(default_factory=set)
 
@@ -66,7 +66,7 @@ class Seen:
         self._ids.add(identity)
         self.users.add(recommendation.user_id)
         published = recommendation.trigger.published_at
-        if published >= self.fresh_since_ms:
+        if self.fresh_since_ms is not None and published >= self.fresh_since_ms:
             self.ages_ms.append(now_ms - published)
         if recommendation.items:
             self.newest = recommendation

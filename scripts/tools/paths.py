@@ -8,6 +8,7 @@ from pathlib import Path
 from scripts.tools.console import ToolError
 
 ROOT = Path(__file__).resolve().parents[2]
+LOCAL_CONFIG = ROOT / "conf" / "local.yaml"
 RUN_DIR = ROOT / ".run"
 """Default folder of one running instance: pids, logs, broker data, checkpoints, savepoints."""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 MARK = "STREAMREC_RUN_DIR"
+_started: list["subprocess.Popen[bytes]"] = []  # collected while its process runs, a Popen warns
 
 
 def temporary(run_dir: Path) -> Path:
@@ -50,6 +51,7 @@ def start(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    _started.append(process)
     (run_dir / "pids" / name).write_text(f"{process.pid}\n")
     return process.pid
 

@@ -16,11 +16,10 @@ from scripts.tools.build import build
 from scripts.tools.cluster import Local
 from scripts.tools.console import ToolError, answer, progress, run
 from scripts.tools.flink_rest import FlinkUnreachableError
-from scripts.tools.paths import ROOT, RUN_DIR, flink_home
+from scripts.tools.paths import LOCAL_CONFIG, RUN_DIR, flink_home
 from scripts.tools.processes import marked_environment
 from scripts.tools.stack_trace import innermost_cause
 
-LOCAL_CONFIG = ROOT / "conf" / "local.yaml"
 _RUNNING_SECONDS = 120
 _ENDED = ("FAILED", "CANCELED", "FINISHED", "SUSPENDED")
 
@@ -152,7 +151,9 @@ def _wait_until_running(local: Local, job: str) -> None:
 
 
 def _all_tasks_run(job: Mapping[str, Any]) -> bool:
-    return job["state"] == "RUNNING" and all(v["status"] == "RUNNING" for v in job["vertices"])
+    started = ("RUNNING", "FINISHED")  # a source of constants has ended before the others begin
+    tasks = (vertex["status"] in started for vertex in job["vertices"])
+    return bool(job["state"] == "RUNNING" and all(tasks))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -14,7 +14,7 @@ from scripts.tools.check import check
 from scripts.tools.console import progress, run
 from scripts.tools.paths import ROOT
 
-LEVELS = ("unit", "function", "packaging", "topology", "kafka")
+LEVELS = ("unit", "golden", "function", "packaging", "topology", "kafka")
 _DOCTESTS = ("--doctest-modules", "models", "scripts/tools/stack_trace.py")
 _MARK = "STREAMREC_TEST_RUN"
 

@@ -113,7 +113,7 @@ def test_a_chunk_of_a_compacted_topic_replaces_the_one_before_whole() -> None:
         items.take(*window)
         newest |= dict(items.publish(6_000))
     kept = {i for value in newest.values() for i in chunks.decode(value).ids}
-    everything = ItemsSubtask(learn_items(), Clock(), items.savepoint())
+    everything = ItemsSubtask(learn_items(), items.clock, items.savepoint())
     assert kept == set(published(everything))
 
 
@@ -122,7 +122,7 @@ def test_after_a_restore_everything_is_published_once_most_used_first() -> None:
     items = ItemsSubtask(learn_items(chunks=1024), Clock())
     items.take(*sent)
     before = published(items)
-    after = ItemsSubtask(learn_items(chunks=1024), Clock(), items.savepoint())
+    after = ItemsSubtask(learn_items(chunks=1024), items.clock, items.savepoint())
     rows = [(name, chunks.decode(value)) for name, value in after.publish(3_000)]
     assert {i: n for _, r in rows for i, n in zip(r.ids, r.count.tolist(), strict=True)} == before
     for bucket in (0, 1):

@@ -23,10 +23,10 @@ def subtask(**changes: Any) -> UsersSubtask:
 
 
 def known(users: UsersSubtask) -> dict[int, dict[str, Any]]:
-    """All that a replica knows, by item key; successors without order."""
+    """All that a replica knows of items that were learnt, by key; successors without order."""
     items = users.function._corridor._learn.items
     rows = items.export(np.arange(items.size, dtype=np.int32))
-    return {int(key): _item(rows, n) for n, key in enumerate(rows.keys)}
+    return {int(key): _item(rows, n) for n, key in enumerate(rows.keys) if rows.count[n]}
 
 
 def _item(rows: ItemRows, n: int) -> dict[str, Any]:

@@ -107,7 +107,7 @@ def test_a_negative_event_hides_the_item(kind: str) -> None:
     learned = users.take(in_order([hidden], first=4))
     assert "mate" not in items(learned)
     assert "cocoa" in items(learned)
-    later = users.take(in_order([event("anna", "lemon", at=NOW + HOUR)], first=5))
+    later = users.take(in_order([event("anna", "lemon", at=NOW + 2 * MINUTE)], first=5))
     assert "mate" not in items(later)
 
 

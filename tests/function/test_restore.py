@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.params import RankingParams
-from state.codec import Corrupt, Incompatible, StateError, UnknownVersion
+from state.codec import CorruptError, IncompatibleError, StateError, UnknownVersionError
 from state.descriptors import ACCOUNTING_ENTRY
 from tests.builders import (
     MINUTE,
@@ -119,7 +119,7 @@ def test_a_damaged_value_of_a_user_stops_the_job_and_says_what_to_do(entry: str)
     users.take([event("anna")])
     bad = damaged(users.savepoint(), entry, slice(-3, -2), b"\xa5")
     after = UsersSubtask(learn_users(), Clock(), bad)
-    with pytest.raises(Corrupt, match="restore the job from an older savepoint"):
+    with pytest.raises(CorruptError, match="restore the job from an older savepoint"):
         after.take([event("anna", "mate")])
 
 
@@ -136,7 +136,7 @@ def test_a_value_of_a_newer_release_is_refused() -> None:
     users.take([event("anna")])
     header = slice(-len(users.remembered()["anna"]) + 2, -len(users.remembered()["anna"]) + 4)
     newer = damaged(users.savepoint(), "anna", header, b"\x09\x00")
-    with pytest.raises(UnknownVersion, match="run the release that wrote it"):
+    with pytest.raises(UnknownVersionError, match="run the release that wrote it"):
         UsersSubtask(learn_users(), Clock(), newer).take([event("anna", "mate")])
 
 
@@ -144,7 +144,7 @@ def test_another_number_of_factors_is_refused() -> None:
     users = UsersSubtask(learn_users(), Clock())
     users.take([event("anna")])
     other = learn_users(learning=learning(ranking=RankingParams(factors=16)))
-    with pytest.raises(Incompatible, match="set the model's factors back to 8"):
+    with pytest.raises(IncompatibleError, match="set the model's factors back to 8"):
         UsersSubtask(other, Clock(), users.savepoint()).take([event("anna", "mate")])
 
 

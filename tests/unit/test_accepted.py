@@ -91,3 +91,29 @@ def test_any_damage_is_found(data: st.DataObject) -> None:
 def test_a_payload_that_makes_no_sense_is_refused(payload: bytes) -> None:
     with pytest.raises(CorruptError, match=r"accepted events: expected .*, got .*; "):
         accepted.decode(seal(accepted.MAGIC, accepted.VERSION, payload))
+
+
+def _resealed(changes: dict[int, int], tail: bytes = b"", cut: int = 0) -> bytes:
+    """Seal the good payload again with u32 fields changed by offset, bytes cut off or added."""
+    payload = bytearray(accepted.encode(batch())[12:])
+    for offset, value in changes.items():
+        payload[offset : offset + 4] = value.to_bytes(4, "little")
+    return seal(accepted.MAGIC, accepted.VERSION, bytes(payload[: len(payload) - cut] + tail))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        _resealed({}, tail=b"\0"),
+        _resealed({}, cut=1),
+        _resealed({12: 6}),  # events
+        _resealed({16: 2**32 - 1}),  # keys
+        _resealed({36: 2}),  # named
+        _resealed({36: 4}),
+        _resealed({36: 0}),
+        _resealed({24: 2**32 - 1, 20: 2**32 - 1}),  # factors, users
+    ],
+)
+def test_counts_that_do_not_add_up_are_refused(data: bytes) -> None:
+    with pytest.raises(CorruptError, match=r"accepted events: expected .*, got .*; "):
+        accepted.decode(data)
