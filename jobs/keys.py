@@ -4,10 +4,10 @@ Flink hashes keys to key groups; the integers 0…B-1 spread badly (the busiest 
 1.6 times its share). So every bucket is keyed by the first integer of its own key group.
 """
 
+from pyflink.common import Types
 from pyflink.common.typeinfo import TypeInformation
 from pyflink.datastream import DataStream
 from pyflink.datastream.data_stream import KeyedStream
-from pyflink.common import Types
 from pyflink.java_gateway import get_gateway
 
 

@@ -19,7 +19,9 @@ def check_one_origin() -> None:
     for package in PACKAGES:
         file = importlib.import_module(package).__file__
         if file is None:
-            msg = f"preflight: expected the package {package}, got a bare folder; rename that folder"
+            msg = (
+                f"preflight: expected the package {package}, got a bare folder; rename that folder"
+            )
             raise PreflightError(msg)
         roots[package] = Path(file).resolve().parent.parent
     expected = roots["jobs"]

@@ -82,7 +82,7 @@ def micro_batches(config: JobConfig, keys: Sequence[int]) -> str:
 
 
 def item_batches(config: JobConfig, keys: Sequence[int]) -> str:
-    """Accepted batches of a window, one copy for every item bucket."""
+    """Return accepted batches of a window, one copy for every item bucket."""
     return f"""SELECT ARRAY[{", ".join(map(str, keys))}][bucket + 1] AS key,
           CAST(ROW(bucket, messages) AS ROW<bucket INT, messages ARRAY<BYTES>>) AS batch
         FROM (

@@ -51,9 +51,7 @@ def _micro_batches(sql: StreamTableEnvironment, config: JobConfig) -> DataStream
     )
 
 
-def _item_batches(
-    sql: StreamTableEnvironment, config: JobConfig, keys: list[int]
-) -> DataStream:
+def _item_batches(sql: StreamTableEnvironment, config: JobConfig, keys: list[int]) -> DataStream:
     sql.create_temporary_view("addressed", sql.sql_query(tables.addressed(config)))
     return sql.to_append_stream(
         sql.sql_query(tables.item_batches(config, keys)),
@@ -62,7 +60,7 @@ def _item_batches(
 
 
 def _loop(env: StreamExecutionEnvironment, config: JobConfig) -> DataStream:
-    """Accepted events of all subtasks, item chunks and trending lists, as they come back."""
+    """Read what comes back: everyone's accepted events, item chunks and trending lists."""
     topics = config.kafka.topics
     source = (
         KafkaSource.builder()

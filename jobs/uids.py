@@ -1,5 +1,8 @@
-"""Names of the stateful DataStream operators. Never renamed once released: savepoints find
-their state by them. SQL operators are numbered by declaration order (see `jobs.topology`)."""
+"""Names of the stateful DataStream operators.
+
+Never renamed once released: savepoints find their state by them. SQL operators are numbered by
+declaration order (see `jobs.topology`).
+"""
 
 LOOP_SOURCE = "loop"
 LEARN_USERS = "learn-users"

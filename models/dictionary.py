@@ -15,7 +15,7 @@ class Dictionary:
     def __call__(
         self, size: int, *columns: NDArray[np.int32]
     ) -> tuple[NDArray[np.int32], list[NDArray[np.int32]]]:
-        """Number the rows of all columns; rows below 0 stay -1.
+        """Return the distinct rows of all columns, and the columns as indexes into them.
 
         Parameters
         ----------

@@ -1,5 +1,7 @@
-"""The corridor of learn-users: one micro-batch walks through all stages. No Flink in here, so
-that a file can be replayed through the very same code."""
+"""The corridor of learn-users: one micro-batch walks through all stages.
+
+No Flink in here, so that a file can be replayed through the very same code.
+"""
 
 import logging
 from collections.abc import Callable
@@ -14,8 +16,8 @@ from models.columns import ACCEPTED, DUPLICATE, LATE, Events, Users
 from models.items import Items
 from models.keys import key_of
 from operators.params import LearnUsersParams
-from operators.stages.deduplicate import deduplicate
 from operators.stages.decode import Decode, Decoded
+from operators.stages.deduplicate import deduplicate
 from operators.stages.learn import Learn, Taught
 from operators.stages.rank import Rank
 from operators.stages.records import (
@@ -61,7 +63,7 @@ class Corridor:
         self._user_state = UserState(
             params.learning.users, params.learning.factors, params.learning.seed
         )
-        self._learn = Learn(params.learning, evaluation_k=params.evaluation_k)
+        self._learn = Learn(params.learning)
         self._rank = Rank(k=params.k)
         self._recommendations = Recommendations(f"online-{params.learning.objective}-1")
         self._dead_letters = DeadLetters(
@@ -84,9 +86,7 @@ class Corridor:
         users = self._user_state.decode([memory.get(user) for user in decoded.users], decoded.users)
         fate = deduplicate(users, decoded.events)
         outcome = Outcome(
-            dead_letters=self._dead_letters(
-                decoded.rejected, keys, values, coordinates, published
-            ),
+            dead_letters=self._dead_letters(decoded.rejected, keys, values, coordinates, published),
         )
         if (fate == ACCEPTED).any():
             self._accept(bucket, decoded, users, fate == ACCEPTED, outcome, now_ms)
@@ -190,14 +190,21 @@ class Corridor:
     ) -> None:
         stored = memory.get(ACCOUNTING_ENTRY)
         accounting = Accounting.from_state(stored) if stored else Accounting.start(bucket)
-        by_fate = [decoded.events.coordinate[fate == f] for f in (ACCEPTED, DUPLICATE, LATE)]
-        accounting.count(coordinates, *by_fate, [record.code for record in decoded.rejected])
+        accepted, duplicate, late = (
+            decoded.events.coordinate[fate == f] for f in (ACCEPTED, DUPLICATE, LATE)
+        )
+        codes = [record.code for record in decoded.rejected]
+        accounting.count(coordinates, accepted, duplicate, late, codes)
         accounting.generated_at = self._clock_ms()
         outcome.accounting = accounting.to_json()
         memory.put(ACCOUNTING_ENTRY, accounting.to_state())
         metrics = outcome.metrics
         metrics.consumed = len(coordinates)
-        metrics.accepted, metrics.duplicates, metrics.late = (len(f) for f in by_fate)
+        metrics.accepted, metrics.duplicates, metrics.late = (
+            len(accepted),
+            len(duplicate),
+            len(late),
+        )
         metrics.rejected = len(decoded.rejected)
         metrics.recommended = len(outcome.recommendations)
 
@@ -217,7 +224,7 @@ def rehearse(params: LearnUsersParams) -> None:
         for user in ("u", "v")
     ]
     values: list[bytes | None] = [msgspec.json.encode(event) for event in events]
-    keys: list[bytes | None] = [event["user_id"].encode() for event in events]
+    keys: list[bytes | None] = [b"u", b"v"] * 3
     memory = _Notebook()
     for half in (slice(0, 4), slice(4, 6)):
         count = len(values[half])

@@ -77,7 +77,8 @@ class LearnItemsFunction(KeyedProcessFunction):
         owned = (message.keys % np.uint64(self._params.buckets) == bucket) & (rows >= 0)
         everything = np.ones(len(message), np.bool_)
         self._objective.apply(self._items, message, rows, fresh=everything, owned=owned)
-        return rows[owned]
+        changed: NDArray[np.int32] = rows[owned]
+        return changed
 
     def _load(self, bucket: int, ctx: Any) -> Publisher:
         publisher = Publisher(

@@ -17,7 +17,7 @@ from state import descriptors
 _SWEEPS_PER_TTL = 10
 
 
-class LearnUsersFunction(KeyedBroadcastProcessFunction):
+class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]
     """Learns users in place and recommends.
 
     Input
@@ -50,9 +50,7 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):
         bucket, keys, values, coordinates, published = value
         if bucket not in self._warm:
             self._warm_bucket(bucket, ctx)
-        outcome = self._corridor.process(
-            bucket, keys, values, coordinates, published, self._users
-        )
+        outcome = self._corridor.process(bucket, keys, values, coordinates, published, self._users)
         yield Row(
             outcome.event_time,
             [Row(*record) for record in outcome.recommendations],

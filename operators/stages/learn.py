@@ -52,12 +52,11 @@ class Taught:
 class Learn:
     """Learns this subtask's events at once and everyone else's from the loop."""
 
-    def __init__(self, params: LearningParams, *, evaluation_k: int) -> None:
+    def __init__(self, params: LearningParams) -> None:
         self.items = empty_items(params)
         self.objective = objective(params)
         self._applied = Applied()
         self._dictionary = Dictionary()
-        self._k = evaluation_k
         self._rating = params.objective == "rating"
 
     def __call__(
@@ -80,9 +79,7 @@ class Learn:
         rows = self.items.rows(events.item)
         name_new(self.items, rows, item_ids)
         fresh = self._applied.claim(bucket, events.coordinate)
-        learnt = self.objective.learn(
-            self.items, users, events, rows, fresh=fresh, sampled=sampled
-        )
+        learnt = self.objective.learn(self.items, users, events, rows, fresh=fresh, sampled=sampled)
         return Taught(learnt, rows, self._message(bucket, events, rows, learnt))
 
     def apply(self, message: AcceptedBatch) -> None:
