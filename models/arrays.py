@@ -170,18 +170,46 @@ class Scratch(NamedTuple):
     boost: NDArray[np.float32]
     """(R,) 0, or what the transitions add to an item's score."""
     touched: NDArray[np.int32]
-    """(R,) rows whose boost is not 0."""
+    """(R + 1,) rows whose boost is not 0; the last place is only ever written to."""
     mark: NDArray[np.int64]
     """(R,) stamp of the user an item was last left out for."""
     stamp: NDArray[np.int64]
     """(1,) number of the user at hand."""
+    pull: NDArray[np.float32]
+    """(1, F) step of the user's factors."""
 
     @classmethod
-    def for_rows(cls, rows: int) -> "Scratch":
+    def of_size(cls, rows: int, factors: int) -> "Scratch":
         """Return clean memory."""
         return cls(
             boost=np.zeros(rows, np.float32),
-            touched=np.empty(rows, np.int32),
+            touched=np.empty(rows + 1, np.int32),
             mark=np.zeros(rows, np.int64),
             stamp=np.zeros(1, np.int64),
+            pull=np.zeros((1, factors), np.float32),
         )
+
+
+class Knobs(NamedTuple):
+    """Hyper-parameters of the ranking objective, see `models.params`."""
+
+    rate: float
+    bias_rate: float
+    decay: float
+    radius: float
+    smoothing: float
+    window_decay: float
+    seed: int
+    reserve: int
+    """Slots of the arena that must be free before an event is learnt."""
+
+
+class Work(NamedTuple):
+    """Everything that ranking needs at hand, with the users of one micro-batch."""
+
+    users: UserArrays
+    window: Window
+    items: ItemArrays
+    transitions: TransitionArrays
+    scratch: Scratch
+    knobs: Knobs

@@ -8,30 +8,36 @@ from models.compiled import kernel
 
 @kernel
 def keep_best(
-    rows: NDArray[np.int32], scores: NDArray[np.float32], held: int, row: int, score: float
+    rows: NDArray[np.int32],
+    scores: NDArray[np.float32],
+    u: int,
+    held: int,
+    row: int,
+    score: float,
 ) -> int:
-    """Insert a row into the best so far, if it is one of them; of equals the first stays first.
+    """Insert a row into list u, if it is one of the best so far; of equals the first is first.
 
     Parameters
     ----------
-    rows, scores : (k,) arrays, the first `held` in use, best first.
+    rows, scores : (U, k) arrays
+        The first `held` places of row u are in use, best first.
 
     Returns
     -------
     int
-        Entries held now.
+        Places in use now.
     """
-    if held == len(rows):
-        if held == 0 or not score > scores[held - 1]:
+    at = held
+    if held == rows.shape[1]:
+        if held == 0 or not score > scores[u, held - 1]:
             return held
-        at = held - 1
-    else:
-        at = held
-        held += 1
-    while at > 0 and score > scores[at - 1]:
-        rows[at] = rows[at - 1]
-        scores[at] = scores[at - 1]
         at -= 1
-    rows[at] = row
-    scores[at] = score
+    else:
+        held += 1
+    while at > 0 and score > scores[u, at - 1]:
+        rows[u, at] = rows[u, at - 1]
+        scores[u, at] = scores[u, at - 1]
+        at -= 1
+    rows[u, at] = row
+    scores[u, at] = score
     return held

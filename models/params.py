@@ -44,7 +44,7 @@ class RankingParams:
 
     factors: int = 32
     negatives: int = 4
-    rate: float = 0.05
+    rate: float = 0.02
     """AdaGrad rate of the factors."""
     bias_rate: float = 0.05
     decay: float = 0.0

@@ -11,10 +11,10 @@ from models.compiled import compiled
 @compiled
 def most_popular(a: ItemArrays, k: int) -> NDArray[np.int32]:
     """Return the rows of the (at most) k named items with the most events, most first."""
-    rows = np.empty(k, np.int32)
-    counts = np.empty(k, np.float32)
+    rows = np.empty((1, k), np.int32)
+    counts = np.empty((1, k), np.float64)
     held = 0
     for row in range(a.counters[SIZE]):
         if a.named[row] and a.count[row] > 0:
-            held = keep_best(rows, counts, held, row, np.float32(a.count[row]))
-    return rows[:held]
+            held = keep_best(rows, counts, 0, held, row, np.float64(a.count[row]))
+    return rows[0, :held].copy()

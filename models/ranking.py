@@ -3,24 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import (
-    BatchArrays,
-    EventArrays,
-    LearntArrays,
-    Scratch,
-    UserArrays,
-)
+from models.arrays import BatchArrays, EventArrays, Knobs, LearntArrays, Scratch, UserArrays, Work
 from models.columns import AcceptedBatch, Events, Learnt, Recommended, Users
 from models.history import empty_window, open_window, pack, unpack
 from models.items import Items
-from models.pairwise import Knobs, apply_events, learn_events
+from models.listing import Lists, blocks, constant_scores, fill_empty, list_block
+from models.pairwise import apply_events, learn_events
 from models.params import RankingParams, TransitionParams, UserParams
-from models.popularity import most_popular
 from models.rehearsal import rehearse
-from models.scoring import constant_scores, recommend_block
-
-_BLOCK = 1 << 18
-"""Scores computed by one matrix product; 1 MB, so that they stay in the processor's cache."""
 
 
 class Ranking:
@@ -39,7 +29,7 @@ class Ranking:
         self._params = params
         self._users = users
         self._transitions = transitions
-        self._scratch = Scratch.for_rows(0)
+        self._scratch = Scratch.of_size(0, params.factors)
 
     def warm_up(self) -> None:
         """Compile all that learning and recommending run, or load it from the cache."""
@@ -55,33 +45,33 @@ class Ranking:
         fresh: NDArray[np.bool_],
         sampled: NDArray[np.bool_],
     ) -> Learnt:
-        """Learn accepted events in order, event by event; users are updated in place."""
-        columns = UserArrays.of(users)
-        window = empty_window(len(users), self._transitions.window)
-        open_window(window, items.arrays, columns)
-        context, context_start = pack(window)
+        """Learn accepted events in order; users are updated in place.
+
+        An event of weight > 0 is ranked (sampled users with a past only), learnt, counted, and
+        becomes the newest of the user's history; a repeated item moves there. One of weight < 0
+        joins the exclusions.
+
+        Parameters
+        ----------
+        rows : int32[n]
+            `items.rows(events.item)`; events without a row only change the user's lists.
+        fresh : bool[n]
+            Events whose item side was not learnt before; the user side always is.
+        sampled : bool[U]
+            Users whose events are ranked before they are learnt.
+        """
         factors = users.factors.copy()
+        work = self._work(items, users)
+        context, context_start = pack(work.window)
         out = LearntArrays.empty(len(rows), self._params.negatives)
-        pull = np.empty((1, factors.shape[1]), np.float32)
-        done = -1
+        columns, done = EventArrays.of(events), -1
         while done < len(rows):
             items.transitions.make_room(items.transitions.reserve)
-            done = learn_events(
-                max(done, 0),
-                EventArrays.of(events),
-                rows,
-                fresh,
-                sampled,
-                columns,
-                window,
-                items.arrays,
-                items.transitions.arrays,
-                self._memory(items),
-                self._knobs(items),
-                out,
-                pull,
-            )
-        return Learnt(context=context, context_start=context_start, factors=factors, **out._asdict())
+            work = work._replace(transitions=items.transitions.arrays)
+            done = learn_events(max(done, 0), columns, rows, fresh, sampled, work, out)
+        return Learnt(
+            context=context, context_start=context_start, factors=factors, **out._asdict()
+        )
 
     def apply(
         self,
@@ -116,45 +106,48 @@ class Ranking:
     def recommend(
         self, items: Items, users: Users, k: int, fallback: NDArray[np.int32]
     ) -> Recommended:
+        """Return the k best items of every user, over the whole catalogue.
+
+        The user's history and exclusions are left out, and items without an id or an event.
+
+        Parameters
+        ----------
+        fallback : int32[m]
+            Rows, best first, for users whose last items say nothing; popular items follow.
+        """
         out = Recommended.empty(len(users), k)
-        columns, size = UserArrays.of(users), items.size
-        window = empty_window(len(users), self._transitions.window)
-        open_window(window, items.arrays, columns)
-        constants = constant_scores(items.arrays)
-        popular = most_popular(items.arrays, k + users.history.shape[1] + users.excluded.shape[1])
-        block = max(1, _BLOCK // max(1, size))
-        for begin in range(0, len(users), block):
-            recommend_block(
-                begin,
-                users.factors[begin : begin + block] @ items.arrays.factors[:size].T,
-                constants,
-                fallback,
-                popular,
-                columns,
-                window,
-                items.arrays,
-                items.transitions.arrays,
-                self._memory(items),
-                self._transitions.decay,
-                self._params.smoothing,
-                (out.rows, out.scores, out.reasons, out.sources),
-            )
+        work = self._work(items, users)
+        lists = Lists.of(out, constant_scores(items.arrays))
+        for begin, products in blocks(users.factors, items.arrays.factors[: items.size]):
+            list_block(begin, products, work, lists)
+        fill_empty(work.users, work.items, work.scratch, lists, fallback)
         return out
 
-    def _memory(self, items: Items) -> Scratch:
-        """Return scratch memory for as many rows as the items have room for."""
+    def _work(self, items: Items, users: Users) -> Work:
+        """Return all that kernels need, with each user's window filled."""
         if len(self._scratch.mark) < len(items.arrays.keys):
-            self._scratch = Scratch.for_rows(len(items.arrays.keys))
-        return self._scratch
+            self._scratch = Scratch.of_size(len(items.arrays.keys), self._params.factors)
+        columns = UserArrays.of(users)
+        window = empty_window(len(users), self._transitions.window)
+        open_window(window, items.arrays, columns)
+        return Work(
+            users=columns,
+            window=window,
+            items=items.arrays,
+            transitions=items.transitions.arrays,
+            scratch=self._scratch,
+            knobs=self._knobs(items),
+        )
 
     def _knobs(self, items: Items) -> Knobs:
+        params = self._params
         return Knobs(
-            rate=self._params.rate,
-            bias_rate=self._params.bias_rate,
-            decay=self._params.decay,
-            radius=self._params.radius,
-            smoothing=self._params.smoothing,
+            rate=params.rate,
+            bias_rate=params.bias_rate,
+            decay=params.decay,
+            radius=params.radius,
+            smoothing=params.smoothing,
             window_decay=self._transitions.decay,
-            seed=self._params.seed,
+            seed=params.seed,
             reserve=items.transitions.reserve,
         )

@@ -31,7 +31,7 @@ from operators.stages.sessionize import sessionize
 from state import accepted as accepted_codec
 from state import chunks
 from state.accounting import Accounting
-from state.codec import StateError
+from state.codec import IncompatibleError, StateError
 from state.descriptors import ACCOUNTING_ENTRY
 from state.user_state import UserState
 
@@ -110,11 +110,23 @@ class Corridor:
             if value[:1] == b"{":
                 self._rank.trend(_trending_keys(value))
             elif value[:2] == accepted_codec.MAGIC:
-                self._learn.apply(accepted_codec.decode(value))
+                message = accepted_codec.decode(value)
+                self._check_factors(message.factors)
+                self._learn.apply(message)
             else:
-                self._learn.items.replace(chunks.decode(value), only_newer=True)
+                rows = chunks.decode(value)
+                self._check_factors(rows.factors)
+                self.items.replace(rows, only_newer=True)
         except (StateError, msgspec.MsgspecError) as error:
             _LOG.warning("loop record skipped: %s", error)
+
+    def _check_factors(self, factors: NDArray[np.float32]) -> None:
+        """Refuse records of another model: two jobs may share the loop for a while."""
+        expected, got = self._params.learning.factors, factors.shape[1]
+        if got != expected:
+            raise IncompatibleError(
+                f"loop: expected {expected} factors, got {got}; give the other job its own topics"
+            )
 
     def idle(self, ids: list[str], values: list[bytes], before_ms: int) -> list[str]:
         """Return the users that were last updated before a processing time."""
@@ -246,6 +258,10 @@ class _Notebook(dict[str, bytes]):
 def _trending_keys(value: bytes) -> NDArray[np.uint64]:
     """Return item keys of a trending record, most seen first."""
     listed = msgspec.json.decode(value, type=_Trending).trending.split(",")
-    seen = [entry.rsplit(" ", 1) for entry in listed if " " in entry]
-    seen.sort(key=lambda pair: (-int(pair[1]), pair[0]))
-    return np.array([key_of(item) for item, _ in seen], np.uint64)
+    pairs = [entry.rpartition(" ")[::2] for entry in listed]
+    seen = [(-int(count), item) for item, count in pairs if item and _is_count(count)]
+    return np.array([key_of(item) for _, item in sorted(seen)], np.uint64)
+
+
+def _is_count(text: str) -> bool:
+    return text.isdecimal() and len(text) < 20

@@ -166,9 +166,9 @@ class Subtask:
         """Return the timers, as a context does."""
         return self._timers
 
-    def get_current_key(self) -> Row:
+    def get_current_key(self) -> int:
         """Return the key, as a context does."""
-        return Row(self.key)
+        return self.key
 
     def call(self, method: Callable[..., Iterable[Row] | None], value: Any) -> list[Row]:
         """Call a method of the function at the clock's time; return what it emits."""

@@ -122,6 +122,9 @@ class Recorded:
     ) -> None:
         table = _read(path)
         rows = table.slice(0, events)
+        if len(rows) == 0:
+            message = f"{path}: expected at least one row, got none; choose another file"
+            raise ToolError(message)
         self.events = len(rows) * repeat
         self._name = path.stem
         self._repeat = repeat

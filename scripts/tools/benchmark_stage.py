@@ -2,10 +2,12 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 
 from confluent_kafka import KafkaException
@@ -14,6 +16,7 @@ from confluent_kafka.admin import AdminClient
 from conf.loader import load
 from conf.schema import JobConfig
 from scripts.tools import processes, topics
+from scripts.tools.build import build
 from scripts.tools.cluster import Local
 from scripts.tools.console import ToolError, progress
 from scripts.tools.flink_rest import FlinkUnreachableError
@@ -46,6 +49,8 @@ class Stage:
     """Broker and cluster, as long as a benchmark lasts."""
 
     local: Local
+    wheel: Path
+    """What all its jobs run: sources may change meanwhile."""
 
     @property
     def address(self) -> KafkaAddress:
@@ -83,7 +88,7 @@ class Stage:
         with self.outputs(name, overrides) as (config, every):
             begin = time.time_ns() // 1_000_000
             try:
-                submit(self.local, Submission(overrides=every), report=_silent)
+                submit(self.local, Submission(overrides=every, wheel=self.wheel), report=_silent)
                 yield Job(config=config, submitted_ms=begin)
             finally:
                 self._end_jobs()
@@ -126,7 +131,7 @@ def stage(slots: int) -> Iterator[Stage]:
     local = Local.plan(run_dir, port_base=0, slots=slots)
     try:
         local.up()
-        yield Stage(local)
+        yield Stage(local, Path(shutil.copy(build(), run_dir)))
     finally:
         local.down()
         signal.signal(signal.SIGTERM, before)

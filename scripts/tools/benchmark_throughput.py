@@ -31,7 +31,7 @@ SETTINGS = (
 )
 """For throughput: few large micro-batches and bundles."""
 _RIVER_WARM_UP = 2.0
-_SILENCE_SECONDS = 60.0
+_SILENCE_SECONDS = 90.0
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,11 @@ def build(root: Path = ROOT, *, force: bool = False) -> Path:
     return wheel
 
 
+def source_digest(root: Path = ROOT) -> str:
+    """Return a name for the sources as they are: the same content, the same name."""
+    return _digest(root, sources(root))[:24]
+
+
 def _digest(root: Path, files: list[Path]) -> str:
     digest = hashlib.sha256()
     for path in files:

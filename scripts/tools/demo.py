@@ -23,7 +23,7 @@ from scripts.tools.flink_rest import FlinkUnreachableError
 from scripts.tools.kafka_client import KafkaAddress
 from scripts.tools.observer import Observer, observer
 from scripts.tools.paths import ROOT, RUN_DIR
-from scripts.tools.replay import Pace
+from scripts.tools.replay import Pace, positive
 from scripts.tools.sending import Sending
 from scripts.tools.submit import Submission, submit
 
@@ -184,12 +184,19 @@ def _running(run_dir: Path, *, keep: bool) -> Iterator[Local]:
         local.up()
         yield local
     except BaseException:
-        local.down()
+        _stop(local)
         raise
     if keep:
         print(_GO_ON.format(url=local.rest_url, dir=_run_dir_option(run_dir)))
     else:
-        local.down()
+        _stop(local)
+
+
+def _stop(local: Local) -> None:
+    """End everything; an impatient second Ctrl-C must not leave half of it running."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    progress("stopping Flink and Kafka")
+    local.down()
 
 
 def _clear(run_dir: Path) -> None:
@@ -240,7 +247,9 @@ def _parser() -> argparse.ArgumentParser:
         "--data", type=Path, metavar="FILE.parquet",
         help="columns user_id, item_id, timestamp[, rating]; without it, events are generated",
     )  # fmt: skip
-    parser.add_argument("--events", type=int, metavar="N", help="default: the file's, or 200000")
+    parser.add_argument(
+        "--events", type=positive(int), metavar="N", help="default: the file's, or 200000"
+    )
     parser.add_argument("--seed", type=int, default=1, help="of generated events (default: 1)")
     parser.add_argument(
         "--rate", type=float, default=10_000, metavar="R",

@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from rich.console import Console
 from rich.table import Table
 
 from scripts.tools.accounting import FATES
-from scripts.tools.demo_view import recommendation_table
+from scripts.tools.demo_view import console, recommendation_table
 from scripts.tools.observer import Seen
 from scripts.tools.results import Result
 
@@ -77,13 +76,13 @@ class Summary:
 
     def show(self) -> None:
         """Print some recommendations and the figures."""
-        console = Console()
+        out = console()
         if self.seen.newest is not None:
-            console.print(recommendation_table(self.seen.newest, rows=10))
+            out.print(recommendation_table(self.seen.newest, rows=10))
         table = Table(show_header=False, title="summary", title_justify="left")
         for name, value in self._lines():
             table.add_row(name, value)
-        console.print(table)
+        out.print(table)
 
     def _lines(self) -> Iterator[tuple[str, str]]:
         totals, quality = self.seen.metrics.totals(), self.seen.metrics.quality()

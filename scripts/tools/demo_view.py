@@ -1,6 +1,7 @@
 """What the demo shows: a live picture on a terminal, plain lines anywhere else."""
 
 import time
+from collections import deque
 from types import TracebackType
 from typing import Self
 
@@ -13,6 +14,15 @@ from rich.text import Text
 from scripts.tools.observer import Recommendation, Seen
 
 LINE_SECONDS = 5.0
+RATE_SECONDS = 10.0
+WIDTH = 110
+"""Of tables where there is no terminal."""
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a console as wide as the terminal, or wide enough for our tables."""
+    found = Console(stderr=stderr)
+    return found if found.is_terminal else Console(stderr=stderr, width=WIDTH)
 
 
 class View:
@@ -26,12 +36,11 @@ class View:
 
     def __init__(self, total: int) -> None:
         self._total = total
-        self._console = Console(stderr=True)
+        self._console = console(stderr=True)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._begin = time.monotonic()
         self._last_line = self._begin
-        self._before = (self._begin, 0)
-        self._rate = 0.0
+        self._accepted = deque([(self._begin, 0)])
 
     def __enter__(self) -> Self:
         """Start the live picture where there is a terminal."""
@@ -56,9 +65,9 @@ class View:
         """Bring the picture up to date; without a terminal, print a line now and then."""
         now = time.monotonic()
         accepted = seen.metrics.totals().accepted
-        if now - self._before[0] >= 1.0:
-            self._rate = (accepted - self._before[1]) / (now - self._before[0])
-            self._before = (now, accepted)
+        self._accepted.append((now, accepted))
+        while now - self._accepted[0][0] > RATE_SECONDS:
+            self._accepted.popleft()
         if self._console.is_terminal:
             self._live.update(self._picture(sent, accepted, seen), refresh=True)
         elif now - self._last_line >= LINE_SECONDS:
@@ -66,10 +75,15 @@ class View:
             facts = [f"{name} {value}" for name, value in self._facts(sent, accepted, seen)]
             self.say(f"{now - self._begin:5.0f} s  " + " · ".join(facts))
 
+    def _rate(self) -> float:
+        """Return accepted events a second: they become visible in leaps, one a checkpoint."""
+        (begin, before), (end, after) = self._accepted[0], self._accepted[-1]
+        return (after - before) / max(end - begin, 1e-9)
+
     def _facts(self, sent: int, accepted: int, seen: Seen) -> list[tuple[str, str]]:
         facts = [
             ("sent", f"{sent:,}"),
-            ("accepted", f"{accepted:,} ({self._rate:,.0f}/s)"),
+            ("accepted", f"{accepted:,} ({self._rate():,.0f}/s)"),
             ("recommendations", f"{seen.recommendations:,} for {len(seen.users):,} users"),
         ]
         quality = seen.metrics.quality()

@@ -15,12 +15,11 @@ from confluent_kafka import KafkaError, Message, Producer
 from numpy.typing import NDArray
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from conf.loader import ConfigError, load
 from scripts.tools import results
 from scripts.tools.behaviour import Block, source
 from scripts.tools.console import ToolError, progress, run
 from scripts.tools.kafka_client import KafkaAddress
-from scripts.tools.paths import ROOT
+from scripts.tools.target import add_arguments, target
 
 TICK_SECONDS = 0.01
 
@@ -178,12 +177,8 @@ def progress_bar() -> Progress:
 def main() -> int:
     """Read the command line, replay, and say how fast it went."""
     options = _parser().parse_args()
-    try:
-        config = load(options.config, options.overrides)
-    except ConfigError as error:
-        raise ToolError(str(error), code=2) from None
-    address = KafkaAddress.of(config, options.brokers)
-    topic = options.topic or config.kafka.topics.user_behavior
+    job = target(options)
+    topic = options.topic or job.config.kafka.topics.user_behavior
     events = source(
         options.data,
         events=options.events,
@@ -195,7 +190,7 @@ def main() -> int:
         task = bar.add_task("replay", total=events.events)
         done = replay(
             events.blocks(),
-            address,
+            job.address,
             topic,
             pace=Pace(options.rate, options.speed),
             on_progress=lambda sent: bar.update(task, completed=sent),
@@ -234,31 +229,31 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     what.add_argument("--generate", action="store_true", help="generate events (the default)")
     parser.add_argument(
-        "--events", type=_positive(int), metavar="N", help="default: the file's, or 200000"
+        "--events", type=positive(int), metavar="N", help="default: the file's, or 200000"
     )
     parser.add_argument("--seed", type=int, default=1, help="of generated events (default: 1)")
     parser.add_argument(
-        "--repeat", type=_positive(int), default=1, metavar="N",
+        "--repeat", type=positive(int), default=1, metavar="N",
         help="replay the file N times, each time with new users",
     )  # fmt: skip
     pace = parser.add_mutually_exclusive_group()
-    pace.add_argument("--rate", type=_positive(float), metavar="R", help="events a second")
+    pace.add_argument("--rate", type=positive(float), metavar="R", help="events a second")
     pace.add_argument(
-        "--speed", type=_positive(float), metavar="S", help="seconds of event time a second"
+        "--speed", type=positive(float), metavar="S", help="seconds of event time a second"
     )
     parser.add_argument(
         "--start-time", metavar="TIME",
         help="shift event times so that the first is now, or at an ISO 8601 instant",
     )  # fmt: skip
-    parser.add_argument("--brokers", metavar="HOST:PORT", help="instead of the configuration's")
     parser.add_argument("--topic", help="instead of the configuration's")
-    parser.add_argument("--config", type=Path, default=ROOT / "conf" / "local.yaml", metavar="FILE")
-    parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE")
+    add_arguments(parser)
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures to a file")
     return parser
 
 
-def _positive(kind: type[int] | type[float]) -> Callable[[str], float]:
+def positive(kind: type[int] | type[float]) -> Callable[[str], float]:
+    """Return a type of argument: a number above 0."""
+
     def parse(text: str) -> float:
         number = kind(text)
         if number <= 0:

@@ -6,19 +6,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
-from conf.loader import ConfigError, load
-from conf.schema import JobConfig
 from scripts.tools import accounting, results
 from scripts.tools.accounting import FATES, Metrics
-from scripts.tools.cluster import Local
 from scripts.tools.console import ToolError, run
+from scripts.tools.demo_view import console
 from scripts.tools.flink_rest import FlinkRest, FlinkUnreachableError
-from scripts.tools.kafka_client import KafkaAddress, consumer, offsets
-from scripts.tools.paths import ROOT, RUN_DIR
+from scripts.tools.kafka_client import consumer, offsets
 from scripts.tools.results import Result
+from scripts.tools.target import add_arguments, target
 
 LAST_WINDOWS = 6
 NOT_RUNNING, UNBALANCED = 3, 4
@@ -33,11 +30,11 @@ def main() -> int:
         0; 3 where no job runs; 4 where a running job has not yet accounted for every record.
     """
     options = _parser().parse_args()
-    config, address, flink = _where(options)
-    jobs = _jobs(flink, config.job.name)
-    topics = config.kafka.topics
-    metrics = accounting.read(address, topics.recommendation_metrics)
-    with consumer(address, [topics.user_behavior], isolation="read_committed") as client:
+    job = target(options, options.flink)
+    jobs = _jobs(job.flink, job.config.job.name)
+    topics = job.config.kafka.topics
+    metrics = accounting.read(job.address, topics.recommendation_metrics)
+    with consumer(job.address, [topics.user_behavior], isolation="read_committed") as client:
         ends = offsets(client, topics.user_behavior)
     objections = metrics.totals().objections(ends)
     if options.json is None:
@@ -77,18 +74,6 @@ def figures(
     return [figure for figure in found if figure.value is not None]
 
 
-def _where(options: argparse.Namespace) -> tuple[JobConfig, KafkaAddress, FlinkRest]:
-    """Return configuration and addresses: those given, else those of the local cluster."""
-    try:
-        config = load(options.config or ROOT / "conf" / "local.yaml", options.overrides)
-    except ConfigError as error:
-        raise ToolError(str(error), code=2) from None
-    local = Local.load(options.run_dir) if (options.run_dir / "local.json").exists() else None
-    brokers = options.brokers or (local.brokers if local and not options.config else None)
-    url = options.flink or (local.rest_url if local else "http://127.0.0.1:8081")
-    return config, KafkaAddress.of(config, brokers), FlinkRest(url)
-
-
 def _jobs(flink: FlinkRest, name: str) -> list[dict[str, Any]]:
     try:
         return [job for job in flink.jobs() if job["name"] == name][:1]
@@ -102,17 +87,17 @@ def _show(
     ends: dict[int, tuple[int, int]],
     objections: list[str],
 ) -> None:
-    console = Console()
+    out = console()
     for job in jobs:
-        console.print(f"job {job['name']} {job['jid']}: [bold]{job['state']}[/bold]")
+        out.print(f"job {job['name']} {job['jid']}: [bold]{job['state']}[/bold]")
     if not jobs:
-        console.print("no job")
-    console.print(accounting_table(metrics, sum(high - low for low, high in ends.values())))
-    console.print(window_table(metrics))
+        out.print("no job")
+    out.print(accounting_table(metrics, sum(high - low for low, high in ends.values())))
+    out.print(window_table(metrics))
     for objection in objections:
-        console.print(f"[yellow]{objection}[/yellow]")
+        out.print(f"[yellow]{objection}[/yellow]")
     if not objections:
-        console.print("[green]every record has exactly one fate[/green]")
+        out.print("[green]every record has exactly one fate[/green]")
 
 
 def accounting_table(metrics: Metrics, records: int) -> Table:
@@ -130,9 +115,10 @@ def window_table(metrics: Metrics) -> Table:
     """Return the last windows, and all of them in one row."""
     table = Table(title="quality, newest windows last", title_justify="left")
     names = ("scored", "hr@", "popularity_hr@", "ndcg@", "mrr", "rmse")
-    for heading in ("seconds", "accepted", *names, "freshness p50", "p99"):
-        table.add_column(heading, justify="right")
     newest = metrics.windows[-LAST_WINDOWS:]
+    titles = [_title(newest, name) for name in names]
+    for heading in ("seconds", "accepted", *titles, "freshness p50", "p99"):
+        table.add_column(heading, justify="right")
     for window in newest:
         fresh = window.get("freshness_ms") or {}
         table.add_row(
@@ -147,6 +133,12 @@ def window_table(metrics: Metrics) -> Table:
     accepted = f"{metrics.counted('accepted'):,}"
     table.add_row("all", accepted, f"{quality.scored:,}", *map(_decimal, whole))
     return table
+
+
+def _title(windows: list[dict[str, Any]], prefix: str) -> str:
+    """Return a figure's full name: its prefix, and the cut-off the job was told."""
+    names = (name for window in windows for name in window if name.startswith(prefix))
+    return next(names, prefix.rstrip("@")).replace("popularity_", "popularity ")
 
 
 def _figure(window: dict[str, Any], prefix: str) -> str:
@@ -179,13 +171,8 @@ def _parser() -> argparse.ArgumentParser:
         "--json", type=Path, nargs="?", const=Path("-"), metavar="OUT",
         help="write one JSON object to a file, or to standard output",
     )  # fmt: skip
-    parser.add_argument("--config", type=Path, metavar="FILE", help="default: conf/local.yaml")
-    parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE")
-    parser.add_argument("--brokers", metavar="HOST:PORT", help="instead of the configuration's")
+    add_arguments(parser)
     parser.add_argument("--flink", metavar="URL", help="REST address of the JobManager")
-    parser.add_argument(
-        "--run-dir", type=Path, default=RUN_DIR, help="folder of the local cluster (default: .run)"
-    )
     return parser
 
 

@@ -17,6 +17,7 @@ from scripts.tools.cluster import Local
 from scripts.tools.console import ToolError, answer, progress, run
 from scripts.tools.flink_rest import FlinkUnreachableError
 from scripts.tools.paths import LOCAL_CONFIG, RUN_DIR, flink_home
+from scripts.tools.precompile import precompile
 from scripts.tools.processes import marked_environment
 from scripts.tools.stack_trace import innermost_cause
 
@@ -76,7 +77,9 @@ def submit(local: Local, submission: Submission, report: Callable[[str], None] =
         With the root cause, where the configuration is wrong, the client refuses, or a task fails.
     """
     begin = time.monotonic()
-    _check(local, _load(submission))
+    config = _load(submission)
+    _check(local, config)
+    precompile(config, report)
     command = submission.command()
     report(f"submitting {submission.module} with {submission.config}")
     job = _flink_run(local, command)

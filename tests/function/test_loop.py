@@ -159,7 +159,7 @@ def test_a_record_that_makes_no_sense_is_skipped(record: bytes) -> None:
 
 @given(position=st.integers(0, 10_000), bit=st.integers(0, 7), length=st.integers(0, 10_000))
 def test_a_damaged_message_is_skipped(position: int, bit: int, length: int) -> None:
-    (message,) = messages(subtask(), in_order([event("ben", i) for i in ("tea", "mate")]))
+    message, _ = _message_and_chunk()
     flipped = bytearray(message)
     flipped[position % len(message)] ^= 1 << bit
     _assert_unmoved(bytes(flipped))
@@ -192,8 +192,10 @@ def test_a_message_with_other_negatives_is_understood() -> None:
 
 
 def _message_and_chunk(**changes: Any) -> tuple[bytes, bytes]:
+    """What a subtask tells others after two events of partition 5."""
     users = subtask(**changes)
-    (message,) = messages(users, in_order([event("ben", i) for i in ("tea", "mate")]))
+    log = in_order([event("carl", i) for i in ("tea", "mate")], partition=5)
+    (message,) = messages(users, log)
     items = users.function._corridor._learn.items
     return message, chunks.encode(items.export(np.arange(items.size, dtype=np.int32)))
 

@@ -126,6 +126,13 @@ def test_a_file_that_is_no_parquet_is_refused(tmp_path):
         Recorded(tmp_path / "x.parquet")
 
 
+def test_an_empty_file_is_refused(tmp_path):
+    empty = pa.array([], pa.int64())
+    path = parquet(tmp_path, user_id=empty, item_id=empty, timestamp=empty)
+    with pytest.raises(ToolError, match="expected at least one row"):
+        Recorded(path)
+
+
 def test_generated_events_are_deterministic_and_unique():
     source = Generated(12_000, GeneratorParams(seed=5))
     events = written(source)

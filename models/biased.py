@@ -1,0 +1,194 @@
+r"""Biased matrix factorisation of ratings, one SGD step an event.
+
+.. math:: \hat r = \mu + b_u + b_i + p_u q_i, \quad e = r - \hat r
+.. math:: b \mathrel{+}= \eta_b (e - \lambda_b b), \quad
+    p \mathrel{+}= \eta (e q - \lambda p), \quad q \mathrel{+}= \eta (e p - \lambda q)
+
+all from old values; μ is the running mean of the ratings (Koren, Bell and Volinsky, IEEE
+Computer 42(8), 2009; River's BiasedMF takes this step, with rates that its squared loss doubles).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import (
+    SIZE,
+    SKIPPED,
+    BatchArrays,
+    EventArrays,
+    ItemArrays,
+    LearntArrays,
+    Scratch,
+    UserArrays,
+)
+from models.best import keep_best
+from models.columns import FACTORS, NEW
+from models.compiled import compiled, kernel
+from models.history import remember
+from models.items import count_event
+from models.listing import Lists
+from models.scoring import mark_own
+from models.vectors import dot, move, norm
+
+_LAST = np.float32(1e6)
+"""Taken off the scores of items that are to come last, while they are ordered."""
+
+
+class Knobs(NamedTuple):
+    """Hyper-parameters, see `models.params.RatingParams`."""
+
+    rate: float
+    bias_rate: float
+    decay: float
+    bias_decay: float
+    radius: float
+    lowest: float
+    highest: float
+    support: int
+
+
+class Work(NamedTuple):
+    """Everything that kernels need at hand, with the users of one micro-batch."""
+
+    users: UserArrays
+    items: ItemArrays
+    scratch: Scratch
+    knobs: Knobs
+
+
+@kernel
+def learn_events(
+    events: EventArrays,
+    rows: NDArray[np.int32],
+    fresh: NDArray[np.bool_],
+    sampled: NDArray[np.bool_],
+    work: Work,
+    out: LearntArrays,
+) -> None:
+    """Learn events in order; see `models.rating.Rating.learn`."""
+    users = work.users
+    for e in range(len(rows)):
+        u, weight = events.user[e], events.weight[e]
+        if rows[e] >= 0 and is_rating(events.value[e], work.knobs):
+            error = events.value[e] - predict(work, u, rows[e])
+            if sampled[u]:
+                out.error[e] = events.value[e] - _clipped(predict(work, u, rows[e]), work.knobs)
+            out.gradients[e, 0] = error
+            _step(e, u, rows[e], error, fresh[e], events, work)
+        if weight > 0:
+            remember(users.history, users.history_length, u, events.item[e])
+        elif weight < 0:
+            remember(users.excluded, users.excluded_length, u, events.item[e])
+        users.events[u] += 1
+
+
+@kernel
+def apply_events(
+    batch: BatchArrays, fresh: NDArray[np.bool_], a: ItemArrays, knobs: Knobs
+) -> None:
+    """Learn the item side of ratings another worker accepted."""
+    for e in range(len(batch.item)):
+        item, u, value = batch.item[e], batch.user[e], batch.value[e]
+        if fresh[e] and item >= 0 and batch.owned[item] and is_rating(value, knobs):
+            row = batch.rows[item]
+            _move_item(a, row, batch.gradients[e, 0], batch.factors, u, knobs)
+            _count(a, row, value, batch.time)
+
+
+@kernel
+def is_rating(value: float, knobs: Knobs) -> bool:
+    """Return whether a value lies in the rating range; NaN does not."""
+    return knobs.lowest <= value <= knobs.highest
+
+
+@kernel
+def predict(work: Work, u: int, row: int) -> float:
+    """Return a predicted rating, not clipped to the range."""
+    product = dot(work.users.factors, u, work.items.factors, row)
+    known = mean_rating(work.items, work.knobs) + work.users.bias[u] + work.items.bias[row]
+    return np.float32(known + product)
+
+
+@kernel
+def mean_rating(a: ItemArrays, knobs: Knobs) -> float:
+    """Return the mean of all ratings learnt; the middle of the range before the first."""
+    if a.values[1] > 0:
+        return a.values[0] / a.values[1]
+    return (knobs.lowest + knobs.highest) / 2
+
+
+@compiled
+def constant_predictions(a: ItemArrays, knobs: Knobs) -> NDArray[np.float32]:
+    """Return each item's part of the score; -inf where it cannot be recommended."""
+    constants, mean = np.full(a.counters[SIZE], -np.inf, np.float32), mean_rating(a, knobs)
+    for row in range(len(constants)):
+        if a.named[row] and a.count[row] > 0:
+            constants[row] = a.bias[row] + mean
+            if a.count[row] < knobs.support:
+                constants[row] -= _LAST
+    return constants
+
+
+@kernel
+def list_block(begin: int, products: NDArray[np.float32], work: Work, lists: Lists) -> None:
+    """Recommend what they would rate highest to the users from `begin`, see `models.listing`.
+
+    The list of a user without a history stays empty.
+    """
+    users, a, scratch = work.users, work.items, work.scratch
+    for n in range(len(products)):
+        u, held = begin + n, 0
+        if users.history_length[u] == 0:
+            continue
+        mark = mark_own(scratch, a, users, u)
+        for row in range(len(lists.constants)):
+            if lists.constants[row] > -np.inf and scratch.mark[row] != mark:
+                score = lists.constants[row] + products[n, row]
+                held = keep_best(lists.rows, lists.scores, u, held, row, score)
+        for at in range(held):
+            row = lists.rows[u, at]
+            lists.scores[u, at] = predict(work, u, row)
+            lists.reasons[u, at] = NEW if a.count[row] < work.knobs.support else FACTORS
+
+
+@kernel
+def _clipped(rating: float, knobs: Knobs) -> float:
+    return min(knobs.highest, max(knobs.lowest, rating))
+
+
+@kernel
+def _step(
+    e: int, u: int, row: int, error: float, fresh: bool, events: EventArrays, work: Work
+) -> None:
+    """Move the user, and the item along the user's old factors where that is due."""
+    users, a, knobs, old = work.users, work.items, work.knobs, work.scratch.pull
+    for f in range(old.shape[1]):
+        old[0, f] = users.factors[u, f]
+    step, keep = np.float32(knobs.rate * error), knobs.rate * knobs.decay
+    move(users.factors, u, step, a.factors, row, keep, knobs.radius)
+    users.bias[u] += knobs.bias_rate * (error - knobs.bias_decay * users.bias[u])
+    if fresh:
+        _move_item(a, row, error, old, 0, knobs)
+        _count(a, row, events.value[e], events.time[e])
+
+
+@kernel
+def _move_item(
+    a: ItemArrays, row: int, error: float, factors: NDArray[np.float32], u: int, knobs: Knobs
+) -> None:
+    """Take the item's side of one step."""
+    if not np.isfinite(error * norm(factors, u)):
+        a.counters[SKIPPED] += 1
+        return
+    step, keep = np.float32(knobs.rate * error), knobs.rate * knobs.decay
+    move(a.factors, row, step, factors, u, keep, knobs.radius)
+    a.bias[row] += knobs.bias_rate * (error - knobs.bias_decay * a.bias[row])
+
+
+@kernel
+def _count(a: ItemArrays, row: int, value: float, time: int) -> None:
+    a.values[0] += value
+    a.values[1] += 1
+    count_event(a, row, time)

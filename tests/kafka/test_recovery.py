@@ -1,0 +1,108 @@
+"""A savepoint, another parallelism, a killed worker: in mid-load, and nothing is counted twice."""
+
+import time
+from collections import Counter
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from conf.schema import WEIGHTS
+from models.generator import GeneratorParams
+from scripts.tools.behaviour import Generated
+from scripts.tools.replay import Pace
+from scripts.tools.sending import Sending
+from tests.builders import MINUTE, NOW, Record, event
+from tests.kafka.running import RunningJob
+
+pytestmark = pytest.mark.kafka
+
+EVENTS, RATE = 6_000, 900
+LOAD = Generated(EVENTS, GeneratorParams(users=400, clusters=4, places=60, sessions=64))
+
+
+def load(job: RunningJob) -> Sending:
+    """Start to send events for some seconds."""
+    sending = Sending(job.address, job.config.kafka.topics.user_behavior)
+    sending.start(LOAD.blocks(), Pace(rate=RATE))
+    return sending
+
+
+def learnt_items() -> Counter[str]:
+    """How often the load teaches each item."""
+    counted: Counter[str] = Counter()
+    for block in LOAD.blocks():
+        kinds = zip(block.items, block.types, strict=True)
+        counted.update(item for item, kind in kinds if (WEIGHTS[kind] or 0) > 0)
+    return counted
+
+
+def published(job: RunningJob, after: dict[int, int] | None = None) -> dict[str, dict[str, Any]]:
+    """The newest row of every item in model_updates, read by pyarrow alone."""
+    rows: dict[str, dict[str, Any]] = {}
+    for message in job.read("model_updates"):
+        old = after is not None and message.offset() < after[message.partition()]
+        if message.key().startswith(b"items/") and not old:
+            table = pa.ipc.open_stream(message.value()).read_all()
+            rows |= {row["id"]: row for row in table.to_pylist()}
+    return rows
+
+
+def assert_all_counted_once(job: RunningJob, sent: int, users: set[str]) -> None:
+    totals = job.settle()
+    assert (totals.consumed, totals.accepted) == (sent, sent)
+    found = job.recommendations()
+    assert len({one["rec_id"] for one in found}) == len(found)
+    assert {one["user_id"] for one in found} == users
+
+
+def tastes(*items: str, user: str = "anna", first: int = 0) -> list[Record]:
+    return [event(user, item, at=NOW + first + n) for n, item in enumerate(items)]
+
+
+def test_a_savepoint_in_mid_load_is_continued_by_two_subtasks(job: RunningJob) -> None:
+    job.start()
+    mine = [*tastes("tea", "mate"), event("anna", "cocoa", "dislike", at=NOW + 9)]
+    others = [e for u in ("ben", "carl") for e in tastes("tea", "mate", "cocoa", "lemon", user=u)]
+    job.send(others + mine)
+    sending = load(job)
+    time.sleep(EVENTS / RATE / 2)
+    saved = job.stop()
+    assert 0 < job.totals().consumed < EVENTS
+    ends = {p: high for p, (_, high) in job.ends("model_updates").items()}
+    job.start(state=saved, parallelism=2)
+    while sending.active:
+        time.sleep(0.1)
+    later = tastes("salt", first=MINUTE)
+    job.send(later)
+    users = sending.users | {"anna", "ben", "carl"}
+    assert_all_counted_once(job, EVENTS + len(others + mine + later), users)
+    assert job.failures() is None
+
+    (newest,) = [r for r in job.recommendations() if r["trigger"]["timestamp"] == NOW + MINUTE]
+    assert newest["session"] == {"started_at": NOW, "events": 4}
+    assert not {"tea", "mate", "cocoa", "salt"} & {item["item_id"] for item in newest["items"]}
+
+    expected = learnt_items() + Counter({"tea": 3, "mate": 3, "cocoa": 2, "lemon": 2, "salt": 1})
+    job.wait(
+        lambda: {i: row["count"] for i, row in published(job).items() if row["count"]} == expected,
+        lambda: f"counts {expected}, got { {i: r['count'] for i, r in published(job).items()} }",
+    )
+    # what is known was published again after the restore, items without new events too
+    assert {i for i, row in published(job, ends).items() if row["count"]} == set(expected)
+    assert len(published(job)["tea"]["factors"]) == 32
+
+
+def test_a_killed_worker_neither_loses_nor_repeats_anything(job: RunningJob) -> None:
+    job.start()
+    sending = load(job)
+    time.sleep(EVENTS / RATE / 2)
+    (worker,) = job.workers()
+    worker.kill()
+    while sending.active:
+        time.sleep(0.1)
+    assert_all_counted_once(job, EVENTS, sending.users)
+    assert job.failures() is not None
+    assert job.state == "RUNNING"
+    assert [process.pid for process in job.workers()] != [worker.pid]
+    assert len(job.workers()) == 1
