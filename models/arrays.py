@@ -18,7 +18,7 @@ class ItemArrays(NamedTuple):
     slots: NDArray[np.int32]
     """(S,) open-addressing hash table of rows, -1 where empty; S is a power of two >= 2 R."""
     keys: NDArray[np.uint64]
-    count: NDArray[np.int64]
+    counts: NDArray[np.int64]
     """Accepted positive events n."""
     discount: NDArray[np.float32]
     """max(n, 1) ** -norm"""
@@ -147,10 +147,12 @@ class BatchArrays(NamedTuple):
 
         Compiled functions are typed by layout: one kind of array, one compilation.
         """
-        columns = (np.require(getattr(batch, name), None, "CAW") for name in cls._fields[:9])
-        if owned is None:
-            owned = np.ones(len(rows), np.bool_)
-        return cls(*columns, rows=rows, owned=owned & (rows >= 0), time=int(batch.time))
+        columns = {
+            name: np.require(getattr(batch, name), None, ["C", "A", "W"])
+            for name in cls._fields[:9]
+        }
+        owned = rows >= 0 if owned is None else owned & (rows >= 0)
+        return cls(**columns, rows=rows, owned=owned, time=batch.time)
 
 
 class Window(NamedTuple):

@@ -3,18 +3,18 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.compiled import kernel
+from models.compiled import Integer, Real, kernel
 
 
 @kernel
 def keep_best(
     rows: NDArray[np.int32],
     scores: NDArray[np.float32],
-    u: int,
-    held: int,
-    row: int,
-    score: float,
-) -> int:
+    u: Integer,
+    held: Integer,
+    row: Integer,
+    score: Real,
+) -> Integer:
     """Insert a row into list u, if it is one of the best so far; of equals the first is first.
 
     Parameters

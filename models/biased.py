@@ -25,9 +25,9 @@ from models.arrays import (
 )
 from models.best import keep_best
 from models.columns import FACTORS, NEW
-from models.compiled import compiled, kernel
+from models.compiled import Integer, Real, Truth, compiled, kernel
+from models.counts import count_event
 from models.history import remember
-from models.items import count_event
 from models.listing import Lists
 from models.scoring import mark_own
 from models.vectors import dot, move, norm
@@ -85,9 +85,7 @@ def learn_events(
 
 
 @kernel
-def apply_events(
-    batch: BatchArrays, fresh: NDArray[np.bool_], a: ItemArrays, knobs: Knobs
-) -> None:
+def apply_events(batch: BatchArrays, fresh: NDArray[np.bool_], a: ItemArrays, knobs: Knobs) -> None:
     """Learn the item side of ratings another worker accepted."""
     for e in range(len(batch.item)):
         item, u, value = batch.item[e], batch.user[e], batch.value[e]
@@ -98,13 +96,13 @@ def apply_events(
 
 
 @kernel
-def is_rating(value: float, knobs: Knobs) -> bool:
+def is_rating(value: Real, knobs: Knobs) -> Truth:
     """Return whether a value lies in the rating range; NaN does not."""
     return knobs.lowest <= value <= knobs.highest
 
 
 @kernel
-def predict(work: Work, u: int, row: int) -> float:
+def predict(work: Work, u: Integer, row: Integer) -> Real:
     """Return a predicted rating, not clipped to the range."""
     product = dot(work.users.factors, u, work.items.factors, row)
     known = mean_rating(work.items, work.knobs) + work.users.bias[u] + work.items.bias[row]
@@ -112,7 +110,7 @@ def predict(work: Work, u: int, row: int) -> float:
 
 
 @kernel
-def mean_rating(a: ItemArrays, knobs: Knobs) -> float:
+def mean_rating(a: ItemArrays, knobs: Knobs) -> Real:
     """Return the mean of all ratings learnt; the middle of the range before the first."""
     if a.values[1] > 0:
         return a.values[0] / a.values[1]
@@ -124,15 +122,15 @@ def constant_predictions(a: ItemArrays, knobs: Knobs) -> NDArray[np.float32]:
     """Return each item's part of the score; -inf where it cannot be recommended."""
     constants, mean = np.full(a.counters[SIZE], -np.inf, np.float32), mean_rating(a, knobs)
     for row in range(len(constants)):
-        if a.named[row] and a.count[row] > 0:
+        if a.named[row] and a.counts[row] > 0:
             constants[row] = a.bias[row] + mean
-            if a.count[row] < knobs.support:
+            if a.counts[row] < knobs.support:
                 constants[row] -= _LAST
     return constants
 
 
 @kernel
-def list_block(begin: int, products: NDArray[np.float32], work: Work, lists: Lists) -> None:
+def list_block(begin: Integer, products: NDArray[np.float32], work: Work, lists: Lists) -> None:
     """Recommend what they would rate highest to the users from `begin`, see `models.listing`.
 
     The list of a user without a history stays empty.
@@ -150,17 +148,23 @@ def list_block(begin: int, products: NDArray[np.float32], work: Work, lists: Lis
         for at in range(held):
             row = lists.rows[u, at]
             lists.scores[u, at] = predict(work, u, row)
-            lists.reasons[u, at] = NEW if a.count[row] < work.knobs.support else FACTORS
+            lists.reasons[u, at] = NEW if a.counts[row] < work.knobs.support else FACTORS
 
 
 @kernel
-def _clipped(rating: float, knobs: Knobs) -> float:
+def _clipped(rating: Real, knobs: Knobs) -> Real:
     return min(knobs.highest, max(knobs.lowest, rating))
 
 
 @kernel
 def _step(
-    e: int, u: int, row: int, error: float, fresh: bool, events: EventArrays, work: Work
+    e: Integer,
+    u: Integer,
+    row: Integer,
+    error: Real,
+    fresh: Truth,
+    events: EventArrays,
+    work: Work,
 ) -> None:
     """Move the user, and the item along the user's old factors where that is due."""
     users, a, knobs, old = work.users, work.items, work.knobs, work.scratch.pull
@@ -168,7 +172,7 @@ def _step(
         old[0, f] = users.factors[u, f]
     step, keep = np.float32(knobs.rate * error), knobs.rate * knobs.decay
     move(users.factors, u, step, a.factors, row, keep, knobs.radius)
-    users.bias[u] += knobs.bias_rate * (error - knobs.bias_decay * users.bias[u])
+    users.bias[u] = _moved(users.bias[u], error, knobs)
     if fresh:
         _move_item(a, row, error, old, 0, knobs)
         _count(a, row, events.value[e], events.time[e])
@@ -176,7 +180,7 @@ def _step(
 
 @kernel
 def _move_item(
-    a: ItemArrays, row: int, error: float, factors: NDArray[np.float32], u: int, knobs: Knobs
+    a: ItemArrays, row: Integer, error: Real, factors: NDArray[np.float32], u: Integer, knobs: Knobs
 ) -> None:
     """Take the item's side of one step."""
     if not np.isfinite(error * norm(factors, u)):
@@ -184,11 +188,18 @@ def _move_item(
         return
     step, keep = np.float32(knobs.rate * error), knobs.rate * knobs.decay
     move(a.factors, row, step, factors, u, keep, knobs.radius)
-    a.bias[row] += knobs.bias_rate * (error - knobs.bias_decay * a.bias[row])
+    a.bias[row] = _moved(a.bias[row], error, knobs)
 
 
 @kernel
-def _count(a: ItemArrays, row: int, value: float, time: int) -> None:
+def _moved(bias: Real, error: Real, knobs: Knobs) -> Real:
+    """Return a bias after one step."""
+    moved = bias + knobs.bias_rate * (error - knobs.bias_decay * bias)
+    return min(knobs.radius, max(-knobs.radius, moved))
+
+
+@kernel
+def _count(a: ItemArrays, row: Integer, value: Real, time: Integer) -> None:
     a.values[0] += value
     a.values[1] += 1
     count_event(a, row, time)

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 # PyFlink's worker replaces builtins.print by a method of its main module, and numba looks that
 # name up in the module when it is imported.
@@ -21,6 +21,11 @@ if _worker is not None and not hasattr(_worker, "print"):
 
 import numba  # noqa: E402
 from numba.core import caching  # noqa: E402
+
+Integer: TypeAlias = Any
+Real: TypeAlias = Any
+Truth: TypeAlias = Any
+"""A number inside a compiled function: numba knows its type, Python does not."""
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -49,15 +54,15 @@ def kernel(function: _Function) -> _Function:
 
 
 def _decorated(function: _Function, **options: bool) -> _Function:
-    decorate = numba.njit(
-        cache=cache_folder(function.__code__.co_filename) is not None,  # type: ignore[attr-defined]
+    # `_nrt` is not part of numba's declared options
+    njit: Callable[..., Callable[[_Function], _Function]] = numba.njit
+    return njit(
+        cache=cache_folder(function.__code__.co_filename) is not None,
         nogil=True,
         error_model="numpy",
         fastmath=_FAST,
         **options,
-    )
-    result: _Function = decorate(function)
-    return result
+    )(function)
 
 
 @functools.cache
@@ -67,12 +72,12 @@ def cache_folder(source: str) -> Path | None:
     There is none for source inside a zip file either: the submitting client imports the wheel as
     it is, and runs nothing.
     """
-    if not os.path.isfile(source):
+    if not Path(source).is_file():
         return None
-    folder = _root() / _digest(source)[:24]
     try:
+        folder = _root() / _digest(source)[:24]
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError:
+    except (OSError, RuntimeError):  # the latter: nobody's home
         return None
     return folder if os.access(folder, os.W_OK) and folder.stat().st_uid == os.geteuid() else None
 
@@ -81,14 +86,12 @@ class ContentLocator(caching._CacheLocator):  # noqa: SLF001
     """Tells numba where the machine code of a file is kept: see `cache_folder`."""
 
     def __init__(self, function: Callable[..., Any], source: str, folder: Path) -> None:
-        self._line = function.__code__.co_firstlineno  # type: ignore[attr-defined]
+        self._line = function.__code__.co_firstlineno
         self._py_file = source
         self._folder = folder
 
     @classmethod
-    def from_function(
-        cls, py_func: Callable[..., Any], py_file: str
-    ) -> "ContentLocator | None":
+    def from_function(cls, py_func: Callable[..., Any], py_file: str) -> "ContentLocator | None":
         """Return the locator of a function of this project."""
         folder = cache_folder(py_file)
         return None if folder is None else cls(py_func, py_file, folder)
@@ -127,4 +130,5 @@ def _inlinable() -> list[bytes]:
     return [content for content in contents if b"models.compiled" in content]
 
 
-caching.CacheImpl._locator_classes.insert(0, ContentLocator)  # noqa: SLF001
+_locators: list[type[object]] = caching.CacheImpl._locator_classes  # noqa: SLF001
+_locators.insert(0, ContentLocator)

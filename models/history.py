@@ -1,15 +1,17 @@
 """Lists of the last distinct things: a repeat moves to the end, the oldest falls out when full."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import ItemArrays, UserArrays, Window
-from models.compiled import compiled, kernel
-from models.items import row_of
+from models.compiled import Integer, compiled, kernel
+from models.lookup import row_of
 
 
 @kernel
-def remember(lists, length, u, thing):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+def remember(lists: NDArray[Any], length: NDArray[np.int32], u: Integer, thing: Integer) -> None:
     """Put a thing at the end of list u; lists (U, L) are left-aligned, oldest first."""
     n = length[u]
     at = 0
@@ -27,7 +29,7 @@ def remember(lists, length, u, thing):  # type: ignore[no-untyped-def] # noqa: A
 
 
 @kernel
-def contains(lists, length, u, thing):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+def contains(lists: NDArray[Any], length: NDArray[np.int32], u: Integer, thing: Integer) -> Any:
     """Return whether list u holds a thing."""
     found = False
     for at in range(length[u]):

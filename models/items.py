@@ -1,16 +1,19 @@
 """Everything a worker knows about items, in dense rows; a row never moves and is never reused."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import EVENTS, REFUSED, SIZE, SKIPPED, ItemArrays
 from models.columns import ItemRows
-from models.compiled import compiled, kernel
-from models.initial import initial_factors, scrambled
+from models.counts import replace_counts
+from models.exchange import export_rows, replace_row
+from models.initial import initial_factors
+from models.lookup import empty_slots, enter_all, find_rows
 from models.params import TransitionParams
-from models.transitions import Transitions, add, clear, entries, extended
+from models.transitions import Transitions, extended
 
 INITIAL_DEVIATION = 0.05
 """Standard deviation of the factors of a new item."""
@@ -19,6 +22,12 @@ NEW_BELOW = 5
 _FIRST_ROWS = 1024
 _RECENT = 1 << 14
 """Events remembered to draw negatives by popularity."""
+
+
+_PER_ROW = (
+    "keys", "counts", "discount", "log_discount", "factors", "gradient_sum", "bias",
+    "bias_gradient_sum", "last_time", "named",
+)  # fmt: skip
 
 
 class Items:
@@ -43,7 +52,9 @@ class Items:
         Id of each row, None where only the key is known.
     """
 
-    def __init__(self, *, factors: int, transitions: TransitionParams, limit: int, seed: int) -> None:
+    def __init__(
+        self, *, factors: int, transitions: TransitionParams, limit: int, seed: int
+    ) -> None:
         if factors < 1 or limit < 1:
             raise ValueError(
                 f"Items: expected factors >= 1 and limit >= 1, got {factors} and {limit}; "
@@ -56,9 +67,9 @@ class Items:
         self.ids: list[str | None] = []
         self.transitions = Transitions(transitions, rows)
         self.arrays = ItemArrays(
-            slots=_empty_slots(rows),
+            slots=empty_slots(rows),
             keys=np.zeros(rows, np.uint64),
-            count=np.zeros(rows, np.int64),
+            counts=np.zeros(rows, np.int64),
             discount=np.ones(rows, np.float32),
             log_discount=np.zeros(rows, np.float32),
             factors=np.zeros((rows, factors), np.float32),
@@ -101,7 +112,7 @@ class Items:
     @property
     def count(self) -> NDArray[np.int64]:
         """(size,) accepted positive events of each row."""
-        return self.arrays.count[: self.size]
+        return self.arrays.counts[: self.size]
 
     def rows(self, keys: NDArray[np.uint64], *, register: bool = True) -> NDArray[np.int32]:
         """Return the row of each key, -1 where it has none.
@@ -143,13 +154,13 @@ class Items:
         """Return all that is known about the given rows, with the heaviest successors."""
         a = self.arrays
         rows = rows[rows >= 0]
-        start, successors, weights = _export_transitions(
+        start, successors, weights = export_rows(
             self.transitions.arrays, rows, self.transitions.arrays.keep
         )
         return ItemRows(
             keys=a.keys[rows],
             ids=[self.ids[row] or "" for row in rows.tolist()],
-            count=a.count[rows],
+            count=a.counts[rows],
             last_time=a.last_time[rows],
             factors=a.factors[rows],
             gradient_sum=a.gradient_sum[rows],
@@ -172,7 +183,7 @@ class Items:
         rows = self.rows(exported.keys)
         taken = rows >= 0
         if only_newer:
-            taken[taken] = exported.count[taken] > self.arrays.count[rows[taken]]
+            taken[taken] = exported.count[taken] > self.arrays.counts[rows[taken]]
         self.name(rows, exported.ids)
         chosen = np.flatnonzero(taken)
         if not len(chosen):
@@ -184,7 +195,7 @@ class Items:
         a.gradient_sum[at] = exported.gradient_sum[chosen]
         a.bias[at] = exported.bias[chosen]
         a.bias_gradient_sum[at] = exported.bias_gradient_sum[chosen]
-        _replace_counts(a, at, exported.count[chosen])
+        replace_counts(a, at, exported.count[chosen])
         for n in chosen.tolist():
             bounds = slice(exported.successor_start[n], exported.successor_start[n + 1])
             self._replace_row(rows[n], successors[bounds], exported.weights[bounds])
@@ -194,19 +205,17 @@ class Items:
     ) -> None:
         # doubling from 8 slots takes less than four times what is stored in the end
         self.transitions.make_room(4 * len(successors) + self.transitions.reserve)
-        _replace_transitions(self.transitions.arrays, row, successors, weights)
+        replace_row(self.transitions.arrays, row, successors, weights)
 
     def _grow(self) -> None:
         """Double the rows, up to the limit."""
         a, rows = self.arrays, min(2 * len(self.arrays.keys), self._limit)
         fills: dict[str, float] = {"discount": 1, "last_time": -1}
-        names = (
-            "keys count discount log_discount factors gradient_sum bias bias_gradient_sum "
-            "last_time named"
-        ).split()
-        longer = {name: extended(getattr(a, name), rows, fills.get(name, 0)) for name in names}
-        self.arrays = a._replace(slots=_empty_slots(rows), **longer)
-        _enter_all(self.arrays)
+        longer: dict[str, Any] = {
+            name: extended(getattr(a, name), rows, fills.get(name, 0)) for name in _PER_ROW
+        }
+        self.arrays = a._replace(slots=empty_slots(rows), **longer)
+        enter_all(self.arrays)
         self.transitions.grow(rows)
 
     def _start(self, before: int) -> None:
@@ -217,97 +226,3 @@ class Items:
                 a.keys[before:size], self._seed, a.factors.shape[1], INITIAL_DEVIATION
             )
             self.ids.extend([None] * (size - before))
-
-
-def _empty_slots(rows: int) -> NDArray[np.int32]:
-    """Return a hash table that is at most half full."""
-    return np.full(1 << (2 * rows - 1).bit_length(), -1, np.int32)
-
-
-@kernel
-def row_of(a: ItemArrays, key: np.uint64) -> int:
-    """Return the row of a key, -1 where it has none."""
-    return a.slots[_slot_of(a, key)]
-
-
-@kernel
-def find_rows(
-    a: ItemArrays, keys: NDArray[np.uint64], found: NDArray[np.int32], begin: int, register: bool
-) -> int:
-    """Fill `found` with the rows of keys; return where it stopped for want of a free row."""
-    for n in range(begin, len(keys)):
-        slot = _slot_of(a, keys[n])
-        row = a.slots[slot]
-        if row < 0 and register:
-            row = a.counters[SIZE]
-            if row == len(a.keys):
-                return n
-            a.slots[slot] = row
-            a.keys[row] = keys[n]
-            a.counters[SIZE] += 1
-        found[n] = row
-    return len(keys)
-
-
-@kernel
-def count_event(a: ItemArrays, row: int, time: int) -> None:
-    """Count one accepted positive event of an item."""
-    _set_count(a, row, a.count[row] + 1)
-    a.last_time[row] = max(a.last_time[row], time)
-    a.recent[a.counters[EVENTS] & len(a.recent) - 1] = row
-    a.counters[EVENTS] += 1
-
-
-@kernel
-def _set_count(a: ItemArrays, row: int, count: int) -> None:
-    a.count[row] = count
-    a.log_discount[row] = -a.norm * np.log(max(count, 1))
-    a.discount[row] = np.exp(a.log_discount[row])
-
-
-@kernel
-def _replace_counts(a: ItemArrays, rows: NDArray[np.int32], count: NDArray[np.int64]) -> None:
-    for n in range(len(rows)):
-        a.counters[EVENTS] += count[n] - a.count[rows[n]]
-        _set_count(a, rows[n], count[n])
-
-
-@kernel
-def _slot_of(a: ItemArrays, key: np.uint64) -> int:
-    """Return the slot that holds a key, or the empty one where it belongs."""
-    mask = len(a.slots) - 1
-    at = np.int64(scrambled(key) & np.uint64(mask))
-    while a.slots[at] >= 0 and a.keys[a.slots[at]] != key:
-        at = (at + 1) & mask
-    return at
-
-
-@kernel
-def _enter_all(a: ItemArrays) -> None:
-    """Enter all rows into an empty hash table."""
-    for row in range(a.counters[SIZE]):
-        a.slots[_slot_of(a, a.keys[row])] = row
-
-
-@compiled
-def _export_transitions(t, rows, limit):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
-    """Return bounds, successor rows and weights of the heaviest entries of rows."""
-    start = np.zeros(len(rows) + 1, np.int32)
-    for n in range(len(rows)):
-        start[n + 1] = start[n] + min(t.fill[rows[n]], limit)
-    successors = np.empty(start[-1], np.int32)
-    weights = np.empty(start[-1], np.float32)
-    for n in range(len(rows)):
-        successor, weight = entries(t, rows[n], limit)
-        successors[start[n] : start[n + 1]] = successor
-        weights[start[n] : start[n + 1]] = weight
-    return start, successors, weights
-
-
-@kernel
-def _replace_transitions(t, row, successors, weights):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
-    """Replace a row of transitions; successors that have no row here are left out."""
-    clear(t, row)
-    for n in range(len(successors)):
-        if successors[n] >= 0 and weights[n] > 0:
-            add(t, row, successors[n], weights[n])

@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 from models.arrays import SIZE, ItemArrays, Scratch, UserArrays, Work
 from models.best import keep_best
 from models.columns import FACTORS, NEW, POPULAR, TRANSITION, TRENDING, Recommended
-from models.compiled import compiled, kernel
+from models.compiled import Integer, compiled, kernel
 from models.items import NEW_BELOW
 from models.popularity import most_popular
 from models.scoring import boost_all, clear_boosts, mark_own, source_of, weigh
-
 
 _BLOCK = 1 << 18
 """Numbers in one matrix of products; 1 MB, so that it stays in the processor's cache."""
@@ -41,13 +40,13 @@ def constant_scores(a: ItemArrays) -> NDArray[np.float32]:
     size = a.counters[SIZE]
     scores = np.full(size, -np.inf, np.float32)
     for row in range(size):
-        if a.named[row] and a.count[row] > 0:
+        if a.named[row] and a.counts[row] > 0:
             scores[row] = a.bias[row] + a.log_discount[row]
     return scores
 
 
 @kernel
-def list_block(begin: int, products: NDArray[np.float32], work: Work, lists: Lists) -> None:
+def list_block(begin: Integer, products: NDArray[np.float32], work: Work, lists: Lists) -> None:
     """Recommend to the users from `begin`, whose factor products (B, items) are given.
 
     The list of a user whose last items say nothing stays empty.
@@ -110,14 +109,14 @@ def _fill_empty(
 
 @kernel
 def _append(
-    u: int,
-    taken: int,
+    u: Integer,
+    taken: Integer,
     candidates: NDArray[np.int32],
-    reason: int,
-    mark: int,
+    reason: Integer,
+    mark: Integer,
     scratch: Scratch,
     lists: Lists,
-) -> int:
+) -> Integer:
     """Append candidates to a list that holds `taken` items; return how many it then holds."""
     for n in range(len(candidates)):
         row = candidates[n]
@@ -134,7 +133,7 @@ def _append(
 
 @kernel
 def _list_best(
-    u: int, products: NDArray[np.float32], n: int, mark: int, work: Work, lists: Lists
+    u: Integer, products: NDArray[np.float32], n: Integer, mark: Integer, work: Work, lists: Lists
 ) -> None:
     """Fill a user's list with the best scores, and say why."""
     boost, marks = work.scratch.boost, work.scratch.mark
@@ -152,4 +151,4 @@ def _list_best(
             lists.reasons[u, at] = TRANSITION
             lists.sources[u, at] = source_of(work.window, u, work.transitions, row)
         else:
-            lists.reasons[u, at] = NEW if work.items.count[row] < NEW_BELOW else FACTORS
+            lists.reasons[u, at] = NEW if work.items.counts[row] < NEW_BELOW else FACTORS

@@ -24,11 +24,11 @@ from models.arrays import (
     Window,
     Work,
 )
-from models.compiled import kernel
+from models.compiled import Integer, Real, Truth, kernel
+from models.counts import count_event
 from models.history import remember
-from models.items import count_event
-from models.negatives import draw_negative, first_word
 from models.initial import GAMMA
+from models.negatives import draw_negative, first_word
 from models.scoring import is_own, rank_of, score_of, weigh
 from models.transitions import add
 from models.vectors import move, norm
@@ -39,14 +39,14 @@ _START = np.float32(0.1)
 
 @kernel
 def learn_events(
-    begin: int,
+    begin: Integer,
     events: EventArrays,
     rows: NDArray[np.int32],
     fresh: NDArray[np.bool_],
     sampled: NDArray[np.bool_],
     work: Work,
     out: LearntArrays,
-) -> int:
+) -> Integer:
     """Learn events in order; return where it stopped for want of room for transitions."""
     users, window, knobs = work.users, work.window, work.knobs
     for e in range(begin, len(rows)):
@@ -71,14 +71,14 @@ def learn_events(
 
 @kernel
 def apply_events(
-    begin: int,
+    begin: Integer,
     batch: BatchArrays,
     fresh: NDArray[np.bool_],
     window: Window,
     a: ItemArrays,
     t: TransitionArrays,
     knobs: Knobs,
-) -> int:
+) -> Integer:
     """Learn the item side of events another worker accepted; otherwise as `learn_events`."""
     for e in range(begin, len(batch.item)):
         u, item = batch.user[e], batch.item[e]
@@ -97,7 +97,7 @@ def apply_events(
 
 @kernel
 def _compare(
-    e: int, row: int, fresh: bool, events: EventArrays, work: Work, out: LearntArrays
+    e: Integer, row: Integer, fresh: Truth, events: EventArrays, work: Work, out: LearntArrays
 ) -> None:
     """Take one pairwise step for each of an event's negatives."""
     u, users, a, pull = events.user[e], work.users, work.items, work.scratch.pull
@@ -127,7 +127,7 @@ def _compare(
 
 
 @kernel
-def _move_items(e: int, row: int, work: Work, u: int, out: LearntArrays) -> None:
+def _move_items(e: Integer, row: Integer, work: Work, u: Integer, out: LearntArrays) -> None:
     """Move an event's item and its negatives along the user's factors."""
     factors, a, knobs = work.users.factors, work.items, work.knobs
     length = norm(factors, u)
@@ -139,7 +139,7 @@ def _move_items(e: int, row: int, work: Work, u: int, out: LearntArrays) -> None
 
 
 @kernel
-def _move_user(work: Work, u: int) -> None:
+def _move_user(work: Work, u: Integer) -> None:
     """Move a user along the sum of the gradients."""
     users, pull, knobs = work.users, work.scratch.pull, work.knobs
     square = norm(pull, 0)
@@ -152,7 +152,7 @@ def _move_user(work: Work, u: int) -> None:
 
 
 @kernel
-def _move_compared(e: int, u: int, batch: BatchArrays, a: ItemArrays, knobs: Knobs) -> None:
+def _move_compared(e: Integer, u: Integer, batch: BatchArrays, a: ItemArrays, knobs: Knobs) -> None:
     """Move an event's item and its negatives by the gradients another worker found."""
     length = norm(batch.factors, u)
     for s in range(batch.gradients.shape[1]):
@@ -165,11 +165,11 @@ def _move_compared(e: int, u: int, batch: BatchArrays, a: ItemArrays, knobs: Kno
 @kernel
 def _move_item(
     a: ItemArrays,
-    row: int,
-    g: float,
+    row: Integer,
+    g: Real,
     factors: NDArray[np.float32],
-    u: int,
-    length: float,
+    u: Integer,
+    length: Real,
     knobs: Knobs,
 ) -> None:
     """Move an item by g along user factors whose squared norm is `length`."""
@@ -188,7 +188,7 @@ def _move_item(
 
 @kernel
 def _follow(
-    window: Window, u: int, row: int, weight: float, t: TransitionArrays, decay: float
+    window: Window, u: Integer, row: Integer, weight: Real, t: TransitionArrays, decay: Real
 ) -> None:
     """Count that an item followed those of the window, the nearest most."""
     step = np.float32(weight)
@@ -200,7 +200,7 @@ def _follow(
 
 @kernel
 def _follow_owned(
-    e: int, u: int, batch: BatchArrays, window: Window, t: TransitionArrays, decay: float
+    e: Integer, u: Integer, batch: BatchArrays, window: Window, t: TransitionArrays, decay: Real
 ) -> None:
     """Count that an item followed those of the window whose rows may be changed."""
     row = batch.rows[batch.item[e]]

@@ -68,7 +68,7 @@ class RatingParams:
     lowest: float = 1.0
     highest: float = 5.0
     radius: float = 4.0
-    """Largest norm of a factor vector: no input can spoil the state."""
+    """Largest norm of a factor vector, and largest bias: no input can spoil the state."""
     support: int = 20
     """Items with fewer ratings are recommended last."""
     seed: int = 1

@@ -53,9 +53,7 @@ def rehearse(
     rows = items.rows(events.item)
     items.name(rows, ["a", "b", "c"])
     user = _user(factors, users)
-    learnt = objective.learn(
-        items, user, events, rows, fresh=fresh, sampled=np.ones(1, np.bool_)
-    )
+    learnt = objective.learn(items, user, events, rows, fresh=fresh, sampled=np.ones(1, np.bool_))
     objective.recommend(items, user, 2, rows)
     objective.recommend(items, _user(factors, users), 2, rows)
     batch = AcceptedBatch(

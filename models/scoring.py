@@ -11,19 +11,18 @@ a share log(1 + s / ε).
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.arrays import SIZE, ItemArrays, Scratch, TransitionArrays, UserArrays, Window, Work
 from models.columns import UNKNOWN
-from models.compiled import kernel
+from models.compiled import Integer, Real, Truth, kernel
 from models.history import contains
-from models.items import row_of
+from models.lookup import row_of
 from models.transitions import weight_of
 from models.vectors import dot
 
 
 @kernel
-def weigh(window: Window, u: int, a: ItemArrays, t: TransitionArrays, decay: float) -> float:
+def weigh(window: Window, u: Integer, a: ItemArrays, t: TransitionArrays, decay: Real) -> Real:
     """Set the coefficients c_h / T of a user's window; return T, 0 where nothing ever followed."""
     step = np.float32(1)
     total = 0.0
@@ -39,7 +38,7 @@ def weigh(window: Window, u: int, a: ItemArrays, t: TransitionArrays, decay: flo
 
 
 @kernel
-def share_of(window: Window, u: int, t: TransitionArrays, row: int) -> float:
+def share_of(window: Window, u: Integer, t: TransitionArrays, row: Integer) -> Real:
     """Return the share of one item; `weigh` first."""
     share = np.float32(0)
     for at in range(window.length[u]):
@@ -48,7 +47,7 @@ def share_of(window: Window, u: int, t: TransitionArrays, row: int) -> float:
 
 
 @kernel
-def source_of(window: Window, u: int, t: TransitionArrays, row: int) -> int:
+def source_of(window: Window, u: Integer, t: TransitionArrays, row: Integer) -> Integer:
     """Return the row of the window that gives an item the largest part of its share."""
     source, most = -1, np.float32(0)
     for at in range(window.length[u]):
@@ -59,7 +58,7 @@ def source_of(window: Window, u: int, t: TransitionArrays, row: int) -> int:
 
 
 @kernel
-def boost_all(work: Work, u: int) -> int:
+def boost_all(work: Work, u: Integer) -> Integer:
     """Set the boost of every item with a share; return how many were touched. `weigh` first."""
     boost, touched = work.scratch.boost, work.scratch.touched
     window, t = work.window, work.transitions
@@ -81,14 +80,14 @@ def boost_all(work: Work, u: int) -> int:
 
 
 @kernel
-def clear_boosts(scratch: Scratch, touched: int) -> None:
+def clear_boosts(scratch: Scratch, touched: Integer) -> None:
     """Undo `boost_all`."""
     for n in range(touched):
         scratch.boost[scratch.touched[n]] = 0
 
 
 @kernel
-def mark_own(scratch: Scratch, a: ItemArrays, users: UserArrays, u: int) -> int:
+def mark_own(scratch: Scratch, a: ItemArrays, users: UserArrays, u: Integer) -> Integer:
     """Mark the items of a user's history and exclusions; return the mark."""
     scratch.stamp[0] += 1
     mark = scratch.stamp[0]
@@ -104,7 +103,7 @@ def mark_own(scratch: Scratch, a: ItemArrays, users: UserArrays, u: int) -> int:
 
 
 @kernel
-def is_own(users: UserArrays, u: int, key: np.uint64) -> bool:
+def is_own(users: UserArrays, u: Integer, key: Integer) -> Truth:
     """Return whether an item is in a user's history or exclusions."""
     return contains(users.history, users.history_length, u, key) or contains(
         users.excluded, users.excluded_length, u, key
@@ -112,14 +111,14 @@ def is_own(users: UserArrays, u: int, key: np.uint64) -> bool:
 
 
 @kernel
-def rank_of(work: Work, u: int, target: int) -> tuple[int, int]:
+def rank_of(work: Work, u: Integer, target: Integer) -> tuple[Integer, Integer]:
     """Return the 0-based rank of an item among all known ones that are not the user's own.
 
     Ties count half. The second rank is by popularity; it is the first one too where the user's
     last items say nothing, as it is in recommendations.
     """
     users, a, scratch = work.users, work.items, work.scratch
-    if target < 0 or a.count[target] == 0:
+    if target < 0 or a.counts[target] == 0:
         return UNKNOWN, UNKNOWN
     mark = mark_own(scratch, a, users, u)
     total = weigh(work.window, u, a, work.transitions, work.knobs.window_decay)
@@ -127,10 +126,10 @@ def rank_of(work: Work, u: int, target: int) -> tuple[int, int]:
     aim = _score(work, u, target)
     above, level, more, equal = 0, 1, 0, 1
     for row in range(a.counters[SIZE]):
-        if a.count[row] == 0 or scratch.mark[row] == mark or row == target:
+        if a.counts[row] == 0 or scratch.mark[row] == mark or row == target:
             continue
-        more += a.count[row] > a.count[target]
-        equal += a.count[row] == a.count[target]
+        more += a.counts[row] > a.counts[target]
+        equal += a.counts[row] == a.counts[target]
         score = _score(work, u, row)
         above += score > aim
         level += score == aim
@@ -140,14 +139,14 @@ def rank_of(work: Work, u: int, target: int) -> tuple[int, int]:
 
 
 @kernel
-def _score(work: Work, u: int, row: int) -> float:
+def _score(work: Work, u: Integer, row: Integer) -> Real:
     a = work.items
     known = a.bias[row] + a.log_discount[row] + work.scratch.boost[row]
     return dot(work.users.factors, u, a.factors, row) + known
 
 
 @kernel
-def score_of(work: Work, u: int, row: int, total: float) -> float:
+def score_of(work: Work, u: Integer, row: Integer, total: Real) -> Real:
     """Return the score of one item, without boosts of all; `total` is what `weigh` returned."""
     a = work.items
     known = a.bias[row] + a.log_discount[row]

@@ -7,11 +7,13 @@ more, its M heaviest stay. Its total R[x] is the sum of what is kept, so that th
 C[x][b] / R[x] of a row always add up to 1.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import TransitionArrays
-from models.compiled import compiled, kernel
+from models.compiled import Integer, Real, kernel
 from models.params import TransitionParams
 
 _SMALLEST = 8
@@ -55,9 +57,10 @@ class Transitions:
     def grow(self, rows: int) -> None:
         """Make room for more items."""
         names = ("start", "capacity", "fill", "total")
-        self.arrays = self.arrays._replace(
-            **{name: extended(getattr(self.arrays, name), rows, 0) for name in names}
-        )
+        longer: dict[str, Any] = {
+            name: extended(getattr(self.arrays, name), rows, 0) for name in names
+        }
+        self.arrays = self.arrays._replace(**longer)
 
     def make_room(self, slots: int) -> None:
         """Extend the arena so that the given number of slots is free at its end."""
@@ -71,7 +74,7 @@ class Transitions:
             )
 
 
-def extended(array: NDArray, rows: int, value: float) -> NDArray:  # type: ignore[type-arg]
+def extended(array: NDArray[Any], rows: int, value: float) -> NDArray[Any]:
     """Return a longer copy of an array, filled up with a value."""
     longer = np.full((rows, *array.shape[1:]), value, array.dtype)
     longer[: len(array)] = array
@@ -79,7 +82,7 @@ def extended(array: NDArray, rows: int, value: float) -> NDArray:  # type: ignor
 
 
 @kernel
-def add(t: TransitionArrays, x: int, b: int, weight: float) -> None:
+def add(t: TransitionArrays, x: Integer, b: Integer, weight: Real) -> None:
     """Count that b followed x; the arena must have room for one more block."""
     if t.capacity[x] == 0:
         _allocate(t, x, _SMALLEST)
@@ -99,7 +102,7 @@ def add(t: TransitionArrays, x: int, b: int, weight: float) -> None:
 
 
 @kernel
-def weight_of(t: TransitionArrays, x: int, b: int) -> float:
+def weight_of(t: TransitionArrays, x: Integer, b: Integer) -> Real:
     """Return C[x][b]."""
     if t.capacity[x] == 0:
         return np.float32(0)
@@ -107,17 +110,8 @@ def weight_of(t: TransitionArrays, x: int, b: int) -> float:
     return t.weight[slot] if t.successor[slot] == b else np.float32(0)
 
 
-@compiled
-def entries(t: TransitionArrays, x: int, limit: int) -> tuple[NDArray, NDArray]:  # type: ignore[type-arg]
-    """Return successors and weights of the heaviest entries of a row, heaviest first."""
-    held = _gather(t, x)
-    # mergesort is stable: equal weights keep the order of their slots
-    order = np.argsort(-t.spare_weight[:held], kind="mergesort")[:limit]
-    return t.spare_successor[order], t.spare_weight[order]
-
-
 @kernel
-def clear(t: TransitionArrays, x: int) -> None:
+def clear(t: TransitionArrays, x: Integer) -> None:
     """Forget a row and free its block."""
     if t.capacity[x] > 0:
         _release(t, t.start[x], t.capacity[x])
@@ -127,13 +121,13 @@ def clear(t: TransitionArrays, x: int) -> None:
 
 
 @kernel
-def _limit(capacity: int) -> int:
+def _limit(capacity: Integer) -> Integer:
     """Return the entries a block takes before it has to double: 80 %."""
     return capacity * 4 // 5
 
 
 @kernel
-def _find(t: TransitionArrays, x: int, b: int) -> int:
+def _find(t: TransitionArrays, x: Integer, b: Integer) -> Integer:
     """Return the slot that holds b in row x, or the empty one where it belongs."""
     mask = np.int64(t.capacity[x]) - 1
     start = t.start[x]
@@ -146,9 +140,9 @@ def _find(t: TransitionArrays, x: int, b: int) -> int:
 
 
 @kernel
-def _rebuild(t: TransitionArrays, x: int, capacity: int) -> None:
+def _rebuild(t: TransitionArrays, x: Integer, capacity: Integer) -> None:
     """Move a row into a clean block; of `2 * keep` entries only the heaviest half."""
-    held = _gather(t, x)
+    held = gather(t, x)
     if held >= 2 * t.keep:
         _put_heaviest_first(t.spare_successor, t.spare_weight, held, t.keep)
         held = t.keep
@@ -163,7 +157,7 @@ def _rebuild(t: TransitionArrays, x: int, capacity: int) -> None:
 
 
 @kernel
-def _gather(t: TransitionArrays, x: int) -> int:
+def gather(t: TransitionArrays, x: Integer) -> Integer:
     """Copy the entries of a row to the spare arrays, in the order of their slots."""
     held = 0
     for slot in range(t.start[x], t.start[x] + t.capacity[x]):
@@ -176,7 +170,7 @@ def _gather(t: TransitionArrays, x: int) -> int:
 
 @kernel
 def _put_heaviest_first(
-    successor: NDArray[np.int32], weight: NDArray[np.float32], held: int, limit: int
+    successor: NDArray[np.int32], weight: NDArray[np.float32], held: Integer, limit: Integer
 ) -> None:
     """Reorder entries so that the first `limit` are the heaviest (Hoare's quickselect)."""
     low, high = 0, held - 1
@@ -201,7 +195,7 @@ def _put_heaviest_first(
 
 
 @kernel
-def _allocate(t: TransitionArrays, x: int, capacity: int) -> None:
+def _allocate(t: TransitionArrays, x: Integer, capacity: Integer) -> None:
     """Give a row an empty block: a freed one of that size, else the next slots of the arena."""
     size = _class_of(capacity)
     start = t.free[size]
@@ -216,7 +210,7 @@ def _allocate(t: TransitionArrays, x: int, capacity: int) -> None:
 
 
 @kernel
-def _release(t: TransitionArrays, start: int, capacity: int) -> None:
+def _release(t: TransitionArrays, start: Integer, capacity: Integer) -> None:
     """Put a block on the free list of its size, empty but for the name of the next one."""
     size = _class_of(capacity)
     t.successor[start : start + capacity] = -1
@@ -226,7 +220,7 @@ def _release(t: TransitionArrays, start: int, capacity: int) -> None:
 
 
 @kernel
-def _class_of(capacity: int) -> int:
+def _class_of(capacity: Integer) -> Integer:
     """Return c of a block of 8 << c slots."""
     size = 0
     while capacity > _SMALLEST:

@@ -3,11 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.compiled import kernel
+from models.compiled import Integer, Real, kernel
 
 
 @kernel
-def dot(p: NDArray[np.float32], u: int, q: NDArray[np.float32], row: int) -> float:
+def dot(p: NDArray[np.float32], u: Integer, q: NDArray[np.float32], row: Integer) -> Real:
     """Return the scalar product of two rows."""
     total = np.float32(0)
     for f in range(p.shape[1]):
@@ -18,12 +18,12 @@ def dot(p: NDArray[np.float32], u: int, q: NDArray[np.float32], row: int) -> flo
 @kernel
 def move(
     factors: NDArray[np.float32],
-    row: int,
-    step: float,
+    row: Integer,
+    step: Real,
     along: NDArray[np.float32],
-    u: int,
-    decay: float,
-    radius: float,
+    u: Integer,
+    decay: Real,
+    radius: Real,
 ) -> None:
     """Move a row of factors along another, and back into the ball of the given radius."""
     keep = np.float32(1 - decay)
@@ -37,6 +37,6 @@ def move(
 
 
 @kernel
-def norm(factors: NDArray[np.float32], row: int) -> float:
+def norm(factors: NDArray[np.float32], row: Integer) -> Real:
     """Return the squared norm of a row."""
     return dot(factors, row, factors, row)

@@ -221,40 +221,6 @@ class Corridor:
         metrics.recommended = len(outcome.recommendations)
 
 
-def rehearse(params: LearnUsersParams) -> None:
-    """Walk made-up events through throw-away corridors, so that every loop is compiled.
-
-    Call it before the first micro-batch: a worker should not stop to compile when events wait.
-    """
-    now_ms = params.policy.earliest_ms
-    learner, listener = (Corridor(params, clock_ms=lambda: now_ms) for _ in range(2))
-    kind = max(params.policy.weights, key=lambda name: params.policy.weights[name])
-    value = params.policy.highest_rating
-    events = [
-        {"user_id": user, "item_id": item, "event_type": kind, "timestamp": now_ms, "value": value}
-        for item in ("a", "b", "c")
-        for user in ("u", "v")
-    ]
-    values: list[bytes | None] = [msgspec.json.encode(event) for event in events]
-    keys: list[bytes | None] = [b"u", b"v"] * 3
-    memory = _Notebook()
-    for half in (slice(0, 4), slice(4, 6)):
-        count = len(values[half])
-        at = list(range(half.start, half.stop))
-        outcome = learner.process(0, keys[half], values[half], at, [now_ms] * count, memory)
-        if outcome.accepted is not None:
-            listener.apply(outcome.accepted)
-    items = learner.items
-    listener.apply(chunks.encode(items.export(np.arange(items.size, dtype=np.int32))))
-
-
-class _Notebook(dict[str, bytes]):
-    """Memory of a rehearsal."""
-
-    def put(self, key: str, value: bytes) -> None:
-        self[key] = value
-
-
 def _trending_keys(value: bytes) -> NDArray[np.uint64]:
     """Return item keys of a trending record, most seen first."""
     listed = msgspec.json.decode(value, type=_Trending).trending.split(",")

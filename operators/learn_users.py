@@ -10,8 +10,9 @@ from pyflink.common import Row
 from pyflink.datastream import RuntimeContext
 from pyflink.datastream.functions import KeyedBroadcastProcessFunction
 
-from operators.corridor import Corridor, rehearse
+from operators.corridor import Corridor
 from operators.params import LearnUsersParams
+from operators.rehearsal import rehearse
 from state import descriptors
 
 _SWEEPS_PER_TTL = 10

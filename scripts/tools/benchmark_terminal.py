@@ -22,7 +22,9 @@ def progress_bar() -> Progress:
 
 def show(results: Iterable[Result]) -> None:
     """Print all figures as a table."""
-    table = Table("figure", "unit")
+    table = Table()
+    table.add_column("figure", no_wrap=True)
+    table.add_column("unit", no_wrap=True)
     for title in ("median", "River", "ratio", "runs"):
         table.add_column(title, justify="right")
     for result in results:

@@ -26,8 +26,8 @@ def precompile(config: JobConfig, report: Callable[[str], None] = progress) -> b
         return False
     report("compiling the model's loops (once for this version, about half a minute)")
     # imported here: numba alone takes longer than a submission that finds everything compiled
-    from jobs import parameters  # noqa: PLC0415
-    from operators.corridor import rehearse  # noqa: PLC0415
+    from jobs import parameters
+    from operators.rehearsal import rehearse
 
     rehearse(parameters.learn_users(config))
     stamp.parent.mkdir(parents=True, exist_ok=True)

@@ -92,9 +92,10 @@ class RunningJob:
         return savepoint.take(self.local, self.id, stop=True, report=_silent)
 
     def end(self) -> None:
-        """Cancel the job if it runs, and wait until its workers have ended."""
+        """Cancel the job if it runs, and wait until its slots are free and its workers gone."""
         if self.state in ("CREATED", "RUNNING", "RESTARTING", "FAILING"):
             self.local.flink.rest.cancel(self.id)
+        self.wait(lambda: self.local.flink.rest.slots()[0] == self.local.slots, "free slots")
         self.wait(lambda: not self.workers(), "the workers to end")
 
     @property

@@ -44,11 +44,15 @@ def test_every_record_has_one_fate_and_every_user_a_recommendation(job: RunningJ
         unkeyed(record) for record, code in BAD.values() if code != "key_mismatch" and record.key
     ]
     bad *= 3
-    duplicates = GOOD[:100:4] + without_key[:5]
-    mixed = GOOD + without_key
+    repeated = {record.value for record in (*GOOD[:100:4], *without_key[:5])}
+    mixed = [
+        record
+        for once in (*GOOD, *without_key)
+        for record in [once] * (2 if once.value in repeated else 1)
+    ]
     for n, record in enumerate(bad):
         mixed.insert((n * 17) % len(mixed), record)
-    job.send(mixed + duplicates + on_time + late)
+    job.send(mixed + on_time + late)
     totals = job.settle()
 
     codes = Counter(code for _, code in BAD.values())
@@ -57,7 +61,7 @@ def test_every_record_has_one_fate_and_every_user_a_recommendation(job: RunningJ
     assert totals.rejected == len(bad)
     assert totals.accepted == len(good)
     assert totals.late == len(late)
-    assert totals.duplicate == len(duplicates)
+    assert totals.duplicate == len(repeated)
     assert totals.consumed == len(job.sent)
     assert job.failures() is None
     assert_dead_letters_are_the_bad_records(job, bad)

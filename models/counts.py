@@ -1,0 +1,31 @@
+"""How often items occurred: their event counts and what scores take from them."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import EVENTS, ItemArrays
+from models.compiled import Integer, kernel
+
+
+@kernel
+def count_event(a: ItemArrays, row: Integer, time: Integer) -> None:
+    """Count one accepted positive event of an item."""
+    _set_count(a, row, a.counts[row] + 1)
+    a.last_time[row] = max(a.last_time[row], time)
+    a.recent[a.counters[EVENTS] & len(a.recent) - 1] = row
+    a.counters[EVENTS] += 1
+
+
+@kernel
+def _set_count(a: ItemArrays, row: Integer, count: Integer) -> None:
+    a.counts[row] = count
+    a.log_discount[row] = -a.norm * np.log(max(count, 1))
+    a.discount[row] = np.exp(a.log_discount[row])
+
+
+@kernel
+def replace_counts(a: ItemArrays, rows: NDArray[np.int32], count: NDArray[np.int64]) -> None:
+    """Overwrite the counts of rows."""
+    for n in range(len(rows)):
+        a.counters[EVENTS] += count[n] - a.counts[rows[n]]
+        _set_count(a, rows[n], count[n])

@@ -1,0 +1,50 @@
+"""Transition rows on their way out of a worker and into another."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import TransitionArrays
+from models.compiled import Integer, compiled, kernel
+from models.transitions import add, clear, gather
+
+
+@compiled
+def entries(
+    t: TransitionArrays, x: Integer, limit: Integer
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Return successors and weights of the heaviest entries of a row, heaviest first."""
+    held = gather(t, x)
+    # mergesort is stable: equal weights keep the order of their slots
+    order = np.argsort(-t.spare_weight[:held], kind="mergesort")[:limit]
+    return t.spare_successor[order], t.spare_weight[order]
+
+
+@compiled
+def export_rows(
+    t: TransitionArrays, rows: NDArray[np.int32], limit: Integer
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
+    """Return bounds, successor rows and weights of the heaviest entries of rows."""
+    start = np.zeros(len(rows) + 1, np.int32)
+    for n in range(len(rows)):
+        start[n + 1] = start[n] + min(t.fill[rows[n]], limit)
+    successors = np.empty(start[-1], np.int32)
+    weights = np.empty(start[-1], np.float32)
+    for n in range(len(rows)):
+        successor, weight = entries(t, rows[n], limit)
+        successors[start[n] : start[n + 1]] = successor
+        weights[start[n] : start[n + 1]] = weight
+    return start, successors, weights
+
+
+@kernel
+def replace_row(
+    t: TransitionArrays,
+    row: Integer,
+    successors: NDArray[np.int32],
+    weights: NDArray[np.float32],
+) -> None:
+    """Replace a row of transitions; successors that have no row here are left out."""
+    clear(t, row)
+    for n in range(len(successors)):
+        if successors[n] >= 0 and weights[n] > 0:
+            add(t, row, successors[n], weights[n])

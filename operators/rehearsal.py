@@ -1,0 +1,54 @@
+"""Everything runs once on made-up events, so that no worker stops to compile when events wait."""
+
+import msgspec
+
+from operators.catalogue import Catalogue
+from operators.corridor import Corridor
+from operators.params import LearnItemsParams, LearnUsersParams
+
+
+def rehearse(params: LearnUsersParams) -> None:
+    """Walk made-up events through throw-away operators; compiled code is cached for later."""
+    now_ms = params.policy.earliest_ms
+    learner, listener = (Corridor(params, clock_ms=lambda: now_ms) for _ in range(2))
+    catalogue, restored = (Catalogue(_items_params(params)) for _ in range(2))
+    catalogue.open(0, [])
+    memory = _Notebook()
+    values = _events(params)
+    for half in (slice(0, 4), slice(4, 6)):
+        at = list(range(half.start, half.stop))
+        keys = [b"u", b"v"] * (len(at) // 2)
+        outcome = learner.process(0, keys, values[half], at, [now_ms] * len(at), memory)
+        if outcome.accepted is not None:
+            listener.apply(outcome.accepted)
+            restored.open(0, [record for _, record in catalogue.learn(0, [outcome.accepted])])
+    for _, chunk in catalogue.due(0, now_ms):
+        listener.apply(chunk)
+
+
+def _events(params: LearnUsersParams) -> list[bytes | None]:
+    policy = params.policy
+    kind = max(policy.weights, key=lambda name: policy.weights[name])
+    event = {"event_type": kind, "timestamp": policy.earliest_ms, "value": policy.highest_rating}
+    return [
+        msgspec.json.encode({"user_id": user, "item_id": item, **event})
+        for item in ("a", "b", "c")
+        for user in ("u", "v")
+    ]
+
+
+def _items_params(params: LearnUsersParams) -> LearnItemsParams:
+    return LearnItemsParams(
+        learning=params.learning,
+        keys=(0,),
+        chunks=1,
+        publish_interval_ms=1,
+        publish_bytes_per_second=1 << 40,
+    )
+
+
+class _Notebook(dict[str, bytes]):
+    """Memory of a rehearsal."""
+
+    def put(self, key: str, value: bytes) -> None:
+        self[key] = value

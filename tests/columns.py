@@ -1,0 +1,95 @@
+"""Columns for tests of the models: events by small item numbers, users without a past."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.columns import AcceptedBatch, Events, Learnt, Users
+from models.initial import initial_factors
+from models.items import Items
+from models.params import TransitionParams
+
+FACTORS = 4
+TRANSITIONS = TransitionParams(window=3, successors=20)
+
+
+def key(item: int) -> int:
+    """Return the key of an item of this file."""
+    return 1_000_003 * (item + 1)
+
+
+def events(
+    *rows: tuple[int, int], weight: Any = 1.0, value: Any = np.nan, first: int = 0
+) -> Events:
+    """Return one event for each (user, item); weight and value are numbers or lists."""
+    n = len(rows)
+    number = np.arange(first, first + n, dtype=np.int64)
+    return Events(
+        user=np.array([user for user, _ in rows], np.int32),
+        item=np.array([key(item) for _, item in rows], np.uint64),
+        identity=number.astype(np.uint64),
+        weight=np.broadcast_to(np.float32(weight), n).copy(),
+        value=np.broadcast_to(np.float32(value), n).copy(),
+        time=1000 + number,
+        published=1000 + number,
+        coordinate=number,
+    )
+
+
+def new_users(n: int, *, history: int = 8, excluded: int = 4, factors: int = FACTORS) -> Users:
+    """Return users without a past."""
+
+    def column(*shape: int, kind: type = np.int64) -> NDArray[Any]:
+        return np.zeros((n, *shape), kind)
+
+    return Users(
+        factors=initial_factors(np.arange(n).astype(np.uint64), 1, factors, 0.3),
+        gradient_sum=column(kind=np.float32),
+        bias=column(kind=np.float32),
+        history=column(history, kind=np.uint64),
+        history_length=column(kind=np.int32),
+        excluded=column(excluded, kind=np.uint64),
+        excluded_length=column(kind=np.int32),
+        recent=column(2, kind=np.uint64),
+        recent_time=column(2),
+        recent_length=column(kind=np.int32),
+        floor=column() - 1,
+        session_start=column(),
+        session_last=column(),
+        session_events=column(kind=np.int32),
+        events=column(),
+        seen=column(),
+    )
+
+
+def new_items(*, limit: int = 10_000, transitions: TransitionParams = TRANSITIONS) -> Items:
+    """Return items of which nothing is known."""
+    return Items(factors=FACTORS, transitions=transitions, limit=limit, seed=1)
+
+
+def rows_of(items: Items, batch: Events) -> NDArray[np.int32]:
+    """Return the rows of the events' items, registered and named."""
+    rows = items.rows(batch.item)
+    items.name(rows, [f"item-{key}" for key in batch.item.tolist()])
+    return rows
+
+
+def accepted(batch: Events, rows: NDArray[np.int32], learnt: Learnt, items: Items) -> AcceptedBatch:
+    """Return what one worker tells the others; its dictionary is simply all of its items."""
+    return AcceptedBatch(
+        bucket=0,
+        keys=items.keys.copy(),
+        ids=[name or "" for name in items.ids],
+        user=batch.user,
+        item=rows,
+        coordinate=batch.coordinate,
+        weight=batch.weight,
+        value=batch.value,
+        time=int(batch.time.max()),
+        context=learnt.context,
+        context_start=learnt.context_start,
+        factors=learnt.factors,
+        negatives=learnt.negatives,
+        gradients=learnt.gradients,
+    )
