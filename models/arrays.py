@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from models.columns import NOT_SCORED, AcceptedBatch, Events, Users
 
-SIZE, EVENTS, SKIPPED, REFUSED = 0, 1, 2, 3
-"""Places in `ItemArrays.counters`: rows in use, accepted positive events, updates left out
+SIZE, KNOWN, EVENTS, SKIPPED, REFUSED = 0, 1, 2, 3, 4
+"""Places in `ItemArrays.counters`: rows in use, rows with an event, accepted positive events, updates left out
 because they were not finite, keys refused because all rows were taken."""
 
 
@@ -32,6 +32,8 @@ class ItemArrays(NamedTuple):
     """Newest event time, ms; -1 before the first event."""
     named: NDArray[np.bool_]
     """Whether the id is known: only such items can be recommended."""
+    known: NDArray[np.int32]
+    """Rows with an event, in the order of their first; `counters[KNOWN]` are in use."""
     recent: NDArray[np.int32]
     """Rows of the last positive events, a ring whose length is a power of two."""
     counters: NDArray[np.int64]

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import EVENTS, ItemArrays
+from models.arrays import EVENTS, KNOWN, ItemArrays
 from models.compiled import Integer, kernel
 
 
@@ -18,6 +18,9 @@ def count_event(a: ItemArrays, row: Integer, time: Integer) -> None:
 
 @kernel
 def _set_count(a: ItemArrays, row: Integer, count: Integer) -> None:
+    if a.counts[row] == 0 and count > 0:
+        a.known[a.counters[KNOWN]] = row
+        a.counters[KNOWN] += 1
     a.counts[row] = count
     a.log_discount[row] = -a.norm * np.log(max(count, 1))
     a.discount[row] = np.exp(a.log_discount[row])

@@ -26,7 +26,7 @@ _RECENT = 1 << 14
 
 _PER_ROW = (
     "keys", "counts", "discount", "log_discount", "factors", "gradient_sum", "bias",
-    "bias_gradient_sum", "last_time", "named",
+    "bias_gradient_sum", "last_time", "named", "known",
 )  # fmt: skip
 
 
@@ -78,8 +78,9 @@ class Items:
             bias_gradient_sum=np.zeros(rows, np.float32),
             last_time=np.full(rows, -1, np.int64),
             named=np.zeros(rows, np.bool_),
+            known=np.zeros(rows, np.int32),
             recent=np.zeros(_RECENT, np.int32),
-            counters=np.zeros(4, np.int64),
+            counters=np.zeros(5, np.int64),
             values=np.zeros(2, np.float64),
             norm=float(transitions.norm),
         )

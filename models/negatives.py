@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from models.arrays import EVENTS, SIZE, ItemArrays, UserArrays
+from models.arrays import EVENTS, KNOWN, ItemArrays, UserArrays
 from models.compiled import Integer, Truth, kernel
 from models.history import contains
 from models.initial import scrambled
@@ -20,25 +20,26 @@ def draw_negative(
 ) -> Integer:
     """Return a known item that is neither the event's nor in the user's history, else -1.
 
-    Uniform over all items, or by popularity: that of one of the last events. What does not suit
-    is drawn once more, uniformly.
+    Uniform over all items with an event, or by popularity: that of one of the last events. What
+    does not suit is drawn once more, uniformly.
     """
+    if a.counters[KNOWN] == 0:
+        return np.int64(-1)
     if uniform:
-        row = _below(word, a.counters[SIZE])
+        row = a.known[_below(word, a.counters[KNOWN])]
     else:
-        row = np.int64(a.recent[_below(word, min(a.counters[EVENTS], len(a.recent)))])
+        row = a.recent[_below(word, min(a.counters[EVENTS], len(a.recent)))]
     if not _suits(row, key, u, users, a):
-        row = _below(scrambled(word), a.counters[SIZE])
+        row = a.known[_below(scrambled(word), a.counters[KNOWN])]
         if not _suits(row, key, u, users, a):
-            row = np.int64(-1)
-    return row
+            row = np.int32(-1)
+    return np.int64(row)
 
 
 @kernel
 def _suits(row: Integer, key: Integer, u: Integer, users: UserArrays, a: ItemArrays) -> Truth:
-    if a.counts[row] == 0 or a.keys[row] == key:
-        return False
-    return not contains(users.history, users.history_length, u, a.keys[row])
+    own = contains(users.history, users.history_length, u, a.keys[row])
+    return a.keys[row] != key and not own
 
 
 @kernel

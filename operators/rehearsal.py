@@ -17,7 +17,7 @@ def rehearse(params: LearnUsersParams) -> None:
     values = _events(params)
     for half in (slice(0, 4), slice(4, 6)):
         at = list(range(half.start, half.stop))
-        keys = [b"u", b"v"] * (len(at) // 2)
+        keys: list[bytes | None] = [b"u", b"v"] * (len(at) // 2)
         outcome = learner.process(0, keys, values[half], at, [now_ms] * len(at), memory)
         if outcome.accepted is not None:
             listener.apply(outcome.accepted)

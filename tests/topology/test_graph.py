@@ -21,7 +21,7 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
     config = JobConfig()
     env, sql = environment.environment(config, {"pipeline.jars": connector_jar().as_uri()})
     topology.build(env, sql, config)
-    nodes = env._j_stream_execution_environment.getStreamGraph(False).getStreamNodes()
+    nodes = env._j_stream_execution_environment.getStreamGraph(False).getStreamNodes().toArray()
     return sorted((node.getTransformationUID() or "", node.getOperatorName()) for node in nodes)
 
 
