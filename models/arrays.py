@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from models.columns import NOT_SCORED, AcceptedBatch, Events, Users
 
 SIZE, KNOWN, EVENTS, SKIPPED, REFUSED = 0, 1, 2, 3, 4
-"""Places in `ItemArrays.counters`: rows in use, rows with an event, accepted positive events, updates left out
-because they were not finite, keys refused because all rows were taken."""
+"""Places in `ItemArrays.counters`: rows in use, rows with an event, accepted positive events,
+updates left out because they were not finite, keys refused because all rows were taken."""
 
 
 class ItemArrays(NamedTuple):

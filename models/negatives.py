@@ -25,6 +25,7 @@ def draw_negative(
     """
     if a.counters[KNOWN] == 0:
         return np.int64(-1)
+    row: Integer
     if uniform:
         row = a.known[_below(word, a.counters[KNOWN])]
     else:

@@ -31,7 +31,7 @@ GUARANTEES = {
 }
 """Delivery of the job, and isolation of the consumer that belongs to it."""
 RIVER = "river"
-_CATCH_UP_SECONDS = 120.0
+_CATCH_UP_SECONDS = 180.0
 _LAST_SECONDS = 5.0
 """How long the last answers may take."""
 

@@ -113,7 +113,7 @@ class RunningJob:
         return [
             process
             for process in processes.find(self.local.run_dir)
-            if "pyflink.fn_execution.beam.beam_sdk_worker_main" in _command(process)
+            if "pyflink.fn_execution.beam.beam_boot" in _command(process)
         ]
 
     def send(self, records: Iterable[Record]) -> None:

@@ -86,7 +86,10 @@ def scores(items: Items, users: Users, u: int) -> np.ndarray:
 
 
 def own(items: Items, users: Users, u: int) -> np.ndarray:
-    held = users.history[u, : users.history_length[u]], users.excluded[u, : users.excluded_length[u]]
+    held = (
+        users.history[u, : users.history_length[u]],
+        users.excluded[u, : users.excluded_length[u]],
+    )
     return items.rows(np.concatenate(held), register=False)
 
 

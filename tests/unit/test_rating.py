@@ -138,9 +138,10 @@ def test_the_highest_predicted_rating_comes_first_and_own_items_never() -> None:
         assert (rows[-1], lists.reasons[u, len(rows) - 1]) == (rare, NEW)
         common = rows[:-1]
         predicted = (
-            batch.value.astype(float).sum() + 5
-        ) / 601 + users.bias[u] + items.arrays.bias[common] + (
-            items.arrays.factors[common] @ users.factors[u]
+            (batch.value.astype(float).sum() + 5) / 601
+            + users.bias[u]
+            + items.arrays.bias[common]
+            + (items.arrays.factors[common] @ users.factors[u])
         )
         assert lists.scores[u, : len(common)] == pytest.approx(predicted, abs=1e-3)
         assert (np.diff(lists.scores[u, : len(common)]) <= 0).all()
