@@ -30,6 +30,8 @@ class ItemArrays(NamedTuple):
     bias_gradient_sum: NDArray[np.float32]
     last_time: NDArray[np.int64]
     """Newest event time, ms; -1 before the first event."""
+    value_sum: NDArray[np.float64]
+    """Sum of the ratings learnt; `counts` is their number in the rating objective."""
     named: NDArray[np.bool_]
     """Whether the id is known: only such items can be recommended."""
     known: NDArray[np.int32]
@@ -37,8 +39,8 @@ class ItemArrays(NamedTuple):
     recent: NDArray[np.int32]
     """Rows of the last positive events, a ring whose length is a power of two."""
     counters: NDArray[np.int64]
-    values: NDArray[np.float64]
-    """Sum and number of the ratings learnt."""
+    value_total: NDArray[np.float64]
+    """(1,) sum of `value_sum`."""
     norm: float
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import (
+    EVENTS,
     SIZE,
     SKIPPED,
     BatchArrays,
@@ -112,8 +113,8 @@ def predict(work: Work, u: Integer, row: Integer) -> Real:
 @kernel
 def mean_rating(a: ItemArrays, knobs: Knobs) -> Real:
     """Return the mean of all ratings learnt; the middle of the range before the first."""
-    if a.values[1] > 0:
-        return a.values[0] / a.values[1]
+    if a.counters[EVENTS] > 0:
+        return a.value_total[0] / a.counters[EVENTS]
     return (knobs.lowest + knobs.highest) / 2
 
 
@@ -200,6 +201,6 @@ def _moved(bias: Real, error: Real, knobs: Knobs) -> Real:
 
 @kernel
 def _count(a: ItemArrays, row: Integer, value: Real, time: Integer) -> None:
-    a.values[0] += value
-    a.values[1] += 1
+    a.value_sum[row] += value
+    a.value_total[0] += value
     count_event(a, row, time)

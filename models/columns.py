@@ -29,7 +29,7 @@ class Events:
     weight: NDArray[np.float32]
     """Strength of the event type: > 0 is learnt, 0 only counted, < 0 hides the item."""
     value: NDArray[np.float32]
-    """The event's `value` (a rating, a price); NaN where it has none."""
+    """The rating an event gives; NaN for every event that is no rating."""
     time: NDArray[np.int64]
     """Event time, ms since 1970."""
     published: NDArray[np.int64]
@@ -147,7 +147,7 @@ class AcceptedBatch:
     weight: NDArray[np.float32]
     """(n,)"""
     value: NDArray[np.float32]
-    """(n,) NaN where the event has none."""
+    """(n,) see Events."""
     time: int
     """Newest event time, ms since 1970."""
     context: NDArray[np.int32]
@@ -205,6 +205,8 @@ class ItemRows:
     """(m,) accepted positive events."""
     last_time: NDArray[np.int64]
     """(m,) newest event time, ms."""
+    value_sum: NDArray[np.float64]
+    """(m,) sum of the ratings learnt; `count` is their number in the rating objective."""
     factors: NDArray[np.float32]
     """(m, F) latent factors."""
     gradient_sum: NDArray[np.float32]

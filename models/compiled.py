@@ -7,6 +7,7 @@ compile everything again. Import numba nowhere else: PyFlink's worker needs the 
 import builtins
 import functools
 import hashlib
+import importlib.resources
 import os
 import sys
 from collections.abc import Callable
@@ -57,7 +58,7 @@ def _decorated(function: _Function, **options: bool) -> _Function:
     # `_nrt` is not part of numba's declared options
     njit: Callable[..., Callable[[_Function], _Function]] = numba.njit
     return njit(
-        cache=cache_folder(function.__code__.co_filename) is not None,
+        cache=cache_folder(function.__module__, function.__code__.co_filename) is not None,
         nogil=True,
         error_model="numpy",
         fastmath=_FAST,
@@ -66,16 +67,13 @@ def _decorated(function: _Function, **options: bool) -> _Function:
 
 
 @functools.cache
-def cache_folder(source: str) -> Path | None:
-    """Return the folder for the machine code of a source file; None where none can be made.
+def cache_folder(module: str, source: str) -> Path | None:
+    """Return the folder for the machine code of a module; None where none can be made.
 
-    There is none for source inside a zip file either: the submitting client imports the wheel as
-    it is, and runs nothing.
+    Its source is asked for as Python imports it: from a folder, or from the wheel as a zip file.
     """
-    if not Path(source).is_file():
-        return None
     try:
-        folder = _root() / _digest(source)[:24]
+        folder = _root() / _digest(module, source)[:24]
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except (OSError, RuntimeError):  # the latter: nobody's home
         return None
@@ -93,7 +91,7 @@ class ContentLocator(caching._CacheLocator):  # noqa: SLF001
     @classmethod
     def from_function(cls, py_func: Callable[..., Any], py_file: str) -> "ContentLocator | None":
         """Return the locator of a function of this project."""
-        folder = cache_folder(py_file)
+        folder = cache_folder(py_func.__module__, py_file)
         return None if folder is None else cls(py_func, py_file, folder)
 
     def get_cache_path(self) -> str:
@@ -114,10 +112,11 @@ def _root() -> Path:
     return Path(home) / "streamrec" / "numba"
 
 
-def _digest(source: str) -> str:
-    """Return the digest of a file and of all in `models/` that it may have compiled into it."""
+def _digest(module: str, source: str) -> str:
+    """Return the digest of a module and of all in `models/` that it may have compiled into it."""
     digest = hashlib.sha256(numba.__version__.encode())
-    for content in [*_inlinable(), Path(source).read_bytes()]:
+    loader: Any = sys.modules[module].__loader__
+    for content in [*_inlinable(), loader.get_data(source)]:
         digest.update(content)
     return digest.hexdigest()
 
@@ -125,8 +124,8 @@ def _digest(source: str) -> str:
 @functools.cache
 def _inlinable() -> list[bytes]:
     """Return the contents of the files in `models/` that have compiled functions."""
-    folder = Path(__file__).parent
-    contents = [path.read_bytes() for path in sorted(folder.glob("*.py"))]
+    files = sorted(importlib.resources.files("models").iterdir(), key=lambda file: file.name)
+    contents = [file.read_bytes() for file in files if file.name.endswith(".py")]
     return [content for content in contents if b"models.compiled" in content]
 
 

@@ -27,8 +27,15 @@ def _set_count(a: ItemArrays, row: Integer, count: Integer) -> None:
 
 
 @kernel
-def replace_counts(a: ItemArrays, rows: NDArray[np.int32], count: NDArray[np.int64]) -> None:
-    """Overwrite the counts of rows."""
+def replace_counts(
+    a: ItemArrays,
+    rows: NDArray[np.int32],
+    count: NDArray[np.int64],
+    value_sum: NDArray[np.float64],
+) -> None:
+    """Overwrite the counts and value sums of rows; the totals over all rows follow."""
     for n in range(len(rows)):
+        a.value_total[0] += value_sum[n] - a.value_sum[rows[n]]
+        a.value_sum[rows[n]] = value_sum[n]
         a.counters[EVENTS] += count[n] - a.counts[rows[n]]
         _set_count(a, rows[n], count[n])

@@ -26,7 +26,7 @@ _RECENT = 1 << 14
 
 _PER_ROW = (
     "keys", "counts", "discount", "log_discount", "factors", "gradient_sum", "bias",
-    "bias_gradient_sum", "last_time", "named", "known",
+    "bias_gradient_sum", "last_time", "value_sum", "named", "known",
 )  # fmt: skip
 
 
@@ -77,11 +77,12 @@ class Items:
             bias=np.zeros(rows, np.float32),
             bias_gradient_sum=np.zeros(rows, np.float32),
             last_time=np.full(rows, -1, np.int64),
+            value_sum=np.zeros(rows, np.float64),
             named=np.zeros(rows, np.bool_),
             known=np.zeros(rows, np.int32),
             recent=np.zeros(_RECENT, np.int32),
             counters=np.zeros(5, np.int64),
-            values=np.zeros(2, np.float64),
+            value_total=np.zeros(1, np.float64),
             norm=float(transitions.norm),
         )
 
@@ -163,6 +164,7 @@ class Items:
             ids=[self.ids[row] or "" for row in rows.tolist()],
             count=a.counts[rows],
             last_time=a.last_time[rows],
+            value_sum=a.value_sum[rows],
             factors=a.factors[rows],
             gradient_sum=a.gradient_sum[rows],
             bias=a.bias[rows],
@@ -196,7 +198,7 @@ class Items:
         a.gradient_sum[at] = exported.gradient_sum[chosen]
         a.bias[at] = exported.bias[chosen]
         a.bias_gradient_sum[at] = exported.bias_gradient_sum[chosen]
-        replace_counts(a, at, exported.count[chosen])
+        replace_counts(a, at, exported.count[chosen], exported.value_sum[chosen])
         for n in chosen.tolist():
             bounds = slice(exported.successor_start[n], exported.successor_start[n + 1])
             self._replace_row(rows[n], successors[bounds], exported.weights[bounds])

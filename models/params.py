@@ -101,7 +101,8 @@ class EventPolicy:
     weights: dict[str, float] = field(default_factory=_default_weights)
     """Strength of each known event type: > 0 is learnt, 0 only counted, < 0 hides the item."""
     rating_type: str = "rating"
-    """Event type whose `value` is required and must lie in the range below."""
+    """Event type whose `value` is required, must lie in the range below and is learnt; a `value`
+    of any other type, such as a price, is not."""
     lowest_rating: float = 1.0
     highest_rating: float = 5.0
     max_bytes: int = 65_536

@@ -9,6 +9,7 @@ id                string                  item id, "" for an item known only by 
 key               uint64                  xxHash3 of the id
 count             int64                   accepted positive events
 last_time         int64                   newest event time, ms
+value_sum         double                  sum of the ratings learnt
 factors           fixed_size_list<float>  latent factors
 gradient_sum      float                   AdaGrad sum of the factors
 bias              float
@@ -38,6 +39,7 @@ _WHERE = "chunk of item rows"
 _SCALARS = (
     ("count", pa.int64()),
     ("last_time", pa.int64()),
+    ("value_sum", pa.float64()),
     ("gradient_sum", pa.float32()),
     ("bias", pa.float32()),
     ("bias_gradient_sum", pa.float32()),
@@ -93,6 +95,7 @@ def _schema(factors: int) -> pa.Schema:
         "key": pa.uint64(),
         "count": pa.int64(),
         "last_time": pa.int64(),
+        "value_sum": pa.float64(),
         "factors": pa.list_(pa.float32(), factors),
         "gradient_sum": pa.float32(),
         "bias": pa.float32(),

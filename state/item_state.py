@@ -8,6 +8,7 @@ field             type  count holds
 key               u64   1     xxHash3 of the id
 count             i64   1     accepted positive events
 last_time         i64   1     newest event time, ms
+value_sum         f64   1     sum of the ratings learnt
 gradient_sum      f32   1     AdaGrad sum of the factors
 bias              f32   1
 bias_gradient_sum f32   1     AdaGrad sum of the bias
@@ -20,7 +21,7 @@ id                u32   1     t, bytes of the id
 …                 u8    t     UTF-8 id, empty for an item known only by its key
 ================= ===== ===== =============================================================
 
-A value takes 60 + 4 F + 12 s + t bytes.
+A value takes 68 + 4 F + 12 s + t bytes.
 """
 
 from collections.abc import Callable, Sequence
@@ -41,6 +42,7 @@ READ_VERSIONS = (1,)
 _SCALARS = (
     ("count", "<i8"),
     ("last_time", "<i8"),
+    ("value_sum", "<f8"),
     ("gradient_sum", "<f4"),
     ("bias", "<f4"),
     ("bias_gradient_sum", "<f4"),

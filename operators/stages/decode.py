@@ -53,7 +53,7 @@ class _Event(msgspec.Struct, gc=False, frozen=True):
 
 
 _Row = tuple[int, int, int, float, float, int, str, str]
-"""User, item, identity, weight, value, time, item id, event id of an event."""
+"""User, item, identity, weight, rating, time, item id, event id of an event."""
 
 
 class _RefusedError(Exception):
@@ -73,6 +73,7 @@ class Decode:
         self._largest = policy.max_bytes
         self._longest = policy.max_id_bytes
         self._earliest = policy.earliest_ms
+        self._rating_type = policy.rating_type
         self._kinds = {name: kind_of(policy, name) for name in policy.weights}
         self._parse = msgspec.json.Decoder(_Event).decode
         self._explain = Explain(policy)
@@ -115,7 +116,7 @@ class Decode:
                 rejected.append(self._explain(position, key, value, bucket, latest))
         kept = np.ones(len(values), np.bool_)
         kept[[one.position for one in rejected]] = False
-        user, item, identity, weight, amount, time, item_ids, event_ids = (
+        user, item, identity, weight, rating, time, item_ids, event_ids = (
             zip(*rows, strict=True) if rows else [()] * 8
         )
         events = Events(
@@ -123,7 +124,7 @@ class Decode:
             item=np.array(item, np.uint64),
             identity=np.array(identity, np.uint64),
             weight=np.array(weight, np.float32),
-            value=np.array(amount, np.float32),
+            value=np.array(rating, np.float32),
             time=np.array(time, np.int64),
             published=np.asarray(published, np.int64)[kept],
             coordinate=np.asarray(coordinates, np.int64)[kept],
@@ -172,7 +173,9 @@ class Decode:
         user = users.get(user_id)
         if user is None:
             user = self._admit_user(users, user_id, key, bucket)
-        return user, item, identity, weight, amount, time, item_id, event_id
+        # a price that happens to lie in the rating range must not be learnt as a rating
+        rating = amount if event.event_type == self._rating_type else nan
+        return user, item, identity, weight, rating, time, item_id, event_id
 
     def _check_rest(self, event: _Event) -> None:
         """Check the fields that only have to be of good form."""

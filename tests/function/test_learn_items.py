@@ -47,6 +47,12 @@ def test_it_counts_what_the_users_side_counts(objective: str) -> None:
     assert {i: n for i, n in found.items() if n} == {i: n for i, n in expected.items() if n}
 
 
+def test_a_price_in_the_rating_range_is_no_rating() -> None:
+    users, sent = messages([event("anna", "tea", "purchase", value=4.99)], "rating")
+    assert sent == []
+    assert users.function._corridor._learn.items.count.tolist() == [0]
+
+
 def test_every_item_lives_in_one_bucket() -> None:
     _, sent = messages(LOG)
     items = ItemsSubtask(learn_items(), Clock())

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.columns import ItemRows
@@ -157,6 +157,7 @@ def test_a_record_that_makes_no_sense_is_skipped(record: bytes) -> None:
     _assert_unmoved(record)
 
 
+@settings(max_examples=40)
 @given(position=st.integers(0, 10_000), bit=st.integers(0, 7), length=st.integers(0, 10_000))
 def test_a_damaged_message_is_skipped(position: int, bit: int, length: int) -> None:
     message, _ = _message_and_chunk()
@@ -166,6 +167,7 @@ def test_a_damaged_message_is_skipped(position: int, bit: int, length: int) -> N
     _assert_unmoved(message[: length % len(message)])
 
 
+@settings(max_examples=40)
 @given(length=st.integers(0, 10_000))
 def test_a_chunk_cut_short_is_skipped(length: int) -> None:
     _, chunk = _message_and_chunk()

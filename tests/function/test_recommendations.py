@@ -1,7 +1,9 @@
 """What users are recommended, and how a recommendation is named."""
 
+from functools import cache
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.columns import OFFSET_BITS
@@ -173,11 +175,18 @@ def named(log: list[Record], sizes: list[int]) -> list[dict[str, str]]:
     ]
 
 
+@cache
+def single_ids() -> list[str]:
+    """Ids of recommendations after each single event."""
+    log = behaviour(120)
+    return [rec_id for one in named(log, [1] * len(log)) for rec_id in one.values()]
+
+
+@settings(max_examples=30)
 @given(sizes=st.lists(st.integers(1, 40), max_size=12))
 def test_a_recommendation_keeps_its_id_however_the_log_is_cut(sizes: list[int]) -> None:
     log = behaviour(120)
-    single, batches = named(log, [1] * len(log)), named(log, sizes)
-    ids = [next(iter(one.values())) for one in single]
+    batches, ids = named(log, sizes), single_ids()
     assert len(set(ids)) == len(log)
     begin = 0
     for records, found in zip(cut(log, sizes), batches, strict=True):

@@ -25,19 +25,22 @@ from tests.harness import Clock, ItemsSubtask, Savepoint, UsersSubtask
 LOG = behaviour(2_500, users=60, items=100)
 
 
-def job(log: Sequence[Record]) -> tuple[UsersSubtask, ItemsSubtask]:
+def job(log: Sequence[Record], objective: str = "ranking") -> tuple[UsersSubtask, ItemsSubtask]:
     """Both functions after a log."""
-    users, items = UsersSubtask(learn_users(k=10), Clock()), ItemsSubtask(learn_items(), Clock())
+    model = learning(objective=objective)
+    users = UsersSubtask(learn_users(k=10, learning=model), Clock())
+    items = ItemsSubtask(learn_items(learning=model), Clock())
     for window in cut(list(cut(log, [40] * 100)), [10] * 10):
         taken = [users.take(records) for records in window]
         items.take(*(learned.accepted for learned in taken if learned.accepted))
     return users, items
 
 
-def restored(users: UsersSubtask, items: ItemsSubtask) -> UsersSubtask:
+def restored(users: UsersSubtask, items: ItemsSubtask, objective: str = "ranking") -> UsersSubtask:
     """A new subtask of learn-users that has heard what a new learn-items publishes."""
-    fresh = UsersSubtask(learn_users(k=10), Clock(), users.savepoint())
-    again = ItemsSubtask(learn_items(), Clock(), items.savepoint())
+    model = learning(objective=objective)
+    fresh = UsersSubtask(learn_users(k=10, learning=model), Clock(), users.savepoint())
+    again = ItemsSubtask(learn_items(learning=model), Clock(), items.savepoint())
     fresh.hear(*(chunk for _, chunk in again.publish()))
     return fresh
 
@@ -54,6 +57,23 @@ def test_a_rebuilt_replica_recommends_nearly_the_same() -> None:
     assert found.keys() == expected.keys()
     shared = [len(set(found[u]) & set(expected[u])) / len(expected[u]) for u in expected]
     assert np.mean(shared) > 0.95
+
+
+def test_a_rebuilt_replica_predicts_the_same_ratings() -> None:
+    log = in_order(
+        event(user, item, "rating", at=NOW + n, value=5)
+        for n, user in enumerate(("ben", "carl"))
+        for item in ("tea", "mate", "cocoa")
+    )
+    users, items = job(log, "rating")
+    after = restored(users, items, "rating")
+    one = in_order([event("anna", "tea", "rating", at=NOW + MINUTE, value=5)], first=len(log))
+    expected, found = (
+        subtask.take(one).recommendations["anna"]["items"] for subtask in (users, after)
+    )
+    scores = {item["item_id"]: item["score"] for item in expected}
+    assert {item["item_id"]: item["score"] for item in found} == pytest.approx(scores, abs=0.05)
+    assert min(scores.values()) > 4.5
 
 
 def test_a_restored_user_is_the_same_to_the_bit() -> None:

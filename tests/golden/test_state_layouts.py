@@ -62,6 +62,7 @@ def item_rows() -> ItemRows:
         ids=["item-é", ""],
         count=column("i8", 2**40, 0),
         last_time=column("i8", 1_700_000_000_000, -1),
+        value_sum=column("f8", 2.0**41 + 0.5, 0),
         factors=column("f4", [0.5, -0.25], [0, 1]),
         gradient_sum=column("f4", 1.5, 0),
         bias=column("f4", -0.125, 0),

@@ -1,7 +1,10 @@
 """Machine code is kept by what the source says, wherever the source lies."""
 
-import importlib.util
+import importlib
+import sys
+import zipfile
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -22,43 +25,64 @@ def written(path: Path, text: str) -> str:
     return str(path)
 
 
-def run(path: str) -> int:
-    spec = importlib.util.spec_from_file_location("some_module", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.twice(21)
+def imported(folder: str, name: str = "some") -> ModuleType:
+    """Import a module from a folder or a zip file, as if nothing had been imported before."""
+    sys.modules.pop(name, None)
+    importlib.invalidate_caches()
+    sys.path.insert(0, folder)
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(folder)
+
+
+def folder_of(module: ModuleType) -> Path | None:
+    assert module.__file__ is not None
+    return cache_folder(module.__name__, module.__file__)
 
 
 def test_the_same_source_in_another_folder_finds_the_same_machine_code(home: Path) -> None:
-    first = written(home / "wheel-1" / "some.py", SOURCE)
-    second = written(home / "wheel-2" / "some.py", SOURCE)
-    assert run(first) == 42
-    folder = cache_folder(first)
+    written(home / "wheel-1" / "some.py", SOURCE)
+    written(home / "wheel-2" / "some.py", SOURCE)
+    first = imported(str(home / "wheel-1"))
+    assert first.twice(21) == 42
+    folder = folder_of(first)
     assert folder is not None
     kept = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
     assert kept
-    assert cache_folder(second) == folder
-    assert run(second) == 42
+    second = imported(str(home / "wheel-2"))
+    assert folder_of(second) == folder
+    assert second.twice(21) == 42
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == kept
 
 
+def test_a_wheel_imported_as_a_zip_file_finds_the_machine_code_of_its_source(home: Path) -> None:
+    """Flink's workers import the shipped wheel without unpacking it."""
+    written(home / "checkout" / "some.py", SOURCE)
+    with zipfile.ZipFile(home / "some.whl", "w") as wheel:
+        wheel.writestr("some.py", SOURCE)
+    first = imported(str(home / "checkout"))
+    assert first.twice(21) == 42
+    zipped = imported(str(home / "some.whl"))
+    assert zipped.twice(21) == 42
+    assert folder_of(zipped) == folder_of(first)
+    assert sum(zipped.twice.stats.cache_hits.values()) == 1
+
+
 def test_changed_source_never_meets_old_machine_code(home: Path) -> None:
-    before = written(home / "before" / "some.py", SOURCE)
-    after = written(home / "after" / "some.py", SOURCE.replace("2 * x", "3 * x"))
-    assert (run(before), run(after)) == (42, 63)
-    assert cache_folder(before) != cache_folder(after)
+    written(home / "before" / "some.py", SOURCE)
+    written(home / "after" / "some.py", SOURCE.replace("2 * x", "3 * x"))
+    before, after = imported(str(home / "before")), imported(str(home / "after"))
+    assert (before.twice(21), after.twice(21)) == (42, 63)
+    sys.modules["some"] = before
+    assert folder_of(before) != folder_of(after)
 
 
 def test_without_a_place_for_the_cache_functions_are_compiled_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", written(tmp_path / "a file, not a folder", ""))
-    source = written(tmp_path / "some.py", SOURCE)
-    assert cache_folder(source) is None
-    assert run(source) == 42
-
-
-def test_source_inside_a_zip_file_has_no_folder(home: Path) -> None:
-    assert cache_folder(str(home / "some.whl" / "models" / "some.py")) is None
+    written(tmp_path / "src" / "elsewhere.py", SOURCE)
+    module = imported(str(tmp_path / "src"), "elsewhere")
+    assert folder_of(module) is None
+    assert module.twice(21) == 42

@@ -66,6 +66,18 @@ def test_good_events_become_columns() -> None:
     assert events.coordinate.tolist() == [0, 1, 2]
 
 
+def test_only_rating_events_carry_a_rating() -> None:
+    decoded = decode(
+        event(event_type="rating", value=4.5),
+        event(event_id="e-2", event_type="purchase", value=4.99),
+        event(event_id="e-3", event_type="impression", value=3),
+    )
+    assert decoded.rejected == []
+    assert np.array_equal(
+        decoded.events.value, np.array([4.5, np.nan, np.nan], np.float32), equal_nan=True
+    )
+
+
 def test_columns_have_their_types_even_when_empty() -> None:
     for decoded in (decode(), decode(b"", None), decode(event())):
         kinds = [getattr(decoded.events, name).dtype for name in decoded.events.__slots__]
@@ -379,5 +391,5 @@ def test_what_is_accepted_is_what_was_sent(changes: dict[str, Any]) -> None:
     assert decoded.item_ids == [sent["item_id"]]
     assert decoded.events.time.tolist() == [sent["timestamp"]]
     assert decoded.events.weight.tolist() == [POLICY.weights[sent["event_type"]]]
-    if sent.get("value") is not None:
-        assert decoded.events.value[0] == np.float32(sent["value"])
+    rating = sent["value"] if sent["event_type"] == POLICY.rating_type else np.nan
+    assert np.array_equal(decoded.events.value, [np.float32(rating)], equal_nan=True)

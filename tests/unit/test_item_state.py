@@ -28,6 +28,7 @@ def items(ids: list[str], successors: list[int], seed: int = 0) -> ItemRows:
         ids=ids,
         count=random.integers(0, 2**40, m),
         last_time=random.integers(0, 2**40, m),
+        value_sum=random.normal(size=m),
         factors=random.normal(size=(m, FACTORS)).astype(np.float32),
         gradient_sum=random.random(m, np.float32),
         bias=random.random(m, np.float32),
@@ -77,7 +78,7 @@ def test_stored_items_come_back_in_any_order() -> None:
 
 def test_a_value_has_the_documented_size() -> None:
     (value,) = STATE.encode(items(["item-1"], [7]))
-    assert len(value) == 60 + 4 * FACTORS + 12 * 7 + len("item-1")
+    assert len(value) == 68 + 4 * FACTORS + 12 * 7 + len("item-1")
 
 
 def test_items_with_another_number_of_factors_are_refused() -> None:

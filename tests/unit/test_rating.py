@@ -110,6 +110,34 @@ def test_another_worker_learns_from_what_travels() -> None:
     assert here.arrays.factors == pytest.approx(there.arrays.factors, abs=0.1)
 
 
+def test_a_rebuilt_replica_predicts_the_same() -> None:
+    items, other, users = new_items(), new_items(), new_users(8)
+    learn(items, users, ratings(200))
+    for half in (slice(None, None, 2), slice(1, None, 2)):
+        rows = np.arange(items.size, dtype=np.int32)[half]
+        other.replace(items.export(rows), only_newer=False)
+    expected = objective().recommend(items, users, 15, NOBODY)
+    found = objective().recommend(other, users, 15, NOBODY)
+    assert other.keys[found.rows].tolist() == items.keys[expected.rows].tolist()
+    assert found.scores == pytest.approx(expected.scores, abs=1e-6)
+
+
+def mean(items: Items) -> float:
+    return items.arrays.value_total[0] / items.events
+
+
+def test_the_mean_follows_the_rows_that_are_taken() -> None:
+    items, other, users = new_items(), new_items(), new_users(1)
+    learn(items, users, events((0, 1), (0, 1), (0, 2), value=[5.0, 4.0, 3.0]))
+    learn(other, users, events((0, 1), (0, 2), (0, 2), (0, 3), value=[1.0, 2.0, 2.5, 1.5]))
+    exported = items.export(np.arange(items.size, dtype=np.int32))
+    other.replace(exported, only_newer=True)
+    assert mean(other) == pytest.approx((5 + 4 + 2 + 2.5 + 1.5) / 5)
+    other.replace(exported, only_newer=False)
+    other.replace(exported, only_newer=False)
+    assert mean(other) == pytest.approx((5 + 4 + 3 + 1.5) / 4)
+
+
 def test_a_poisoned_error_cannot_spoil_the_items() -> None:
     here, there, users = new_items(), new_items(), new_users(8)
     batch = ratings(30)
