@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from models.columns import OFFSET_BITS
 from tests.builders import (
-    HOUR,
     MINUTE,
     NOW,
     Record,

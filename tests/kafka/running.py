@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -15,9 +16,9 @@ from conf.loader import load
 from conf.schema import JobConfig
 from models.columns import OFFSET_BITS
 from scripts.tools import accounting, processes, savepoint, topics
-from scripts.tools.accounting import Totals
+from scripts.tools.accounting import Metrics, Totals
 from scripts.tools.cluster import Local
-from scripts.tools.kafka_client import KafkaAddress, consumer, offsets, read_all
+from scripts.tools.kafka_client import KafkaAddress, consumer, offsets, read_all, records
 from scripts.tools.paths import LOCAL_CONFIG
 from scripts.tools.submit import Submission, submit
 from tests.bad_input import MAX_BYTES
@@ -69,12 +70,12 @@ class RunningJob:
             *SETTINGS,
         ]
 
-    @property
+    @cached_property
     def config(self) -> JobConfig:
         """The job's configuration."""
         return load(LOCAL_CONFIG, self.overrides)
 
-    @property
+    @cached_property
     def address(self) -> KafkaAddress:
         """Where the broker is."""
         return KafkaAddress.of(self.config)
@@ -116,10 +117,10 @@ class RunningJob:
             if "pyflink.fn_execution.beam.beam_boot" in _command(process)
         ]
 
-    def send(self, records: Iterable[Record]) -> None:
+    def send(self, wanted: Iterable[Record]) -> None:
         """Send records, those of one key to one partition, and wait until the broker has them."""
         count, producer = self.config.kafka.partitions, Producer(self.address.client({}))
-        for number, record in enumerate(records):
+        for number, record in enumerate(wanted):
             producer.produce(
                 self.config.kafka.topics.user_behavior,
                 key=record.key,
@@ -146,14 +147,20 @@ class RunningJob:
 
     def settle(self) -> Totals:
         """Wait until every record sent was accounted for; return the counts."""
-        found: list[str] = ["nothing consumed"]
+        ends, metrics = self.ends("user_behavior"), Metrics()
+
+        def objections() -> str:
+            return "; ".join(metrics.totals().objections(ends))
 
         def settled() -> bool:
-            found[:] = self.totals().objections(self.ends("user_behavior"))
-            return not found
+            for message in records(client):
+                metrics.take(message.key(), message.value())
+            return not objections()
 
-        self.wait(settled, lambda: "; ".join(found))
-        return self.totals()
+        topic = f"{self.name}.recommendation_metrics"
+        with consumer(self.address, [topic], isolation="read_committed") as client:
+            self.wait(settled, objections)
+        return metrics.totals()
 
     def ends(self, topic: str) -> dict[int, tuple[int, int]]:
         """Return first and end offset of every partition of one of the job's topics."""
