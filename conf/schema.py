@@ -347,7 +347,7 @@ class Trending(Section):
     """What is popular now: fallback for users without history."""
 
     window: Annotated[int, Duration("1m", "30d")] = Field(
-        default=duration("24h"), description="Event-time window that is counted."
+        default=duration("6h"), description="Event-time window that is counted."
     )
     hop: Annotated[int, Duration("1s", "1d")] = Field(
         default=duration("1h"), description="Time between two counts; divides `trending.window`."
@@ -358,7 +358,7 @@ class Trending(Section):
         description="How far an event may lag behind the newest and still be counted.",
     )
     sample: int = Field(
-        default=64, ge=1, le=10_000, description="Most events of a micro-batch that are counted."
+        default=16, ge=1, le=10_000, description="Most events of a micro-batch that are counted."
     )
 
 

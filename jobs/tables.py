@@ -7,8 +7,8 @@ uids from the order of declaration.
 from collections.abc import Sequence
 
 from conf.schema import JobConfig
-
-_OFFSET_RANGE = 1 << 48
+from models.columns import OFFSET_BITS
+from models.keys import MIXER, MIXER_SHIFT
 
 
 def _properties(config: JobConfig) -> str:
@@ -56,15 +56,20 @@ def events(config: JobConfig) -> str:
           'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY')"""
 
 
+def user_bucket(identifier: str, buckets: int) -> str:
+    """Return the SQL expression of the bucket of a user id; `models.keys.bucket_of` is the same."""
+    mixed = f"CAST(HASH_CODE({identifier}) AS BIGINT) * {MIXER} / {1 << MIXER_SHIFT}"
+    # the one negative hash there is needs the second MOD
+    return f"CAST(MOD(MOD({mixed}, {buckets}) + {buckets}, {buckets}) AS INT)"
+
+
 def bucketed(config: JobConfig) -> str:
-    """Events with their user bucket: the hash of the key, or of `user_id` where there is none."""
-    buckets = config.users.buckets
+    """Events with their user bucket: by the key, or by `user_id` where there is none."""
+    user = "COALESCE(CAST(k AS STRING), JSON_VALUE(CAST(v AS STRING), '$.user_id'), '')"
     return f"""SELECT k, v, pt,
-          CAST(part AS BIGINT) * {_OFFSET_RANGE} + off AS coordinate,
+          CAST(part AS BIGINT) * {1 << OFFSET_BITS} + off AS coordinate,
           EXTRACT(EPOCH FROM published) * 1000 + EXTRACT(MILLISECOND FROM published) AS published,
-          MOD(MOD(HASH_CODE(COALESCE(CAST(k AS STRING),
-                JSON_VALUE(CAST(v AS STRING), '$.user_id'), '')), {buckets}) + {buckets}, {buckets})
-            AS bucket
+          {user_bucket(user, config.users.buckets)} AS bucket
         FROM events"""
 
 

@@ -22,6 +22,7 @@ from scripts.tools.console import ToolError, progress
 from scripts.tools.flink_rest import FlinkUnreachableError
 from scripts.tools.kafka_client import KafkaAddress
 from scripts.tools.paths import LOCAL_CONFIG, cache_dir
+from scripts.tools.precompile import precompile
 from scripts.tools.submit import Submission, submit
 
 _OUTPUTS = (
@@ -86,6 +87,7 @@ class Stage:
             If it cannot be submitted.
         """
         with self.outputs(name, overrides) as (config, every):
+            precompile(config)  # once a version: no part of a submission
             begin = time.time_ns() // 1_000_000
             try:
                 submit(self.local, Submission(overrides=every, wheel=self.wheel), report=_silent)

@@ -17,21 +17,27 @@ from tests.kafka.running import RunningJob
 
 pytestmark = pytest.mark.kafka
 
-EVENTS, RATE = 6_000, 900
-LOAD = Generated(EVENTS, GeneratorParams(users=400, clusters=4, places=60, sessions=64))
+WORLD = {"users": 400, "clusters": 4, "places": 60, "sessions": 64}
+FIRST = Generated(2_000, GeneratorParams(seed=1, **WORLD))
+SECOND = Generated(4_000, GeneratorParams(seed=2, start_ms=1_700_100_000_000, **WORLD))
+EVENTS = FIRST.events + SECOND.events
 
 
 def load(job: RunningJob) -> Sending:
-    """Start to send events for some seconds."""
+    """Wait until the job has taken the first events and is in the middle of the second."""
     sending = Sending(job.address, job.config.kafka.topics.user_behavior)
-    sending.start(LOAD.blocks(), Pace(rate=RATE))
+    sending.start(FIRST.blocks(), Pace())
+    job.wait(lambda: job.totals().consumed >= FIRST.events, "the first events taken")
+    sending.start(SECOND.blocks(), Pace(rate=800))
+    job.wait(lambda: job.totals().consumed > FIRST.events + 500, "the second events begun")
+    assert sending.active
     return sending
 
 
 def learnt_items() -> Counter[str]:
     """How often the load teaches each item."""
     counted: Counter[str] = Counter()
-    for block in LOAD.blocks():
+    for block in (*FIRST.blocks(), *SECOND.blocks()):
         kinds = zip(block.items, block.types, strict=True)
         counted.update(item for item, kind in kinds if (WEIGHTS[kind] or 0) > 0)
     return counted
@@ -66,9 +72,8 @@ def test_a_savepoint_in_mid_load_is_continued_by_two_subtasks(job: RunningJob) -
     others = [e for u in ("ben", "carl") for e in tastes("tea", "mate", "cocoa", "lemon", user=u)]
     job.send(others + mine)
     sending = load(job)
-    time.sleep(EVENTS / RATE / 2)
     saved = job.stop()
-    assert 0 < job.totals().consumed < EVENTS
+    assert job.totals().consumed < EVENTS
     ends = {p: high for p, (_, high) in job.ends("model_updates").items()}
     job.start(state=saved, parallelism=2)
     while sending.active:
@@ -96,7 +101,6 @@ def test_a_savepoint_in_mid_load_is_continued_by_two_subtasks(job: RunningJob) -
 def test_a_killed_worker_neither_loses_nor_repeats_anything(job: RunningJob) -> None:
     job.start()
     sending = load(job)
-    time.sleep(EVENTS / RATE / 2)
     (worker,) = job.workers()
     worker.kill()
     while sending.active:

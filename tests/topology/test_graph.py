@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 from pyflink.java_gateway import get_gateway
+from pyflink.table import EnvironmentSettings, TableEnvironment
 
 from conf.schema import JobConfig
-from jobs import environment, topology
+from jobs import environment, tables, topology
 from jobs.keys import balanced_keys
 from models.keys import bucket_of
 from scripts.tools.paths import connector_jar
@@ -37,12 +38,15 @@ def test_uids_are_the_released_ones(graph: list[tuple[str, str]]) -> None:
 
 
 def test_user_ids_stay_in_their_bucket() -> None:
-    """Java's hash decides where a user's state lives; Python must agree, and neither may change."""
-    binary = get_gateway().jvm.org.apache.flink.table.data.binary.BinaryStringData
-    for line in (GOLDEN / "buckets.txt").read_text().splitlines():
-        user, bucket = line.split()
-        assert binary.fromString(user).hashCode() % 64 == int(bucket)
-        assert bucket_of(user, 64) == int(bucket)
+    """SQL decides where a user's state lives; Python must agree, and neither may change."""
+    lines = (GOLDEN / "buckets.txt").read_text().splitlines()
+    pinned = {user: int(bucket) for user, bucket in (line.split() for line in lines)}
+    values = ", ".join(f"('{user}')" for user in pinned)
+    sql = TableEnvironment.create(EnvironmentSettings.in_batch_mode())
+    bucket = tables.user_bucket("id", 64)
+    with sql.execute_sql(f"SELECT id, {bucket} FROM (VALUES {values}) AS v(id)").collect() as rows:
+        assert {row[0]: row[1] for row in rows} == pinned
+    assert {user: bucket_of(user, 64) for user in pinned} == pinned
 
 
 def test_every_key_group_holds_exactly_one_bucket() -> None:

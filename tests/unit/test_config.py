@@ -114,7 +114,7 @@ def test_rules_are_told_together_with_bad_values_but_not_about_them(tmp_path):
         "trending.top",
         "trending.hop",
     ]
-    assert lines[2].endswith("got '7h'; trending.window is '1d'")
+    assert lines[2].endswith("got '7h'; trending.window is '6h'")
 
 
 def test_an_override_wins_and_is_named_when_it_is_wrong(tmp_path):
