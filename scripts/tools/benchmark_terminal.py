@@ -8,6 +8,9 @@ from rich.table import Table
 
 from scripts.tools.results import Result
 
+_WIDTH = 120
+"""Of a table in a file."""
+
 
 def progress_bar() -> Progress:
     """Return a bar of events on standard error."""
@@ -36,7 +39,8 @@ def show(results: Iterable[Result]) -> None:
             _short(result.ratio),
             " ".join(map(_short, result.runs)),
         )
-    Console().print(table)
+    console = Console()
+    console.print(table, width=None if console.is_terminal else _WIDTH)
 
 
 def _short(value: float | None) -> str:
