@@ -13,7 +13,7 @@ from types import FrameType
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from conf.loader import load
+from conf.loader import ConfigError, load
 from conf.schema import JobConfig
 from scripts.tools import processes, topics
 from scripts.tools.build import build
@@ -70,7 +70,7 @@ class Stage:
         own = [f"kafka.topics.{topic}={topic}.{name}" for topic in _OUTPUTS]
         same = [f"kafka.bootstrap_servers={self.local.brokers}", f"job.name={name}"]
         every = [*same, f"kafka.group={name}", *own, *overrides]
-        config = load(LOCAL_CONFIG, every)
+        config = _load(every)
         topics.create(config, self.address)
         try:
             yield config, every
@@ -137,6 +137,13 @@ def stage(slots: int) -> Iterator[Stage]:
     finally:
         local.down()
         signal.signal(signal.SIGTERM, before)
+
+
+def _load(overrides: Sequence[str]) -> JobConfig:
+    try:
+        return load(LOCAL_CONFIG, overrides)
+    except ConfigError as error:
+        raise ToolError(str(error), code=2) from error
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

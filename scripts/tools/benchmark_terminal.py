@@ -9,7 +9,7 @@ from rich.table import Table
 from scripts.tools.results import Result
 
 _WIDTH = 120
-"""Of a table in a file."""
+"""Of a table that goes into a file."""
 
 
 def progress_bar() -> Progress:
@@ -40,7 +40,9 @@ def show(results: Iterable[Result]) -> None:
             " ".join(map(_short, result.runs)),
         )
     console = Console()
-    console.print(table, width=None if console.is_terminal else _WIDTH)
+    if not console.is_terminal:
+        console.width = _WIDTH
+    console.print(table)
 
 
 def _short(value: float | None) -> str:

@@ -17,6 +17,7 @@ from scripts.tools.paths import ROOT
 LEVELS = ("unit", "golden", "function", "packaging", "topology", "kafka")
 _DOCTESTS = ("--doctest-modules", "models", "scripts/tools/stack_trace.py")
 _MARK = "STREAMREC_TEST_RUN"
+_GRACE_SECONDS = 15
 
 
 def pytest(levels: Sequence[str], options: Sequence[str]) -> int:
@@ -37,7 +38,9 @@ def pytest(levels: Sequence[str], options: Sequence[str]) -> int:
 
 
 def _end_leftovers(run_id: str) -> int:
-    left = processes.with_variable(_MARK, run_id)
+    deadline = time.monotonic() + _GRACE_SECONDS  # a JVM ends a moment after its Python
+    while (left := processes.with_variable(_MARK, run_id)) and time.monotonic() < deadline:
+        time.sleep(0.2)
     for process in left:
         command = " ".join(process.cmdline())[:100]
         progress(f"error: expected no process left by a test, got {process.pid}: {command}")

@@ -28,8 +28,8 @@ def load(job: RunningJob) -> Sending:
     sending = Sending(job.address, job.config.kafka.topics.user_behavior)
     sending.start(FIRST.blocks(), Pace())
     job.wait(lambda: job.totals().consumed >= FIRST.events, "the first events taken")
-    sending.start(SECOND.blocks(), Pace(rate=800))
-    job.wait(lambda: job.totals().consumed > FIRST.events + 500, "the second events begun")
+    sending.start(SECOND.blocks(), Pace(rate=250))
+    job.wait(lambda: job.totals().consumed > FIRST.events + 100, "the second events begun")
     assert sending.active
     return sending
 

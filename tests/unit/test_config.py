@@ -89,7 +89,7 @@ def test_a_key_in_the_wrong_section_is_pointed_to_the_right_one(tmp_path):
         ("events: {weights: {rating: null}}", "events.weights"),
         ("learning: {objective: rating}\nevents: {weights: {rating: 0}}", "events.weights"),
         ("users: {ttl: 5m}", "users.session_gap"),
-        ("users: {buckets: 2}", "items.buckets"),
+        ("users: {buckets: 2}\nitems: {buckets: 4}", "items.buckets"),
         ("items: {limit: 1000000}", "items.chunks"),
         ("items: {window: 1m}", "items.publish_interval"),
         ("users: {history: 4}", "learning.transitions.window"),
