@@ -43,7 +43,7 @@ class RankingParams:
     """Transitions + pairwise MF, see `models.ranking`."""
 
     factors: int = 32
-    negatives: int = 4
+    negatives: int = 2
     rate: float = 0.02
     """AdaGrad rate of the factors."""
     bias_rate: float = 0.05

@@ -13,7 +13,7 @@ from scripts.tools.benchmark_baseline import River, RiverFigures, environment
 from scripts.tools.benchmark_progress import Consumption, CpuTime
 from scripts.tools.benchmark_stage import Job, Stage, stage
 from scripts.tools.benchmark_terminal import progress_bar
-from scripts.tools.console import progress
+from scripts.tools.console import ToolError, progress
 from scripts.tools.kafka_broker import NAME as BROKER
 from scripts.tools.kafka_client import consumer
 from scripts.tools.replay import replay
@@ -99,6 +99,8 @@ def _preload(here: Stage, options: argparse.Namespace) -> str:
 def _events(data: Path | None, events: int) -> Source:
     if data is None:
         return source(None, events=events)
+    if not data.is_file():
+        raise ToolError(f"--data: expected a Parquet file, got {data}; check the path")
     rows = pq.read_metadata(data).num_rows
     return source(data, events=None, repeat=max(1, round(events / rows)))
 
