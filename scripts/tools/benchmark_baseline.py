@@ -14,7 +14,7 @@ from pathlib import Path
 from scripts.tools.console import ToolError, progress
 from scripts.tools.paths import ROOT, cache_dir
 
-_LOCK = ROOT / "requirements-river.lock"
+_LOCK = ROOT / "conf" / "requirements" / "requirements-river.lock"
 _PROGRAM = ROOT / "scripts" / "tools" / "benchmark_river.py"
 _READY_SECONDS = 120
 READY = "ready"

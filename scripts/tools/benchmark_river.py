@@ -1,7 +1,8 @@
 """The baseline: what one would write instead of a Flink job, one Python process with River.
 
-It runs in an environment of its own (requirements-river.lock) and therefore imports nothing of this
-project. It keeps nothing at a crash, so its figures are what durability and scale are paid from.
+It runs in an environment of its own (conf/requirements/requirements-river.lock) and
+therefore imports nothing of this project. It keeps nothing at a crash, so its figures are what
+durability and scale are paid from.
 """
 
 import argparse

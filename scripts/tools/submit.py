@@ -22,6 +22,7 @@ from scripts.tools.processes import marked_environment
 from scripts.tools.stack_trace import innermost_cause
 
 _RUNNING_SECONDS = 120
+_SLOT_SECONDS = 15
 _ENDED = ("FAILED", "CANCELED", "FINISHED", "SUSPENDED")
 
 
@@ -99,7 +100,7 @@ def _load(submission: Submission) -> JobConfig:
 def _check(local: Local, config: JobConfig) -> None:
     """Refuse before the client's seven seconds what cannot work."""
     try:
-        free, slots = local.flink.rest.slots()
+        free, slots = _free_slots(local, config.flink.parallelism)
         running = [job for job in local.flink.rest.running() if job["name"] == config.job.name]
     except FlinkUnreachableError as error:
         raise ToolError(f"{error}; run scripts/local up") from error
@@ -111,6 +112,16 @@ def _check(local: Local, config: JobConfig) -> None:
     if free < config.flink.parallelism:
         message = f"flink.parallelism: expected at most {free} (free slots of {slots}), got"
         raise ToolError(f"{message} {config.flink.parallelism}; lower it or start more slots")
+
+
+def _free_slots(local: Local, wanted: int) -> tuple[int, int]:
+    """Return free slots and all; a job that has just ended gives its slots back a moment later."""
+    deadline = time.monotonic() + _SLOT_SECONDS
+    while True:
+        free, slots = local.flink.rest.slots()
+        if free >= wanted or slots < wanted or time.monotonic() > deadline:
+            return free, slots
+        time.sleep(0.2)
 
 
 def _flink_run(local: Local, command: Sequence[str]) -> str:

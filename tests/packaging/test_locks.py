@@ -7,7 +7,8 @@ import pytest
 
 from scripts.tools.paths import ROOT
 
-LOCKS = sorted(ROOT.glob("requirements*.lock"))
+FOLDER = ROOT / "conf" / "requirements"
+LOCKS = sorted(FOLDER.glob("*.lock"))
 
 
 def requirements(lock: Path) -> dict[str, str]:
@@ -42,13 +43,13 @@ def test_every_lock_pins_what_its_input_names(lock: Path) -> None:
 
 
 def test_tests_run_with_the_versions_that_users_get() -> None:
-    base = requirements(ROOT / "requirements.lock")
-    development = requirements(ROOT / "requirements-dev.lock")
+    base = requirements(FOLDER / "requirements.lock")
+    development = requirements(FOLDER / "requirements-dev.lock")
     assert base.items() <= development.items()
 
 
 def test_the_base_lock_needs_no_torch() -> None:
-    assert "torch" not in requirements(ROOT / "requirements.lock")
+    assert "torch" not in requirements(FOLDER / "requirements.lock")
 
 
 def test_every_jar_has_one_checksum_and_the_versions_of_the_maven_file() -> None:
