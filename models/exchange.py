@@ -5,18 +5,16 @@ from numpy.typing import NDArray
 
 from models.arrays import TransitionArrays
 from models.compiled import Integer, compiled, kernel
-from models.transitions import add, clear, gather
+from models.transitions import add, clear, heaviest
 
 
 @compiled
 def entries(
     t: TransitionArrays, x: Integer, limit: Integer
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Return successors and weights of the heaviest entries of a row, heaviest first."""
-    held = gather(t, x)
-    # mergesort is stable: equal weights keep the order of their slots
-    order = np.argsort(-t.spare_weight[:held], kind="mergesort")[:limit]
-    return t.spare_successor[order], t.spare_weight[order]
+    """Return successors and weights of the heaviest entries of a row, in no order."""
+    held = heaviest(t, x, limit)
+    return t.spare_successor[:held].copy(), t.spare_weight[:held].copy()
 
 
 @compiled
@@ -30,9 +28,9 @@ def export_rows(
     successors = np.empty(start[-1], np.int32)
     weights = np.empty(start[-1], np.float32)
     for n in range(len(rows)):
-        successor, weight = entries(t, rows[n], limit)
-        successors[start[n] : start[n + 1]] = successor
-        weights[start[n] : start[n + 1]] = weight
+        held = heaviest(t, rows[n], limit)
+        successors[start[n] : start[n + 1]] = t.spare_successor[:held]
+        weights[start[n] : start[n + 1]] = t.spare_weight[:held]
     return start, successors, weights
 
 

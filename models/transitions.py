@@ -142,10 +142,7 @@ def _find(t: TransitionArrays, x: Integer, b: Integer) -> Integer:
 @kernel
 def _rebuild(t: TransitionArrays, x: Integer, capacity: Integer) -> None:
     """Move a row into a clean block; of `2 * keep` entries only the heaviest half."""
-    held = gather(t, x)
-    if held >= 2 * t.keep:
-        _put_heaviest_first(t.spare_successor, t.spare_weight, held, t.keep)
-        held = t.keep
+    held = heaviest(t, x, t.keep if t.fill[x] >= 2 * t.keep else t.fill[x])
     clear(t, x)
     _allocate(t, x, capacity)
     for n in range(held):
@@ -157,7 +154,20 @@ def _rebuild(t: TransitionArrays, x: Integer, capacity: Integer) -> None:
 
 
 @kernel
-def gather(t: TransitionArrays, x: Integer) -> Integer:
+def heaviest(t: TransitionArrays, x: Integer, limit: Integer) -> Integer:
+    """Copy the `limit` heaviest entries of a row to the spare arrays; return how many there are.
+
+    They are not sorted: nobody needs their order, and sorting cost more than the copy.
+    """
+    held = _gather(t, x)
+    if held <= limit:
+        return held
+    _put_heaviest_first(t.spare_successor, t.spare_weight, held, limit)
+    return limit
+
+
+@kernel
+def _gather(t: TransitionArrays, x: Integer) -> Integer:
     """Copy the entries of a row to the spare arrays, in the order of their slots."""
     held = 0
     for slot in range(t.start[x], t.start[x] + t.capacity[x]):

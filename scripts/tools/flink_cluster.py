@@ -135,7 +135,7 @@ class FlinkCluster:
             f"-Xms{heap}m",
             f"-Xmx{heap}m",
             f"-XX:MaxDirectMemorySize={direct}m",
-            "-XX:+UseG1GC",
+            "-XX:+UseParallelGC",
         ]
 
     @property

@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.columns import ItemRows
 from models.counts import count_event
+from models.exchange import export_rows
 from models.items import Items
 from models.transitions import add
 from tests.columns import FACTORS, TRANSITIONS, new_items
@@ -95,18 +97,35 @@ def test_what_is_exported_replaces_the_rows_of_another_worker() -> None:
     exported = items.export(items.rows(keys(11, 12)))
     other.replace(exported, only_newer=False)
     again = other.export(other.rows(exported.keys))
-    for name in ("keys", "ids", "count", "last_time", "factors", "bias", "successors", "weights"):
+    for name in ("keys", "ids", "count", "last_time", "factors", "bias", "successor_start"):
         assert np.array_equal(getattr(again, name), getattr(exported, name)), name
+    assert successors_of(again) == successors_of(exported)
     assert other.events == items.events
     assert other.arrays.discount[other.rows(keys(11))] == pytest.approx(3**-TRANSITIONS.norm)
 
 
-def test_heaviest_successors_are_exported_first() -> None:
+def successors_of(rows: ItemRows) -> set[tuple[int, float]]:
+    """Return successors and weights of all rows; a row has no order."""
+    return set(zip(rows.successors.tolist(), rows.weights.tolist(), strict=True))
+
+
+def test_successors_are_exported_with_their_item() -> None:
     items = crowded(new_items())
     exported = items.export(items.rows(keys(12, 11)))
     assert exported.successor_start.tolist() == [0, 0, 2]
-    assert exported.successors.tolist() == [13, 12]
-    assert exported.weights.tolist() == [5.0, 2.0]
+    assert successors_of(exported) == {(13, 5.0), (12, 2.0)}
+
+
+@pytest.mark.parametrize("limit", [1, 3, 7])
+def test_only_the_heaviest_successors_are_exported(limit: int) -> None:
+    items = new_items()
+    rows = items.rows(keys(*range(10, 18)))
+    items.transitions.make_room(8 * items.transitions.reserve)
+    for n, row in enumerate(rows[1:].tolist()):
+        add(items.transitions.arrays, rows[0], row, float((5 * n) % 7 + 1))
+    start, _, weights = export_rows(items.transitions.arrays, rows[:1], limit)
+    assert start.tolist() == [0, limit]
+    assert sorted(weights.tolist(), reverse=True) == [7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0][:limit]
 
 
 def test_to_replace_twice_is_to_replace_once() -> None:
