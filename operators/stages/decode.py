@@ -1,8 +1,9 @@
 """First stage: raw records in, columns of events out, and a reason for each record refused.
 
 Whatever the bytes are, a record has exactly one outcome: a row of `Decoded.events` or an entry
-of `Decoded.rejected`. Good records take the short path here; a record that fails anywhere on it is
-looked at again, check by check, by `operators.stages.explain`.
+of `Decoded.rejected`. A micro-batch of usual records is decoded as a whole
+(`operators.stages.clean`), any other record by record; a record that fails anywhere is looked at
+again, check by check, by `operators.stages.explain`.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from models.columns import Events
 from models.keys import bucket_of, key_of
 from models.params import EventPolicy
+from operators.stages.clean import DecodeClean, Event, identity_of, name_of
 from operators.stages.explain import INT64, MAX_DEPTH, Explain, Rejected, depth_of, is_id, kind_of
 
 __all__ = ["Decode", "Decoded", "Rejected"]
@@ -36,20 +38,6 @@ class Decoded:
     event_ids: list[str]
     """Event id, or the identity in hexadecimal where there is none, length n."""
     rejected: list[Rejected]
-
-
-class _Event(msgspec.Struct, gc=False, frozen=True):
-    """The fields that are read; others are skipped."""
-
-    user_id: str
-    item_id: str
-    event_type: str
-    timestamp: int
-    event_id: str | None = None
-    value: float | None = None
-    rec_id: str | None = None
-    position: int | None = None
-    session_id: str | None = None
 
 
 _Row = tuple[int, int, int, float, float, int, str, str]
@@ -75,9 +63,10 @@ class Decode:
         self._earliest = policy.earliest_ms
         self._rating_type = policy.rating_type
         self._kinds = {name: kind_of(policy, name) for name in policy.weights}
-        self._parse = msgspec.json.Decoder(_Event).decode
+        self._parse = msgspec.json.Decoder(Event).decode
         self._explain = Explain(policy)
         self._item_keys: dict[str, int] = {}
+        self._decode_clean = DecodeClean(policy, self._kinds, self._item_keys)
 
     def __call__(
         self,
@@ -105,6 +94,22 @@ class Decode:
         if len(self._item_keys) > _CACHED_ITEMS:
             self._item_keys.clear()
         latest = now_ms + self._policy.max_future_ms
+        try:
+            clean = self._decode_clean(keys, values, coordinates, published, latest)
+        except Exception:  # whatever its class: the way below finds out what there is to it
+            return self._each(keys, values, coordinates, published, bucket, latest)
+        return Decoded(clean.users, clean.events, clean.item_ids, clean.event_ids, [])
+
+    def _each(
+        self,
+        keys: Sequence[bytes | None],
+        values: Sequence[bytes | None],
+        coordinates: Sequence[int] | NDArray[np.int64],
+        published: Sequence[int] | NDArray[np.int64],
+        bucket: int,
+        latest: int,
+    ) -> Decoded:
+        """Decode record by record."""
         users: dict[str, int] = {}
         rows: list[_Row] = []
         rejected: list[Rejected] = []
@@ -157,13 +162,9 @@ class Decode:
             and (key is None or key == user_id.encode())
         ):
             raise _RefusedError
-        if event_id is None:
-            identity = key_of(f"{item_id}\n{event.event_type}\n{time}\n{event.value}")
-            event_id = f"{identity:016x}"
-        elif is_id(event_id, self._longest):
-            identity = key_of(event_id)
-        else:
+        if event_id is not None and not is_id(event_id, self._longest):
             raise _RefusedError
+        identity = identity_of(event)
         if (event.rec_id, event.session_id, event.position) != (None, None, None):
             self._check_rest(event)
         item = self._item_keys.get(item_id)
@@ -175,9 +176,9 @@ class Decode:
             user = self._admit_user(users, user_id, key, bucket)
         # a price that happens to lie in the rating range must not be learnt as a rating
         rating = amount if event.event_type == self._rating_type else nan
-        return user, item, identity, weight, rating, time, item_id, event_id
+        return user, item, identity, weight, rating, time, item_id, name_of(event, identity)
 
-    def _check_rest(self, event: _Event) -> None:
+    def _check_rest(self, event: Event) -> None:
         """Check the fields that only have to be of good form."""
         for identifier in (event.rec_id, event.session_id):
             if identifier is not None and not is_id(identifier, self._longest):
