@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from conf.section import Problem
 from conf.written import written
+from state import bounds
 
 if TYPE_CHECKING:
     from conf.schema import JobConfig
@@ -28,13 +29,13 @@ class Rule:
         return self.key, self.other
 
 
-KAFKA_RECORD = 1 << 20
+def _factors(config: JobConfig) -> int:
+    return max(config.learning.ranking.factors, config.learning.rating.factors)
 
 
-def _item_bytes(config: JobConfig) -> int:
-    """Return about how large a published item is: successors and weights, factors, id."""
-    factors = max(config.learning.ranking.factors, config.learning.rating.factors)
-    return 12 * config.items.successors + 4 * factors + 100
+def _room(config: JobConfig) -> int:
+    """Return the bytes a record's key, value and headers may take together."""
+    return config.kafka.max_record_bytes - bounds.OVERHEAD
 
 
 def _topics_differ(config: JobConfig) -> bool:
@@ -93,10 +94,24 @@ RULES = (
         lambda c: c.items.chunks >= c.items.buckets,
     ),
     Rule(
-        "items.chunks",
-        "items.limit",
-        "enough for records under 1 MB, the largest Kafka takes unless told otherwise",
-        lambda c: c.items.limit / c.items.chunks * _item_bytes(c) < KAFKA_RECORD,
+        "items.successors",
+        "kafka.max_record_bytes",
+        "few enough for one item to fit into a record of kafka.max_record_bytes",
+        lambda c: (
+            bounds.chunk(1, c.items.successors, _factors(c), c.events.max_id_bytes) <= _room(c)
+        ),
+    ),
+    Rule(
+        "recommend.k",
+        "kafka.max_record_bytes",
+        "few enough for a list of the longest ids to fit into kafka.max_record_bytes",
+        lambda c: bounds.recommendation(c.recommend.k, c.events.max_id_bytes) <= _room(c),
+    ),
+    Rule(
+        "trending.top",
+        "kafka.max_record_bytes",
+        "few enough for the longest ids to fit into a record of kafka.max_record_bytes",
+        lambda c: bounds.trending(c.trending.top, c.events.max_id_bytes) <= _room(c),
     ),
     Rule(
         "items.publish_interval",

@@ -116,6 +116,11 @@ class Kafka(Section):
         description="Retention of `accepted_events` when created; longer than any outage that a"
         " restore shall catch up with event by event.",
     )
+    max_record_bytes: Annotated[int, Size("64KiB", "64MiB")] = Field(
+        default=size("960KiB"),
+        description="Largest record the job writes, as Kafka counts it; what is larger is split or"
+        " cut. Topics must take it: their own default is 1 MiB.",
+    )
     topics: Topics = Topics()
     properties: Properties = Field(
         default_factory=dict,
@@ -384,6 +389,13 @@ class Flink(Section):
         default=duration("200ms"),
         description="Events of a bucket collected before they are learnt; 100ms for low latency,"
         " 500ms for throughput.",
+    )
+    micro_batch_rows: int = Field(
+        default=2048,
+        ge=64,
+        le=1_000_000,
+        description="Most events of a micro-batch; a backlog's larger ones are cut before they"
+        " reach Python.",
     )
     bundle_size: int = Field(
         default=64,

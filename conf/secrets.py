@@ -22,6 +22,8 @@ PREFIXES = (
 MASK = "********"
 
 REFERENCE = re.compile(r"\$\{(env|file):([^{}]+)\}")
+_OWN = {"max.request.size": "kafka.max_record_bytes", "buffer.memory": "kafka.max_record_bytes"}
+"""Properties that follow from a key of the configuration."""
 _SECRET = re.compile(r"password|secret|token|jaas|credential|\.key$|private", re.IGNORECASE)
 _CODE = re.compile(r"\.class(es)?$|(Jndi|Ldap)LoginModule")
 
@@ -45,6 +47,8 @@ def _problem(name: str, value: object) -> Problem | None:
     if not name.startswith(PREFIXES):
         families = ", ".join(f"{prefix}*" for prefix in PREFIXES)
         return Problem(name, f"a property of the families {families}", repr(name))
+    if name in _OWN:
+        return Problem(name, f"the key {_OWN[name]}, from which it follows", "the property")
     if not isinstance(value, str):
         return Problem(name, 'text (quote it: "…")', repr(value))
     if _CODE.search(name) or _CODE.search(value):

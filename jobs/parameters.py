@@ -19,6 +19,7 @@ def learn_users(config: JobConfig) -> LearnUsersParams:
         trending_sample=config.trending.sample,
         source_topic=config.kafka.topics.user_behavior,
         job_version=job_version(),
+        max_record_bytes=config.kafka.max_record_bytes,
         user_ttl_ms=config.users.ttl,
     )
 
@@ -31,6 +32,7 @@ def learn_items(config: JobConfig, keys: Sequence[int]) -> LearnItemsParams:
         chunks=config.items.chunks,
         publish_interval_ms=config.items.publish_interval,
         publish_bytes_per_second=config.items.publish_bytes_per_second,
+        max_record_bytes=config.kafka.max_record_bytes,
     )
 
 

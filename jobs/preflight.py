@@ -1,7 +1,18 @@
 """Checks on the submitting machine, before anything runs on the cluster."""
 
 import importlib
+import logging
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from py4j.protocol import Py4JError
+from pyflink.java_gateway import get_gateway
+
+from conf.schema import JobConfig
+
+_LOG = logging.getLogger(__name__)
+_WAIT_SECONDS = 20
 
 PACKAGES = ("conf", "jobs", "models", "operators", "state")
 
@@ -32,3 +43,52 @@ def check_one_origin() -> None:
             "submit from another folder or set PYTHONSAFEPATH=1"
         )
         raise PreflightError(msg)
+
+
+def check_topics(config: JobConfig) -> None:
+    """Refuse to start where an output topic would refuse a record: the job could never go on.
+
+    Asked through the connector's own client, which logs in as the job will. What cannot be read
+    (no such topic yet, no right to) is logged, and the job starts.
+    """
+    topics = config.kafka.topics.model_dump()
+    del topics["user_behavior"]
+    largest = config.kafka.max_record_bytes
+    try:
+        taken = _largest_records(config, list(topics.values()))
+    except (Py4JError, TypeError) as error:  # the latter: the client's class is not there
+        reason = str(error).splitlines()[0]
+        _LOG.warning("preflight: max.message.bytes of the topics is not known: %s", reason)
+        return
+    too_small = [
+        f"preflight: topic {topic}: expected max.message.bytes of {largest} "
+        f"(kafka.max_record_bytes) or more, got {size}; raise it, or lower kafka.max_record_bytes"
+        for topic, size in taken.items()
+        if size < largest
+    ]
+    if too_small:
+        raise PreflightError("\n".join(too_small))
+
+
+def _largest_records(config: JobConfig, topics: Sequence[str]) -> dict[str, int]:
+    """Return `max.message.bytes` of the topics that there are."""
+    jvm = get_gateway().jvm
+    kafka: Any = jvm.org.apache.flink.kafka.shaded.org.apache.kafka
+    properties = jvm.java.util.Properties()
+    for name, value in config.kafka.properties.items():
+        properties.setProperty(name, str(value))
+    properties.setProperty("bootstrap.servers", config.kafka.bootstrap_servers)
+    properties.setProperty("default.api.timeout.ms", str(1000 * _WAIT_SECONDS))
+    properties.setProperty("request.timeout.ms", str(1000 * _WAIT_SECONDS))
+    kind = getattr(kafka.common.config, "ConfigResource$Type").TOPIC
+    admin = kafka.clients.admin.AdminClient.create(properties)
+    try:
+        there = set(admin.listTopics().names().get())
+        asked = jvm.java.util.ArrayList()
+        for topic in topics:
+            if topic in there:
+                asked.add(kafka.common.config.ConfigResource(kind, topic))
+        found = admin.describeConfigs(asked).all().get()
+        return {one.name(): int(found[one].get("max.message.bytes").value()) for one in found}
+    finally:
+        admin.close()

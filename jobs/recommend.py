@@ -7,7 +7,7 @@ from pathlib import Path
 
 from conf.loader import ConfigError, load
 from jobs.environment import environment
-from jobs.preflight import PreflightError, check_one_origin
+from jobs.preflight import PreflightError, check_one_origin, check_topics
 from jobs.topology import build
 
 
@@ -20,6 +20,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         check_one_origin()
         config = load(options.config, options.overrides)
+        check_topics(config)
     except (ConfigError, PreflightError) as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -10,10 +10,23 @@ from conf.schema import JobConfig
 from models.columns import OFFSET_BITS
 from models.keys import MIXER, MIXER_SHIFT
 
+_BUFFER_MEMORY = 32 << 20
+"""Kafka's own default."""
+_MOST_PIECES = 256
+"""A micro-batch is cut into; more would be 500,000 events of one bucket in one window."""
+
 
 def _properties(config: JobConfig) -> str:
     options = {"bootstrap.servers": config.kafka.bootstrap_servers, **config.kafka.properties}
     return ", ".join(f"'properties.{name}' = '{_quoted(value)}'" for name, value in options.items())
+
+
+def _producer(config: JobConfig) -> str:
+    """Return the properties of a sink: no record is larger, and several of them find room."""
+    largest = config.kafka.max_record_bytes
+    options = {"max.request.size": largest, "buffer.memory": max(_BUFFER_MEMORY, 4 * largest)}
+    own = ", ".join(f"'properties.{name}' = '{value}'" for name, value in options.items())
+    return f"{_properties(config)}, {own}"
 
 
 def _quoted(text: object) -> str:
@@ -78,14 +91,36 @@ def bucketed(config: JobConfig) -> str:
 def micro_batches(config: JobConfig, keys: Sequence[int]) -> str:
     """One row a user bucket and processing-time window, keyed evenly over key groups."""
     return f"""SELECT ARRAY[{", ".join(map(str, keys))}][bucket + 1] AS key,
-          CAST(ROW(bucket, ks, vs, coordinates, published) AS ROW<bucket INT,
+          CAST(ROW(bucket, {_piece("ks", config)}, {_piece("vs", config)},
+            {_piece("coordinates", config)}, {_piece("published", config)}) AS ROW<bucket INT,
             record_keys ARRAY<BYTES>, record_values ARRAY<BYTES>,
             coordinates ARRAY<BIGINT>, published ARRAY<BIGINT>>) AS batch
         FROM (
           SELECT bucket, ARRAY_AGG(k) AS ks, ARRAY_AGG(v) AS vs,
             ARRAY_AGG(coordinate) AS coordinates, ARRAY_AGG(published) AS published
           FROM TABLE(TUMBLE(TABLE bucketed, DESCRIPTOR(pt), {interval(config.flink.micro_batch)}))
-          GROUP BY bucket, window_start, window_end)"""
+          GROUP BY bucket, window_start, window_end)
+        CROSS JOIN UNNEST({_pieces("coordinates", config)}) AS pieces(piece)"""
+
+
+def _pieces(column: str, config: JobConfig) -> str:
+    """Return the numbers of the pieces that a micro-batch is cut into, so that none is too long.
+
+    Numbers that depend on the row make UNNEST a function; of a literal it would make a join.
+    """
+    rows = config.flink.micro_batch_rows
+    numbers = ", ".join(map(str, range(_MOST_PIECES)))
+    count = f"LEAST({_MOST_PIECES}, (CARDINALITY({column}) + {rows - 1}) / {rows})"
+    return f"ARRAY_SLICE(ARRAY[{numbers}], 1, {count})"
+
+
+def _piece(column: str, config: JobConfig) -> str:
+    """Return one piece of a column; the last one that there may be takes all that is left."""
+    rows = config.flink.micro_batch_rows
+    count, last = f"CARDINALITY({column})", _MOST_PIECES - 1
+    end = f"CASE WHEN piece = {last} THEN {count} ELSE (piece + 1) * {rows} END"
+    return f"""CASE WHEN {count} <= {rows} THEN {column}
+              ELSE ARRAY_SLICE({column}, piece * {rows} + 1, {end}) END"""
 
 
 def item_batches(config: JobConfig, keys: Sequence[int]) -> str:
@@ -93,7 +128,7 @@ def item_batches(config: JobConfig, keys: Sequence[int]) -> str:
     return f"""SELECT ARRAY[{", ".join(map(str, keys))}][bucket + 1] AS key,
           CAST(ROW(bucket, messages) AS ROW<bucket INT, messages ARRAY<BYTES>>) AS batch
         FROM (
-          SELECT bucket, ARRAY_AGG(accepted) AS messages
+          SELECT bucket, ARRAY_AGG(message) AS messages
           FROM TABLE(TUMBLE(TABLE addressed, DESCRIPTOR(pt), {interval(config.items.window)}))
           GROUP BY bucket, window_start, window_end)"""
 
@@ -101,7 +136,8 @@ def item_batches(config: JobConfig, keys: Sequence[int]) -> str:
 def addressed(config: JobConfig) -> str:
     """Every accepted batch, once for each item bucket."""
     return " UNION ALL ".join(
-        f"SELECT accepted, {bucket} AS bucket, pt FROM learned WHERE accepted IS NOT NULL"
+        f"""SELECT message, {bucket} AS bucket, pt FROM learned
+            CROSS JOIN UNNEST(accepted) AS a(message)"""
         for bucket in range(config.items.buckets)
     )
 
@@ -109,7 +145,7 @@ def addressed(config: JobConfig) -> str:
 def loop_sink(config: JobConfig, name: str, topic: str) -> str:
     """At-least-once sink of the loop: its readers recognise repeats."""
     return f"""CREATE TABLE {name} (k BYTES, v BYTES)
-        WITH ('connector' = 'kafka', 'topic' = '{_quoted(topic)}', {_properties(config)},
+        WITH ('connector' = 'kafka', 'topic' = '{_quoted(topic)}', {_producer(config)},
           'key.format' = 'raw', 'key.fields' = 'k',
           'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY',
           'sink.delivery-guarantee' = 'at-least-once')"""
@@ -125,7 +161,7 @@ def output_sink(config: JobConfig, name: str, topic: str, *, headers: bool = Fal
           'sink.transaction-naming-strategy' = 'pooling',
           'properties.transaction.timeout.ms' = '{config.kafka.transaction_timeout}'"""
     return f"""CREATE TABLE {name} ({columns})
-        WITH ('connector' = 'kafka', 'topic' = '{_quoted(topic)}', {_properties(config)},
+        WITH ('connector' = 'kafka', 'topic' = '{_quoted(topic)}', {_producer(config)},
           'key.format' = 'raw', 'key.fields' = 'k',
           'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY', {guarantee})"""
 
@@ -137,10 +173,10 @@ DEAD_LETTERS = """INSERT INTO dead_letter
     SELECT d.k, d.v, d.h FROM learned CROSS JOIN UNNEST(dead_letters) AS d(k, v, h)"""
 
 ACCEPTED = """INSERT INTO accepted_events
-    SELECT accepted_key, accepted FROM learned WHERE accepted IS NOT NULL"""
+    SELECT accepted_key, message FROM learned CROSS JOIN UNNEST(accepted) AS a(message)"""
 
 ACCOUNTING = """INSERT INTO recommendation_metrics
-    SELECT accounting_key, accounting FROM learned"""
+    SELECT a.k, a.v FROM learned CROSS JOIN UNNEST(accounting) AS a(k, v)"""
 
 ITEM_CHUNKS = """INSERT INTO model_updates SELECT k, v FROM item_chunks"""
 

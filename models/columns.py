@@ -225,3 +225,14 @@ class ItemRows:
     def __len__(self) -> int:
         """Return the number of items."""
         return len(self.keys)
+
+    def take(self, begin: int, end: int) -> "ItemRows":
+        """Return the rows from `begin` to before `end`."""
+        first, last = self.successor_start[[begin, end]].tolist()
+        ranges = {
+            "successor_start": self.successor_start[begin : end + 1] - first,
+            "successors": self.successors[first:last],
+            "weights": self.weights[first:last],
+        }
+        rest = (field.name for field in fields(self) if field.name not in ranges)
+        return ItemRows(**ranges, **{name: getattr(self, name)[begin:end] for name in rest})

@@ -10,8 +10,10 @@ from operators.params import LearnItemsParams
 from operators.publisher import Publisher
 from operators.stages.learn import empty_items, name_new, objective
 from state import accepted as accepted_codec
-from state import chunks
+from state import bounds, chunks
 from state.item_state import ItemState
+
+_LONGEST_NAME = 32
 
 
 class Catalogue:
@@ -55,12 +57,18 @@ class Catalogue:
         return list(zip(names, self._item_state.encode(exported), strict=True))
 
     def due(self, bucket: int, now_ms: int) -> Iterator[tuple[bytes, bytes]]:
-        """Yield key and value of the chunks to publish now, within the budget."""
+        """Yield key and value of the chunks to publish now, within the budget.
+
+        A chunk that is too large for one record comes in parts. Items are never taken out of it,
+        so there are never fewer parts than the topic holds.
+        """
         publisher = self._publishers[bucket]
+        room = self._params.max_record_bytes - bounds.OVERHEAD - _LONGEST_NAME
         for name, keys in publisher.due(now_ms):
-            value = chunks.encode(self._items.export(self._items.rows(keys, register=False)))
-            publisher.spend(len(value))
-            yield name, value
+            rows = self._items.export(self._items.rows(keys, register=False))
+            for part, value in enumerate(chunks.encode_within(rows, room)):
+                publisher.spend(len(value))
+                yield (b"%s/%d" % (name, part) if part else name), value
 
     def _learn(self, bucket: int, message: AcceptedBatch) -> NDArray[np.int32]:
         rows = self._items.rows(message.keys)

@@ -29,7 +29,7 @@ from operators.stages.records import (
 )
 from operators.stages.sessionize import sessionize
 from state import accepted as accepted_codec
-from state import chunks
+from state import bounds, chunks
 from state.accounting import Accounting
 from state.codec import IncompatibleError, StateError
 from state.descriptors import ACCOUNTING_ENTRY
@@ -37,6 +37,8 @@ from state.user_state import UserState
 
 _LOG = logging.getLogger(__name__)
 _SHARES = 1 << 32
+_BUCKET_KEY = 4
+"""Bytes of the key of accepted events."""
 
 
 class _Trending(msgspec.Struct):
@@ -67,7 +69,10 @@ class Corridor:
         self._rank = Rank(k=params.k)
         self._recommendations = Recommendations(f"online-{params.learning.objective}-1")
         self._dead_letters = DeadLetters(
-            params.source_topic, params.job_version, params.policy.max_bytes
+            params.source_topic,
+            params.job_version,
+            params.policy.max_bytes,
+            params.max_record_bytes,
         )
         self._sampled_below = int(params.evaluation_share * _SHARES)
 
@@ -142,18 +147,24 @@ class Corridor:
         outcome: Outcome,
         now_ms: int,
     ) -> None:
+        params = self._params
         events = decoded.events.take(accepted)
         chosen = np.flatnonzero(accepted).tolist()
         item_ids = [decoded.item_ids[n] for n in chosen]
-        sessionize(users, events, self._params.learning.users.session_gap_ms)
+        sessionize(users, events, params.learning.users.session_gap_ms)
         users.seen[events.user] = now_ms
         taught = self._learn(bucket, users, events, item_ids, self._sampled(decoded.users))
         outcome.event_time = int(events.time.max())
         if taught.message is not None:
-            outcome.accepted = accepted_codec.encode(taught.message)
+            ranking = params.learning.objective == "ranking"
+            outcome.accepted = accepted_codec.encode_within(
+                taught.message,
+                params.max_record_bytes - bounds.OVERHEAD - _BUCKET_KEY,
+                params.learning.transitions.window if ranking else 0,
+            )
         self._evaluate(taught, outcome.metrics)
         outcome.trending = self._sample(events, item_ids)
-        if self._params.recommend:
+        if params.recommend:
             event_ids = [decoded.event_ids[n] for n in chosen]
             outcome.recommendations = self._recommend(decoded, users, events, event_ids)
 
@@ -208,7 +219,7 @@ class Corridor:
         codes = [record.code for record in decoded.rejected]
         accounting.count(coordinates, accepted, duplicate, late, codes)
         accounting.generated_at = self._clock_ms()
-        outcome.accounting = accounting.to_json()
+        outcome.accounting = accounting.records()
         memory.put(ACCOUNTING_ENTRY, accounting.to_state())
         metrics = outcome.metrics
         metrics.consumed = len(coordinates)

@@ -58,8 +58,7 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
             [Row(*letter) for letter in outcome.dead_letters],
             pack("<I", bucket),
             outcome.accepted,
-            b"accounting/%d" % bucket,
-            outcome.accounting,
+            [Row(*record) for record in outcome.accounting],
             Row(*astuple(outcome.metrics)),
             outcome.trending,
         )

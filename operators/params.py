@@ -46,6 +46,8 @@ class LearnUsersParams:
     """Events of a micro-batch reported to the trending window, at most."""
     source_topic: str
     job_version: str
+    max_record_bytes: int
+    """Largest record written, as Kafka counts it."""
     user_ttl_ms: int
     """Processing time without events after which a user is forgotten."""
 
@@ -61,6 +63,8 @@ class LearnItemsParams:
     """Chunks the catalogue is published in; fixed for the life of the topic."""
     publish_interval_ms: int
     publish_bytes_per_second: int
+    max_record_bytes: int
+    """Largest record written, as Kafka counts it."""
 
     @property
     def buckets(self) -> int:

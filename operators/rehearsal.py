@@ -19,9 +19,9 @@ def rehearse(params: LearnUsersParams) -> None:
         at = list(range(half.start, half.stop))
         keys: list[bytes | None] = [b"u", b"v"] * (len(at) // 2)
         outcome = learner.process(0, keys, values[half], at, [now_ms] * len(at), memory)
-        if outcome.accepted is not None:
-            listener.apply(outcome.accepted)
-            restored.open(0, [record for _, record in catalogue.learn(0, [outcome.accepted])])
+        if outcome.accepted:
+            listener.apply(outcome.accepted[0])
+            restored.open(0, [record for _, record in catalogue.learn(0, outcome.accepted)])
     for _, chunk in catalogue.due(0, now_ms):
         listener.apply(chunk)
 
@@ -44,6 +44,7 @@ def _items_params(params: LearnUsersParams) -> LearnItemsParams:
         chunks=1,
         publish_interval_ms=1,
         publish_bytes_per_second=1 << 40,
+        max_record_bytes=params.max_record_bytes,
     )
 
 

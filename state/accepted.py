@@ -40,7 +40,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.columns import AcceptedBatch
-from state.codec import SKIP, corrupt, open_sealed, seal
+from models.parts import halves
+from state.codec import HEADER, SKIP, corrupt, open_sealed, seal
 
 MAGIC = b"AC"
 VERSION = 1
@@ -73,6 +74,31 @@ _TYPES = {
     "gradients": "<f4",
 }
 _WHERE = "accepted events"
+
+
+def encode_within(batch: AcceptedBatch, limit: int, window: int) -> list[bytes]:
+    """Return the sealed bytes of a batch in as many messages as a limit asks for.
+
+    Parameters
+    ----------
+    limit : int
+        Most bytes of a message; one event always fits (`conf.rules`).
+    window : int
+        See `models.parts.halves`.
+    """
+    if size_of(batch) <= limit or len(batch) == 1:
+        return [encode(batch)]
+    first, second = halves(batch, window)
+    return encode_within(first, limit, window) + encode_within(second, limit, window)
+
+
+def size_of(batch: AcceptedBatch) -> int:
+    """Return the bytes that `encode` will make of a batch."""
+    columns = sum(
+        np.size(getattr(batch, name)) * np.dtype(kind).itemsize for name, kind in _TYPES.items()
+    )
+    text = sum(len(identifier.encode()) for identifier in batch.ids) + max(len(batch.ids) - 1, 0)
+    return HEADER.size + _HEAD.itemsize + columns + text
 
 
 def encode(batch: AcceptedBatch) -> bytes:

@@ -12,6 +12,8 @@ from state.codec import open_sealed, seal
 MAGIC = b"AU"
 VERSION = 1
 READ_VERSIONS = (1,)
+_PARTITIONS_A_RECORD = 256
+"""Less than 64 KiB, the smallest `kafka.max_record_bytes`."""
 
 
 class PartitionCounts(msgspec.Struct):
@@ -68,13 +70,27 @@ class Accounting(msgspec.Struct):
         for code in rejected:
             self.rejected[code] = self.rejected.get(code, 0) + 1
 
-    def to_json(self) -> bytes:
-        """Return the value of the metrics topic's accounting record."""
-        return msgspec.json.encode(self)
+    def records(self) -> list[tuple[bytes, bytes]]:
+        """Return keys and values for the metrics topic; many partitions take several records.
+
+        Each record counts partitions of its own, and the first one the codes: they add up.
+        """
+        names = sorted(self.partitions, key=int)
+        first, *rest = [
+            {name: self.partitions[name] for name in names[at : at + _PARTITIONS_A_RECORD]}
+            for at in range(0, max(len(names), 1), _PARTITIONS_A_RECORD)
+        ]
+        parts = [Accounting(self.kind, self.bucket, first, self.rejected, self.generated_at)]
+        parts += [Accounting(self.kind, self.bucket, p, {}, self.generated_at) for p in rest]
+        key = b"accounting/%d" % self.bucket
+        return [
+            (b"%s/%d" % (key, n) if n else key, msgspec.json.encode(part))
+            for n, part in enumerate(parts)
+        ]
 
     def to_state(self) -> bytes:
         """Return the sealed value kept in state (magic `AU`, version 1: the JSON)."""
-        return seal(MAGIC, VERSION, self.to_json())
+        return seal(MAGIC, VERSION, msgspec.json.encode(self))
 
     @classmethod
     def from_state(cls, value: bytes) -> "Accounting":

@@ -22,6 +22,7 @@ Rows are absolute values: to read one twice is harmless. Kafka checksums its rec
 carries no CRC of its own.
 """
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from models.columns import ItemRows
+from state import bounds
 from state.codec import SKIP, UnknownVersionError, corrupt
 
 VERSION = 1
@@ -44,6 +46,29 @@ _SCALARS = (
     ("bias", pa.float32()),
     ("bias_gradient_sum", pa.float32()),
 )
+
+
+def encode_within(rows: ItemRows, limit: int) -> list[bytes]:
+    """Return the rows, in their order, as streams that are no larger than a limit each.
+
+    Parameters
+    ----------
+    limit : int
+        Most bytes of a stream; one item always fits (`conf.rules`).
+    """
+    factors = rows.factors.shape[1]
+    ids = [len(identifier.encode()) for identifier in rows.ids]
+    sizes = [
+        bounds.item_row(successors, factors, length)
+        for successors, length in zip(np.diff(rows.successor_start).tolist(), ids, strict=True)
+    ]
+    edges, held, room = [0], 0, limit - bounds.chunk(0, 0, factors, 0)
+    for at, row_size in enumerate(sizes):
+        if held + row_size > room and at > edges[-1]:
+            edges.append(at)
+            held = 0
+        held += row_size
+    return [encode(rows.take(begin, end)) for begin, end in pairwise([*edges, len(rows)])]
 
 
 def encode(rows: ItemRows) -> bytes:

@@ -123,6 +123,7 @@ def learn_users(**changes: Any) -> LearnUsersParams:
         "trending_sample": 64,
         "source_topic": "behaviour",
         "job_version": "1.2.3",
+        "max_record_bytes": 960 << 10,
         "user_ttl_ms": 30 * DAY,
     }
     return LearnUsersParams(**settings | changes)
@@ -136,5 +137,6 @@ def learn_items(**changes: Any) -> LearnItemsParams:
         "chunks": 8,
         "publish_interval_ms": 5_000,
         "publish_bytes_per_second": 1 << 30,
+        "max_record_bytes": 960 << 10,
     }
     return LearnItemsParams(**settings | changes)

@@ -221,14 +221,21 @@ class Learned:
     @property
     def accounting(self) -> dict[str, Any]:
         """All that the bucket ever consumed."""
-        counted: dict[str, Any] = json.loads(self.row.accounting)
+        (record,) = self.row.accounting
+        counted: dict[str, Any] = json.loads(record.v)
         return counted
 
     @property
     def accepted(self) -> bytes | None:
-        """Message to the loop."""
-        message: bytes | None = self.row.accepted
-        return message
+        """Message to the loop, where there is one."""
+        messages: list[bytes] = self.row.accepted
+        assert len(messages) <= 1
+        return messages[0] if messages else None
+
+    @property
+    def messages(self) -> list[bytes]:
+        """All messages to the loop."""
+        return list(self.row.accepted)
 
     @property
     def metrics(self) -> dict[str, float]:

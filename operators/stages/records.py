@@ -21,6 +21,10 @@ from models.columns import (
 from models.items import Items
 from models.keys import key_of
 from operators.stages.decode import Rejected
+from state import bounds
+
+_HEADER_BYTES = 1_024
+"""Longest header of a dead letter; messages are far shorter."""
 
 _REASONS = {
     TRANSITION: "transition",
@@ -152,6 +156,7 @@ class DeadLetters:
     topic: str
     job_version: str
     max_bytes: int
+    max_record_bytes: int
 
     def __call__(
         self,
@@ -161,7 +166,11 @@ class DeadLetters:
         coordinates: list[int],
         published: list[int],
     ) -> list[tuple[bytes | None, bytes | None, dict[str, bytes]]]:
-        """Return key, value and headers; the value is left out where it is over the limit."""
+        """Return key, value and headers.
+
+        A value over `max_bytes` is left out; and so is the larger one of key and value while the
+        record would be over `max_record_bytes`. Size and sha256 of what is left out are stated.
+        """
         letters = []
         for record in rejected:
             at = record.position
@@ -176,12 +185,30 @@ class DeadLetters:
                 "src.timestamp": published[at],
                 "job.version": self.job_version,
             }
-            if value is not None and len(value) > self.max_bytes:
-                headers |= {"src.size": len(value), "src.sha256": sha256(value).hexdigest()}
-                value = None
-            encoded = {name: str(text).encode() for name, text in headers.items()}
-            letters.append((keys[at], value, encoded))
+            encoded = {name: str(text).encode()[:_HEADER_BYTES] for name, text in headers.items()}
+            letters.append(self._fitting(keys[at], value, encoded))
         return letters
+
+    def _fitting(
+        self, key: bytes | None, value: bytes | None, headers: dict[str, bytes]
+    ) -> tuple[bytes | None, bytes | None, dict[str, bytes]]:
+        if value is not None and len(value) > self.max_bytes:
+            headers |= _statement("src", value)
+            value = None
+        while bounds.record(key, value, headers) > self.max_record_bytes and (key or value):
+            if len(key or b"") > len(value or b""):
+                headers |= _statement("src.key", key or b"")
+                key = None
+            else:
+                headers |= _statement("src", value or b"")
+                value = None
+        return key, value, headers
+
+
+def _statement(name: str, left_out: bytes) -> dict[str, bytes]:
+    """Return the headers that stand for bytes which are left out."""
+    digest = sha256(left_out).hexdigest().encode()
+    return {f"{name}.size": b"%d" % len(left_out), f"{name}.sha256": digest}
 
 
 @dataclass(slots=True)
@@ -216,9 +243,9 @@ class Outcome:
     dead_letters: list[tuple[bytes | None, bytes | None, dict[str, bytes]]] = field(
         default_factory=list
     )
-    accepted: bytes | None = None
-    """Sealed AcceptedBatch, None where nothing was learnt."""
-    accounting: bytes = b""
+    accepted: list[bytes] = field(default_factory=list)
+    """Sealed AcceptedBatches, each small enough for a record; none where nothing was learnt."""
+    accounting: list[tuple[bytes, bytes]] = field(default_factory=list)
     metrics: Metrics = field(default_factory=Metrics)
     trending: list[str] = field(default_factory=list)
     """Ids of a sample of the accepted positive events."""

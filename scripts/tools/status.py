@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
-from scripts.tools import accounting, results
+from scripts.tools import accounting, results, topics
 from scripts.tools.accounting import FATES, Metrics
 from scripts.tools.console import ToolError, run
 from scripts.tools.demo_view import console
@@ -18,7 +18,7 @@ from scripts.tools.results import Result
 from scripts.tools.target import add_arguments, target
 
 LAST_WINDOWS = 6
-NOT_RUNNING, UNBALANCED = 3, 4
+NOT_RUNNING, UNBALANCED, TOO_SMALL = 3, 4, 5
 
 
 def main() -> int:
@@ -27,22 +27,29 @@ def main() -> int:
     Returns
     -------
     int
-        0; 3 where no job runs; 4 where a running job has not yet accounted for every record.
+        0; 3 where no job runs; 4 where a running job has not yet accounted for every record;
+        5 where a topic refuses records that the job may write.
     """
     options = _parser().parse_args()
     job = target(options, options.flink)
     jobs = _jobs(job.flink, job.config.job.name)
-    topics = job.config.kafka.topics
-    metrics = accounting.read(job.address, topics.recommendation_metrics)
-    with consumer(job.address, [topics.user_behavior], isolation="read_committed") as client:
-        ends = offsets(client, topics.user_behavior)
+    named = job.config.kafka.topics
+    metrics = accounting.read(job.address, named.recommendation_metrics)
+    with consumer(job.address, [named.user_behavior], isolation="read_committed") as client:
+        ends = offsets(client, named.user_behavior)
     objections = metrics.totals().objections(ends)
+    refusing = topics.too_small(job.config, job.address)
     if options.json is None:
         _show(jobs, metrics, ends, objections)
+        for line in refusing:
+            console().print(f"[red]{line}[/red]")
     else:
-        _write(options.json, figures(jobs, metrics, ends, objections))
+        refused = Result("kafka.topics_too_small", len(refusing), "topics")
+        _write(options.json, [*figures(jobs, metrics, ends, objections), refused])
     running = any(job["state"] == "RUNNING" for job in jobs)
-    return (UNBALANCED if objections else 0) if running else NOT_RUNNING
+    if not running:
+        return NOT_RUNNING
+    return UNBALANCED if objections else TOO_SMALL if refusing else 0
 
 
 def figures(
@@ -165,7 +172,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/status",
         description=__doc__,
-        epilog="Exit status: 0, 3 where no job runs, 4 where records are not accounted for yet.",
+        epilog="Exit status: 0, 3 where no job runs, 4 where records are not accounted for yet,"
+        " 5 where a topic refuses records that the job may write.",
     )
     parser.add_argument(
         "--json", type=Path, nargs="?", const=Path("-"), metavar="OUT",

@@ -12,10 +12,12 @@ from typing import Any
 
 from conf.loader import ConfigError, load
 from conf.schema import JobConfig
+from scripts.tools import topics
 from scripts.tools.build import build
 from scripts.tools.cluster import Local
 from scripts.tools.console import ToolError, answer, progress, run
 from scripts.tools.flink_rest import FlinkUnreachableError
+from scripts.tools.kafka_client import KafkaAddress
 from scripts.tools.paths import LOCAL_CONFIG, RUN_DIR, flink_home
 from scripts.tools.precompile import precompile
 from scripts.tools.processes import marked_environment
@@ -80,6 +82,8 @@ def submit(local: Local, submission: Submission, report: Callable[[str], None] =
     begin = time.monotonic()
     config = _load(submission)
     _check(local, config)
+    if refused := topics.too_small(config, KafkaAddress.of(config)):
+        raise ToolError("\n".join(refused))
     precompile(config, report)
     command = submission.command()
     report(f"submitting {submission.module} with {submission.config}")

@@ -5,32 +5,32 @@ from concurrent.futures import Future
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigEntry, ConfigResource
 from confluent_kafka.cimpl import NewTopic
 
 from conf.schema import JobConfig
 from scripts.tools.console import ToolError
 from scripts.tools.kafka_client import KafkaAddress
 
-LARGEST_RECORD = 8 << 20
-"""A micro-batch of accepted events travels as one record."""
+KAFKA_DEFAULT = 1_048_588
+"""Largest record that a broker and a topic take unless told otherwise (message.max.bytes)."""
 WAIT_SECONDS = 30
 
 
 def settings(config: JobConfig) -> dict[str, dict[str, str]]:
     """Return the topic settings by topic name."""
     topics = config.kafka.topics
-    compacted = {"cleanup.policy": "compact"}
+    largest = config.kafka.max_record_bytes
+    output = {"max.message.bytes": str(largest)} if largest > KAFKA_DEFAULT else {}
+    compacted = output | {"cleanup.policy": "compact"}
     return {
         topics.user_behavior: {},
         topics.recommendations: compacted,
-        topics.dead_letter: {},
+        topics.dead_letter: output,
         # accounting and windows have keys of their own: the newest value of each is kept
         topics.recommendation_metrics: compacted,
-        topics.accepted_events: {
-            "retention.ms": str(config.kafka.loop_retention),
-            "max.message.bytes": str(LARGEST_RECORD),
-        },
-        topics.model_updates: compacted | {"max.message.bytes": str(LARGEST_RECORD)},
+        topics.accepted_events: output | {"retention.ms": str(config.kafka.loop_retention)},
+        topics.model_updates: compacted,
     }
 
 
@@ -58,6 +58,40 @@ def create(config: JobConfig, address: KafkaAddress) -> list[str]:
     ]
     admin = AdminClient(address.client({}))
     return _done(admin.create_topics(wanted, operation_timeout=WAIT_SECONDS))
+
+
+def too_small(config: JobConfig, address: KafkaAddress) -> list[str]:
+    """Return which output topics refuse records that the job may write, in words.
+
+    A topic that does not exist is judged by what the brokers would give it. Whoever may not read
+    the settings, or reaches no broker, is told so by whatever uses the topics next.
+    """
+    largest, admin = config.kafka.max_record_bytes, AdminClient(address.client({}))
+    try:
+        known = admin.list_topics(timeout=WAIT_SECONDS)
+        written = settings(config).keys() - {config.kafka.topics.user_behavior}
+        there = [
+            ConfigResource(ConfigResource.Type.TOPIC, n) for n in written & known.topics.keys()
+        ]
+        brokers = [ConfigResource(ConfigResource.Type.BROKER, str(n)) for n in known.brokers]
+        wanted = there + (brokers if len(there) < len(written) else [])
+        found = admin.describe_configs(wanted, request_timeout=WAIT_SECONDS)
+        return [text for at, f in found.items() if (text := _objection(at, f.result(), largest))]
+    except KafkaException:
+        return []
+
+
+def _objection(
+    resource: ConfigResource, settings: Mapping[str, ConfigEntry], largest: int
+) -> str | None:
+    kind, name = resource.restype.name.lower(), "max.message.bytes"
+    name = name if name in settings else "message.max.bytes"
+    if name not in settings or int(settings[name].value or largest) >= largest:
+        return None
+    return (
+        f"{kind} {resource.name}: expected {name} of {largest} (kafka.max_record_bytes) or more,"
+        f" got {settings[name].value}; raise it, or lower kafka.max_record_bytes"
+    )
 
 
 def _done(futures: Mapping[str, "Future[None]"]) -> list[str]:

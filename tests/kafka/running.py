@@ -11,6 +11,8 @@ from zlib import crc32
 
 import psutil
 from confluent_kafka import Message, Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from conf.loader import load
 from conf.schema import JobConfig
@@ -25,6 +27,7 @@ from tests.bad_input import MAX_BYTES
 from tests.builders import Record
 
 WAIT_SECONDS = 90
+LARGEST_SENT = 8 << 20
 SETTINGS = (
     f"events.max_bytes={MAX_BYTES}B",
     "evaluation.share=1.0",
@@ -55,6 +58,8 @@ class RunningJob:
     local: Local
     name: str
     id: str = ""
+    settings: tuple[str, ...] = ()
+    """Overrides on top of SETTINGS."""
     sent: list[Record] = field(default_factory=list)
     """Every record sent, with the coordinates the broker gave it."""
 
@@ -68,6 +73,7 @@ class RunningJob:
             f"kafka.bootstrap_servers={self.local.brokers}",
             *named,
             *SETTINGS,
+            *self.settings,
         ]
 
     @cached_property
@@ -79,6 +85,12 @@ class RunningJob:
     def address(self) -> KafkaAddress:
         """Where the broker is."""
         return KafkaAddress.of(self.config)
+
+    def make_topic(self, topic: str, **settings: str) -> None:
+        """Make one of the job's topics before it starts, with one partition."""
+        name, admin = f"{self.name}.{topic}", AdminClient(self.address.client({}))
+        (made,) = admin.create_topics([NewTopic(name, 1, config=settings)]).values()
+        made.result(30)
 
     def start(self, *, parallelism: int = 1, state: Path | None = None) -> "RunningJob":
         """Make the topics that do not exist, submit, and wait until every task runs."""
@@ -119,7 +131,8 @@ class RunningJob:
 
     def send(self, wanted: Iterable[Record]) -> None:
         """Send records, those of one key to one partition, and wait until the broker has them."""
-        count, producer = self.config.kafka.partitions, Producer(self.address.client({}))
+        largest = {"message.max.bytes": LARGEST_SENT, "queue.buffering.max.messages": 1_000_000}
+        count, producer = self.config.kafka.partitions, Producer(self.address.client(largest))
         for number, record in enumerate(wanted):
             producer.produce(
                 self.config.kafka.topics.user_behavior,
@@ -130,7 +143,7 @@ class RunningJob:
             )
             if number % 1_000 == 0:
                 producer.poll(0)
-        assert producer.flush(30) == 0
+        assert producer.flush(60) == 0
 
     def _note(self, error: object, message: Message) -> None:
         assert error is None, error
