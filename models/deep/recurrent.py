@@ -1,0 +1,173 @@
+r"""A gated linear recurrence, served: its state is one vector a layer, advanced once an event.
+
+.. math:: x = \sqrt{d}\,(E_j + G_{gap}), \quad (v, a, g) = W_{in}\,\mathrm{LN}(x) + b_{in}, \quad
+    h \leftarrow \sigma(a) \odot h + (1 - \sigma(a)) \odot v
+
+    x \leftarrow x + W_{out}(h \odot \mathrm{silu}(g)) + b_{out}, \quad
+    x \leftarrow x + \mathrm{FFN}(\mathrm{LN}(x)), \quad y = \mathrm{LN}(x)
+
+and the logit of item j is y · O_j + o_j. Relatives: LRURec (arXiv 2310.02367), minGRU (arXiv
+2410.01201). The gates depend on the input alone, so a layer's matrix products are made for all
+events of a micro-batch at once; only the elementwise recurrence goes event by event.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.compiled import kernel
+from models.deep.shape import Shape
+
+Array = NDArray[np.float32]
+_EPSILON = np.float32(1e-5)
+
+
+class Recurrent:
+    """The network with its weights; it never changes.
+
+    Parameters
+    ----------
+    shape : Shape
+    tensors : mapping of str to float32 array
+        As `models.deep.training.recurrent` names them; E and O have a row an item.
+    """
+
+    def __init__(self, shape: Shape, tensors: Mapping[str, Array]) -> None:
+        self.shape = shape
+        self._tensors = {name: np.ascontiguousarray(tensors[name]) for name in tensors}
+        self._scale = np.float32(np.sqrt(shape.dim))
+        self._layers = [self._layer(n) for n in range(shape.layers)]
+
+    @staticmethod
+    def shapes(shape: Shape, items: int) -> dict[str, tuple[int, ...]]:
+        """Return the shape of every tensor, for that many items."""
+        d, width = shape.dim, shape.width
+        layer = {
+            "norm.weight": (d,), "norm.bias": (d,),
+            "input.weight": (3 * width, d), "input.bias": (3 * width,),
+            "output.weight": (d, width), "output.bias": (d,),
+            "ffn_norm.weight": (d,), "ffn_norm.bias": (d,),
+            "ffn_in.weight": (2 * d, d), "ffn_in.bias": (2 * d,),
+            "ffn_out.weight": (d, 2 * d), "ffn_out.bias": (d,),
+        }  # fmt: skip
+        found: dict[str, tuple[int, ...]] = {
+            "items.weight": (items, d), "gaps.weight": (24, d),
+            "final.weight": (d,), "final.bias": (d,),
+            "targets.weight": (items, d), "targets.bias": (items,),
+        }  # fmt: skip
+        for n in range(shape.layers):
+            found |= {f"layers.{n}.{name}": size for name, size in layer.items()}
+        return found
+
+    def advance(
+        self,
+        state: Array,
+        user: NDArray[np.int32],
+        item: NDArray[np.int32],
+        gap: NDArray[np.uint8],
+        wanted: NDArray[np.intp],
+    ) -> Array:
+        """Take events in order; return y after some of them.
+
+        Parameters
+        ----------
+        state : float32[U, layers * width]
+            Updated in place.
+        user, item : int32[n]
+            Row of the state, and of the embeddings (-1: an item the network does not know).
+        gap : uint8[n]
+            See `models.deep.gaps`.
+        wanted : int[w]
+            Events after which y is asked for.
+
+        Returns
+        -------
+        float32[w, d]
+        """
+        x = self._input(item, gap)
+        for n, layer in enumerate(self._layers):
+            last = n + 1 == len(self._layers)
+            value, keep, gate = self._gates(layer, x)
+            held = state[:, n * self.shape.width : (n + 1) * self.shape.width]
+            hidden = np.empty_like(value)
+            _scan(np.ascontiguousarray(user), value, keep, held, hidden)
+            if last:
+                hidden, gate, x = hidden[wanted], gate[wanted], x[wanted]
+            x = self._mix(layer, x, hidden, gate)
+        return self._final(x)
+
+    def outputs(self, state: Array, item: NDArray[np.int32], gap: NDArray[np.uint8]) -> Array:
+        """Return y (U, d) of users whose newest event was of these items and gaps."""
+        x = self._input(item, gap)
+        for n, layer in enumerate(self._layers):
+            gate = self._project(layer, x)[:, 2 * self.shape.width :]
+            held = state[:, n * self.shape.width : (n + 1) * self.shape.width]
+            x = self._mix(layer, x, held, gate)
+        return self._final(x)
+
+    def _layer(self, n: int) -> dict[str, Array]:
+        prefix = f"layers.{n}."
+        return {
+            name.removeprefix(prefix): np.ascontiguousarray(
+                tensor.T if name.endswith(".weight") and tensor.ndim == 2 else tensor
+            )
+            for name, tensor in self._tensors.items()
+            if name.startswith(prefix)
+        }
+
+    def _input(self, item: NDArray[np.int32], gap: NDArray[np.uint8]) -> Array:
+        embedded = self._tensors["items.weight"][item]
+        embedded[item < 0] = 0
+        embedded += self._tensors["gaps.weight"][gap]
+        embedded *= self._scale
+        return embedded
+
+    def _project(self, layer: Mapping[str, Array], x: Array) -> Array:
+        z = _normed(x, layer["norm.weight"], layer["norm.bias"]) @ layer["input.weight"]
+        z += layer["input.bias"]
+        return z
+
+    def _gates(self, layer: Mapping[str, Array], x: Array) -> tuple[Array, Array, Array]:
+        z, width = self._project(layer, x), self.shape.width
+        return z[:, :width], _sigmoid(z[:, width : 2 * width]), z[:, 2 * width :]
+
+    def _mix(self, layer: Mapping[str, Array], x: Array, hidden: Array, gate: Array) -> Array:
+        x = x + (hidden * gate * _sigmoid(gate)) @ layer["output.weight"] + layer["output.bias"]
+        inner = _normed(x, layer["ffn_norm.weight"], layer["ffn_norm.bias"])
+        inner = inner @ layer["ffn_in.weight"] + layer["ffn_in.bias"]
+        mixed: Array = x + _gelu(inner) @ layer["ffn_out.weight"] + layer["ffn_out.bias"]
+        return mixed
+
+    def _final(self, x: Array) -> Array:
+        return _normed(x, self._tensors["final.weight"], self._tensors["final.bias"])
+
+
+@kernel
+def _scan(user: NDArray[np.int32], value: Array, keep: Array, state: Array, out: Array) -> None:
+    for e in range(len(user)):
+        for f in range(value.shape[1]):
+            h = value[e, f] + keep[e, f] * (state[user[e], f] - value[e, f])
+            state[user[e], f] = h
+            out[e, f] = h
+
+
+def _normed(x: Array, weight: Array, bias: Array) -> Array:
+    centred = x - x.mean(axis=1, keepdims=True)
+    deviation = np.sqrt(np.einsum("ij,ij->i", centred, centred) / x.shape[1] + _EPSILON)
+    normed: Array = centred / deviation[:, None] * weight + bias
+    return normed
+
+
+def _sigmoid(x: Array) -> Array:
+    # the exponential of a large number is inf, and 1 / inf is the right answer
+    with np.errstate(over="ignore"):
+        result: Array = 1 / (1 + np.exp(-x))
+    return result
+
+
+def _gelu(x: Array) -> Array:
+    """Return the tanh form of GELU (Hendrycks and Gimpel, arXiv 1606.08415)."""
+    inner = np.float32(0.7978845608) * (x + np.float32(0.044715) * x * x * x)
+    result: Array = np.float32(0.5) * x * (1 + np.tanh(inner))
+    return result

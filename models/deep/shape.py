@@ -1,0 +1,29 @@
+"""The shape of a network: what state, weights and trainer must agree on."""
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+NETWORKS = ("recurrent", "sasrec", "ncf")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shape:
+    """Sizes of a network; what serves it and what trains it are built from this alone."""
+
+    network: Literal["recurrent", "sasrec", "ncf"] = "recurrent"
+    dim: int = 64
+    """d, length of an item's embeddings."""
+    width: int = 128
+    """D, length of a layer's recurrent state."""
+    layers: int = 1
+    length: int = 64
+    """L, last items of a training sequence; the window of `sasrec`."""
+
+    @property
+    def state(self) -> int:
+        """Numbers kept in a user's record."""
+        return self.layers * self.width if self.network == "recurrent" else 0
+
+    def to_dict(self) -> dict[str, str | int]:
+        """Return the sizes by name."""
+        return asdict(self)
