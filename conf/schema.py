@@ -12,6 +12,7 @@ from conf.rules import broken_rules
 from conf.secrets import checked_properties
 from conf.section import Section, refusal, refuse
 from conf.units import Day, Duration, Size, day, duration, size
+from models.deep.shape import Shape
 from models.params import EventPolicy, RankingParams, RatingParams, TransitionParams, UserParams
 
 WEIGHTS: dict[str, float | None] = {
@@ -30,6 +31,7 @@ WEIGHTS: dict[str, float | None] = {
 
 # what a model learns with is the model's own: defaults are taken from it
 _TRANSITIONS, _RANKING, _RATING = TransitionParams(), RankingParams(), RatingParams()
+_SHAPE = Shape()
 
 
 def _power_of_two(value: int) -> int:
@@ -174,7 +176,16 @@ class UserRules(Section):
         description="Groups of users that share a state key, and Flink's maximum parallelism."
         " A power of two, fixed for the life of the state.",
     )
-    history: int = Field(default=64, ge=1, le=4096, description="Last positive items kept.")
+    history: int = Field(
+        default=64, ge=1, le=4096, description="Last positive items kept: what the models look at."
+    )
+    past: int = Field(
+        default=2048,
+        ge=1,
+        le=16_384,
+        description="Items kept that are not recommended again, 4 bytes each; those of purchases"
+        " stay while others leave.",
+    )
     recent_events: int = Field(
         default=64, ge=1, le=4096, description="Event identities kept to recognise duplicates."
     )
@@ -338,6 +349,28 @@ class Recommend(Section):
 
     enabled: bool = Field(default=True, description="Off: the job learns and measures only.")
     k: int = Field(default=10, ge=1, le=100, description="Items in a recommendation.")
+    repeats: Literal["exclude", "allow"] = Field(
+        default="exclude", description="Whether items that the user had before are recommended."
+    )
+
+
+class DeepRules(Section):
+    """The deep model: served from keyed state, fine-tuned from the stream."""
+
+    enabled: bool = Field(
+        default=True, description="Off: neither state nor training of a deep model."
+    )
+    network: Literal["recurrent"] = Field(
+        default="recurrent", description="Gated linear recurrence: its state is one vector a layer."
+    )
+    dim: int = Field(default=_SHAPE.dim, ge=4, le=512, description="Length of item embeddings.")
+    width: int = Field(
+        default=_SHAPE.width, ge=4, le=1024, description="Length of a layer's state, 4 bytes each."
+    )
+    layers: int = Field(default=_SHAPE.layers, ge=1, le=4, description="Recurrent layers.")
+    length: int = Field(
+        default=_SHAPE.length, ge=2, le=1024, description="Events of a training sequence."
+    )
 
 
 class Evaluation(Section):
@@ -428,6 +461,7 @@ class JobConfig(Section):
     items: ItemRules = ItemRules()
     learning: Learning = Learning()
     recommend: Recommend = Recommend()
+    deep: DeepRules = DeepRules()
     evaluation: Evaluation = Evaluation()
     trending: Trending = Trending()
     metrics: Metrics = Metrics()
@@ -442,10 +476,18 @@ class JobConfig(Section):
         """Return the bounds of a user's state."""
         return UserParams(
             history=self.users.history,
+            past=self.users.past,
+            repeats=self.recommend.repeats == "allow",
+            strong=max(weight or 0 for weight in self.events.weights.values()),
+            deep_state=self.deep_shape().state if self.deep.enabled else 0,
             recent_events=self.users.recent_events,
             exclusions=self.users.exclusions,
             session_gap_ms=self.users.session_gap,
         )
+
+    def deep_shape(self) -> Shape:
+        """Return the shape of the deep model."""
+        return Shape(**self.deep.model_dump(exclude={"enabled"}))
 
     def transition_params(self) -> TransitionParams:
         """Return the parameters of item-to-item transitions."""

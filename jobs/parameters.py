@@ -12,6 +12,7 @@ def learn_users(config: JobConfig) -> LearnUsersParams:
     return LearnUsersParams(
         policy=config.event_policy(),
         learning=_learning(config),
+        deep=config.deep.enabled and config.learning.objective == "ranking",
         recommend=config.recommend.enabled,
         k=config.recommend.k,
         evaluation_share=config.evaluation.share,
@@ -51,5 +52,6 @@ def _learning(config: JobConfig) -> LearningParams:
         transitions=config.transition_params(),
         ranking=config.ranking_params(),
         rating=config.rating_params(),
+        deep=config.deep_shape(),
         item_limit=config.items.limit,
     )

@@ -11,12 +11,17 @@ SIZE, KNOWN, EVENTS, SKIPPED, REFUSED = 0, 1, 2, 3, 4
 """Places in `ItemArrays.counters`: rows in use, rows with an event, accepted positive events,
 updates left out because they were not finite, keys refused because all rows were taken."""
 
+LOSSES = 8
+"""Numbers that scored events add to, see `models.blend`."""
+
 
 class ItemArrays(NamedTuple):
     """Rows of items; the first `counters[SIZE]` of R are in use."""
 
     slots: NDArray[np.int32]
     """(S,) open-addressing hash table of rows, -1 where empty; S is a power of two >= 2 R."""
+    short_slots: NDArray[np.int32]
+    """(S,) the same by short keys, see `models.past`."""
     keys: NDArray[np.uint64]
     counts: NDArray[np.int64]
     """Accepted positive events n."""
@@ -77,7 +82,10 @@ class UserArrays(NamedTuple):
     gradient_sum: NDArray[np.float32]
     bias: NDArray[np.float32]
     history: NDArray[np.uint64]
+    history_gap: NDArray[np.uint8]
     history_length: NDArray[np.int32]
+    past: NDArray[np.uint32]
+    past_length: NDArray[np.int32]
     excluded: NDArray[np.uint64]
     excluded_length: NDArray[np.int32]
     events: NDArray[np.int64]
@@ -97,11 +105,13 @@ class EventArrays(NamedTuple):
     weight: NDArray[np.float32]
     value: NDArray[np.float32]
     time: NDArray[np.int64]
+    gap: NDArray[np.uint8]
+    """Time since the user's positive event before, see `models.deep.gaps`."""
 
     @classmethod
-    def of(cls, events: Events) -> "EventArrays":
+    def of(cls, events: Events, gap: NDArray[np.uint8]) -> "EventArrays":
         """Return the columns themselves, not copies."""
-        return cls(*(getattr(events, name) for name in cls._fields))
+        return cls(*(getattr(events, name) for name in cls._fields[:-1]), gap)
 
 
 class LearntArrays(NamedTuple):
@@ -110,8 +120,12 @@ class LearntArrays(NamedTuple):
     negatives: NDArray[np.int32]
     gradients: NDArray[np.float32]
     rank: NDArray[np.int32]
+    online_rank: NDArray[np.int32]
+    deep_rank: NDArray[np.int32]
+    transition_rank: NDArray[np.int32]
     popularity_rank: NDArray[np.int32]
     error: NDArray[np.float32]
+    loss: NDArray[np.float64]
 
     @classmethod
     def empty(cls, events: int, negatives: int) -> "LearntArrays":
@@ -120,8 +134,12 @@ class LearntArrays(NamedTuple):
             negatives=np.full((events, negatives), -1, np.int32),
             gradients=np.zeros((events, 1 + negatives), np.float32),
             rank=np.full(events, NOT_SCORED, np.int32),
+            online_rank=np.full(events, NOT_SCORED, np.int32),
+            deep_rank=np.full(events, NOT_SCORED, np.int32),
+            transition_rank=np.full(events, NOT_SCORED, np.int32),
             popularity_rank=np.full(events, NOT_SCORED, np.int32),
             error=np.full(events, np.nan, np.float32),
+            loss=np.zeros(LOSSES, np.float64),
         )
 
 
@@ -159,6 +177,28 @@ class BatchArrays(NamedTuple):
         return cls(**columns, rows=rows, owned=owned, time=batch.time)
 
 
+class DeepArrays(NamedTuple):
+    """What the deep model says of the users of a micro-batch; all empty where there is none."""
+
+    y: NDArray[np.float32]
+    """(S, d) of scored events: the user as it was before the event."""
+    row: NDArray[np.int32]
+    """(n,) row of `y` of each event, -1 where it is not scored."""
+    targets: NDArray[np.float32]
+    """(R, d) output embedding of every item row, 0 for those the model does not know."""
+    bias: NDArray[np.float32]
+    """(R,)"""
+    weights: NDArray[np.float64]
+    """(2,) of the online and of the deep score, see `models.blend`."""
+
+    @classmethod
+    def none(cls) -> "DeepArrays":
+        """Return what stands for no deep model."""
+        empty = np.empty((0, 0), np.float32)
+        nothing = np.empty(0, np.int32)
+        return cls(empty, nothing, empty, np.empty(0, np.float32), np.array([1.0, 0.0]))
+
+
 class Window(NamedTuple):
     """The last items of every user of a micro-batch, oldest first, left-aligned."""
 
@@ -183,6 +223,10 @@ class Scratch(NamedTuple):
     """(1,) number of the user at hand."""
     pull: NDArray[np.float32]
     """(1, F) step of the user's factors."""
+    online: NDArray[np.float32]
+    """(R,) online scores of the event at hand."""
+    deep: NDArray[np.float32]
+    """(R,) deep scores of the event at hand."""
 
     @classmethod
     def of_size(cls, rows: int, factors: int) -> "Scratch":
@@ -193,6 +237,8 @@ class Scratch(NamedTuple):
             mark=np.zeros(rows, np.int64),
             stamp=np.zeros(1, np.int64),
             pull=np.zeros((1, factors), np.float32),
+            online=np.zeros(rows, np.float32),
+            deep=np.zeros(rows, np.float32),
         )
 
 
@@ -208,6 +254,10 @@ class Knobs(NamedTuple):
     seed: int
     reserve: int
     """Slots of the arena that must be free before an event is learnt."""
+    repeats: bool
+    """Whether items of the user's past are recommended again."""
+    strong: float
+    """Weight from which an item stays in the past while weaker ones leave it."""
 
 
 class Work(NamedTuple):
@@ -219,3 +269,4 @@ class Work(NamedTuple):
     transitions: TransitionArrays
     scratch: Scratch
     knobs: Knobs
+    deep: DeepArrays

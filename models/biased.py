@@ -28,8 +28,9 @@ from models.best import keep_best
 from models.columns import FACTORS, NEW
 from models.compiled import Integer, Real, Truth, compiled, kernel
 from models.counts import count_event
-from models.history import remember
+from models.history import remember, remember_positive
 from models.listing import Lists
+from models.past import note_past
 from models.scoring import mark_own
 from models.vectors import dot, move, norm
 
@@ -48,6 +49,8 @@ class Knobs(NamedTuple):
     lowest: float
     highest: float
     support: int
+    repeats: bool
+    strong: float
 
 
 class Work(NamedTuple):
@@ -64,7 +67,7 @@ def learn_events(
     events: EventArrays,
     rows: NDArray[np.int32],
     fresh: NDArray[np.bool_],
-    sampled: NDArray[np.bool_],
+    scored: NDArray[np.bool_],
     work: Work,
     out: LearntArrays,
 ) -> None:
@@ -74,12 +77,14 @@ def learn_events(
         u, weight = events.user[e], events.weight[e]
         if rows[e] >= 0 and is_rating(events.value[e], work.knobs):
             error = events.value[e] - predict(work, u, rows[e])
-            if sampled[u]:
+            if scored[e]:
                 out.error[e] = events.value[e] - _clipped(predict(work, u, rows[e]), work.knobs)
             out.gradients[e, 0] = error
             _step(e, u, rows[e], error, fresh[e], events, work)
         if weight > 0:
-            remember(users.history, users.history_length, u, events.item[e])
+            remember_positive(users, u, events.item[e], events.gap[e])
+            if not work.knobs.repeats:
+                note_past(users, u, events.item[e], weight >= work.knobs.strong)
         elif weight < 0:
             remember(users.excluded, users.excluded_length, u, events.item[e])
         users.events[u] += 1

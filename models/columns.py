@@ -60,9 +60,21 @@ class Users:
     bias: NDArray[np.float32]
     """(U,) rating bias."""
     history: NDArray[np.uint64]
-    """(U, H) keys of the last positive items."""
+    """(U, H) keys of the last positive items: what the models look at."""
+    history_gap: NDArray[np.uint8]
+    """(U, H) time since the user's event before each of them, see `models.deep.gaps`."""
     history_length: NDArray[np.int32]
     """(U,)"""
+    past: NDArray[np.uint32]
+    """(U, P) short keys of items that are not recommended again, see `models.past`."""
+    past_length: NDArray[np.int32]
+    """(U,)"""
+    last_positive: NDArray[np.int64]
+    """(U,) event time of the newest positive event, ms; -1 before the first."""
+    deep: NDArray[np.float32]
+    """(U, S) state of the deep model."""
+    deep_version: NDArray[np.int64]
+    """(U,) version of the deep model that advanced it last; 0: there is none."""
     excluded: NDArray[np.uint64]
     """(U, X) keys of the last items the user disliked or removed."""
     excluded_length: NDArray[np.int32]
@@ -98,9 +110,10 @@ class Users:
 NOT_SCORED, UNKNOWN = -9, -1
 """In an array of ranks: the event was not ranked; its item had never been seen (a miss)."""
 
-TRANSITION, FACTORS, TRENDING, POPULAR, NEW = 0, 1, 2, 3, 4
+TRANSITION, FACTORS, TRENDING, POPULAR, NEW, DEEP = 0, 1, 2, 3, 4, 5
 """Why an item is recommended: it follows an item of the user's context, its latent factors fit
-the user's, it is on the list of trending items, it is popular, it has only just appeared."""
+the user's, it is on the list of trending items, it is popular, it has only just appeared, the
+deep model says so."""
 
 
 @dataclass(slots=True)
@@ -118,9 +131,18 @@ class Learnt:
     gradients: NDArray[np.float32]
     """(n, 1 + m) ascent of the event's item and of each negative along the user's factors."""
     rank: NDArray[np.int32]
-    """(n,) 0-based rank of the event's item before it was learnt, NOT_SCORED or UNKNOWN."""
+    """(n,) 0-based rank of the event's item before it was learnt, NOT_SCORED or UNKNOWN: in the
+    list that would have been served."""
+    online_rank: NDArray[np.int32]
+    """(n,) the same without the deep model."""
+    deep_rank: NDArray[np.int32]
+    """(n,) the same by the deep model alone; NOT_SCORED where there is none."""
+    transition_rank: NDArray[np.int32]
+    """(n,) the same by transitions alone."""
     popularity_rank: NDArray[np.int32]
     """(n,) the same by plain popularity."""
+    loss: NDArray[np.float64]
+    """(LOSSES,) sums over the scored events, see `models.blend`."""
     error: NDArray[np.float32]
     """(n,) rating minus its prediction before it was learnt; NaN where not scored."""
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from models.arrays import ItemArrays, UserArrays, Window
 from models.compiled import Integer, compiled, kernel
+from models.deep.gaps import LONGEST
 from models.lookup import row_of
 
 
@@ -26,6 +27,20 @@ def remember(lists: NDArray[Any], length: NDArray[np.int32], u: Integer, thing: 
     for i in range(at, n - 1):
         lists[u, i] = lists[u, i + 1]
     lists[u, n - 1] = thing
+
+
+@kernel
+def remember_positive(users: UserArrays, u: Integer, key: Integer, gap: Integer) -> None:
+    """Put an item and its gap at the end of a user's history."""
+    n, at = users.history_length[u], 0
+    while at < n and users.history[u, at] != key:
+        at += 1
+    if at == n:
+        at = 0 if n == users.history.shape[1] else n
+    for i in range(at, min(n, users.history.shape[1]) - 1):
+        users.history_gap[u, i] = users.history_gap[u, i + 1]
+    remember(users.history, users.history_length, u, key)
+    users.history_gap[u, users.history_length[u] - 1] = gap
 
 
 @kernel
@@ -56,6 +71,33 @@ def open_window(window: Window, a: ItemArrays, users: UserArrays) -> None:
             if row >= 0:
                 window.rows[u, window.length[u]] = row
                 window.length[u] += 1
+
+
+@compiled
+def gaps_of(
+    user: NDArray[np.int32],
+    weight: NDArray[np.float32],
+    time: NDArray[np.int64],
+    last_positive: NDArray[np.int64],
+) -> NDArray[np.uint8]:
+    """Return the octave of seconds since each user's positive event before, see `models.deep.gaps`.
+
+    Parameters
+    ----------
+    user, weight, time : (n,)
+        Columns of the events.
+    last_positive : int64[U]
+        Updated in place.
+    """
+    gap = np.full(len(user), LONGEST, np.uint8)
+    for e in range(len(user)):
+        u = user[e]
+        if weight[e] > 0:
+            if last_positive[u] >= 0:
+                seconds = max(0, time[e] - last_positive[u]) / 1000.0
+                gap[e] = min(LONGEST, int(np.log2(1.0 + seconds)))
+            last_positive[u] = max(last_positive[u], time[e])
+    return gap
 
 
 @compiled

@@ -68,6 +68,7 @@ class Items:
         self.transitions = Transitions(transitions, rows)
         self.arrays = ItemArrays(
             slots=empty_slots(rows),
+            short_slots=empty_slots(rows),
             keys=np.zeros(rows, np.uint64),
             counts=np.zeros(rows, np.int64),
             discount=np.ones(rows, np.float32),
@@ -217,7 +218,7 @@ class Items:
         longer: dict[str, Any] = {
             name: extended(getattr(a, name), rows, fills.get(name, 0)) for name in _PER_ROW
         }
-        self.arrays = a._replace(slots=empty_slots(rows), **longer)
+        self.arrays = a._replace(slots=empty_slots(rows), short_slots=empty_slots(rows), **longer)
         enter_all(self.arrays)
         self.transitions.grow(rows)
 

@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 
 from models.arrays import SIZE, ItemArrays, Scratch, UserArrays, Work
 from models.best import keep_best
-from models.columns import FACTORS, NEW, POPULAR, TRANSITION, TRENDING, Recommended
+from models.columns import DEEP, FACTORS, NEW, POPULAR, TRANSITION, TRENDING, Recommended
 from models.compiled import Integer, compiled, kernel
 from models.items import NEW_BELOW
 from models.popularity import most_popular
 from models.scoring import boost_all, clear_boosts, mark_own, source_of, weigh
+from models.vectors import dot
 
 _BLOCK = 1 << 18
 """Numbers in one matrix of products; 1 MB, so that it stays in the processor's cache."""
@@ -86,7 +87,7 @@ def fill_empty(
         Trending rows, best first.
     """
     if lists.rows.size and (lists.rows[:, 0] < 0).any():
-        own = users.history.shape[1] + users.excluded.shape[1]
+        own = int(users.past_length.max()) + users.excluded.shape[1]
         popular = most_popular(a, lists.rows.shape[1] + own)
         _fill_empty(users, a, scratch, lists, fallback, popular)
 
@@ -136,7 +137,7 @@ def _list_best(
     u: Integer, products: NDArray[np.float32], n: Integer, mark: Integer, work: Work, lists: Lists
 ) -> None:
     """Fill a user's list with the best scores, and say why."""
-    boost, marks = work.scratch.boost, work.scratch.mark
+    boost, marks, deep = work.scratch.boost, work.scratch.mark, work.deep
     held, limit = 0, lists.rows.shape[1]
     worst = np.float32(-np.inf)
     for row in range(len(lists.constants)):
@@ -147,7 +148,13 @@ def _list_best(
                 worst = lists.scores[u, held - 1]
     for at in range(held):
         row = lists.rows[u, at]
-        if boost[row] > 0:
+        told = np.float32(0)
+        if len(deep.y) > 0:
+            share = np.float32(deep.weights[1] / deep.weights[0])
+            told = share * (dot(deep.y, u, deep.targets, row) + deep.bias[row])
+        if told > boost[row]:
+            lists.reasons[u, at] = DEEP
+        elif boost[row] > 0:
             lists.reasons[u, at] = TRANSITION
             lists.sources[u, at] = source_of(work.window, u, work.transitions, row)
         else:

@@ -38,6 +38,7 @@ def find_rows(
             a.slots[slot] = row
             a.keys[row] = keys[n]
             a.counters[SIZE] += 1
+            _enter_short(a, row)
         found[n] = row
     return len(keys)
 
@@ -47,6 +48,40 @@ def enter_all(a: ItemArrays) -> None:
     """Enter all rows into an empty hash table."""
     for row in range(a.counters[SIZE]):
         a.slots[_slot_of(a, a.keys[row])] = row
+        _enter_short(a, row)
+
+
+@kernel
+def mark_short(a: ItemArrays, short: Integer, marks: NDArray[np.int64], mark: Integer) -> None:
+    """Mark the rows of a short key: one, or several whose keys end alike."""
+    mask = len(a.short_slots) - 1
+    at = _short_slot(a, short)
+    while a.short_slots[at] >= 0:
+        row = a.short_slots[at]
+        if short_of(a.keys[row]) == short_of(short):
+            marks[row] = mark
+        at = (at + 1) & mask
+
+
+@kernel
+def short_of(key: Integer) -> Integer:
+    """Return the 31 bits of a key that a short key has; its lowest bit is free."""
+    return np.uint32(np.uint64(key) & np.uint64(0xFFFFFFFE))
+
+
+@kernel
+def _enter_short(a: ItemArrays, row: Integer) -> None:
+    mask = len(a.short_slots) - 1
+    at = _short_slot(a, a.keys[row])
+    while a.short_slots[at] >= 0:
+        at = (at + 1) & mask
+    a.short_slots[at] = row
+
+
+@kernel
+def _short_slot(a: ItemArrays, key: Integer) -> Integer:
+    mask = np.uint64(len(a.short_slots) - 1)
+    return np.int64(scrambled(np.uint64(short_of(key))) & mask)
 
 
 @kernel

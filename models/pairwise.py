@@ -26,10 +26,12 @@ from models.arrays import (
 )
 from models.compiled import Integer, Real, Truth, kernel
 from models.counts import count_event
-from models.history import remember
+from models.history import remember, remember_positive
 from models.initial import GAMMA
 from models.negatives import draw_negative, first_word
-from models.scoring import is_own, rank_of, score_of, weigh
+from models.past import note_past
+from models.ranks import rank_all
+from models.scoring import is_own, score_of, weigh
 from models.transitions import add
 from models.vectors import move, norm
 
@@ -43,7 +45,7 @@ def learn_events(
     events: EventArrays,
     rows: NDArray[np.int32],
     fresh: NDArray[np.bool_],
-    sampled: NDArray[np.bool_],
+    scored: NDArray[np.bool_],
     work: Work,
     out: LearntArrays,
 ) -> Integer:
@@ -54,15 +56,17 @@ def learn_events(
         if weight > 0:
             if len(work.transitions.successor) - work.transitions.top[0] < knobs.reserve:
                 return e
-            if sampled[u] and users.history_length[u] > 0 and not is_own(users, u, key):
-                out.rank[e], out.popularity_rank[e] = rank_of(work, u, row)
+            if scored[e] and users.history_length[u] > 0 and not is_own(users, u, key):
+                rank_all(e, u, row, work, out)
             if row >= 0:
                 _compare(e, row, fresh[e], events, work, out)
                 if fresh[e]:
                     count_event(work.items, row, events.time[e])
                     _follow(window, u, row, weight, work.transitions, knobs.window_decay)
                 remember(window.rows, window.length, u, row)
-            remember(users.history, users.history_length, u, key)
+            remember_positive(users, u, key, events.gap[e])
+            if not knobs.repeats:
+                note_past(users, u, key, weight >= knobs.strong)
         elif weight < 0:
             remember(users.excluded, users.excluded_length, u, key)
         users.events[u] += 1

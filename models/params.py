@@ -10,17 +10,25 @@ class UserParams:
     """Bounds of what is remembered of one user."""
 
     history: int = 64
-    """Last positive items kept: context of the models, and never recommended again."""
+    """Last positive items kept: context of the models."""
     recent_events: int = 64
     """Identities kept to recognise duplicates; older events are late."""
+    past: int = 2048
+    """Items kept that are not recommended again, four bytes each."""
+    repeats: bool = False
+    """Whether items of the past are recommended again."""
+    strong: float = 5.0
+    """Weight of events (purchases) whose items stay in the past while weaker ones leave it."""
     exclusions: int = 32
     """Last disliked or removed items kept."""
+    deep_state: int = 128
+    """Numbers of the deep model's state."""
     session_gap_ms: int = 1_800_000
     """Event-time gap after which a new session starts."""
 
     def __post_init__(self) -> None:
         """Refuse bounds that leave no room."""
-        names = ("history", "recent_events", "exclusions", "session_gap_ms")
+        names = ("history", "past", "recent_events", "exclusions", "session_gap_ms")
         _require(self, [(name, ">= 1", getattr(self, name) >= 1) for name in names])
 
 

@@ -3,14 +3,22 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import BatchArrays, EventArrays, Knobs, LearntArrays, Scratch, UserArrays, Work
+from models.arrays import (
+    BatchArrays,
+    DeepArrays,
+    EventArrays,
+    Knobs,
+    LearntArrays,
+    Scratch,
+    UserArrays,
+    Work,
+)
 from models.columns import AcceptedBatch, Events, Learnt, Recommended, Users
 from models.history import empty_window, open_window, pack, unpack
 from models.items import Items
 from models.listing import Lists, blocks, constant_scores, fill_empty, list_block
 from models.pairwise import apply_events, learn_events
 from models.params import RankingParams, TransitionParams, UserParams
-from models.rehearsal import rehearse
 
 
 class Ranking:
@@ -31,10 +39,6 @@ class Ranking:
         self._transitions = transitions
         self._scratch = Scratch.of_size(0, params.factors)
 
-    def warm_up(self) -> None:
-        """Compile all that learning and recommending run, or load it from the cache."""
-        rehearse(self, self._params.factors, self._users, self._transitions)
-
     def learn(
         self,
         items: Items,
@@ -43,13 +47,15 @@ class Ranking:
         rows: NDArray[np.int32],
         *,
         fresh: NDArray[np.bool_],
-        sampled: NDArray[np.bool_],
+        scored: NDArray[np.bool_],
+        gap: NDArray[np.uint8],
+        deep: DeepArrays,
     ) -> Learnt:
         """Learn accepted events in order; users are updated in place.
 
-        An event of weight > 0 is ranked (sampled users with a past only), learnt, counted, and
-        becomes the newest of the user's history; a repeated item moves there. One of weight < 0
-        joins the exclusions.
+        An event of weight > 0 is ranked (scored ones of users with a past only), learnt, counted,
+        and becomes the newest of the user's history; a repeated item moves there. One of weight
+        < 0 joins the exclusions.
 
         Parameters
         ----------
@@ -57,18 +63,22 @@ class Ranking:
             `items.rows(events.item)`; events without a row only change the user's lists.
         fresh : bool[n]
             Events whose item side was not learnt before; the user side always is.
-        sampled : bool[U]
-            Users whose events are ranked before they are learnt.
+        scored : bool[n]
+            Events that are ranked before they are learnt.
+        gap : uint8[n]
+            See `models.history.gaps_of`.
+        deep : DeepArrays
+            What the deep model says before each scored event.
         """
         factors = users.factors.copy()
-        work = self._work(items, users)
+        work = self._work(items, users, deep)
         context, context_start = pack(work.window)
         out = LearntArrays.empty(len(rows), self._params.negatives)
-        columns, done = EventArrays.of(events), -1
+        columns, done = EventArrays.of(events, gap), -1
         while done < len(rows):
             items.transitions.make_room(items.transitions.reserve)
             work = work._replace(transitions=items.transitions.arrays)
-            done = learn_events(max(done, 0), columns, rows, fresh, sampled, work, out)
+            done = learn_events(max(done, 0), columns, rows, fresh, scored, work, out)
         return Learnt(
             context=context, context_start=context_start, factors=factors, **out._asdict()
         )
@@ -104,26 +114,34 @@ class Ranking:
             )
 
     def recommend(
-        self, items: Items, users: Users, k: int, fallback: NDArray[np.int32]
+        self, items: Items, users: Users, k: int, fallback: NDArray[np.int32], deep: DeepArrays
     ) -> Recommended:
         """Return the k best items of every user, over the whole catalogue.
 
-        The user's history and exclusions are left out, and items without an id or an event.
+        The user's past and exclusions are left out, and items without an id or an event.
 
         Parameters
         ----------
         fallback : int32[m]
             Rows, best first, for users whose last items say nothing; popular items follow.
+        deep : DeepArrays
+            What the deep model says of every user now.
         """
         out = Recommended.empty(len(users), k)
-        work = self._work(items, users)
+        work = self._work(items, users, deep)
         lists = Lists.of(out, constant_scores(items.arrays))
-        for begin, products in blocks(users.factors, items.arrays.factors[: items.size]):
+        mine, theirs = users.factors, items.arrays.factors[: items.size]
+        if len(deep.y):
+            share = np.float32(deep.weights[1] / deep.weights[0])
+            lists.constants[:] += share * deep.bias[: items.size]
+            mine = np.hstack([mine, share * deep.y])
+            theirs = np.hstack([theirs, deep.targets[: items.size]])
+        for begin, products in blocks(mine, theirs):
             list_block(begin, products, work, lists)
         fill_empty(work.users, work.items, work.scratch, lists, fallback)
         return out
 
-    def _work(self, items: Items, users: Users) -> Work:
+    def _work(self, items: Items, users: Users, deep: DeepArrays) -> Work:
         """Return all that kernels need, with each user's window filled."""
         if len(self._scratch.mark) < len(items.arrays.keys):
             self._scratch = Scratch.of_size(len(items.arrays.keys), self._params.factors)
@@ -137,6 +155,7 @@ class Ranking:
             transitions=items.transitions.arrays,
             scratch=self._scratch,
             knobs=self._knobs(items),
+            deep=deep,
         )
 
     def _knobs(self, items: Items) -> Knobs:
@@ -150,4 +169,6 @@ class Ranking:
             window_decay=self._transitions.decay,
             seed=params.seed,
             reserve=items.transitions.reserve,
+            repeats=self._users.repeats,
+            strong=self._users.strong,
         )

@@ -3,13 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import BatchArrays, EventArrays, LearntArrays, Scratch, UserArrays
+from models.arrays import BatchArrays, DeepArrays, EventArrays, LearntArrays, Scratch, UserArrays
 from models.biased import Knobs, Work, apply_events, constant_predictions, learn_events, list_block
 from models.columns import AcceptedBatch, Events, Learnt, Recommended, Users
 from models.items import Items
 from models.listing import Lists, blocks, fill_empty
 from models.params import RatingParams, TransitionParams, UserParams
-from models.rehearsal import rehearse
 
 
 class Rating:
@@ -30,8 +29,6 @@ class Rating:
         self, params: RatingParams, *, users: UserParams, transitions: TransitionParams
     ) -> None:
         self._params = params
-        self._users = users
-        self._transitions = transitions
         self._scratch = Scratch.of_size(0, params.factors)
         self._knobs = Knobs(
             rate=params.rate,
@@ -42,11 +39,9 @@ class Rating:
             lowest=params.lowest,
             highest=params.highest,
             support=params.support,
+            repeats=users.repeats,
+            strong=users.strong,
         )
-
-    def warm_up(self) -> None:
-        """Compile all that learning and recommending run, or load it from the cache."""
-        rehearse(self, self._params.factors, self._users, self._transitions)
 
     def learn(
         self,
@@ -56,7 +51,9 @@ class Rating:
         rows: NDArray[np.int32],
         *,
         fresh: NDArray[np.bool_],
-        sampled: NDArray[np.bool_],
+        scored: NDArray[np.bool_],
+        gap: NDArray[np.uint8],
+        deep: DeepArrays,  # noqa: ARG002  # it predicts no ratings
     ) -> Learnt:
         """Learn accepted events in order; users are updated in place.
 
@@ -66,7 +63,8 @@ class Rating:
         """
         factors = users.factors.copy()
         out = LearntArrays.empty(len(rows), 0)
-        learn_events(EventArrays.of(events), rows, fresh, sampled, self._work(items, users), out)
+        columns = EventArrays.of(events, gap)
+        learn_events(columns, rows, fresh, scored, self._work(items, users), out)
         return Learnt(
             context=np.empty(0, np.int32),
             context_start=np.zeros(len(users) + 1, np.int32),
@@ -87,7 +85,12 @@ class Rating:
         apply_events(BatchArrays.of(batch, rows, owned), fresh, items.arrays, self._knobs)
 
     def recommend(
-        self, items: Items, users: Users, k: int, fallback: NDArray[np.int32]
+        self,
+        items: Items,
+        users: Users,
+        k: int,
+        fallback: NDArray[np.int32],
+        deep: DeepArrays,  # noqa: ARG002
     ) -> Recommended:
         """Return the k items of highest predicted rating; as `models.ranking.Ranking.recommend`.
 

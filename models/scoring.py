@@ -12,11 +12,11 @@ a share log(1 + s / ε).
 
 import numpy as np
 
-from models.arrays import SIZE, ItemArrays, Scratch, TransitionArrays, UserArrays, Window, Work
-from models.columns import UNKNOWN
+from models.arrays import ItemArrays, Scratch, TransitionArrays, UserArrays, Window, Work
 from models.compiled import Integer, Real, Truth, kernel
 from models.history import contains
-from models.lookup import row_of
+from models.lookup import mark_short, row_of
+from models.past import is_past
 from models.transitions import weight_of
 from models.vectors import dot
 
@@ -88,13 +88,11 @@ def clear_boosts(scratch: Scratch, touched: Integer) -> None:
 
 @kernel
 def mark_own(scratch: Scratch, a: ItemArrays, users: UserArrays, u: Integer) -> Integer:
-    """Mark the items of a user's history and exclusions; return the mark."""
+    """Mark the items of a user's past and exclusions; return the mark."""
     scratch.stamp[0] += 1
     mark = scratch.stamp[0]
-    for at in range(users.history_length[u]):
-        row = row_of(a, users.history[u, at])
-        if row >= 0:
-            scratch.mark[row] = mark
+    for at in range(users.past_length[u]):
+        mark_short(a, users.past[u, at], scratch.mark, mark)
     for at in range(users.excluded_length[u]):
         row = row_of(a, users.excluded[u, at])
         if row >= 0:
@@ -104,45 +102,8 @@ def mark_own(scratch: Scratch, a: ItemArrays, users: UserArrays, u: Integer) -> 
 
 @kernel
 def is_own(users: UserArrays, u: Integer, key: Integer) -> Truth:
-    """Return whether an item is in a user's history or exclusions."""
-    return contains(users.history, users.history_length, u, key) or contains(
-        users.excluded, users.excluded_length, u, key
-    )
-
-
-@kernel
-def rank_of(work: Work, u: Integer, target: Integer) -> tuple[Integer, Integer]:
-    """Return the 0-based rank of an item among all known ones that are not the user's own.
-
-    Ties count half. The second rank is by popularity; it is the first one too where the user's
-    last items say nothing, as it is in recommendations.
-    """
-    users, a, scratch = work.users, work.items, work.scratch
-    if target < 0 or a.counts[target] == 0:
-        return UNKNOWN, UNKNOWN
-    mark = mark_own(scratch, a, users, u)
-    total = weigh(work.window, u, a, work.transitions, work.knobs.window_decay)
-    touched = boost_all(work, u) if total > 0 else 0
-    aim = _score(work, u, target)
-    above, level, more, equal = 0, 1, 0, 1
-    for row in range(a.counters[SIZE]):
-        if a.counts[row] == 0 or scratch.mark[row] == mark or row == target:
-            continue
-        more += a.counts[row] > a.counts[target]
-        equal += a.counts[row] == a.counts[target]
-        score = _score(work, u, row)
-        above += score > aim
-        level += score == aim
-    clear_boosts(scratch, touched)
-    popularity = more + equal // 2
-    return (above + level // 2 if total > 0 else popularity), popularity
-
-
-@kernel
-def _score(work: Work, u: Integer, row: Integer) -> Real:
-    a = work.items
-    known = a.bias[row] + a.log_discount[row] + work.scratch.boost[row]
-    return dot(work.users.factors, u, a.factors, row) + known
+    """Return whether an item is in a user's past or exclusions."""
+    return is_past(users, u, key) or contains(users.excluded, users.excluded_length, u, key)
 
 
 @kernel

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import evaluation
-from models.columns import ACCEPTED, DUPLICATE, LATE, Events, Users
+from models.columns import ACCEPTED, DUPLICATE, LATE, NOT_SCORED, Events, Users
 from models.items import Items
 from models.keys import key_of
 from operators.params import LearnUsersParams
@@ -33,6 +33,7 @@ from state import bounds, chunks
 from state.accounting import Accounting
 from state.codec import IncompatibleError, StateError
 from state.descriptors import ACCOUNTING_ENTRY
+from state.examples import Examples
 from state.user_state import UserState
 
 _LOG = logging.getLogger(__name__)
@@ -153,7 +154,7 @@ class Corridor:
         item_ids = [decoded.item_ids[n] for n in chosen]
         sessionize(users, events, params.learning.users.session_gap_ms)
         users.seen[events.user] = now_ms
-        taught = self._learn(bucket, users, events, item_ids, self._sampled(decoded.users))
+        taught = self._learn(bucket, users, events, item_ids, self._scored(decoded.users, events))
         outcome.event_time = int(events.time.max())
         if taught.message is not None:
             ranking = params.learning.objective == "ranking"
@@ -163,6 +164,8 @@ class Corridor:
                 params.learning.transitions.window if ranking else 0,
             )
         self._evaluate(taught, outcome.metrics)
+        if params.deep:
+            outcome.examples = self._examples(decoded.users, events, taught)
         outcome.trending = self._sample(events, item_ids)
         if params.recommend:
             event_ids = [decoded.event_ids[n] for n in chosen]
@@ -177,14 +180,31 @@ class Corridor:
             [decoded.users[u] for u in triggers.users.tolist()],
             chosen,
             triggers,
-            self._rank(self._learn.items, self._learn.objective, chosen),
+            self._rank(self._learn.items, self._learn.objective, chosen, self._learn.deep),
             self._learn.items,
             self._clock_ms(),
         )
 
-    def _sampled(self, ids: list[str]) -> NDArray[np.bool_]:
+    def _examples(self, ids: list[str], events: Events, taught: Taught) -> Examples:
+        positive = np.flatnonzero(events.weight > 0)
+        keys = np.array([key_of(user) for user in ids], np.uint64)
+        learnt = taught.learnt
+        judged = np.flatnonzero(learnt.deep_rank != NOT_SCORED)
+        return Examples(
+            model=self._learn.deep.version,
+            loss=learnt.loss,
+            user=keys[events.user[positive]],
+            item=events.item[positive],
+            time=events.time[positive],
+            coordinate=events.coordinate[positive],
+            rank=learnt.rank[judged],
+            online_rank=learnt.online_rank[judged],
+        )
+
+    def _scored(self, ids: list[str], events: Events) -> NDArray[np.bool_]:
         below = self._sampled_below
-        return np.fromiter((key_of(user) % _SHARES < below for user in ids), np.bool_, len(ids))
+        users = np.fromiter((key_of(user) % _SHARES < below for user in ids), np.bool_, len(ids))
+        return users[events.user]
 
     def _sample(self, events: Events, item_ids: list[str]) -> list[str]:
         positive = np.flatnonzero(events.weight > 0)

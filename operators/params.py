@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from models.deep.shape import Shape
 from models.params import EventPolicy, RankingParams, RatingParams, TransitionParams, UserParams
 
 
@@ -15,6 +16,7 @@ class LearningParams:
     transitions: TransitionParams
     ranking: RankingParams
     rating: RatingParams
+    deep: Shape
     item_limit: int
     """Most items a replica holds; events of further items are accepted but not learnt."""
 
@@ -35,6 +37,8 @@ class LearnUsersParams:
 
     policy: EventPolicy
     learning: LearningParams
+    deep: bool
+    """Whether a deep model is served and fine-tuned."""
     recommend: bool
     """Whether recommendations are made at all."""
     k: int

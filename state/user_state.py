@@ -1,6 +1,6 @@
 """What is remembered of a user, as bytes: one sealed value a user (magic `US`).
 
-Payload of version 1, little-endian:
+Payload of version 2, little-endian:
 
 ============== ===== ============ ==========================================================
 field          type  count        holds
@@ -9,6 +9,8 @@ factors        u32   1            F, how many factors follow
 history        u32   1            h, how many history items follow
 excluded       u32   1            x, how many excluded items follow
 recent         u32   1            r, how many recent events follow
+past           u32   1            p, how many short keys follow
+deep           u32   1            S, how many numbers of the deep model's state follow
 gradient_sum   f32   1            AdaGrad sum of the factors
 bias           f32   1            rating bias
 floor          i64   1            newest event time that left the recent events, ms; -1 none
@@ -16,15 +18,22 @@ session_start  i64   1            event time of the session's first event, ms
 session_last   i64   1            newest event time of the session, ms; -1 before the first
 events         i64   1            accepted events ever
 seen           i64   1            processing time of the last update, ms
+last_positive  i64   1            event time of the newest positive event, ms; -1 before the first
+deep_version   i64   1            version of the deep model that advanced its state; 0 none
 session_events i32   1            accepted events in the session
 …              f32   F            latent factors
 …              u64   h            keys of the last positive items, oldest first
 …              u64   x            keys of the last disliked or removed items, oldest first
 …              u64   r            identities of the last accepted events, oldest first
 …              i64   r            their event times, ms
+…              u32   p            short keys of items not recommended again, oldest first
+…              f32   S            state of the deep model
+…              u8    h            octaves of seconds before each item of the history
 ============== ===== ============ ==========================================================
 
-A value takes 80 + 4 F + 8 (h + x) + 16 r bytes; the lists hold what there is, not what may be.
+A value takes 104 + 4 (F + p + S) + 9 h + 8 x + 16 r bytes; the lists hold what there is, not what
+may be. Version 1 had neither past nor deep model: 80 + 4 F + 8 (h + x) + 16 r bytes. A user read
+from it has the history for its past, gaps of 0, and no state of the deep model.
 """
 
 from collections.abc import Callable, Sequence
@@ -41,8 +50,8 @@ from state.codec import Payloads, corrupt, incompatible_factors, open_all, seal_
 from state.ragged import as_bytes, bounds_of, copy_ranges, rows_at
 
 MAGIC = b"US"
-VERSION = 1
-READ_VERSIONS = (1,)
+VERSION = 2
+READ_VERSIONS = (1, 2)
 
 _SCALARS = (
     ("gradient_sum", "<f4"),
@@ -54,16 +63,24 @@ _SCALARS = (
     ("seen", "<i8"),
     ("session_events", "<i4"),
 )
-_COUNTS = ("factors", "history", "excluded", "recent")
-_FIXED = np.dtype([(name, "<u4") for name in _COUNTS] + list(_SCALARS))
-_LISTS = (
-    ("factors", "factors", 4),
-    ("history", "history", 8),
-    ("excluded", "excluded", 8),
-    ("recent", "recent", 8),
-    ("recent_time", "recent", 8),
-)
-"""Column of Users, name of its count, bytes of an element; in the order of the payload."""
+_LISTS = {
+    1: (
+        ("factors", "factors", 4),
+        ("history", "history", 8),
+        ("excluded", "excluded", 8),
+        ("recent", "recent", 8),
+        ("recent_time", "recent", 8),
+    )
+}
+"""By version: column of Users, name of its count, bytes of an element, as the payload has them."""
+_LISTS[2] = (*_LISTS[1], ("past", "past", 4), ("deep", "deep", 4), ("history_gap", "history", 1))
+_COUNTS = {1: ("factors", "history", "excluded", "recent")}
+_COUNTS[2] = (*_COUNTS[1], "past", "deep")
+_FIXED = {1: np.dtype([(name, "<u4") for name in _COUNTS[1]] + list(_SCALARS))}
+_SCALARS_2 = (*_SCALARS[:-1], ("last_positive", "<i8"), ("deep_version", "<i8"), _SCALARS[-1])
+_FIXED[2] = np.dtype([(name, "<u4") for name in _COUNTS[2]] + list(_SCALARS_2))
+_PREFIXES = ("factors", "deep")
+"""Lists of a length of their own: they cannot be cut."""
 
 INITIAL_DEVIATION = 0.05
 """Standard deviation of the factors of a new user."""
@@ -118,19 +135,21 @@ class UserState:
 
     def encode(self, users: Users) -> list[bytes]:
         """Return one sealed value a user."""
-        fixed = np.empty(len(users), _FIXED)
+        layout = _FIXED[VERSION]
+        fixed = np.empty(len(users), layout)
         fixed["factors"] = self._factors
-        for name in _COUNTS[1:]:
+        fixed["deep"] = np.where(users.deep_version > 0, users.deep.shape[1], 0)
+        for name in ("history", "excluded", "recent", "past"):
             fixed[name] = getattr(users, f"{name}_length")
-        for name, _ in _SCALARS:
+        for name, _ in _SCALARS_2:
             fixed[name] = getattr(users, name)
-        bounds = bounds_of(_sizes(fixed))
+        bounds = bounds_of(_sizes(fixed, VERSION))
         buffer = np.empty(bounds[-1], np.uint8)
         at, row = bounds[:-1].copy(), np.arange(len(users))
-        each = np.full(len(users), _FIXED.itemsize, np.int64)
-        copy_ranges(as_bytes(fixed), row * _FIXED.itemsize, buffer, at, each)
-        at += _FIXED.itemsize
-        for name, count, width in _LISTS:
+        each = np.full(len(users), layout.itemsize, np.int64)
+        copy_ranges(as_bytes(fixed), row * layout.itemsize, buffer, at, each)
+        at += layout.itemsize
+        for name, count, width in _LISTS[VERSION]:
             column: NDArray[Any] = getattr(users, name)
             size = fixed[count].astype(np.int64) * width
             copy_ranges(as_bytes(column), row * (column.shape[1] * width), buffer, at, size)
@@ -146,15 +165,38 @@ class UserState:
     ) -> None:
         """Fill the given rows from stored values."""
         payloads = open_all(values, MAGIC, READ_VERSIONS, where)
-        fixed = self._fixed(payloads, where)
-        for name, _ in _SCALARS:
+        for version in np.unique(payloads.version).tolist():
+            chosen = np.flatnonzero(payloads.version == version)
+            part = Payloads(
+                payloads.buffer,
+                payloads.start[chosen],
+                payloads.length[chosen],
+                payloads.version[chosen],
+            )
+            self._read_version(
+                users, rows[chosen], part, version, lambda i, c=chosen: where(int(c[i]))
+            )
+
+    def _read_version(
+        self,
+        users: Users,
+        rows: NDArray[np.intp],
+        payloads: Payloads,
+        version: int,
+        where: Callable[[int], str],
+    ) -> None:
+        fixed = self._fixed(payloads, version, where)
+        for name, _ in _SCALARS if version == 1 else _SCALARS_2:
             getattr(users, name)[rows] = fixed[name]
-        at = payloads.start + _FIXED.itemsize
-        for name, count, width in _LISTS:
+        at = payloads.start + _FIXED[version].itemsize
+        for name, count, width in _LISTS[version]:
             column: NDArray[Any] = getattr(users, name)
             capacity = column.shape[1]
             stored = fixed[count].astype(np.int64)
             dropped = np.maximum(stored - capacity, 0)
+            if name == "deep":  # of another shape it is of no use
+                dropped = np.where(stored == capacity, 0, stored)
+                users.deep_version[rows[stored != capacity]] = 0
             kept = stored - dropped
             target = rows * (capacity * width)
             copy_ranges(
@@ -162,16 +204,31 @@ class UserState:
             )
             if name == "recent_time" and dropped.any():
                 _raise_floor(users, rows, payloads.buffer, at, dropped)
-            if name == count and name != "factors":
+            if name == count and name not in _PREFIXES:
                 getattr(users, f"{name}_length")[rows] = kept
             at += stored * width
+        if version == 1:
+            self._migrate(users, rows)
 
-    def _fixed(self, payloads: Payloads, where: Callable[[int], str]) -> NDArray[np.void]:
+    def _migrate(self, users: Users, rows: NDArray[np.intp]) -> None:
+        """Give users of version 1 what version 2 added."""
+        columns = min(users.past.shape[1], users.history.shape[1])
+        for row in rows.tolist():
+            held = int(users.history_length[row])
+            kept = min(held, columns)
+            short = (users.history[row, held - kept : held] & np.uint64(0xFFFFFFFE)).astype("<u4")
+            users.past[row, :kept] = short
+            users.past_length[row] = kept
+
+    def _fixed(
+        self, payloads: Payloads, version: int, where: Callable[[int], str]
+    ) -> NDArray[np.void]:
         """Return the fixed fields of every value, once the counts are known to add up."""
-        for i in np.flatnonzero(payloads.length < _FIXED.itemsize).tolist():
-            raise corrupt(where(i), f"{_FIXED.itemsize} bytes or more", payloads.length[i])
-        fixed = rows_at(payloads.buffer, payloads.start, _FIXED)
-        size = _sizes(fixed)
+        layout = _FIXED[version]
+        for i in np.flatnonzero(payloads.length < layout.itemsize).tolist():
+            raise corrupt(where(i), f"{layout.itemsize} bytes or more", payloads.length[i])
+        fixed = rows_at(payloads.buffer, payloads.start, layout)
+        size = _sizes(fixed, version)
         for i in np.flatnonzero(size != payloads.length).tolist():
             raise corrupt(where(i), f"{size[i]} bytes by its counts", payloads.length[i])
         for i in np.flatnonzero(fixed["factors"] != self._factors).tolist():
@@ -190,7 +247,13 @@ class UserState:
             gradient_sum=scalars(0, np.float32),
             bias=scalars(0, np.float32),
             history=np.zeros((count, params.history), np.uint64),
+            history_gap=np.zeros((count, params.history), np.uint8),
             history_length=scalars(0, np.int32),
+            past=np.zeros((count, params.past), np.uint32),
+            past_length=scalars(0, np.int32),
+            last_positive=scalars(-1, np.int64),
+            deep=np.zeros((count, params.deep_state), np.float32),
+            deep_version=scalars(0, np.int64),
             excluded=np.zeros((count, params.exclusions), np.uint64),
             excluded_length=scalars(0, np.int32),
             recent=np.zeros((count, params.recent_events), np.uint64),
@@ -210,10 +273,10 @@ def _name(identifier: str) -> str:
     return f"state of the user with key {key_of(identifier):016x}"
 
 
-def _sizes(fixed: NDArray[np.void]) -> NDArray[np.int64]:
+def _sizes(fixed: NDArray[np.void], version: int) -> NDArray[np.int64]:
     """Return the payload bytes that the counts ask for."""
-    size = np.full(len(fixed), _FIXED.itemsize, np.int64)
-    for _, count, width in _LISTS:
+    size = np.full(len(fixed), _FIXED[version].itemsize, np.int64)
+    for _, count, width in _LISTS[version]:
         size += fixed[count].astype(np.int64) * width
     return size
 

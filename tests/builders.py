@@ -7,6 +7,7 @@ from itertools import count
 from typing import Any
 
 from models.columns import OFFSET_BITS
+from models.deep.shape import Shape
 from models.generator import EVENT_TYPES, Generator, GeneratorParams
 from models.params import EventPolicy, RankingParams, RatingParams, TransitionParams, UserParams
 from operators.params import LearningParams, LearnItemsParams, LearnUsersParams
@@ -106,6 +107,7 @@ def learning(**changes: Any) -> LearningParams:
         "transitions": TransitionParams(window=5, successors=50),
         "ranking": RankingParams(factors=8),
         "rating": RatingParams(factors=8),
+        "deep": Shape(dim=8, width=8),
         "item_limit": 10_000,
     }
     return LearningParams(**settings | changes)
@@ -116,6 +118,7 @@ def learn_users(**changes: Any) -> LearnUsersParams:
     settings: dict[str, Any] = {
         "policy": EventPolicy(buckets=1, max_bytes=2_000),
         "learning": learning(),
+        "deep": True,
         "recommend": True,
         "k": 5,
         "evaluation_share": 1.0,

@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 
 from models.applied import Applied
 from models.columns import AcceptedBatch, Events, Learnt, Users
+from models.deep.serving import Deep
 from models.dictionary import Dictionary
+from models.history import gaps_of
 from models.items import Items
 from models.ranking import Ranking
 from models.rating import Rating
@@ -55,6 +57,7 @@ class Learn:
     def __init__(self, params: LearningParams) -> None:
         self.items = empty_items(params)
         self.objective = objective(params)
+        self.deep = Deep(params.deep)
         self._applied = Applied()
         self._dictionary = Dictionary()
         self._rating = params.objective == "rating"
@@ -65,7 +68,7 @@ class Learn:
         users: Users,
         events: Events,
         item_ids: list[str],
-        sampled: NDArray[np.bool_],
+        scored: NDArray[np.bool_],
     ) -> Taught:
         """Learn accepted events in order; `users` is updated in place.
 
@@ -73,13 +76,17 @@ class Learn:
         ----------
         item_ids
             (n,) the id behind every event's item key.
-        sampled
-            (U,) users whose events are ranked before they are learnt.
+        scored
+            (n,) events that are ranked before they are learnt.
         """
         rows = self.items.rows(events.item)
         name_new(self.items, rows, item_ids)
         fresh = self._applied.claim(bucket, events.coordinate)
-        learnt = self.objective.learn(self.items, users, events, rows, fresh=fresh, sampled=sampled)
+        gap = gaps_of(events.user, events.weight, events.time, users.last_positive)
+        deep = self.deep.learn(self.items, users, events, rows, gap, scored)
+        learnt = self.objective.learn(
+            self.items, users, events, rows, fresh=fresh, scored=scored, gap=gap, deep=deep
+        )
         return Taught(learnt, rows, self._message(bucket, events, rows, learnt))
 
     def apply(self, message: AcceptedBatch) -> None:

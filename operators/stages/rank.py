@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.columns import Recommended, Users
+from models.deep.serving import Deep
 from models.items import Items
 from models.ranking import Ranking
 from models.rating import Rating
@@ -20,7 +21,9 @@ class Rank:
         """Take a new list of trending items, best first."""
         self._trending = keys
 
-    def __call__(self, items: Items, objective: Ranking | Rating, users: Users) -> Recommended:
+    def __call__(
+        self, items: Items, objective: Ranking | Rating, users: Users, deep: Deep
+    ) -> Recommended:
         """Return the k best items of every user, see `models.columns.Recommended`."""
         rows = items.rows(self._trending, register=False)
-        return objective.recommend(items, users, self._k, rows[rows >= 0])
+        return objective.recommend(items, users, self._k, rows[rows >= 0], deep.score(items, users))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.columns import (
+    DEEP,
     FACTORS,
     NEW,
     OFFSET_BITS,
@@ -22,6 +23,7 @@ from models.items import Items
 from models.keys import key_of
 from operators.stages.decode import Rejected
 from state import bounds
+from state.examples import Examples
 
 _HEADER_BYTES = 1_024
 """Longest header of a dead letter; messages are far shorter."""
@@ -32,6 +34,7 @@ _REASONS = {
     TRENDING: "trending",
     POPULAR: "popular",
     NEW: "new",
+    DEEP: "deep",
 }
 
 
@@ -247,5 +250,7 @@ class Outcome:
     """Sealed AcceptedBatches, each small enough for a record; none where nothing was learnt."""
     accounting: list[tuple[bytes, bytes]] = field(default_factory=list)
     metrics: Metrics = field(default_factory=Metrics)
+    examples: Examples | None = None
+    """What fine-tune learns from; None where no deep model is wanted or nothing was accepted."""
     trending: list[str] = field(default_factory=list)
     """Ids of a sample of the accepted positive events."""

@@ -14,7 +14,7 @@ from state.codec import CorruptError, IncompatibleError, StateError, seal
 from state.user_state import MAGIC, VERSION, UserState
 
 FACTORS = 4
-PARAMS = UserParams(history=5, recent_events=6, exclusions=3)
+PARAMS = UserParams(history=5, past=7, recent_events=6, exclusions=3, deep_state=2)
 STATE = UserState(PARAMS, FACTORS, seed=1)
 
 
@@ -25,9 +25,13 @@ def remembered(lengths: list[tuple[int, int, int]], seed: int = 0) -> Users:
     for field in fields(users):
         column = getattr(users, field.name)
         if not field.name.endswith("_length"):
-            column[...] = random.integers(0, 1_000, column.shape)
+            column[...] = random.integers(0, 200, column.shape)
     for u, (history, excluded, recent) in enumerate(lengths):
         users.history_length[u], users.history[u, history:] = history, 0
+        users.history_gap[u, history:] = 0
+        users.past_length[u], users.past[u, history + 1 :] = history + 1, 0
+        users.deep_version[u] = history
+        users.deep[u] *= history > 0
         users.excluded_length[u], users.excluded[u, excluded:] = excluded, 0
         users.recent_length[u], users.recent[u, recent:] = recent, 0
         users.recent_time[u, recent:] = 0
@@ -57,8 +61,8 @@ def test_what_is_remembered_comes_back(lengths: list[tuple[int, int, int]], seed
 
 def test_a_value_takes_only_what_the_lists_hold() -> None:
     empty, full = STATE.encode(remembered([(0, 0, 0), (5, 3, 6)]))
-    assert len(empty) == 80 + 4 * FACTORS
-    assert len(full) == len(empty) + 8 * (5 + 3) + 16 * 6
+    assert len(empty) == 104 + 4 * (FACTORS + 1)
+    assert len(full) == len(empty) + 9 * 5 + 8 * 3 + 16 * 6 + 4 * (5 + 2)
 
 
 def test_a_new_user_has_factors_of_its_own_and_nothing_else() -> None:
@@ -95,7 +99,9 @@ def test_lists_are_cut_to_their_newest_entries() -> None:
 
 def test_longer_lists_in_the_configuration_keep_what_there_is() -> None:
     users = remembered([(5, 3, 6)])
-    wide = UserState(UserParams(history=9, recent_events=9, exclusions=9), FACTORS, seed=1)
+    wide = UserState(
+        UserParams(history=9, past=9, recent_events=9, exclusions=9, deep_state=2), FACTORS, seed=1
+    )
     grown = wide.decode(STATE.encode(users), ["a"])
     assert grown.history[0].tolist() == [*users.history[0].tolist(), 0, 0, 0, 0]
     assert STATE.encode(STATE.decode(wide.encode(grown), ["a"])) == STATE.encode(users)

@@ -1,0 +1,57 @@
+"""The gate: a challenger serves only if it is not worse than the champion on what came later."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a challenger may serve, and why."""
+
+    accepted: bool
+    reason: str
+
+
+def judge(
+    champion: NDArray[np.int32] | None,
+    challenger: NDArray[np.int32],
+    *,
+    tolerance: float = 0.02,
+    least: int = 200,
+    seed: int = 1,
+) -> Verdict:
+    """Compare two models by a paired bootstrap of NDCG@10 on the same events.
+
+    Parameters
+    ----------
+    champion : int32[n] or None
+        0-based ranks; None for the first model, which has nobody to beat.
+    challenger : int32[n]
+    tolerance : float
+        Relative loss that is forgiven: it must be believed with 95 % to be larger.
+    least : int
+        Events below which nothing can be told and the challenger is accepted.
+    """
+    if champion is None:
+        return Verdict(accepted=True, reason="first model")
+    if len(champion) != len(challenger):
+        return Verdict(accepted=False, reason="ranks of different events")
+    if len(champion) < least:
+        return Verdict(accepted=True, reason=f"too few events to judge by: {len(champion)}")
+    old, new = gains(champion), gains(challenger)
+    difference = new - (1 - tolerance) * old
+    random = np.random.default_rng(seed)
+    picks = random.integers(0, len(old), (500, len(old)))
+    means = difference[picks].mean(axis=1)
+    figures = f"NDCG@10 {new.mean():.4f} against {old.mean():.4f} on {len(old)} events"
+    if np.quantile(means, 0.95) < 0:
+        return Verdict(accepted=False, reason=f"worse than the champion: {figures}")
+    return Verdict(accepted=True, reason=figures)
+
+
+def gains(rank: NDArray[np.int32], k: int = 10) -> NDArray[np.float64]:
+    """Return each event's part of NDCG@k: 1 / log2(rank + 2) among the first k, else 0."""
+    held = (rank >= 0) & (rank < k)
+    return np.where(held, 1 / np.log2(np.maximum(rank, 0) + 2.0), 0.0)

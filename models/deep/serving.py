@@ -1,0 +1,198 @@
+"""The deep model inside a worker: its weights, its items by replica row, its users' states."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import DeepArrays
+from models.blend import Blend
+from models.columns import Events, Users
+from models.compiled import compiled
+from models.deep.recurrent import Recurrent
+from models.deep.shape import Shape
+from models.items import Items
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Weights that can be served, with their place in history."""
+
+    version: int
+    root: int
+    """First version of the line that these weights were fine-tuned from: states of versions from
+    it on are carried over, those of others are computed anew."""
+    network: Recurrent
+    keys: NDArray[np.uint64]
+    """(K,) items by row of the embeddings."""
+    targets: NDArray[np.float32]
+    """(K, d)"""
+    bias: NDArray[np.float32]
+    """(K,)"""
+
+
+class Deep:
+    """Serves whatever model it was given last; without one it says nothing.
+
+    Parameters
+    ----------
+    shape : Shape
+        What the users' states are made for; a model of another shape is refused before it comes
+        here.
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        self._shape = shape
+        self.blend = Blend()
+        self.model: Model | None = None
+        self._index = np.empty(0, np.int32)
+        self._targets = np.empty((0, shape.dim), np.float32)
+        self._bias = np.empty(0, np.float32)
+
+    @property
+    def version(self) -> int:
+        """The model served, 0 for none."""
+        return self.model.version if self.model else 0
+
+    def swap(self, model: Model | None) -> None:
+        """Serve another model from the next micro-batch on."""
+        if model is not None:
+            # an item that the model does not know has the score 0: let that be the average
+            order = np.argsort(model.keys)
+            centred = model.targets - model.targets.mean(axis=0)
+            bias = model.bias - model.bias.mean()
+            self._sorted = model.keys[order], order.astype(np.int32)
+            self._known = centred, bias
+        self.model = model
+        self._index = np.empty(0, np.int32)
+
+    def learn(
+        self,
+        items: Items,
+        users: Users,
+        events: Events,
+        rows: NDArray[np.int32],
+        gap: NDArray[np.uint8],
+        scored: NDArray[np.bool_],
+    ) -> DeepArrays:
+        """Advance the users' states by the positive events, in order.
+
+        Parameters
+        ----------
+        items, users, events
+            `users.deep` and `users.deep_version` are updated in place; call it before the history
+            is.
+        rows : int32[n]
+            `items.rows(events.item)`.
+        gap : uint8[n]
+            See `models.history.gaps_of`.
+        scored : bool[n]
+            Events before which the model is asked.
+
+        Returns
+        -------
+        DeepArrays
+        """
+        if self.model is None:
+            return DeepArrays.none()
+        self._follow(items)
+        self._refresh(items, users)
+        positive = np.flatnonzero(events.weight > 0)
+        user = events.user[positive]
+        before = _previous(user, len(users))
+        asked = np.flatnonzero(scored[positive])
+        first = asked[before[asked] < 0]
+        later = asked[before[asked] >= 0]
+        y = np.zeros((len(asked), self._shape.dim), np.float32)
+        place = np.full(len(events), -1, np.int32)
+        place[positive[asked]] = np.arange(len(asked))
+        if len(first):
+            y[place[positive[first]]] = self._outputs(items, users, user[first])
+        wanted, which = np.unique(before[later], return_inverse=True)
+        found = self.model.network.advance(
+            users.deep, user, self._indices(rows[positive]), gap[positive], wanted
+        )
+        if len(later):
+            y[place[positive[later]]] = found[which]
+        users.deep_version[user] = self.version
+        return self._arrays(y, place)
+
+    def score(self, items: Items, users: Users) -> DeepArrays:
+        """Say what is to be said of every user now."""
+        if self.model is None or not len(users):
+            return DeepArrays.none()
+        self._follow(items)
+        everyone = np.arange(len(users), dtype=np.int32)
+        return self._arrays(self._outputs(items, users, everyone), everyone)
+
+    def _arrays(self, y: NDArray[np.float32], row: NDArray[np.int32]) -> DeepArrays:
+        return DeepArrays(
+            np.ascontiguousarray(y), row, self._targets, self._bias, self.blend.weights
+        )
+
+    def _outputs(
+        self, items: Items, users: Users, chosen: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        """Return y of users as they are; 0 for those without a history."""
+        assert self.model is not None
+        newest = np.maximum(users.history_length[chosen] - 1, 0)
+        rows = items.rows(users.history[chosen, newest], register=False)
+        y = self.model.network.outputs(
+            users.deep[chosen], self._indices(rows), users.history_gap[chosen, newest]
+        )
+        y[users.history_length[chosen] == 0] = 0
+        return y
+
+    def _refresh(self, items: Items, users: Users) -> None:
+        """Compute the states of users anew whom this line of models has not seen."""
+        assert self.model is not None
+        stale = (users.deep_version < self.model.root) & (users.history_length > 0)
+        chosen = np.flatnonzero(stale)
+        if not len(chosen):
+            return
+        length = np.minimum(users.history_length[chosen], self._shape.length)
+        owner = np.repeat(np.arange(len(chosen), dtype=np.int32), length)
+        begin = users.history_length[chosen] - length
+        at = np.arange(len(owner)) - np.repeat(np.cumsum(length) - length, length)
+        at += begin[owner]
+        keys, gap = users.history[chosen[owner], at], users.history_gap[chosen[owner], at]
+        state = np.zeros((len(chosen), users.deep.shape[1]), np.float32)
+        rows = items.rows(keys, register=False)
+        nobody = np.empty(0, np.intp)
+        self.model.network.advance(state, owner, self._indices(rows), gap, nobody)
+        users.deep[chosen] = state
+        users.deep_version[chosen] = self.version
+
+    def _follow(self, items: Items) -> None:
+        """Give item rows that are new here their embeddings."""
+        done, size, room = len(self._index), items.size, len(items.arrays.keys)
+        if len(self._targets) != room or done == 0:
+            self._targets = np.zeros((room, self._shape.dim), np.float32)
+            self._bias = np.zeros(room, np.float32)
+            done = 0
+        if done < size:
+            keys, order = self._sorted
+            at = np.searchsorted(keys, items.keys[done:])
+            at = np.minimum(at, len(keys) - 1)
+            index = np.where(keys[at] == items.keys[done:], order[at], -1).astype(np.int32)
+            self._index = np.concatenate([self._index[:done], index])
+            rows = done + np.flatnonzero(index >= 0)
+            targets, bias = self._known
+            self._targets[rows] = targets[self._index[rows]]
+            self._bias[rows] = bias[self._index[rows]]
+
+    def _indices(self, rows: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return the row of the embeddings of every item row, -1 for none."""
+        found: NDArray[np.int32] = np.where(rows >= 0, self._index[rows], np.int32(-1))
+        return found
+
+
+@compiled
+def _previous(user: NDArray[np.int32], users: int) -> NDArray[np.int64]:
+    """Return the index of each event's predecessor of the same user, -1 for none."""
+    last = np.full(users, -1, np.int64)
+    before = np.empty(len(user), np.int64)
+    for e in range(len(user)):
+        before[e] = last[user[e]]
+        last[user[e]] = e
+    return before

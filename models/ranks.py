@@ -1,0 +1,102 @@
+"""Where an event's item stood before it was learnt: by what is served, and by each part of it."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import SIZE, ItemArrays, LearntArrays, Work
+from models.blend import add_loss
+from models.columns import UNKNOWN
+from models.compiled import Integer, Real, kernel
+from models.scoring import boost_all, clear_boosts, mark_own, weigh
+from models.vectors import dot
+
+
+@kernel
+def rank_all(e: Integer, u: Integer, target: Integer, work: Work, out: LearntArrays) -> None:
+    """Rank an event's item among all known ones that are not the user's own.
+
+    Ties count half. Where the user's last items say nothing, popularity stands for the online
+    model and for what is served, as it does in recommendations.
+    """
+    a, scratch, deep = work.items, work.scratch, work.deep
+    y = deep.row[e] if len(deep.row) > 0 else -1
+    out.rank[e], out.online_rank[e], out.popularity_rank[e] = UNKNOWN, UNKNOWN, UNKNOWN
+    out.transition_rank[e] = UNKNOWN
+    out.deep_rank[e] = UNKNOWN if y >= 0 else out.deep_rank[e]
+    if target < 0 or a.counts[target] == 0:
+        return
+    mark = mark_own(scratch, a, work.users, u)
+    popularity = _place_by_count(a, scratch.mark, mark, target)
+    out.popularity_rank[e] = popularity
+    total = weigh(work.window, u, a, work.transitions, work.knobs.window_decay)
+    touched = boost_all(work, u) if total > 0 else 0
+    online, other = scratch.online, scratch.deep
+    _score_online(u, work)
+    if y >= 0:
+        _score_deep(y, work)
+        out.deep_rank[e] = _place(online, other, 0.0, 1.0, a, scratch.mark, mark, target)
+    if total > 0:
+        boost, discount = scratch.boost, a.log_discount
+        out.transition_rank[e] = _place(boost, discount, 1.0, 1.0, a, scratch.mark, mark, target)
+        out.online_rank[e] = _place(online, other, 1.0, 0.0, a, scratch.mark, mark, target)
+        out.rank[e] = out.online_rank[e]
+        if y >= 0:
+            share = deep.weights[1] / deep.weights[0]
+            out.rank[e] = _place(online, other, 1.0, share, a, scratch.mark, mark, target)
+            add_loss(online, other, deep.weights, a, scratch.mark, mark, target, out.loss)
+    else:
+        out.rank[e], out.online_rank[e] = popularity, popularity
+        out.transition_rank[e] = popularity
+    clear_boosts(scratch, touched)
+
+
+@kernel
+def _score_online(u: Integer, work: Work) -> None:
+    a, scratch = work.items, work.scratch
+    for row in range(a.counters[SIZE]):
+        known = a.bias[row] + a.log_discount[row] + scratch.boost[row]
+        scratch.online[row] = dot(work.users.factors, u, a.factors, row) + known
+
+
+@kernel
+def _score_deep(y: Integer, work: Work) -> None:
+    deep = work.deep
+    for row in range(work.items.counters[SIZE]):
+        work.scratch.deep[row] = dot(deep.y, y, deep.targets, row) + deep.bias[row]
+
+
+@kernel
+def _place(
+    first: NDArray[np.float32],
+    second: NDArray[np.float32],
+    first_weight: Real,
+    second_weight: Real,
+    a: ItemArrays,
+    marks: NDArray[np.int64],
+    mark: Integer,
+    target: Integer,
+) -> Integer:
+    """Return the 0-based rank of the target by the weighted sum of two scores."""
+    p, q = np.float32(first_weight), np.float32(second_weight)
+    aim = p * first[target] + q * second[target]
+    above, level = 0, 1
+    for row in range(a.counters[SIZE]):
+        if a.counts[row] == 0 or marks[row] == mark or row == target:
+            continue
+        score = p * first[row] + q * second[row]
+        above += score > aim
+        level += score == aim
+    return above + level // 2
+
+
+@kernel
+def _place_by_count(
+    a: ItemArrays, marks: NDArray[np.int64], mark: Integer, target: Integer
+) -> Integer:
+    more, equal = 0, 1
+    for row in range(a.counters[SIZE]):
+        if a.counts[row] == 0 or marks[row] == mark or row == target:
+            continue
+        more += a.counts[row] > a.counts[target]
+        equal += a.counts[row] == a.counts[target]
+    return more + equal // 2

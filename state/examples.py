@@ -1,0 +1,99 @@
+"""What a micro-batch gives to fine-tune: positive events and sums of the scored ones (magic `EX`).
+
+Payload of version 1, little-endian:
+
+================ ===== ============ ========================================================
+field            type  count        holds
+================ ===== ============ ========================================================
+events           u32   1            n
+scored           u32   1            s, events that were ranked by both the blend and online
+model            i64   1            version of the deep model that was served, 0 none
+loss             f64   8            sums, see `models.blend`
+user             u64   n            keys of the users
+item             u64   n            keys of the items
+time             i64   n            event times, ms
+coordinate       i64   n            partition and offset of each event
+rank             i32   s            0-based rank in what was served, -1 for an unknown item
+online_rank      i32   s            the same without the deep model
+================ ===== ============ ========================================================
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import LOSSES
+from state.codec import HEADER, SKIP, corrupt, open_sealed, seal
+
+MAGIC = b"EX"
+VERSION = 1
+READ_VERSIONS = (1,)
+_WHERE = "examples"
+_HEAD = np.dtype(
+    [("events", "<u4"), ("scored", "<u4"), ("model", "<i8"), ("loss", "<f8", (LOSSES,))]
+)
+_COLUMNS = (("user", "<u8"), ("item", "<u8"), ("time", "<i8"), ("coordinate", "<i8"))
+_RANKS = (("rank", "<i4"), ("online_rank", "<i4"))
+
+
+@dataclass(slots=True)
+class Examples:
+    """Columns of the module's table."""
+
+    model: int
+    loss: NDArray[np.float64]
+    user: NDArray[np.uint64]
+    item: NDArray[np.uint64]
+    time: NDArray[np.int64]
+    coordinate: NDArray[np.int64]
+    rank: NDArray[np.int32]
+    online_rank: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        """Return the number of events."""
+        return len(self.user)
+
+
+def encode(examples: Examples) -> bytes:
+    """Return the sealed bytes."""
+    head = np.zeros(1, _HEAD)
+    head[0] = (len(examples), len(examples.rank), examples.model, examples.loss)
+    columns = [
+        np.ascontiguousarray(getattr(examples, name), kind).tobytes()
+        for name, kind in (*_COLUMNS, *_RANKS)
+    ]
+    return seal(MAGIC, VERSION, b"".join([head.tobytes(), *columns]))
+
+
+def decode(data: bytes) -> Examples:
+    """Read what `encode` wrote.
+
+    Raises
+    ------
+    StateError
+        If the bytes are damaged or of an unknown version.
+    """
+    _, payload = open_sealed(data, MAGIC, READ_VERSIONS, _WHERE, SKIP)
+    if len(payload) < _HEAD.itemsize:
+        raise corrupt(_WHERE, f"{_HEAD.itemsize} bytes or more", len(payload), SKIP)
+    head = np.frombuffer(payload, _HEAD, 1)[0]
+    n, scored = int(head["events"]), int(head["scored"])
+    size = _HEAD.itemsize + 32 * n + 8 * scored
+    if size != len(payload):
+        raise corrupt(_WHERE, f"{size} bytes by its counts", len(payload), SKIP)
+    at, columns = _HEAD.itemsize, {}
+    for (name, kind), count in [*((c, n) for c in _COLUMNS), *((c, scored) for c in _RANKS)]:
+        columns[name] = _column(payload, kind, count, at)
+        at += columns[name].nbytes
+    return Examples(model=int(head["model"]), loss=head["loss"].astype(np.float64), **columns)
+
+
+def _column(payload: memoryview, kind: str, count: int, at: int) -> NDArray[Any]:
+    return np.frombuffer(payload, kind, count, at).copy()
+
+
+def size_of(events: int, scored: int) -> int:
+    """Return the bytes that `encode` makes."""
+    return HEADER.size + _HEAD.itemsize + 32 * events + 8 * scored

@@ -1,0 +1,182 @@
+"""The model store: a folder of any file system that pyarrow opens, one folder a version.
+
+`<store>/00000007/` holds `weights.safetensors`, `optimizer.safetensors` and, written last,
+`manifest.json`: a version without a manifest does not exist, so it is there whole or not at all.
+"""
+
+import hashlib
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from pyarrow import ArrowException
+from pyarrow.fs import FileSelector, FileSystem, FileType
+
+from models.deep.serving import Model
+from models.deep.shape import Shape
+from state import model_file
+from state.codec import CorruptError, StateError
+from state.topics.model_pointer import ModelPointer
+
+WEIGHTS, OPTIMIZER = "weights.safetensors", "optimizer.safetensors"
+_MANIFEST = "manifest.json"
+_REMEDY = "the model served before goes on; see the store"
+
+
+class StoreError(StateError):
+    """The store cannot be read or written; the message says why."""
+
+
+class StoredFile(msgspec.Struct, frozen=True):
+    """One file of a version."""
+
+    bytes: int
+    sha256: str
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a version."""
+
+    format: int = 1
+    version: int
+    parent: int
+    root: int
+    shape: dict[str, str | int]
+    created_at: int
+    events: int
+    """Events it was trained from."""
+    items: int
+    steps: int
+    seconds: float
+    loss: list[float] = []
+    champion: dict[str, float] = {}
+    """Figures of the parent on the held-out users."""
+    challenger: dict[str, float] = {}
+    offsets: dict[str, list[int]] = {}
+    """First and last offset of the events since the parent, by partition."""
+    config: str = ""
+    """Hash of the training's settings."""
+    epsilon: float = 0.0
+    files: dict[str, StoredFile] = {}
+
+
+class ModelStore:
+    """Versions in one folder.
+
+    Parameters
+    ----------
+    uri : str
+        A local path, or a URI of file, s3, gs or hdfs.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        try:
+            if "://" in uri:
+                self._files, self._root = FileSystem.from_uri(uri)
+            else:
+                self._files, self._root = FileSystem.from_uri(f"file://{uri}")
+        except (ArrowException, ValueError, OSError) as error:
+            raise StoreError(f"model store {uri}: expected a path or URI, got: {error}") from None
+
+    def put(self, manifest: Manifest, files: Mapping[str, bytes]) -> Manifest:
+        """Write a version; the manifest goes last.
+
+        Raises
+        ------
+        StoreError
+            If anything cannot be written: full, read-only, gone.
+        """
+        described = msgspec.structs.replace(
+            manifest,
+            files={name: StoredFile(len(data), _digest(data)) for name, data in files.items()},
+        )
+        folder = self._folder(manifest.version)
+        try:
+            self._files.create_dir(folder, recursive=True)
+            for name, data in (*files.items(), (_MANIFEST, msgspec.json.encode(described))):
+                with self._files.open_output_stream(f"{folder}/{name}") as stream:
+                    stream.write(data)
+        except (ArrowException, OSError) as error:
+            raise StoreError(f"model store {self.uri}: expected to write, got: {error}") from None
+        return described
+
+    def manifest(self, version: int) -> Manifest:
+        """Return what is known of a version."""
+        data = self._read(f"{self._folder(version)}/{_MANIFEST}")
+        try:
+            return msgspec.json.decode(data, type=Manifest)
+        except msgspec.MsgspecError as error:
+            raise StoreError(f"model {version}: expected a manifest, got: {error}") from None
+
+    def read(self, version: int, name: str) -> bytes:
+        """Return a file of a version once its checksum is known to hold."""
+        expected = self.manifest(version).files.get(name)
+        if expected is None:
+            raise StoreError(f"model {version}: expected the file {name}, got none; {_REMEDY}")
+        return self._checked(version, name, expected.sha256)
+
+    def load(self, pointer: ModelPointer, shape: Shape) -> Model:
+        """Return the model that a pointer means, checked: sha256, shapes, finite numbers."""
+        if pointer.shape_of() != shape:
+            raise CorruptError(
+                f"deep model {pointer.model}: expected the shape {shape}, got another; {_REMEDY}"
+            )
+        data = self._checked(pointer.model, WEIGHTS, pointer.sha256)
+        return model_file.decode(data, shape, version=pointer.model, root=pointer.root)
+
+    def versions(self) -> list[int]:
+        """Return the versions there are, oldest first."""
+        try:
+            found = self._files.get_file_info(
+                FileSelector(self._root, allow_not_found=True, recursive=True)
+            )
+        except (ArrowException, OSError) as error:
+            raise StoreError(f"model store {self.uri}: expected to list, got: {error}") from None
+        names = [info.path.split("/")[-2:] for info in found if info.type == FileType.File]
+        return sorted(int(v) for v, name in names if name == _MANIFEST and v.isdecimal())
+
+    def keep(self, count: int, *, also: int) -> None:
+        """Remove all but the newest versions and one more; what cannot be removed stays."""
+        for version in self.versions()[:-count]:
+            if version != also:
+                try:
+                    self._files.delete_file(f"{self._folder(version)}/{_MANIFEST}")
+                    self._files.delete_dir(self._folder(version))
+                except (ArrowException, OSError):
+                    return
+
+    def _checked(self, version: int, name: str, sha256: str) -> bytes:
+        data = self._read(f"{self._folder(version)}/{name}")
+        if _digest(data) != sha256:
+            raise CorruptError(
+                f"deep model {version}: expected {name} with sha256 {sha256[:12]}…, got another;"
+                f" {_REMEDY}"
+            )
+        return data
+
+    def _folder(self, version: int) -> str:
+        return f"{self._root}/{version:08}"
+
+    def _read(self, path: str) -> bytes:
+        try:
+            with self._files.open_input_file(path) as stream:
+                return bytes(stream.read())
+        except (ArrowException, OSError) as error:
+            raise StoreError(f"model store {self.uri}: expected {path}, got: {error}") from None
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def now_ms() -> int:
+    """Return the time for `created_at`."""
+    return time.time_ns() // 1_000_000
+
+
+def details(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a manifest takes from the trainer's report."""
+    names = ("items", "steps", "seconds", "events", "loss", "champion", "challenger")
+    return {name: report[name] for name in names}

@@ -1,0 +1,62 @@
+"""Which deep model is served: records of `model_updates` with the key `model` (JSON, version 1).
+
+Small and absolute: the newest one holds. The weights themselves lie in the model store.
+"""
+
+import msgspec
+
+from models.deep.shape import Shape
+from state.codec import SKIP, CorruptError, UnknownVersionError
+
+KEY = b"model"
+VERSION = 1
+
+
+class ModelPointer(msgspec.Struct, frozen=True, kw_only=True):
+    """A model and how much each part of the blend weighs."""
+
+    format: int = VERSION
+    sequence: int
+    """Grows with every pointer; an older one that comes late is passed over."""
+    model: int
+    """Version of the deep model; 0: none is served."""
+    root: int = 0
+    """First version of the line it was fine-tuned from."""
+    store: str = ""
+    """Where the models lie."""
+    sha256: str = ""
+    """Of the weights file."""
+    shape: dict[str, str | int] = {}
+    online: float = 1.0
+    """Weight of the online score."""
+    deep: float = 0.0
+    """Weight of the deep score."""
+
+    def shape_of(self) -> Shape:
+        """Return the shape of the network."""
+        return Shape(**self.shape)  # type: ignore[arg-type]
+
+
+def encode(pointer: ModelPointer) -> bytes:
+    """Return the value of the record."""
+    return msgspec.json.encode(pointer)
+
+
+def decode(value: bytes) -> ModelPointer:
+    """Read what `encode` wrote.
+
+    Raises
+    ------
+    StateError
+        If it is no pointer, or one of another format.
+    """
+    try:
+        pointer = msgspec.json.decode(value, type=ModelPointer)
+    except msgspec.MsgspecError as error:
+        raise CorruptError(f"model pointer: expected its fields, got: {error}; {SKIP}") from None
+    if pointer.format != VERSION:
+        raise UnknownVersionError(
+            f"model pointer: expected format {VERSION}, got {pointer.format}; run the release that"
+            " wrote it, or a newer one"
+        )
+    return pointer
