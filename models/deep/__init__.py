@@ -1,0 +1,1 @@
+"""The deep models: served by numpy, trained apart."""
