@@ -46,6 +46,7 @@ def trained(world: Preferences, seed: int, epochs: int) -> dict[str, Any]:
     if not PYTHON.exists():
         message = ".venv-train: expected PyTorch in there, got none; run scripts/setup --train"
         raise ToolError(message, 2)
+    progress("training three networks in .venv-train")
     with tempfile.TemporaryDirectory() as folder:
         pairs, out = Path(folder) / "pairs.npz", Path(folder) / "out.json"
         np.savez(pairs, user=world.user, item=world.item)
@@ -115,7 +116,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = options("ncf", __doc__)
     parser.add_argument("--epochs", type=int, default=20, metavar="N", help="of each network")
     chosen = parser.parse_args(arguments)
-    progress("training three networks in .venv-train")
     world = preferences(_WORLD, np.random.default_rng(chosen.seed))
     found = figures(trained(world, chosen.seed, chosen.epochs))
     rows = [_row(TITLES[name], variant) for name, variant in found.items()]
