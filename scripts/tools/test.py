@@ -15,7 +15,8 @@ from scripts.tools.console import progress, run
 from scripts.tools.paths import ROOT
 
 LEVELS = ("unit", "golden", "function", "packaging", "topology", "kafka")
-_DOCTESTS = ("--doctest-modules", "models", "scripts/tools/stack_trace.py")
+_NO_TORCH = "--ignore=models/deep/training"  # it is in another environment
+_DOCTESTS = ("--doctest-modules", _NO_TORCH, "models", "scripts/tools/stack_trace.py")
 _MARK = "STREAMREC_TEST_RUN"
 _GRACE_SECONDS = 15
 

@@ -48,8 +48,16 @@ def test_tests_run_with_the_versions_that_users_get() -> None:
     assert base.items() <= development.items()
 
 
-def test_the_base_lock_needs_no_torch() -> None:
-    assert "torch" not in requirements(FOLDER / "requirements.lock")
+def test_only_the_trainer_gets_torch() -> None:
+    assert [lock.name for lock in LOCKS if "torch" in requirements(lock)] == [
+        "requirements-train.lock"
+    ]
+
+
+def test_setup_resolves_every_input() -> None:
+    setup = (ROOT / "scripts" / "setup").read_text()
+    (named,) = re.findall(r"for name in (requirements .*); do", setup)
+    assert set(named.split()) == {path.stem for path in FOLDER.glob("*.in")}
 
 
 def test_every_jar_has_one_checksum_and_the_versions_of_the_maven_file() -> None:
