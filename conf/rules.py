@@ -50,7 +50,7 @@ RULES = (
         "more than twice flink.checkpoint_interval, or open transactions expire",
         lambda c: c.kafka.transaction_timeout > 2 * c.flink.checkpoint_interval,
     ),
-    Rule("kafka.topics", "kafka.topics", "six different topic names", _topics_differ),
+    Rule("kafka.topics", "kafka.topics", "eight different topic names", _topics_differ),
     Rule(
         "events.rating_min",
         "events.rating_max",

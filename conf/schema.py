@@ -80,7 +80,11 @@ class Topics(Section):
     )
     model_updates: Topic = Field(
         default="model_updates",
-        description="Loop: item rows (Arrow IPC) by item bucket; compacted.",
+        description="Loop: item rows (Arrow IPC) by item bucket, model pointer; compacted.",
+    )
+    control: Topic = Field(default="control", description="Input: commands to the job, JSON.")
+    control_results: Topic = Field(
+        default="control_results", description="Output: answers to the commands."
     )
 
 
@@ -373,6 +377,66 @@ class DeepRules(Section):
     )
 
 
+class FineTuneRules(Section):
+    """When and how the deep model is trained from the stream."""
+
+    every_events: int = Field(
+        default=50_000, ge=0, description="Positive events between two rounds; 0 = not by number."
+    )
+    every: Annotated[int, Duration("0s", "30d")] = Field(
+        default=duration("30m"), description="Time between two rounds; 0s = not by time."
+    )
+    least_events: int = Field(
+        default=1_000, ge=1, description="New events below which no round begins by time."
+    )
+    events: int = Field(
+        default=5_000_000,
+        ge=1_000,
+        le=200_000_000,
+        description="Newest events kept for training, 24 bytes each, in state and on local disk;"
+        " a fifth as many older ones of some users come on top.",
+    )
+    steps: int = Field(default=250, ge=1, le=1_000_000, description="Steps of a round.")
+    batch: int = Field(default=64, ge=1, le=65_536, description="Sequences a step.")
+    replay: float = Field(
+        default=0.4, ge=0, le=1, description="Share of sequences that are not of this round."
+    )
+    negatives: int = Field(default=512, ge=1, le=65_536, description="Sampled items a step.")
+    rate: float = Field(default=1e-3, gt=0, le=1, description="Rate of AdamW.")
+    tolerance: float = Field(
+        default=0.02,
+        ge=0,
+        le=1,
+        description="Relative loss of NDCG@10 on held-out users that the gate forgives.",
+    )
+    store: str = Field(
+        default="",
+        description="Folder or URI (file, s3, gs, hdfs) of the models, for all workers to read;"
+        " empty = `~/.local/share/streamrec/models/<job.name>` of the submitting user.",
+    )
+    keep: int = Field(default=5, ge=2, le=1000, description="Versions kept in the store.")
+    python: str = Field(
+        default="python3",
+        description="Interpreter of an environment with torch (`scripts/setup --train`), where"
+        " fine-tune runs.",
+    )
+    threads: int = Field(default=1, ge=1, le=256, description="Threads of the trainer.")
+    nice: int = Field(default=10, ge=0, le=19, description="How far the trainer stands back.")
+    memory: Annotated[int, Size("512MiB", "1TiB")] = Field(
+        default=size("16GiB"), description="Most memory the trainer may use for data."
+    )
+    time_limit: Annotated[int, Duration("10s", "7d")] = Field(
+        default=duration("1h"), description="A trainer that takes longer is ended."
+    )
+    slot_group: str = Field(
+        default="",
+        pattern=r"^[a-zA-Z0-9_-]*$",
+        description="Slot sharing group of fine-tune, to place it on a machine of its own; empty ="
+        " that of the others.",
+    )
+    seed: int = Field(default=1, ge=0, description="Seed of every random choice of the trainer.")
+
+
 class Evaluation(Section):
     """Test, then learn."""
 
@@ -462,6 +526,7 @@ class JobConfig(Section):
     learning: Learning = Learning()
     recommend: Recommend = Recommend()
     deep: DeepRules = DeepRules()
+    fine_tune: FineTuneRules = FineTuneRules()
     evaluation: Evaluation = Evaluation()
     trending: Trending = Trending()
     metrics: Metrics = Metrics()

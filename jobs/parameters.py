@@ -1,10 +1,15 @@
 """From the configuration to the operators' parameters."""
 
+import os
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from conf.schema import JobConfig
 from operators.params import LearningParams, LearnItemsParams, LearnUsersParams
+from operators.rounds import RoundParams
+from operators.trainer import TrainerParams
+from operators.tuner import FineTuneParams
 
 
 def learn_users(config: JobConfig) -> LearnUsersParams:
@@ -12,7 +17,7 @@ def learn_users(config: JobConfig) -> LearnUsersParams:
     return LearnUsersParams(
         policy=config.event_policy(),
         learning=_learning(config),
-        deep=config.deep.enabled and config.learning.objective == "ranking",
+        deep=wants_deep(config),
         recommend=config.recommend.enabled,
         k=config.recommend.k,
         evaluation_share=config.evaluation.share,
@@ -21,8 +26,54 @@ def learn_users(config: JobConfig) -> LearnUsersParams:
         source_topic=config.kafka.topics.user_behavior,
         job_version=job_version(),
         max_record_bytes=config.kafka.max_record_bytes,
+        loop_topics={
+            config.kafka.topics.accepted_events: "accepted_events",
+            config.kafka.topics.model_updates: "model_updates",
+        },
         user_ttl_ms=config.users.ttl,
     )
+
+
+def wants_deep(config: JobConfig) -> bool:
+    """Return whether the job serves and trains a deep model; ratings are predicted without one."""
+    return config.deep.enabled and config.learning.objective == "ranking"
+
+
+def fine_tune(config: JobConfig) -> FineTuneParams:
+    """Return the parameters of fine-tune."""
+    rules = config.fine_tune
+    return FineTuneParams(
+        round=RoundParams(
+            shape=config.deep_shape(),
+            steps=rules.steps,
+            batch=rules.batch,
+            new_share=1 - rules.replay,
+            negatives=rules.negatives,
+            rate=rules.rate,
+            threads=rules.threads,
+            seed=rules.seed,
+            memory_bytes=rules.memory,
+            tolerance=rules.tolerance,
+        ),
+        trainer=TrainerParams(
+            python=rules.python,
+            threads=rules.threads,
+            nice=rules.nice,
+            seconds=rules.time_limit / 1000,
+        ),
+        store=rules.store or default_store(config.job.name),
+        keep=rules.keep,
+        every_events=rules.every_events,
+        every_ms=rules.every,
+        least_events=rules.least_events,
+        ring_events=rules.events,
+    )
+
+
+def default_store(job: str) -> str:
+    """Return the folder of a job's models where none is configured."""
+    home = os.environ.get("XDG_DATA_HOME") or str(Path("~/.local/share").expanduser())
+    return f"{home}/streamrec/models/{job}"
 
 
 def learn_items(config: JobConfig, keys: Sequence[int]) -> LearnItemsParams:

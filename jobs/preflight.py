@@ -52,7 +52,7 @@ def check_topics(config: JobConfig) -> None:
     (no such topic yet, no right to) is logged, and the job starts.
     """
     topics = config.kafka.topics.model_dump()
-    del topics["user_behavior"]
+    del topics["user_behavior"], topics["control"]
     largest = config.kafka.max_record_bytes
     try:
         taken = _largest_records(config, list(topics.values()))

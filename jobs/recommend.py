@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     env, sql = environment(config)
-    build(env, sql, config)
+    build(sql, config)
     env.execute(config.job.name)
     return 0
 

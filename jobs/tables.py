@@ -142,6 +142,46 @@ def addressed(config: JobConfig) -> str:
     )
 
 
+def loop_records(config: JobConfig) -> str:
+    """Source of what comes back: accepted events, item chunks, trending lists, model pointers."""
+    topics = f"{config.kafka.topics.accepted_events};{config.kafka.topics.model_updates}"
+    return f"""CREATE TABLE loop_records (
+          topic STRING METADATA VIRTUAL, k BYTES, v BYTES)
+        WITH ('connector' = 'kafka', 'topic' = '{_quoted(topics)}', {_properties(config)},
+          'properties.group.id' = '{_quoted(config.kafka.group)}-loop',
+          'scan.startup.mode' = 'latest-offset',
+          'key.format' = 'raw', 'key.fields' = 'k',
+          'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY')"""
+
+
+def commands(config: JobConfig) -> str:
+    """Source of commands to the job; a repeated one is known by its key."""
+    return f"""CREATE TABLE commands (k BYTES, v BYTES)
+        WITH ('connector' = 'kafka', 'topic' = '{_quoted(config.kafka.topics.control)}',
+          {_properties(config)}, 'properties.group.id' = '{_quoted(config.kafka.group)}-control',
+          'properties.isolation.level' = 'read_committed',
+          'scan.startup.mode' = 'latest-offset',
+          'key.format' = 'raw', 'key.fields' = 'k',
+          'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY')"""
+
+
+EXAMPLES = "SELECT examples, pt FROM learned WHERE examples IS NOT NULL"
+
+
+def tune_batches(config: JobConfig, key: int) -> str:
+    """Return all examples of a window in one row, and every command in one of its own."""
+    row = "ROW<examples ARRAY<BYTES>, commands ARRAY<ROW<k BYTES, v BYTES>>>"
+    return f"""SELECT {key} AS key, CAST(ROW(messages,
+            CAST(NULL AS ARRAY<ROW<k BYTES, v BYTES>>)) AS {row}) AS batch
+        FROM (
+          SELECT ARRAY_AGG(examples) AS messages
+          FROM TABLE(TUMBLE(TABLE examples, DESCRIPTOR(pt), {interval(config.items.window)}))
+          GROUP BY window_start, window_end)
+        UNION ALL
+        SELECT {key} AS key, CAST(ROW(CAST(NULL AS ARRAY<BYTES>), ARRAY[ROW(k, v)]) AS {row})
+        FROM commands"""
+
+
 def loop_sink(config: JobConfig, name: str, topic: str) -> str:
     """At-least-once sink of the loop: its readers recognise repeats."""
     return f"""CREATE TABLE {name} (k BYTES, v BYTES)
@@ -177,6 +217,11 @@ ACCEPTED = """INSERT INTO accepted_events
 
 ACCOUNTING = """INSERT INTO recommendation_metrics
     SELECT a.k, a.v FROM learned CROSS JOIN UNNEST(accounting) AS a(k, v)"""
+
+TUNED = tuple(
+    f"INSERT INTO {name} SELECT k, v FROM tuned WHERE topic = '{name}'"
+    for name in ("model_updates", "recommendation_metrics", "control_results")
+)
 
 ITEM_CHUNKS = """INSERT INTO model_updates SELECT k, v FROM item_chunks"""
 

@@ -4,27 +4,35 @@ SQL operators take their uids from the order of the statements below: what holds
 first, new statements are appended last, and `tests/golden/uids.txt` holds the result.
 """
 
-from pyflink.common import Types, WatermarkStrategy
-from pyflink.common.serialization import ByteArraySchema
-from pyflink.datastream import DataStream, StreamExecutionEnvironment
-from pyflink.datastream.connectors.kafka import KafkaOffsetsInitializer, KafkaSource
-from pyflink.datastream.state import MapStateDescriptor
+from pyflink.common import Types
+from pyflink.datastream import DataStream
 from pyflink.table import Schema, StreamTableEnvironment
 
 from conf.schema import JobConfig
 from jobs import parameters, tables, uids
 from jobs.keys import balanced_keys, keyed_by_first_field
-from jobs.types import BYTES, ITEM_BATCH, KEYED_RECORD, LEARNED, MICRO_BATCH
+from jobs.types import (
+    ITEM_BATCH,
+    KEYED_RECORD,
+    LEARNED,
+    LOOP_RECORD,
+    MICRO_BATCH,
+    TUNE_BATCH,
+    TUNED,
+)
+from operators.fine_tune import FineTuneFunction
 from operators.learn_items import LearnItemsFunction
 from operators.learn_users import LearnUsersFunction
+from state import descriptors
 
 
-def build(env: StreamExecutionEnvironment, sql: StreamTableEnvironment, config: JobConfig) -> None:
+def build(sql: StreamTableEnvironment, config: JobConfig) -> None:
     """Declare the whole job; the caller executes it."""
     batches = _micro_batches(sql, config)
+    loop = _loop(sql, config).broadcast(descriptors.loop())
     learned = (
         keyed_by_first_field(batches, MICRO_BATCH)
-        .connect(_loop(env, config).broadcast(MapStateDescriptor("unused", Types.STRING(), BYTES)))
+        .connect(loop)
         .process(LearnUsersFunction(parameters.learn_users(config)), LEARNED)
         .uid(uids.LEARN_USERS)
         .name("learn-users")
@@ -38,7 +46,30 @@ def build(env: StreamExecutionEnvironment, sql: StreamTableEnvironment, config: 
         .name("learn-items")
     )
     sql.create_temporary_view("item_chunks", chunks)
+    if parameters.wants_deep(config):
+        _fine_tune(sql, config)
     _sinks(sql, config)
+
+
+def _fine_tune(sql: StreamTableEnvironment, config: JobConfig) -> None:
+    """Declare the operator that trains; its slot may be on another machine."""
+    sql.execute_sql(tables.commands(config))
+    sql.create_temporary_view("examples", sql.sql_query(tables.EXAMPLES))
+    (key,) = balanced_keys(1, config.users.buckets)
+    batches = sql.to_append_stream(
+        sql.sql_query(tables.tune_batches(config, key)),
+        Types.ROW_NAMED(["key", "batch"], [Types.INT(), TUNE_BATCH]),
+    )
+    tuned = (
+        keyed_by_first_field(batches, TUNE_BATCH)
+        .process(FineTuneFunction(parameters.fine_tune(config)), TUNED)
+        .uid(uids.FINE_TUNE)
+        .name("fine-tune")
+        .force_non_parallel()
+    )
+    if config.fine_tune.slot_group:
+        tuned = tuned.slot_sharing_group(config.fine_tune.slot_group)
+    sql.create_temporary_view("tuned", tuned)
 
 
 def _micro_batches(sql: StreamTableEnvironment, config: JobConfig) -> DataStream:
@@ -59,20 +90,10 @@ def _item_batches(sql: StreamTableEnvironment, config: JobConfig, keys: list[int
     )
 
 
-def _loop(env: StreamExecutionEnvironment, config: JobConfig) -> DataStream:
-    """Read what comes back: everyone's accepted events, item chunks and trending lists."""
-    topics = config.kafka.topics
-    source = (
-        KafkaSource.builder()
-        .set_bootstrap_servers(config.kafka.bootstrap_servers)
-        .set_properties({name: str(value) for name, value in config.kafka.properties.items()})
-        .set_topics(topics.accepted_events, topics.model_updates)
-        .set_group_id(f"{config.kafka.group}-loop")
-        .set_starting_offsets(KafkaOffsetsInitializer.latest())
-        .set_value_only_deserializer(ByteArraySchema())
-        .build()
-    )
-    return env.from_source(source, WatermarkStrategy.no_watermarks(), "loop").uid(uids.LOOP_SOURCE)
+def _loop(sql: StreamTableEnvironment, config: JobConfig) -> DataStream:
+    """Read what comes back: everyone's accepted events, item chunks, trending lists, pointers."""
+    sql.execute_sql(tables.loop_records(config))
+    return sql.to_append_stream(sql.sql_query("SELECT topic, k, v FROM loop_records"), LOOP_RECORD)
 
 
 def _learned_schema(config: JobConfig) -> Schema:
@@ -99,7 +120,7 @@ def _sinks(sql: StreamTableEnvironment, config: JobConfig) -> None:
     ):
         sql.execute_sql(statement)
     inserts = sql.create_statement_set()
-    for statement in (
+    statements = [
         tables.RECOMMENDATIONS,
         tables.DEAD_LETTERS,
         tables.ACCEPTED,
@@ -107,6 +128,11 @@ def _sinks(sql: StreamTableEnvironment, config: JobConfig) -> None:
         tables.metric_windows(config),
         tables.ITEM_CHUNKS,
         tables.trending(config),
-    ):
+    ]
+    if parameters.wants_deep(config):
+        results = topics.control_results
+        sql.execute_sql(tables.output_sink(config, "control_results", results))
+        statements += tables.TUNED
+    for statement in statements:
         inserts.add_insert_sql(statement)
     inserts.attach_as_datastream()

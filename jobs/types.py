@@ -53,6 +53,7 @@ LEARNED = Types.ROW_NAMED(
         "accounting",
         "metrics",
         "trending",
+        "examples",
     ],
     [
         Types.LONG(),
@@ -63,9 +64,21 @@ LEARNED = Types.ROW_NAMED(
         Types.OBJECT_ARRAY(KEYED_RECORD),
         METRICS,
         Types.OBJECT_ARRAY(Types.STRING()),
+        BYTES,
     ],
 )
 """The one row that learn-users emits for a micro-batch."""
 
 ITEM_BATCH = Types.ROW_NAMED(["bucket", "messages"], [Types.INT(), Types.OBJECT_ARRAY(BYTES)])
 """All accepted batches of one window, addressed to one item bucket."""
+
+LOOP_RECORD = Types.ROW_NAMED(["topic", "k", "v"], [Types.STRING(), BYTES, BYTES])
+"""A record of a loop topic."""
+
+TUNE_BATCH = Types.ROW_NAMED(
+    ["examples", "commands"], [Types.OBJECT_ARRAY(BYTES), Types.OBJECT_ARRAY(KEYED_RECORD)]
+)
+"""Examples of one window, or a command: either may be null."""
+
+TUNED = Types.ROW_NAMED(["topic", "k", "v"], [Types.STRING(), BYTES, BYTES])
+"""What fine-tune says, by the topic it is for."""

@@ -4,6 +4,6 @@ Never renamed once released: savepoints find their state by them. SQL operators 
 declaration order (see `jobs.topology`).
 """
 
-LOOP_SOURCE = "loop"
 LEARN_USERS = "learn-users"
 LEARN_ITEMS = "learn-items"
+FINE_TUNE = "fine-tune"

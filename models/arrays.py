@@ -111,7 +111,8 @@ class EventArrays(NamedTuple):
     @classmethod
     def of(cls, events: Events, gap: NDArray[np.uint8]) -> "EventArrays":
         """Return the columns themselves, not copies."""
-        return cls(*(getattr(events, name) for name in cls._fields[:-1]), gap)
+        known = {name: getattr(events, name) for name in cls._fields if name != "gap"}
+        return cls(**known, gap=gap)
 
 
 class LearntArrays(NamedTuple):

@@ -99,7 +99,10 @@ class Blend:
         if count <= 0 or not np.isfinite(sums).all():
             return
         kept = np.exp(-count / memory)
-        h = [kept * old + float(new) for old, new in zip(self.curvature, sums[H00 : H11 + 1])]
+        h = [
+            kept * old + float(new)
+            for old, new in zip(self.curvature, sums[H00 : H11 + 1], strict=True)
+        ]
         self.curvature = (h[0], h[1], h[2])
         self.events = kept * self.events + count
         prior = _PRIOR_EVENTS

@@ -32,7 +32,8 @@ def remember(lists: NDArray[Any], length: NDArray[np.int32], u: Integer, thing: 
 @kernel
 def remember_positive(users: UserArrays, u: Integer, key: Integer, gap: Integer) -> None:
     """Put an item and its gap at the end of a user's history."""
-    n, at = users.history_length[u], 0
+    n = users.history_length[u]
+    at: Any = 0
     while at < n and users.history[u, at] != key:
         at += 1
     if at == n:

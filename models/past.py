@@ -14,7 +14,7 @@ from models.lookup import short_of
 
 @kernel
 def note_past(users: UserArrays, u: Integer, key: Integer, strong: Truth) -> None:
-    """Add an item to a user's past; when it is full the oldest weak entry leaves, else the oldest."""
+    """Add an item to a user's past; a full one loses its oldest weak entry, else its oldest."""
     past, n = users.past, users.past_length[u]
     short = short_of(key)
     bit = np.uint32(1) if strong else np.uint32(0)

@@ -8,7 +8,7 @@ from models.biased import Knobs, Work, apply_events, constant_predictions, learn
 from models.columns import AcceptedBatch, Events, Learnt, Recommended, Users
 from models.items import Items
 from models.listing import Lists, blocks, fill_empty
-from models.params import RatingParams, TransitionParams, UserParams
+from models.params import RatingParams, UserParams
 
 
 class Rating:
@@ -25,9 +25,7 @@ class Rating:
         Of the items; this objective learns no transitions.
     """
 
-    def __init__(
-        self, params: RatingParams, *, users: UserParams, transitions: TransitionParams
-    ) -> None:
+    def __init__(self, params: RatingParams, *, users: UserParams) -> None:
         self._params = params
         self._scratch = Scratch.of_size(0, params.factors)
         self._knobs = Knobs(

@@ -3,7 +3,6 @@
 No Flink in here, so that a file can be replayed through the very same code.
 """
 
-import logging
 from collections.abc import Callable
 from typing import Protocol
 
@@ -15,6 +14,7 @@ from models import evaluation
 from models.columns import ACCEPTED, DUPLICATE, LATE, NOT_SCORED, Events, Users
 from models.items import Items
 from models.keys import key_of
+from operators.inbox import Handler
 from operators.params import LearnUsersParams
 from operators.stages.decode import Decode, Decoded
 from operators.stages.deduplicate import deduplicate
@@ -31,12 +31,13 @@ from operators.stages.sessionize import sessionize
 from state import accepted as accepted_codec
 from state import bounds, chunks
 from state.accounting import Accounting
-from state.codec import IncompatibleError, StateError
+from state.codec import IncompatibleError
 from state.descriptors import ACCOUNTING_ENTRY
 from state.examples import Examples
+from state.model_store import ModelStore
+from state.topics import model_pointer
 from state.user_state import UserState
 
-_LOG = logging.getLogger(__name__)
 _SHARES = 1 << 32
 _BUCKET_KEY = 4
 """Bytes of the key of accepted events."""
@@ -68,7 +69,9 @@ class Corridor:
         )
         self._learn = Learn(params.learning)
         self._rank = Rank(k=params.k)
-        self._recommendations = Recommendations(f"online-{params.learning.objective}-1")
+        self._online = f"online-{params.learning.objective}-1"
+        self._recommendations = Recommendations(self._online)
+        self._pointer = 0
         self._dead_letters = DeadLetters(
             params.source_topic,
             params.job_version,
@@ -107,24 +110,45 @@ class Corridor:
         """The replica of everything known about items."""
         return self._learn.items
 
-    def apply(self, value: bytes) -> None:
-        """Take a record of the loop: an accepted batch, an item chunk or a trending list.
+    def handlers(self) -> dict[str, dict[bytes, Handler]]:
+        """Return what takes each kind of loop record, by topic and key."""
+        return {
+            "accepted_events": {b"": self._hear_accepted},
+            "model_updates": {
+                b"items": self._hear_chunk,
+                b"trending": self._hear_trending,
+                model_pointer.KEY: self.hear_model,
+            },
+        }
 
-        A record that cannot be read is skipped: what it says is a copy, never the only one.
-        """
-        try:
-            if value[:1] == b"{":
-                self._rank.trend(_trending_keys(value))
-            elif value[:2] == accepted_codec.MAGIC:
-                message = accepted_codec.decode(value)
-                self._check_factors(message.factors)
-                self._learn.apply(message)
-            else:
-                rows = chunks.decode(value)
-                self._check_factors(rows.factors)
-                self.items.replace(rows, only_newer=True)
-        except (StateError, msgspec.MsgspecError) as error:
-            _LOG.warning("loop record skipped: %s", error)
+    def hear_model(self, value: bytes) -> None:
+        """Serve the model that a pointer means; one that cannot be read leaves the old one."""
+        pointer = model_pointer.decode(value)
+        deep = self._learn.deep
+        if pointer.sequence <= self._pointer or not self._params.deep:
+            return
+        if pointer.model == 0:
+            deep.swap(None)
+        elif pointer.model != deep.version:
+            store = ModelStore(pointer.store)
+            deep.swap(store.load(pointer, self._params.learning.deep))
+        deep.blend.online, deep.blend.deep = pointer.online, pointer.deep
+        self._pointer = pointer.sequence
+        network = f"+{self._params.learning.deep.network}-{pointer.model}" if pointer.model else ""
+        self._recommendations.model_version = self._online + network
+
+    def _hear_accepted(self, value: bytes) -> None:
+        message = accepted_codec.decode(value)
+        self._check_factors(message.factors)
+        self._learn.apply(message)
+
+    def _hear_chunk(self, value: bytes) -> None:
+        rows = chunks.decode(value)
+        self._check_factors(rows.factors)
+        self.items.replace(rows, only_newer=True)
+
+    def _hear_trending(self, value: bytes) -> None:
+        self._rank.trend(_trending_keys(value))
 
     def _check_factors(self, factors: NDArray[np.float32]) -> None:
         """Refuse records of another model: two jobs may share the loop for a while."""

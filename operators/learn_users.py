@@ -11,9 +11,11 @@ from pyflink.datastream import RuntimeContext
 from pyflink.datastream.functions import KeyedBroadcastProcessFunction
 
 from operators.corridor import Corridor
+from operators.inbox import Inbox, LoopRecord
 from operators.params import LearnUsersParams
 from operators.rehearsal import rehearse
-from state import descriptors
+from state import descriptors, examples
+from state.topics import model_pointer
 
 _SWEEPS_PER_TTL = 10
 
@@ -45,9 +47,13 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
         self._corridor = Corridor(self._params, clock_ms=lambda: time.time_ns() // 1_000_000)
         rehearse(self._params)
         self._warm: set[int] = set()
+        self._inbox = Inbox(self._corridor.handlers())
+        self._restored = False
 
     def process_element(self, value: Row, ctx: Any) -> Iterator[Row]:
         """Take one micro-batch."""
+        if not self._restored:
+            self._restore(ctx)
         bucket, keys, values, coordinates, published = value
         if bucket not in self._warm:
             self._warm_bucket(bucket, ctx)
@@ -61,12 +67,25 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
             [Row(*record) for record in outcome.accounting],
             Row(*astuple(outcome.metrics)),
             outcome.trending,
+            None if outcome.examples is None else examples.encode(outcome.examples),
         )
 
-    def process_broadcast_element(self, value: bytes, ctx: Any) -> Iterator[Row]:  # noqa: ARG002
-        """Take one record of the loop."""
-        self._corridor.apply(value)
+    def process_broadcast_element(self, value: Row, ctx: Any) -> Iterator[Row]:
+        """Take one record of the loop; the model pointer is kept for a restored job."""
+        topic, key, content = value
+        topic = self._params.loop_topics.get(topic, topic)
+        if topic == "model_updates" and key == model_pointer.KEY:
+            ctx.get_broadcast_state(descriptors.loop()).put(key.decode(), content)
+        self._inbox.take(LoopRecord(topic, key or b"", content or b""))
         return iter(())
+
+    def _restore(self, ctx: Any) -> None:
+        """Serve what was served before a restart; broadcast state cannot be read in `open`."""
+        self._restored = True
+        key = model_pointer.KEY
+        pointer = ctx.get_broadcast_state(descriptors.loop()).get(key.decode())
+        if pointer is not None:
+            self._inbox.take(LoopRecord("model_updates", key, pointer))
 
     def on_timer(self, timestamp: int, ctx: Any) -> Iterator[Row]:
         """Evict idle users of the bucket; without it their records would stay for ever."""

@@ -1,5 +1,6 @@
 """What the operators are told: frozen, picklable, free of configuration files."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -52,6 +53,8 @@ class LearnUsersParams:
     job_version: str
     max_record_bytes: int
     """Largest record written, as Kafka counts it."""
+    loop_topics: Mapping[str, str]
+    """What the job calls the loop's topics, by their names in Kafka."""
     user_ttl_ms: int
     """Processing time without events after which a user is forgotten."""
 

@@ -4,6 +4,7 @@ import msgspec
 
 from operators.catalogue import Catalogue
 from operators.corridor import Corridor
+from operators.inbox import Inbox, LoopRecord
 from operators.params import LearnItemsParams, LearnUsersParams
 
 
@@ -13,17 +14,17 @@ def rehearse(params: LearnUsersParams) -> None:
     learner, listener = (Corridor(params, clock_ms=lambda: now_ms) for _ in range(2))
     catalogue, restored = (Catalogue(_items_params(params)) for _ in range(2))
     catalogue.open(0, [])
-    memory = _Notebook()
+    memory, inbox = _Notebook(), Inbox(listener.handlers())
     values = _events(params)
     for half in (slice(0, 4), slice(4, 6)):
         at = list(range(half.start, half.stop))
         keys: list[bytes | None] = [b"u", b"v"] * (len(at) // 2)
         outcome = learner.process(0, keys, values[half], at, [now_ms] * len(at), memory)
         if outcome.accepted:
-            listener.apply(outcome.accepted[0])
+            inbox.take(LoopRecord("accepted_events", b"", outcome.accepted[0]))
             restored.open(0, [record for _, record in catalogue.learn(0, outcome.accepted)])
     for _, chunk in catalogue.due(0, now_ms):
-        listener.apply(chunk)
+        inbox.take(LoopRecord("model_updates", b"items/0", chunk))
 
 
 def _events(params: LearnUsersParams) -> list[bytes | None]:

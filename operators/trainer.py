@@ -45,14 +45,14 @@ class Trainer:
     """One trainer process over a folder; see `models.deep.training.__main__`."""
 
     def __init__(self, params: TrainerParams, folder: Path) -> None:
-        self._params, self._folder = params, folder
+        self._params, self.folder = params, folder
         self._begin = time.monotonic()
         self._output: collections.deque[bytes] = collections.deque()
         self._failed: str | None = None
         self._process: subprocess.Popen[bytes] | None = None
         try:
             # standard input stays open as long as this process lives: its end ends the trainer
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603  # the configured interpreter
                 self._command(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -63,7 +63,6 @@ class Trainer:
         except OSError as error:
             self._failed = f"expected the interpreter {params.python}, got: {error}"
             return
-        assert self._process.stdout is not None
         self._reader = threading.Thread(
             target=_keep_end, args=(self._process.stdout, self._output), daemon=True
         )
@@ -72,7 +71,7 @@ class Trainer:
     def progress(self) -> dict[str, Any]:
         """Return what the trainer said last: step, steps, loss, left_s."""
         try:
-            found: dict[str, Any] = json.loads((self._folder / "progress.json").read_bytes())
+            found: dict[str, Any] = json.loads((self.folder / "progress.json").read_bytes())
         except (OSError, ValueError):
             return {}
         return found
@@ -93,7 +92,7 @@ class Trainer:
                 seconds=seconds,
             )
         self._reader.join(1)
-        if code == 0 and (self._folder / "out" / "report.json").exists():
+        if code == 0 and (self.folder / "out" / "report.json").exists():
             return Ended(ok=True, reason="", seconds=seconds)
         tail = b"".join(self._output)[-_KEPT_OUTPUT:].decode(errors="replace").strip()
         last = tail.splitlines()[-1] if tail else "no output"
@@ -107,7 +106,7 @@ class Trainer:
 
     def _command(self) -> list[str]:
         params = self._params
-        module = ["-m", "models.deep.training", str(self._folder), "--with-parent"]
+        module = ["-m", "models.deep.training", str(self.folder), "--with-parent"]
         return ["nice", "-n", str(params.nice), params.python, *module]
 
     def _environment(self) -> dict[str, str]:
@@ -119,9 +118,11 @@ class Trainer:
         return {**inherited, **own, **self._params.environment}
 
 
-def _keep_end(stream: IO[bytes], kept: collections.deque[bytes]) -> None:
+def _keep_end(stream: IO[bytes] | None, kept: collections.deque[bytes]) -> None:
     """Read output to its end and keep the last of it."""
     size = 0
+    if stream is None:
+        return
     while part := os.read(stream.fileno(), 65_536):
         kept.append(part)
         size += len(part)

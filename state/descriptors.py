@@ -17,6 +17,16 @@ def users() -> MapStateDescriptor:
     return MapStateDescriptor("users-v1", Types.STRING(), _BYTES)
 
 
+def loop() -> MapStateDescriptor:
+    """Broadcast: the newest small authoritative records of the loop, such as the model pointer."""
+    return MapStateDescriptor("loop-v1", Types.STRING(), _BYTES)
+
+
+def fine_tune() -> MapStateDescriptor:
+    """Name -> block of training events or status; bounded by `fine_tune.events`."""
+    return MapStateDescriptor("fine-tune-v1", Types.STRING(), _BYTES)
+
+
 def items() -> MapStateDescriptor:
     """Item key (as a signed 64-bit number) -> item record; bounded by `items.limit`."""
     return MapStateDescriptor("items-v1", Types.LONG(), _BYTES)

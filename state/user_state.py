@@ -63,7 +63,7 @@ _SCALARS = (
     ("seen", "<i8"),
     ("session_events", "<i4"),
 )
-_LISTS = {
+_LISTS: dict[int, tuple[tuple[str, str, int], ...]] = {
     1: (
         ("factors", "factors", 4),
         ("history", "history", 8),
@@ -74,7 +74,7 @@ _LISTS = {
 }
 """By version: column of Users, name of its count, bytes of an element, as the payload has them."""
 _LISTS[2] = (*_LISTS[1], ("past", "past", 4), ("deep", "deep", 4), ("history_gap", "history", 1))
-_COUNTS = {1: ("factors", "history", "excluded", "recent")}
+_COUNTS: dict[int, tuple[str, ...]] = {1: ("factors", "history", "excluded", "recent")}
 _COUNTS[2] = (*_COUNTS[1], "past", "deep")
 _FIXED = {1: np.dtype([(name, "<u4") for name in _COUNTS[1]] + list(_SCALARS))}
 _SCALARS_2 = (*_SCALARS[:-1], ("last_positive", "<i8"), ("deep_version", "<i8"), _SCALARS[-1])
@@ -173,9 +173,7 @@ class UserState:
                 payloads.length[chosen],
                 payloads.version[chosen],
             )
-            self._read_version(
-                users, rows[chosen], part, version, lambda i, c=chosen: where(int(c[i]))
-            )
+            self._read_version(users, rows[chosen], part, version, _chosen(where, chosen))
 
     def _read_version(
         self,
@@ -266,6 +264,10 @@ class UserState:
             events=scalars(0, np.int64),
             seen=scalars(-1, np.int64),
         )
+
+
+def _chosen(where: Callable[[int], str], chosen: NDArray[np.intp]) -> Callable[[int], str]:
+    return lambda index: where(int(chosen[index]))
 
 
 def _name(identifier: str) -> str:

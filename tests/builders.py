@@ -127,6 +127,7 @@ def learn_users(**changes: Any) -> LearnUsersParams:
         "source_topic": "behaviour",
         "job_version": "1.2.3",
         "max_record_bytes": 960 << 10,
+        "loop_topics": {},
         "user_ttl_ms": 30 * DAY,
     }
     return LearnUsersParams(**settings | changes)

@@ -18,7 +18,7 @@ from pyflink.datastream.state import MapStateDescriptor
 from pyflink.fn_execution.beam.beam_coders import FlinkCoder
 from pyflink.fn_execution.coders import from_type_info
 
-from jobs.types import ITEM_BATCH, KEYED_RECORD, LEARNED, MICRO_BATCH
+from jobs.types import ITEM_BATCH, KEYED_RECORD, LEARNED, LOOP_RECORD, MICRO_BATCH
 from operators import learn_users
 from operators.learn_items import LearnItemsFunction
 from operators.learn_users import LearnUsersFunction
@@ -47,6 +47,14 @@ class Coder:
 
 _MICRO_BATCH, _LEARNED = Coder(MICRO_BATCH), Coder(LEARNED)
 _ITEM_BATCH, _KEYED_RECORD = Coder(ITEM_BATCH), Coder(KEYED_RECORD)
+_LOOP_RECORD = Coder(LOOP_RECORD)
+
+
+def _addressed(value: bytes) -> tuple[str, bytes, bytes]:
+    """Return a loop record of one of the kinds the tests send."""
+    if value[:2] == b"AC":
+        return "accepted_events", b"\0\0\0\0", value
+    return "model_updates", b"trending" if value[:1] == b"{" else b"items/0", value
 
 
 @dataclass
@@ -67,6 +75,14 @@ class Savepoint:
     maps: dict[int, dict[str, dict[bytes, bytes]]] = field(default_factory=dict)
     timers: set[tuple[int, int]] = field(default_factory=set)
     """(time, key)"""
+    broadcast: dict[str, dict[str, bytes]] = field(default_factory=dict)
+
+
+class _Broadcast(dict[str, bytes]):
+    """Broadcast state: a map without a key."""
+
+    def put(self, key: str, value: bytes) -> None:
+        self[key] = value
 
 
 class MapState:
@@ -161,6 +177,10 @@ class Subtask:
     def get_map_state(self, descriptor: MapStateDescriptor) -> MapState:
         """Return a handle, as the runtime context does."""
         return MapState(self, descriptor)
+
+    def get_broadcast_state(self, descriptor: MapStateDescriptor) -> dict[str, bytes]:
+        """Return the broadcast state of a name; it has no key."""
+        return self.state.broadcast.setdefault(descriptor.get_name(), _Broadcast())
 
     def timer_service(self) -> Timers:
         """Return the timers, as a context does."""
@@ -267,7 +287,8 @@ class UsersSubtask(Subtask):
     def hear(self, *values: bytes) -> None:
         """Take records of the loop."""
         for value in values:
-            assert self.call(self.function.process_broadcast_element, value) == []
+            record = _LOOP_RECORD.pass_over(Row(*_addressed(value)))
+            assert self.call(self.function.process_broadcast_element, record) == []
 
     def remembered(self, *, bucket: int = 0) -> dict[str, bytes]:
         """Return every stored value of a bucket by its entry."""

@@ -14,4 +14,5 @@ def gaps(seconds: NDArray[np.float64]) -> NDArray[np.uint8]:
     [0, 0, 1, 1, 2, 23]
     """
     octave = np.log2(1 + np.maximum(seconds, 0.0))
-    return np.minimum(octave, LONGEST).astype(np.uint8)
+    result: NDArray[np.uint8] = np.minimum(octave, LONGEST).astype(np.uint8)
+    return result

@@ -93,10 +93,11 @@ class Deep:
         -------
         DeepArrays
         """
-        if self.model is None:
+        model = self.model
+        if model is None:
             return DeepArrays.none()
         self._follow(items)
-        self._refresh(items, users)
+        self._refresh(model, items, users)
         positive = np.flatnonzero(events.weight > 0)
         user = events.user[positive]
         before = _previous(user, len(users))
@@ -107,9 +108,9 @@ class Deep:
         place = np.full(len(events), -1, np.int32)
         place[positive[asked]] = np.arange(len(asked))
         if len(first):
-            y[place[positive[first]]] = self._outputs(items, users, user[first])
+            y[place[positive[first]]] = self._outputs(model, items, users, user[first])
         wanted, which = np.unique(before[later], return_inverse=True)
-        found = self.model.network.advance(
+        found = model.network.advance(
             users.deep, user, self._indices(rows[positive]), gap[positive], wanted
         )
         if len(later):
@@ -119,11 +120,12 @@ class Deep:
 
     def score(self, items: Items, users: Users) -> DeepArrays:
         """Say what is to be said of every user now."""
-        if self.model is None or not len(users):
+        model = self.model
+        if model is None or not len(users):
             return DeepArrays.none()
         self._follow(items)
         everyone = np.arange(len(users), dtype=np.int32)
-        return self._arrays(self._outputs(items, users, everyone), everyone)
+        return self._arrays(self._outputs(model, items, users, everyone), everyone)
 
     def _arrays(self, y: NDArray[np.float32], row: NDArray[np.int32]) -> DeepArrays:
         return DeepArrays(
@@ -131,22 +133,20 @@ class Deep:
         )
 
     def _outputs(
-        self, items: Items, users: Users, chosen: NDArray[np.int32]
+        self, model: Model, items: Items, users: Users, chosen: NDArray[np.int32]
     ) -> NDArray[np.float32]:
         """Return y of users as they are; 0 for those without a history."""
-        assert self.model is not None
         newest = np.maximum(users.history_length[chosen] - 1, 0)
         rows = items.rows(users.history[chosen, newest], register=False)
-        y = self.model.network.outputs(
+        y = model.network.outputs(
             users.deep[chosen], self._indices(rows), users.history_gap[chosen, newest]
         )
         y[users.history_length[chosen] == 0] = 0
         return y
 
-    def _refresh(self, items: Items, users: Users) -> None:
+    def _refresh(self, model: Model, items: Items, users: Users) -> None:
         """Compute the states of users anew whom this line of models has not seen."""
-        assert self.model is not None
-        stale = (users.deep_version < self.model.root) & (users.history_length > 0)
+        stale = (users.deep_version < model.root) & (users.history_length > 0)
         chosen = np.flatnonzero(stale)
         if not len(chosen):
             return
@@ -159,7 +159,7 @@ class Deep:
         state = np.zeros((len(chosen), users.deep.shape[1]), np.float32)
         rows = items.rows(keys, register=False)
         nobody = np.empty(0, np.intp)
-        self.model.network.advance(state, owner, self._indices(rows), gap, nobody)
+        model.network.advance(state, owner, self._indices(rows), gap, nobody)
         users.deep[chosen] = state
         users.deep_version[chosen] = self.version
 

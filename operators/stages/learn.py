@@ -20,7 +20,7 @@ def objective(params: LearningParams) -> Ranking | Rating:
     """Return the configured objective."""
     if params.objective == "ranking":
         return Ranking(params.ranking, users=params.users, transitions=params.transitions)
-    return Rating(params.rating, users=params.users, transitions=params.transitions)
+    return Rating(params.rating, users=params.users)
 
 
 def empty_items(params: LearningParams) -> Items:

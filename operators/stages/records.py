@@ -95,7 +95,7 @@ class Recommendations:
     """Writes the value of the `recommendations` topic."""
 
     def __init__(self, model_version: str) -> None:
-        self._model_version = model_version
+        self.model_version = model_version
         self._encode = msgspec.json.Encoder().encode
 
     def __call__(
@@ -139,7 +139,7 @@ class Recommendations:
                 user,
                 now_ms,
                 _Trigger(event_id, time, published),
-                self._model_version,
+                self.model_version,
                 _Session(start, count),
                 best,
             )

@@ -56,3 +56,9 @@ def java() -> str:
         message = "java: expected Java 17 or newer, got none; run scripts/setup"
         raise ToolError(message)
     return program
+
+
+def trainer_python() -> Path | None:
+    """Return the interpreter that has torch, None where `scripts/setup --train` was never run."""
+    python = ROOT / ".venv-train" / "bin" / "python"
+    return python if python.exists() else None

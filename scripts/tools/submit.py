@@ -18,7 +18,7 @@ from scripts.tools.cluster import Local
 from scripts.tools.console import ToolError, answer, progress, run
 from scripts.tools.flink_rest import FlinkUnreachableError
 from scripts.tools.kafka_client import KafkaAddress
-from scripts.tools.paths import LOCAL_CONFIG, RUN_DIR, flink_home
+from scripts.tools.paths import LOCAL_CONFIG, RUN_DIR, flink_home, trainer_python
 from scripts.tools.precompile import precompile
 from scripts.tools.processes import marked_environment
 from scripts.tools.stack_trace import innermost_cause
@@ -199,13 +199,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
+def fine_tuning(local: Local) -> list[str]:
+    """Return where the models of the local cluster lie and what trains them."""
+    python = trainer_python()
+    store = [f"fine_tune.store={local.run_dir.resolve() / 'models'}"]
+    return store + ([f"fine_tune.python={python}"] if python else [])
+
+
 def submission_of(
     arguments: argparse.Namespace, local: Local, savepoint: Path | None
 ) -> Submission:
     """Return what the shared options ask for."""
     overrides = list(arguments.overrides)
     if arguments.config is None:  # the file given decides; ours names the usual port only
-        overrides.insert(0, f"kafka.bootstrap_servers={local.brokers}")
+        overrides[:0] = [f"kafka.bootstrap_servers={local.brokers}", *fine_tuning(local)]
     if arguments.parallelism is not None:
         overrides.append(f"flink.parallelism={arguments.parallelism}")
     return Submission(

@@ -21,7 +21,7 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
     """Return (uid, name) of every operator of the default job."""
     config = JobConfig()
     env, sql = environment.environment(config, {"pipeline.jars": connector_jar().as_uri()})
-    topology.build(env, sql, config)
+    topology.build(sql, config)
     nodes = env._j_stream_execution_environment.getStreamGraph(False).getStreamNodes().toArray()
     return sorted((node.getTransformationUID() or "", node.getOperatorName()) for node in nodes)
 

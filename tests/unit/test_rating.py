@@ -11,7 +11,7 @@ from models.items import Items
 from models.params import RatingParams, UserParams
 from models.rating import Rating
 from tests import columns
-from tests.columns import TRANSITIONS, accepted, events, key, new_items, new_users, rows_of
+from tests.columns import accepted, events, key, new_items, new_users, rows_of
 
 PARAMS = RatingParams(factors=columns.FACTORS, support=2)
 NOBODY = np.empty(0, np.int32)
@@ -19,7 +19,7 @@ NONE = DeepArrays.none()
 
 
 def objective(**changes: float) -> Rating:
-    return Rating(replace(PARAMS, **changes), users=UserParams(), transitions=TRANSITIONS)
+    return Rating(replace(PARAMS, **changes), users=UserParams())
 
 
 def learn(

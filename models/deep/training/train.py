@@ -1,7 +1,7 @@
 r"""A round of fine-tuning: new sequences and replay, sampled softmax, AdamW.
 
 Loss of a position with the next item t and negatives j, uniform over the known items and shared
-by the step: cross-entropy of t among {t, j}, the negatives' logits raised by log(max(1, (K − 1)/m))
+by the step: cross-entropy of t among {t, j}, the negatives' logits raised by log(max(1, (K - 1)/m))
 so that the sum estimates that of the whole catalogue (Jean et al., ACL 2015); a negative equal to
 t is left out.
 """
@@ -88,7 +88,7 @@ def _steps(
         items, gaps = (torch.from_numpy(a) for a in sampler.draw(new, plan.batch - new))
         loss = loss_of(network, items, gaps, plan.negatives)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         losses.append(float(loss.detach()))

@@ -1,0 +1,136 @@
+"""Training events as blocks: a bounded ring, a reservoir of what left it, and copies on disk."""
+
+import os
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.deep.mixing import mixed
+from state import ring
+from state.ring import Block
+from state.tuner_state import TunerState
+
+BLOCK_EVENTS = 16_384
+_OLD, _NEW = "a", "b"
+_OLD_SHARE = 5
+"""The reservoir holds at most one in so many events of the ring's bound."""
+
+
+class Memory(Protocol):
+    """Keyed state: name -> bytes."""
+
+    def get(self, key: str) -> bytes | None:
+        """Return the bytes under a name."""
+
+    def put(self, key: str, value: bytes) -> None:
+        """Replace the bytes under a name."""
+
+    def remove(self, key: str) -> None:
+        """Forget a name."""
+
+
+class Blocks:
+    """Events in state, and the same as files, so that a round begins without reading the state.
+
+    The ring holds the newest events. What leaves it stays in the reservoir for a share of the
+    users, chosen by hash, which is halved whenever the reservoir is full: their whole sequences are
+    there for replay, however long ago they were.
+
+    Parameters
+    ----------
+    state : TunerState
+        Its `blocks`, `next_block` and `old_share` are kept up to date.
+    memory : Memory
+    folder : Path
+        For the files.
+    limit : int
+        Events of the ring.
+    """
+
+    def __init__(self, state: TunerState, memory: Memory, folder: Path, limit: int) -> None:
+        self._state, self._memory, self._folder, self._limit = state, memory, folder, limit
+        self._written = False
+
+    @property
+    def events(self) -> int:
+        """Events in ring and reservoir."""
+        return sum(self._state.blocks.values())
+
+    def append(self, block: Block) -> None:
+        """Add events; the oldest leave where there are too many."""
+        for at in range(0, len(block), BLOCK_EVENTS):
+            self._append(block.take(slice(at, at + BLOCK_EVENTS)))
+        while self._count(_NEW) > self._limit:
+            oldest = min(name for name in self._state.blocks if name.startswith(_NEW))
+            self._retire(oldest)
+
+    def lay_out(self, folder: Path) -> None:
+        """Link the files of all blocks, the oldest events first, into a round's folder."""
+        if not self._written:
+            for name in self._state.blocks:
+                self._write(name, self._read(name))
+            self._written = True
+        for name in sorted(self._state.blocks):
+            for column in ("users", "items", "times"):
+                os.link(self._folder / f"{column}-{name}.npy", folder / f"{column}-{name}.npy")
+
+    def _append(self, block: Block, kind: str = _NEW) -> None:
+        names = [name for name in self._state.blocks if name.startswith(kind)]
+        tail = max(names) if names else None
+        if tail is not None and self._state.blocks[tail] + len(block) <= BLOCK_EVENTS:
+            self._put(tail, Block.joined(self._read(tail), block))
+            return
+        self._state.next_block += 1
+        self._put(f"{kind}{self._state.next_block:010}", block)
+
+    def _retire(self, name: str) -> None:
+        """Take a block out of the ring; events of the reservoir's users stay."""
+        state, block = self._state, self._read(name)
+        self._drop(name)
+        kept = block.take(of_share(block, state.old_share))
+        if len(kept):
+            self._append(kept, _OLD)
+        while self._count(_OLD) > max(BLOCK_EVENTS, self._limit // _OLD_SHARE):
+            state.old_share /= 2
+            for old in [name for name in sorted(state.blocks) if name.startswith(_OLD)]:
+                held = self._read(old)
+                left = held.take(of_share(held, state.old_share))
+                self._put(old, left) if len(left) else self._drop(old)
+
+    def _count(self, kind: str) -> int:
+        return sum(n for name, n in self._state.blocks.items() if name.startswith(kind))
+
+    def _read(self, name: str) -> Block:
+        stored = self._memory.get(f"block/{name}")
+        return ring.decode(stored or b"")
+
+    def _put(self, name: str, block: Block) -> None:
+        self._memory.put(f"block/{name}", ring.encode(block))
+        self._state.blocks[name] = len(block)
+        if self._written:
+            self._write(name, block)
+
+    def _drop(self, name: str) -> None:
+        self._memory.remove(f"block/{name}")
+        del self._state.blocks[name]
+        for column in ("users", "items", "times"):
+            (self._folder / f"{column}-{name}.npy").unlink(missing_ok=True)
+
+    def _write(self, name: str, block: Block) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        columns = {"users": block.user, "items": block.item, "times": block.time}
+        for column, values in columns.items():
+            part = self._folder / f"{column}.part"
+            with part.open("wb") as stream:
+                np.save(stream, values, allow_pickle=False)
+            # a round that began keeps the file it linked
+            part.replace(self._folder / f"{column}-{name}.npy")
+
+
+def of_share(block: Block, share: float) -> NDArray[np.bool_]:
+    """Return which events are of users that belong to a share of all, always the same ones."""
+    limit = np.uint64(min(share, 1.0) * (2**64 - 1025))
+    chosen: NDArray[np.bool_] = mixed(block.user) < limit
+    return chosen

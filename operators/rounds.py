@@ -1,0 +1,138 @@
+"""A round of fine-tuning from both ends: the folder the trainer gets, and what it left there."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.deep.gate import Verdict, judge
+from models.deep.shape import Shape
+from state import model_file
+from state.codec import StateError
+from state.model_store import OPTIMIZER, WEIGHTS, Manifest, ModelStore, details, now_ms
+
+PARENT = {WEIGHTS: "parent.safetensors", OPTIMIZER: "parent-optimizer.safetensors"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RoundParams:
+    """How a round trains; what is not here is `models.deep.training.plan.Plan`'s."""
+
+    shape: Shape
+    steps: int = 250
+    batch: int = 64
+    new_share: float = 0.6
+    negatives: int = 512
+    rate: float = 1e-3
+    held_out: float = 0.05
+    threads: int = 1
+    seed: int = 1
+    memory_bytes: int = 0
+    tolerance: float = 0.02
+    """Relative loss of NDCG@10 that the gate forgives."""
+
+    def plan(self, number: int, new_from: int) -> dict[str, Any]:
+        """Return the plan of a round."""
+        names = (
+            "steps", "batch", "new_share", "negatives", "rate", "held_out", "threads", "seed",
+            "memory_bytes",
+        )  # fmt: skip
+        told = {name: getattr(self, name) for name in names}
+        return {**told, "shape": self.shape.to_dict(), "round": number, "new_from": new_from}
+
+    def digest(self) -> str:
+        """Return what tells settings apart in a manifest."""
+        text = json.dumps(self.plan(0, 0), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def prepare(
+    folder: Path,
+    params: RoundParams,
+    *,
+    number: int,
+    new_from: int,
+    store: ModelStore,
+    parent: int,
+) -> None:
+    """Write the plan and the parent's files into a round's folder.
+
+    Raises
+    ------
+    StateError
+        If the parent cannot be read.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    plan = params.plan(number if parent else 1, new_from)
+    (folder / "plan.json").write_text(json.dumps(plan))
+    if parent:
+        for name, target in PARENT.items():
+            (folder / target).write_bytes(store.read(parent, name))
+
+
+def write_columns(folder: Path, columns: Mapping[str, NDArray[Any]], part: str = "") -> None:
+    """Write events of a round: `users`, `items`, `times`, one entry an event."""
+    for name, column in columns.items():
+        suffix = f"-{part}" if part else ""
+        np.save(folder / f"{name}{suffix}.npy", column, allow_pickle=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """What became of a round whose trainer ended well."""
+
+    manifest: Manifest | None
+    """The version in the store; None where the gate refused it."""
+    verdict: Verdict
+    report: dict[str, Any]
+
+
+def conclude(
+    folder: Path,
+    params: RoundParams,
+    store: ModelStore,
+    *,
+    version: int,
+    parent: Manifest | None,
+    offsets: Mapping[str, list[int]],
+) -> Conclusion:
+    """Check what the trainer left, let the gate judge it, and store it.
+
+    Raises
+    ------
+    StateError
+        If the trainer's files make no sense or the store cannot be written.
+    """
+    out = folder / "out"
+    try:
+        report: dict[str, Any] = json.loads((out / "report.json").read_bytes())
+        challenger = np.load(out / "ranks-challenger.npy", allow_pickle=False)
+        champion_file = out / "ranks-champion.npy"
+        champion = np.load(champion_file, allow_pickle=False) if champion_file.exists() else None
+        files = {name: (out / name).read_bytes() for name in (WEIGHTS, OPTIMIZER)}
+    except (OSError, ValueError) as error:
+        raise StateError(f"round {version}: expected the trainer's files, got: {error}") from None
+    root = parent.root if parent else version
+    try:
+        model_file.decode(files[WEIGHTS], params.shape, version=version, root=root)
+    except StateError as error:
+        return Conclusion(None, Verdict(accepted=False, reason=str(error)), report)
+    verdict = judge(champion, challenger, tolerance=params.tolerance)
+    if not verdict.accepted:
+        return Conclusion(None, verdict, report)
+    manifest = Manifest(
+        version=version,
+        parent=parent.version if parent else 0,
+        root=root,
+        shape=params.shape.to_dict(),
+        created_at=now_ms(),
+        config=params.digest(),
+        offsets=dict(offsets),
+        **details(report),
+    )
+    return Conclusion(store.put(manifest, files), verdict, report)

@@ -1,0 +1,51 @@
+"""Commands to the running job (`control`) and their answers (`control_results`), JSON.
+
+The key of a command is its id: a command that comes twice is carried out once.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from state.codec import SKIP, CorruptError
+
+COMMANDS = ("fine_tune_now", "rollback_model", "promote_model")
+
+
+class Command(msgspec.Struct, frozen=True):
+    """What an operator asks for."""
+
+    command: Literal["fine_tune_now", "rollback_model", "promote_model"]
+    model: int | None = None
+    """Version to promote."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What became of a command."""
+
+    id: str
+    command: str
+    ok: bool
+    message: str
+    answered_at: int
+    version: int = 1
+
+
+def decode(value: bytes | None) -> Command:
+    """Read a command.
+
+    Raises
+    ------
+    StateError
+        With what was expected.
+    """
+    try:
+        return msgspec.json.decode(value or b"", type=Command)
+    except msgspec.MsgspecError as error:
+        expected = f"JSON with a command of {', '.join(COMMANDS)}"
+        raise CorruptError(f"control: expected {expected}, got: {error}; {SKIP}") from None
+
+
+def encode(answer: Answer) -> tuple[bytes, bytes]:
+    """Return key and value of an answer."""
+    return answer.id.encode(), msgspec.json.encode(answer)

@@ -1,0 +1,87 @@
+"""What fine-tune knows besides its blocks: one sealed JSON object (magic `FT`, version 1)."""
+
+import msgspec
+
+from state.codec import corrupt, open_sealed, seal
+
+MAGIC = b"FT"
+VERSION = 1
+READ_VERSIONS = (1,)
+_WHERE = "state of fine-tune"
+
+
+class RoundState(msgspec.Struct):
+    """A round that was begun and has not ended."""
+
+    version: int
+    reason: str
+    """What triggered it."""
+    started_at: int
+    events: int
+    """Events of the ring it trains from."""
+    failures: int = 0
+
+
+class TunerState(msgspec.Struct):
+    """Counters, triggers, the models, the blend."""
+
+    blocks: dict[str, int] = {}
+    """Events by block name, in their order: the reservoir's begin with `a`, the ring's with `b`."""
+    next_block: int = 0
+    share: float = 1.0
+    """Share of users whose events are kept."""
+    old_share: float = 1.0
+    """Share of users whose events go from the ring into the reservoir."""
+    events: int = 0
+    """Positive events ever taken."""
+    since_round: int = 0
+    """Events since the last round began."""
+    new_events: int = 0
+    """Events in the ring that no accepted model was trained from."""
+    last_round_ms: int = 0
+    trigger: str = ""
+    """Why the next round begins; at most one trigger waits."""
+    round: RoundState | None = None
+    version: int = 0
+    """Newest version ever begun."""
+    champion: int = 0
+    """Version served; 0: none."""
+    previous: list[int] = []
+    """Champions before it, newest last."""
+    sequence: int = 0
+    """Of the newest model pointer."""
+    offsets: dict[str, list[int]] = {}
+    """First and last offset since the last accepted model, by partition."""
+    online: float = 1.0
+    deep: float = 0.0
+    curvature: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    judged: float = 0.0
+    wealth: float = 1.0
+    """Of the test whether the blend is worse than online alone, see `models.deep.watch`."""
+    verdict: str = ""
+    """What the gate said last."""
+    rejected: int = 0
+    failed: int = 0
+    rollbacks: int = 0
+    commands: list[str] = []
+    """Ids of the last commands carried out."""
+
+
+def encode(state: TunerState) -> bytes:
+    """Return the sealed bytes."""
+    return seal(MAGIC, VERSION, msgspec.json.encode(state))
+
+
+def decode(data: bytes) -> TunerState:
+    """Read what `encode` wrote.
+
+    Raises
+    ------
+    StateError
+        If the bytes are damaged or of an unknown version.
+    """
+    _, payload = open_sealed(data, MAGIC, READ_VERSIONS, _WHERE)
+    try:
+        return msgspec.json.decode(payload, type=TunerState)
+    except msgspec.MsgspecError as error:
+        raise corrupt(_WHERE, "its fields", error) from None
