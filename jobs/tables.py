@@ -243,6 +243,9 @@ def metric_windows(config: JobConfig) -> str:
             'mrr' VALUE mrr / NULLIF(scored, 0),
             'popularity_hr@{config.evaluation.k}' VALUE popularity_hits / NULLIF(scored, 0),
             'popularity_ndcg@{config.evaluation.k}' VALUE popularity_ndcg / NULLIF(scored, 0),
+            'online_hr@{config.evaluation.k}' VALUE online_hits / NULLIF(scored, 0),
+            'deep_scored' VALUE deep_scored,
+            'deep_hr@{config.evaluation.k}' VALUE deep_hits / NULLIF(deep_scored, 0),
             'errors' VALUE errors,
             'rmse' VALUE SQRT(squared_error / NULLIF(errors, 0)),
             'mae' VALUE absolute_error / NULLIF(errors, 0),
@@ -257,6 +260,8 @@ def metric_windows(config: JobConfig) -> str:
             CAST(SUM(m.hits) AS DOUBLE) AS hits, SUM(m.ndcg) AS ndcg, SUM(m.mrr) AS mrr,
             SUM(m.popularity_hits) AS popularity_hits, SUM(m.popularity_ndcg) AS popularity_ndcg,
             SUM(m.squared_error) AS squared_error, SUM(m.absolute_error) AS absolute_error,
+            CAST(SUM(m.online_hits) AS DOUBLE) AS online_hits,
+            SUM(m.deep_scored) AS deep_scored, CAST(SUM(m.deep_hits) AS DOUBLE) AS deep_hits,
             PERCENTILE(m.age, ARRAY[0.5, 0.99], m.consumed) AS age
           FROM TABLE(TUMBLE(TABLE measured, DESCRIPTOR(pt), {interval(config.metrics.window)}))
           GROUP BY window_start, window_end)"""

@@ -38,8 +38,15 @@ METRICS = Types.ROW_NAMED(
         "errors",
         "squared_error",
         "absolute_error",
+        "deep_scored",
+        "deep_hits",
+        "online_hits",
     ],
-    [Types.LONG()] * 9 + [Types.DOUBLE()] * 4 + [Types.LONG()] + [Types.DOUBLE()] * 2,
+    [Types.LONG()] * 9
+    + [Types.DOUBLE()] * 4
+    + [Types.LONG()]
+    + [Types.DOUBLE()] * 2
+    + [Types.LONG()] * 3,
 )
 """What one micro-batch adds to the metrics window; `age` is that of its oldest event, ms."""
 

@@ -98,7 +98,7 @@ class Blend:
         count = float(sums[COUNT])
         if count <= 0 or not np.isfinite(sums).all():
             return
-        kept = np.exp(-count / memory)
+        kept = float(np.exp(-count / memory))
         h = [
             kept * old + float(new)
             for old, new in zip(self.curvature, sums[H00 : H11 + 1], strict=True)

@@ -242,6 +242,9 @@ class Corridor:
         metrics.scored, metrics.hits = model.scored, model.hits
         metrics.ndcg, metrics.mrr = model.ndcg, model.reciprocal_rank
         metrics.popularity_hits, metrics.popularity_ndcg = float(popularity.hits), popularity.ndcg
+        deep = evaluation.ranking_sums(learnt.deep_rank, k)
+        metrics.deep_scored, metrics.deep_hits = deep.scored, deep.hits
+        metrics.online_hits = evaluation.ranking_sums(learnt.online_rank, k).hits
         errors = evaluation.error_sums(learnt.error)
         metrics.errors = errors.scored
         metrics.squared_error, metrics.absolute_error = errors.squared, errors.absolute

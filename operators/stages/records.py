@@ -234,6 +234,11 @@ class Metrics:
     errors: int = 0
     squared_error: float = 0.0
     absolute_error: float = 0.0
+    deep_scored: int = 0
+    """Events that the deep model was asked about too."""
+    deep_hits: int = 0
+    online_hits: int = 0
+    """Hits without the deep model, of all scored events."""
 
 
 @dataclass(slots=True)

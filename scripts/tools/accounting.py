@@ -62,6 +62,17 @@ class Totals:
 
 
 @dataclass(frozen=True)
+class DeepQuality:
+    """Hit rates on the same events, all ranked by every model."""
+
+    scored: int
+    blend: float
+    online: float
+    deep: float
+    popularity: float
+
+
+@dataclass(frozen=True)
 class Quality:
     """Test-then-learn quality over windows, each weighted by the events it scored."""
 
@@ -71,6 +82,8 @@ class Quality:
     mrr: float | None = None
     popularity_hit_rate: float | None = None
     popularity_ndcg: float | None = None
+    with_deep: "DeepQuality | None" = None
+    """Of the windows in which a deep model was served throughout."""
     rmse: float | None = None
 
     @property
@@ -95,6 +108,8 @@ class Metrics:
     def __init__(self) -> None:
         self._accounting: dict[bytes, dict[str, Any]] = {}
         self._windows: dict[bytes, dict[str, Any]] = {}
+        self.fine_tune: dict[str, Any] = {}
+        """Where fine-tuning stands; empty before it said anything."""
 
     def take(self, key: bytes | None, value: bytes | None) -> None:
         """Note one record; kinds that are not known are left out."""
@@ -106,6 +121,8 @@ class Metrics:
                 self._accounting[key] = record
             case "window":
                 self._windows[key] = record
+            case "fine_tune":
+                self.fine_tune = record
 
     @property
     def windows(self) -> list[dict[str, Any]]:
@@ -140,7 +157,25 @@ class Metrics:
             mrr=self._mean("mrr"),
             popularity_hit_rate=self._mean("popularity_hr@"),
             popularity_ndcg=self._mean("popularity_ndcg@"),
+            with_deep=self._with_deep(),
             rmse=self._rmse(),
+        )
+
+    def _with_deep(self) -> DeepQuality | None:
+        windows = [w for w in self.windows if w["scored"] and w.get("deep_scored") == w["scored"]]
+        scored = sum(window["scored"] for window in windows)
+        if not scored:
+            return None
+
+        def mean(prefix: str) -> float:
+            total = 0.0
+            for window in windows:
+                (figure,) = (v for name, v in window.items() if name.startswith(prefix))
+                total += figure * window["scored"]
+            return float(total / scored)
+
+        return DeepQuality(
+            scored, mean("hr@"), mean("online_hr@"), mean("deep_hr@"), mean("popularity_hr@")
         )
 
     def _mean(self, prefix: str) -> float | None:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from conf.loader import ConfigError, load
 from conf.schema import JobConfig
-from scripts.tools import processes, results, topics
-from scripts.tools.behaviour import Source, source
+from jobs import parameters
+from scripts.tools import control, processes, results, topics
+from scripts.tools.behaviour import Block, Source, source
 from scripts.tools.build import build
 from scripts.tools.cluster import Local, Ports
 from scripts.tools.console import ToolError, progress, run
@@ -25,13 +26,19 @@ from scripts.tools.observer import Observer, observer
 from scripts.tools.paths import ROOT, RUN_DIR
 from scripts.tools.replay import Pace, positive
 from scripts.tools.sending import Sending
-from scripts.tools.submit import Submission, submit
+from scripts.tools.submit import Submission, fine_tuning, submit
+from scripts.tools.torch_setup import Torch
 
 MARK = "demo.job"
 """File in the run folder that says which job is a demonstration's own."""
 LOOK_SECONDS = 0.2
 READY_SECONDS = 120
 STALL_SECONDS = 60
+TRAINING_SECONDS = 240
+ROUNDS = 2
+"""Rounds that the demonstration waits for; further ones are triggered by the events."""
+STEPS = 100
+"""Of a round: a demonstration shall not wait long."""
 MOST_FAILURES = 3
 """A job that fails as often does not recover; it would restart for ever."""
 ENDED = ("FAILED", "CANCELED", "FINISHED", "SUSPENDED")
@@ -47,6 +54,9 @@ class Play:
     sending: Sending
     watch: Observer
     view: View
+    address: KafkaAddress
+    deep: bool
+    """Whether models are to be trained."""
 
     def run(self, events: Source, pace: Pace) -> float:
         """Send all events and wait until each has its fate and each user a recommendation.
@@ -63,17 +73,40 @@ class Play:
         """
         blocks = events.blocks()
         begin = time.monotonic()
+        torch = Torch(self.view.say) if self.deep else None
         # the first block wakes the workers; the others go to a job that is awake
         self.sending.start([next(blocks)], Pace())
         self._insist(self._accounted, READY_SECONDS)
         ready = time.monotonic() - begin
         self.view.say(f"first {self.sending.sent:,} events processed after {ready:.1f} s")
         self.watch.seen.fresh_since_ms = time.time_ns() // 1_000_000
-        self.sending.start(blocks, pace)
-        self._insist(self._accounted, STALL_SECONDS)
+        parts = _parts(blocks, events.events - self.sending.sent) if torch else [blocks]
+        for number, part in enumerate(parts):
+            self.sending.start(part, pace)
+            self._insist(self._accounted, STALL_SECONDS)
+            if torch is not None and number < ROUNDS:
+                self._fine_tune(torch, number + 1)
         self._wait(self._recommended, 5 + 3 * self.config.flink.checkpoint_interval / 1000)
         self._wait(self._measured, 5 + 2 * self.config.metrics.window / 1000)
         return ready
+
+    def _fine_tune(self, torch: "Torch", models: int) -> None:
+        """Wait until so many models have been trained; the stream waits for the first ones."""
+        if not torch.ready(lambda: self._wait(lambda: True, 1)):
+            return
+        control.send(self.address, self.config, "fine_tune_now")
+        self.view.say(f"training model {models} from the stream")
+        tuning = self.watch.seen.metrics.fine_tune
+        failed, rejected = tuning.get("failed", 0), tuning.get("rejected", 0)
+
+        def trained() -> bool:
+            now = self.watch.seen.metrics.fine_tune
+            beyond = now.get("failed", 0) > failed + 2 or now.get("rejected", 0) > rejected
+            return bool(now.get("model", 0) >= models or beyond)
+
+        self._wait(trained, TRAINING_SECONDS)
+        now = self.watch.seen.metrics.fine_tune
+        self.view.say(now.get("verdict") or "no model: see the logs")
 
     def _insist(self, done: Callable[[], bool], seconds: float) -> None:
         if not self._wait(done, seconds):
@@ -84,13 +117,16 @@ class Play:
 
     def _wait(self, done: Callable[[], bool], seconds: float) -> bool:
         """Look on until done (True), or until nothing has changed for some seconds (False)."""
-        since, before = time.monotonic(), (-1, -1, -1)
+        since, before = time.monotonic(), (-1, -1, -1, -1)
         while self.sending.active or not done():
             self.watch.look(LOOK_SECONDS)
             self._check_job()
             seen = self.watch.seen
             self.view.show(self.sending.sent, seen)
-            now = (self.sending.sent, seen.metrics.totals().consumed, seen.recommendations)
+            tuning = seen.metrics.fine_tune
+            told = tuning.get("step", 0) + tuning.get("model", 0) + tuning.get("events", 0)
+            consumed = seen.metrics.totals().consumed
+            now = (self.sending.sent, consumed, seen.recommendations, told)
             if now != before:
                 since, before = time.monotonic(), now
             if time.monotonic() - since > seconds:
@@ -136,7 +172,9 @@ def main() -> int:
     _config(options.config, options.overrides)  # before anything starts
     build()
     with _running(options.run_dir, keep=options.keep) as local:
-        overrides = [*options.overrides, f"kafka.bootstrap_servers={local.brokers}"]
+        overrides = [f"fine_tune.steps={STEPS}", *fine_tuning(local), *options.overrides]
+        overrides += [f"kafka.bootstrap_servers={local.brokers}"]
+        overrides += ["deep.enabled=false"] if options.no_deep else []
         config = _config(options.config, overrides)
         address = KafkaAddress.of(config)
         topics.create(config, address)
@@ -145,7 +183,8 @@ def main() -> int:
         started = time.monotonic() - begin
         sending = Sending(address, config.kafka.topics.user_behavior)
         with observer(address, config) as watch, View(events.events) as view:
-            play = Play(local, job, config, sending, watch, view)
+            deep = not options.no_deep and parameters.wants_deep(config)
+            play = Play(local, job, config, sending, watch, view, address, deep)
             ready = play.run(events, Pace(options.rate or None))
             summary = Summary(
                 watch.seen,
@@ -164,6 +203,21 @@ def main() -> int:
             progress(f"error: {fault}")
         print(f"logs: {local.run_dir / 'logs'}")
     return 1 if faults else 0
+
+
+def _parts(blocks: Iterator[Block], events: int) -> Iterator[Iterator[Block]]:
+    """Yield the events in parts of equal size: a round follows each of the first ones."""
+    size = -(-events // (ROUNDS + 1))
+
+    def part() -> Iterator[Block]:
+        sent = 0
+        while sent < size and (block := next(blocks, None)) is not None:
+            sent += len(block)
+            yield block
+
+    for _ in range(ROUNDS):
+        yield part()
+    yield blocks
 
 
 def _config(path: Path, overrides: Sequence[str]) -> JobConfig:
@@ -255,6 +309,11 @@ def _parser() -> argparse.ArgumentParser:
         "--rate", type=float, default=10_000, metavar="R",
         help="events a second, 0 = as fast as possible (default: 10000)",
     )  # fmt: skip
+    parser.add_argument(
+        "--no-deep",
+        action="store_true",
+        help="neither torch nor a deep model: learn online only",
+    )
     parser.add_argument("--keep", action="store_true", help="leave everything running at the end")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures to a file")
     parser.add_argument(

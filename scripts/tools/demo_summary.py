@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rich.table import Table
 
 from scripts.tools.accounting import FATES
-from scripts.tools.demo_view import console, recommendation_table
+from scripts.tools.demo_view import console, fine_tuning, recommendation_table
 from scripts.tools.observer import Seen
 from scripts.tools.results import Result
 
@@ -55,6 +55,7 @@ class Summary:
             ),
             Result("quality.ndcg", quality.ndcg, "", peer=quality.popularity_ndcg),
             Result("quality.rmse", quality.rmse, ""),
+            *self._deep_results(),
             Result("freshness.p50_ms", fresh[0], "ms"),
             Result("freshness.p99_ms", fresh[1], "ms"),
             Result("seconds.started", self.started, "s"),
@@ -62,6 +63,20 @@ class Summary:
             Result("seconds.total", self.seconds, "s"),
         ]  # fmt: skip
         return [figure for figure in found if figure.value is not None]
+
+    def _deep_results(self) -> list[Result]:
+        deep, tuning = self.seen.metrics.quality().with_deep, self.seen.metrics.fine_tune
+        found = [Result("fine_tune.model", tuning["model"], "version")] if tuning else []
+        if deep is not None:
+            found += [
+                Result("deep.scored", deep.scored, "events"),
+                Result("deep.hit_rate.blend", deep.blend, "share", peer=deep.online,
+                       ratio=deep.blend / deep.online if deep.online else None),
+                Result("deep.hit_rate.deep", deep.deep, "share"),
+                Result("deep.hit_rate.popularity", deep.popularity, "share"),
+                Result("recommendations.deep", self.seen.reasons["deep"], "items"),
+            ]  # fmt: skip
+        return found
 
     def faults(self) -> list[str]:
         """Return what was not as promised: fates that do not add up, users left out."""
@@ -96,6 +111,15 @@ class Summary:
             ratio = "" if quality.ratio is None else f", {quality.ratio:.1f} times"
             against = f"{quality.hit_rate:.4f} against popularity {popularity:.4f}{ratio}"
             yield "hit rate, next item in the list", f"{against} ({quality.scored:,} scored)"
+        if (deep := quality.with_deep) is not None:
+            told = f"blend {deep.blend:.4f}, online alone {deep.online:.4f}, deep alone"
+            told += f" {deep.deep:.4f}, popularity {deep.popularity:.4f}"
+            yield "with the deep model, same events", f"{told} ({deep.scored:,} scored)"
+        tuning = self.seen.metrics.fine_tune
+        if tuning:
+            yield "fine-tuning", f"{fine_tuning(tuning)}; {tuning['verdict']}"
+            reasons = ", ".join(f"{n:,} {name}" for name, n in self.seen.reasons.most_common())
+            yield "reasons of items", reasons
         if quality.rmse is not None:
             yield "error of a predicted rating", f"{quality.rmse:.4f} (root mean square)"
         fresh = self.seen.freshness()

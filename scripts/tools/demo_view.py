@@ -2,8 +2,9 @@
 
 import time
 from collections import deque
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -92,7 +93,14 @@ class View:
             facts.append(
                 ("hit rate", f"{quality.hit_rate:.3f} against popularity {popularity:.3f}")
             )
-        elif quality.rmse is not None:
+        tuning = seen.metrics.fine_tune
+        if tuning.get("model") or tuning.get("status") == "training":
+            facts.append(("fine-tuning", fine_tuning(tuning)))
+        if (deep := quality.with_deep) is not None:
+            told = f"blend {deep.blend:.3f}, online alone {deep.online:.3f}"
+            told += f", deep alone {deep.deep:.3f}, popularity {deep.popularity:.3f}"
+            facts.append(("with the deep model", told))
+        if quality.rmse is not None:
             facts.append(("rmse", f"{quality.rmse:.4f}"))
         fresh = seen.freshness()
         if fresh is not None:
@@ -106,6 +114,19 @@ class View:
         bar = ProgressBar(total=self._total, completed=sent, width=60)
         newest = [] if seen.newest is None else [recommendation_table(seen.newest)]
         return Group(bar, table, *newest)
+
+
+def fine_tuning(status: Mapping[str, Any]) -> str:
+    """Return where fine-tuning stands, in one line."""
+    served = f"model {status['model']} serves" if status.get("model") else "no model yet"
+    if status.get("status") != "training":
+        return served
+    round_ = f"round {status['round']}"
+    if "step" not in status:
+        return f"{round_} begins, {served}"
+    left = f"{status['left_s']:.0f} s left"
+    steps = f"step {status['step']} of {status['steps']}"
+    return f"{round_}: {steps}, loss {status['loss']:.3f}, {left}; {served}"
 
 
 def recommendation_table(recommendation: Recommendation, rows: int = 5) -> Table:

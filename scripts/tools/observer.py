@@ -1,6 +1,7 @@
 """Watch a running job from outside, as a consumer of its topics would see it."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ class Recommendation(msgspec.Struct):
     user_id: str
     trigger: _Trigger
     items: list[_Item]
+    model_version: str = ""
 
 
 @dataclass
@@ -43,6 +45,10 @@ class Seen:
     users: set[str] = field(default_factory=set)
     """Users with at least one recommendation."""
     newest: Recommendation | None = None
+    reasons: Counter[str] = field(default_factory=Counter)
+    """Recommended items by reason."""
+    versions: Counter[str] = field(default_factory=Counter)
+    """Recommendations by model version."""
     repeats: int = 0
     """Recommendations read twice; with exactly-once delivery there are none."""
     ages_ms: list[int] = field(default_factory=list)
@@ -68,6 +74,8 @@ class Seen:
         published = recommendation.trigger.published_at
         if self.fresh_since_ms is not None and published >= self.fresh_since_ms:
             self.ages_ms.append(now_ms - published)
+        self.reasons.update(item.reason for item in recommendation.items)
+        self.versions[recommendation.model_version] += 1
         if recommendation.items:
             self.newest = recommendation
 

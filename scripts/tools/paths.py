@@ -8,6 +8,8 @@ from pathlib import Path
 from scripts.tools.console import ToolError
 
 ROOT = Path(__file__).resolve().parents[2]
+TRAINER_PYTHON = ROOT / ".venv-train" / "bin" / "python"
+"""Interpreter of the environment with torch, made by `scripts/setup --train`."""
 LOCAL_CONFIG = ROOT / "conf" / "local.yaml"
 RUN_DIR = ROOT / ".run"
 """Default folder of one running instance: pids, logs, broker data, checkpoints, savepoints."""
@@ -60,5 +62,4 @@ def java() -> str:
 
 def trainer_python() -> Path | None:
     """Return the interpreter that has torch, None where `scripts/setup --train` was never run."""
-    python = ROOT / ".venv-train" / "bin" / "python"
-    return python if python.exists() else None
+    return TRAINER_PYTHON if TRAINER_PYTHON.exists() else None

@@ -18,7 +18,7 @@ from scripts.tools.cluster import Local
 from scripts.tools.console import ToolError, answer, progress, run
 from scripts.tools.flink_rest import FlinkUnreachableError
 from scripts.tools.kafka_client import KafkaAddress
-from scripts.tools.paths import LOCAL_CONFIG, RUN_DIR, flink_home, trainer_python
+from scripts.tools.paths import LOCAL_CONFIG, RUN_DIR, TRAINER_PYTHON, flink_home
 from scripts.tools.precompile import precompile
 from scripts.tools.processes import marked_environment
 from scripts.tools.stack_trace import innermost_cause
@@ -201,9 +201,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def fine_tuning(local: Local) -> list[str]:
     """Return where the models of the local cluster lie and what trains them."""
-    python = trainer_python()
-    store = [f"fine_tune.store={local.run_dir.resolve() / 'models'}"]
-    return store + ([f"fine_tune.python={python}"] if python else [])
+    store = local.run_dir.resolve() / "models"
+    return [f"fine_tune.store={store}", f"fine_tune.python={TRAINER_PYTHON}"]
 
 
 def submission_of(

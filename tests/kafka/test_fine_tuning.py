@@ -1,0 +1,132 @@
+"""Fine-tuning on a real cluster: trained from the stream, swapped in, exact through it all."""
+
+import json
+import time
+from typing import Any
+
+import psutil
+import pytest
+from confluent_kafka import Producer
+
+from scripts.tools import control, processes
+from scripts.tools.paths import TRAINER_PYTHON
+from tests.builders import behaviour
+from tests.kafka.running import RunningJob
+
+pytestmark = pytest.mark.kafka
+
+EVENTS = 6_000
+LOG = behaviour(EVENTS, users=120, items=150)
+
+
+def settings(job: RunningJob) -> tuple[str, ...]:
+    return (
+        "deep.dim=16",
+        "deep.width=16",
+        "fine_tune.every_events=0",
+        "fine_tune.every=0s",
+        "fine_tune.steps=20",
+        "fine_tune.batch=16",
+        "fine_tune.negatives=64",
+        f"fine_tune.python={TRAINER_PYTHON}",
+        f"fine_tune.store={job.local.run_dir / 'models' / job.name}",
+    )
+
+
+def status(job: RunningJob) -> dict[str, Any]:
+    """Where fine-tuning stands."""
+    found = [m.value() for m in job.read("recommendation_metrics") if m.key() == b"fine_tune"]
+    return json.loads(found[-1]) if found else {}
+
+
+def answers(job: RunningJob) -> list[dict[str, Any]]:
+    return [json.loads(m.value()) for m in job.read("control_results")]
+
+
+def versions(job: RunningJob, after: int = 0) -> set[str]:
+    """Models that the recommendations made since some instant name."""
+    return {r["model_version"] for r in job.recommendations() if r["generated_at"] > after}
+
+
+def trainers(job: RunningJob) -> list[psutil.Process]:
+    found = []
+    for process in processes.find(job.local.run_dir):
+        try:
+            if "models.deep.training" in process.cmdline():
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def test_models_are_trained_swapped_and_served_exactly(job: RunningJob) -> None:
+    job.settings = settings(job)
+    job.start()
+    job.send(LOG[:3_000])
+    job.settle()
+    assert versions(job) == {"online-ranking-1"}
+
+    # a round by command, asked for twice under one id: one answer, one model
+    producer = Producer(job.address.client({}))
+    for _ in range(2):
+        producer.produce(f"{job.name}.control", key="first", value=b'{"command":"fine_tune_now"}')
+    producer.produce(f"{job.name}.control", key="odd", value=b"\xff{not json")
+    producer.produce(f"{job.name}.control", key="older", value=b'{"command":"rollback_model"}')
+    producer.flush(10)
+    job.wait(lambda: status(job).get("model") == 1, lambda: f"model 1, got {status(job)}")
+    job.wait(lambda: len(answers(job)) == 3, lambda: f"3 answers, got {answers(job)}")
+    by_id = {one["id"]: one for one in answers(job)}
+    assert by_id["first"]["ok"]
+    assert not by_id["odd"]["ok"]
+    assert "expected JSON" in by_id["odd"]["message"]
+    assert not by_id["older"]["ok"]  # there was no model yet
+
+    swapped = now_ms()
+    job.send(LOG[3_000:4_000])
+    job.settle()
+    assert versions(job, swapped + 3_000) <= {"online-ranking-1+recurrent-1"}
+    assert "online-ranking-1+recurrent-1" in versions(job)
+
+    # the second round is cut off: worker killed with -9 while its trainer runs
+    control.send(job.address, job.config, "fine_tune_now")
+    job.wait(lambda: len(trainers(job)) == 1, "a trainer")
+    (worker,) = job.workers()
+    (trainer,) = trainers(job)
+    worker.kill()
+    psutil.wait_procs([trainer], timeout=10)
+    assert not trainer.is_running()
+    job.send(LOG[4_000:5_000])
+    job.wait(lambda: status(job).get("model") == 2, lambda: f"model 2, got {status(job)}")
+    job.settle()
+
+    saved = job.stop()
+    assert not trainers(job)
+    restored = now_ms()
+    job.start(state=saved, parallelism=2)
+    job.send(LOG[5_000:])
+    totals = job.settle()
+    assert totals.consumed == totals.accepted + totals.duplicate == EVENTS
+    found = job.recommendations()
+    assert len({one["rec_id"] for one in found}) == len(found)
+    # the champion serves at once, and nothing was trained or read from the loop for that
+    assert versions(job, restored) == {"online-ranking-1+recurrent-2"}
+
+    name = control.send(job.address, job.config, "rollback_model")
+    assert control.wait(job.address, job.config, name)["ok"]
+    job.wait(lambda: status(job).get("model") == 1, lambda: f"model 1, got {status(job)}")
+
+
+def test_without_torch_the_job_serves_online(job: RunningJob) -> None:
+    job.settings = (*settings(job), "fine_tune.python=no-such-python", "fine_tune.every_events=500")
+    job.start()
+    job.send(LOG[:1_500])
+    totals = job.settle()
+    assert totals.consumed == 1_500
+    job.wait(lambda: status(job).get("failed", 0) >= 3, lambda: f"failures, got {status(job)}")
+    assert "no-such-python" in status(job)["verdict"]
+    assert versions(job) == {"online-ranking-1"}
+    assert job.failures() is None
