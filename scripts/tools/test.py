@@ -69,6 +69,10 @@ def main() -> int:
     begin = time.monotonic()
     failed = check() if {"all", "check"} & set(wanted) else []
     levels = [level for level in LEVELS if "all" in wanted or level in wanted]
+    if levels:
+        progress("torch for the trainer (scripts/setup --train)")
+        setup = [str(ROOT / "scripts" / "setup"), "--train", "--quick"]
+        subprocess.run(setup, check=True)
     status = pytest(levels, options) if levels else 0
     progress(f"{time.monotonic() - begin:.0f} s in all")
     for command in failed:

@@ -1,34 +1,9 @@
-"""The trainer process: `python -m models.deep.training FOLDER`, files in and files out.
-
-In: `plan.json`; `users.npy`, `items.npy`, `times.npy` (or several of each, `users-*.npy`, taken in
-the order of their names); for a round after the first `parent.safetensors` with the champion's
-tensors and the optimiser's. Out: `out/weights.safetensors`, `out/optimizer.safetensors`,
-`out/ranks-*.npy`, `out/report.json`, written under another name and renamed; meanwhile
-`progress.json`.
-"""
+"""The trainer process: `python -m models.deep.training FOLDER`; see `.process` for the files."""
 
 import argparse
-import json
 import os
-import resource
-import sys
 import threading
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
-from torch import nn
-
-from models.deep.training.plan import Plan
-from models.deep.training.recurrent import Network
-from models.deep.training.sequences import Histories
-from models.deep.training.train import Report, train
-
-_STATE = "optimizer."
 
 
 def main() -> None:
@@ -39,114 +14,10 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.with_parent:
         threading.Thread(target=_end_with_parent, daemon=True).start()
+    # only now: torch takes seconds to import, and a parent may be gone before that
+    from models.deep.training.process import run
+
     run(arguments.folder)
-
-
-def run(folder: Path) -> Report:
-    """Train what lies in a folder."""
-    plan = Plan.of(json.loads((folder / "plan.json").read_text()))
-    if plan.memory_bytes:
-        resource.setrlimit(resource.RLIMIT_DATA, (plan.memory_bytes, plan.memory_bytes))
-    torch.set_num_threads(plan.threads)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    users, keys, times = (_column(folder, name) for name in ("users", "items", "times"))
-    tensors = _parent(folder)
-    known = _known(keys, tensors.get("keys"))
-    torch.manual_seed(plan.seed)
-    network = Network(plan.shape, len(known)).to(device)
-    optimizer = torch.optim.AdamW(
-        network.parameters(), plan.rate, betas=(0.9, 0.98), weight_decay=0.0
-    )
-    if tensors:
-        restore(network, optimizer, tensors)
-    index = _index(known, keys)
-    histories = Histories.of(users, index, times, plan.new_from)
-
-    def progress(what: dict[str, Any]) -> None:
-        _write(folder / "progress.json", json.dumps(what).encode())
-
-    report, ranks = train(plan, network, optimizer, histories, progress)
-    _save(folder, known, network, optimizer, report, ranks)
-    return report
-
-
-def restore(
-    network: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, NDArray[Any]]
-) -> None:
-    """Fill network and optimiser from saved tensors; items that came since keep their start."""
-    for name, parameter in network.named_parameters():
-        saved = torch.from_numpy(tensors[name])
-        with torch.no_grad():
-            parameter[: len(saved)] = saved
-        if f"{_STATE}{name}.exp_avg" in tensors:
-            state: dict[str, Any] = {"step": torch.from_numpy(tensors[f"{_STATE}step"])}
-            for kind in ("exp_avg", "exp_avg_sq"):
-                state[kind] = torch.zeros_like(parameter)
-                moment = torch.from_numpy(tensors[f"{_STATE}{name}.{kind}"])
-                state[kind][: len(moment)] = moment
-            optimizer.state[parameter] = state
-
-
-def _save(
-    folder: Path,
-    known: NDArray[np.uint64],
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    report: Report,
-    ranks: dict[str, NDArray[np.int32]],
-) -> None:
-    out = folder / "out.part"
-    out.mkdir(exist_ok=True)
-    weights: dict[str, NDArray[Any]] = {
-        name: tensor.detach().cpu().contiguous().numpy()
-        for name, tensor in network.state_dict().items()
-    }
-    save_file({"keys": known, **weights}, out / "weights.safetensors")
-    moments: dict[str, NDArray[Any]] = {}
-    for name, parameter in network.named_parameters():
-        state = optimizer.state.get(parameter, {})
-        for kind in ("exp_avg", "exp_avg_sq"):
-            if kind in state:
-                moments[f"{_STATE}{name}.{kind}"] = state[kind].cpu().contiguous().numpy()
-                moments[f"{_STATE}step"] = np.asarray(state["step"].cpu().numpy(), np.float32)
-    save_file(moments, out / "optimizer.safetensors")
-    for name, rank in ranks.items():
-        np.save(out / f"ranks-{name}.npy", rank, allow_pickle=False)
-    (out / "report.json").write_text(json.dumps(asdict(report)))
-    out.rename(folder / "out")
-
-
-def _parent(folder: Path) -> dict[str, NDArray[Any]]:
-    """Return the tensors that the round starts from; none in the first one."""
-    found: dict[str, NDArray[Any]] = {}
-    for name in ("parent.safetensors", "parent-optimizer.safetensors"):
-        if (folder / name).exists():
-            found |= load_file(folder / name)
-    return found
-
-
-def _column(folder: Path, name: str) -> NDArray[Any]:
-    parts = sorted(folder.glob(f"{name}-*.npy")) or [folder / f"{name}.npy"]
-    return np.concatenate([np.load(part, allow_pickle=False) for part in parts])
-
-
-def _known(keys: NDArray[np.uint64], before: NDArray[Any] | None) -> NDArray[np.uint64]:
-    """Return the items' keys: those of the parent first, in its order."""
-    now = np.unique(keys)
-    if before is None:
-        return now
-    return np.concatenate([before, np.setdiff1d(now, before, assume_unique=True)])
-
-
-def _index(known: NDArray[np.uint64], keys: NDArray[np.uint64]) -> NDArray[np.int32]:
-    order = np.argsort(known)
-    return order[np.searchsorted(known, keys, sorter=order)].astype(np.int32)
-
-
-def _write(path: Path, data: bytes) -> None:
-    part = path.with_suffix(".part")
-    part.write_bytes(data)
-    part.replace(path)
 
 
 def _end_with_parent() -> None:
@@ -159,4 +30,3 @@ def _end_with_parent() -> None:
 
 if __name__ == "__main__":
     main()
-    sys.stdout.flush()
