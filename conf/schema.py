@@ -386,6 +386,9 @@ class FineTuneRules(Section):
     every: Annotated[int, Duration("0s", "30d")] = Field(
         default=duration("30m"), description="Time between two rounds; 0s = not by time."
     )
+    drift: bool = Field(
+        default=True, description="Whether a rise of the loss of what is served begins a round."
+    )
     least_events: int = Field(
         default=1_000, ge=1, description="New events below which no round begins by time."
     )

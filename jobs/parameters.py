@@ -67,6 +67,7 @@ def fine_tune(config: JobConfig) -> FineTuneParams:
         every_ms=rules.every,
         least_events=rules.least_events,
         ring_events=rules.events,
+        drift=rules.drift,
     )
 
 

@@ -11,11 +11,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from models.blend import Blend
+from models.arrays import LOSSES
+from models.blend import COUNT, LOSS, Blend
 from models.columns import OFFSET_BITS
 from models.deep import watch
 from operators import rounds
 from operators.blocks import Blocks, Memory, of_share
+from operators.drift import KEPT, DriftAlarm
 from operators.rounds import RoundParams
 from operators.trainer import Ended, Trainer, TrainerParams
 from state import examples, tuner_state
@@ -31,6 +33,8 @@ _LOG = logging.getLogger(__name__)
 STATUS_ENTRY = "status"
 _FAILURES = 3
 """Trainers that may fail before their round is given up."""
+_LOSSES_OF = 50
+"""Ranked events whose mean loss the drift alarm is told."""
 _COMMANDS = 256
 """Command ids remembered."""
 _POINTER_MS = 2_000
@@ -57,6 +61,8 @@ class FineTuneParams:
     """Events below which no round begins by time."""
     ring_events: int
     """Events kept for training."""
+    drift: bool = True
+    """Whether a round begins when the loss of what is served rises."""
     job: str = ""
 
 
@@ -87,6 +93,8 @@ class Tuner:
         self._sent: bytes | None = None
         self._sent_ms = 0
         self._told: bytes = b""
+        self._judged = np.zeros(LOSSES)
+        self._alarm = DriftAlarm(self.state.losses)
         if self.state.last_round_ms == 0:
             self.state.last_round_ms = clock_ms()
 
@@ -182,6 +190,20 @@ class Tuner:
         state.online, state.deep = blend.online, blend.deep
         state.curvature, state.judged = blend.curvature, blend.events
         state.wealth = watch.wealth_after(state.wealth, one.rank, one.online_rank)
+        self._watch_loss(one.loss)
+
+    def _watch_loss(self, sums: NDArray[np.float64]) -> None:
+        """Ask for a round when the loss of what is served has risen."""
+        self._judged += sums
+        if self._judged[COUNT] < _LOSSES_OF or not self._params.drift:
+            return
+        loss = round(float(self._judged[LOSS] / self._judged[COUNT]), 4)
+        self._judged = np.zeros(LOSSES)
+        self.state.losses = [*self.state.losses, loss][-KEPT:]
+        if self._alarm.tell(loss):
+            self.state.losses = []
+            self._alarm = DriftAlarm()
+            self._trigger("drift")
 
     # ---- rounds ----
     def _trigger(self, reason: str) -> None:
@@ -281,6 +303,7 @@ class Tuner:
         if state.champion:
             state.previous = [*state.previous, state.champion][-16:]
         state.champion, state.wealth = manifest.version, 1.0
+        state.losses, self._alarm = [], DriftAlarm()
         self._sent = None
 
     def _roll_back(self, why: str) -> str:

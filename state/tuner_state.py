@@ -58,6 +58,8 @@ class TunerState(msgspec.Struct):
     judged: float = 0.0
     wealth: float = 1.0
     """Of the test whether the blend is worse than online alone, see `models.deep.watch`."""
+    losses: list[float] = []
+    """Mean losses of windows since the model was swapped, newest last, for the drift alarm."""
     verdict: str = ""
     """What the gate said last."""
     rejected: int = 0

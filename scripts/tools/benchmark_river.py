@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import msgspec
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
-from river.reco import BiasedMF  # type: ignore[import-not-found]  # not in this environment
+from river.reco import BiasedMF
 
 END_SECONDS = 5.0
 """Silence of the broker that is taken for the end of the topic."""
