@@ -126,6 +126,18 @@ RULES = (
         lambda c: c.learning.transitions.window <= c.users.history,
     ),
     Rule(
+        "deep.length",
+        "users.history",
+        "at most users.history: 'sasrec' looks at no more than is remembered",
+        lambda c: c.deep.network != "sasrec" or c.deep.length <= c.users.history,
+    ),
+    Rule(
+        "deep.dim",
+        "deep.network",
+        "an even number: 'sasrec' has two heads",
+        lambda c: c.deep.network != "sasrec" or c.deep.dim % 2 == 0,
+    ),
+    Rule(
         "learning.rating.lowest",
         "learning.rating.highest",
         "less than learning.rating.highest",

@@ -364,8 +364,10 @@ class DeepRules(Section):
     enabled: bool = Field(
         default=True, description="Off: neither state nor training of a deep model."
     )
-    network: Literal["recurrent"] = Field(
-        default="recurrent", description="Gated linear recurrence: its state is one vector a layer."
+    network: Literal["recurrent", "sasrec"] = Field(
+        default="recurrent",
+        description="Gated linear recurrence, whose state is one vector a layer; or self-attention"
+        " over the last items, which looks at them anew each time.",
     )
     dim: int = Field(default=_SHAPE.dim, ge=4, le=512, description="Length of item embeddings.")
     width: int = Field(
@@ -425,7 +427,7 @@ class FineTuneRules(Section):
     )
     threads: int = Field(default=1, ge=1, le=256, description="Threads of the trainer.")
     nice: int = Field(default=10, ge=0, le=19, description="How far the trainer stands back.")
-    memory: Annotated[int, Size("512MiB", "1TiB")] = Field(
+    memory: Annotated[int, Size("512MiB", "1024GiB")] = Field(
         default=size("16GiB"), description="Most memory the trainer may use for data."
     )
     time_limit: Annotated[int, Duration("10s", "7d")] = Field(

@@ -97,7 +97,7 @@ def size_of(batch: AcceptedBatch) -> int:
     columns = sum(
         np.size(getattr(batch, name)) * np.dtype(kind).itemsize for name, kind in _TYPES.items()
     )
-    text = sum(len(identifier.encode()) for identifier in batch.ids) + max(len(batch.ids) - 1, 0)
+    text = len("\n".join(batch.ids).encode())
     return HEADER.size + _HEAD.itemsize + columns + text
 
 

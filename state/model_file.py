@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
-from models.deep.recurrent import Recurrent
-from models.deep.serving import Model
+from models.deep.serving import NETWORKS, Model
 from models.deep.shape import Shape
 from state.codec import CorruptError, IncompatibleError
 
@@ -36,8 +35,9 @@ def decode(data: bytes, shape: Shape, *, version: int, root: int) -> Model:
         raise CorruptError(f"{where}: expected item keys, got none; {remedy}")
     if len(np.unique(keys)) != len(keys):
         raise CorruptError(f"{where}: expected every item key once, got repeats; {remedy}")
-    _check(where, tensors, Recurrent.shapes(shape, len(keys)), remedy)
-    network = Recurrent(shape, tensors)
+    made = NETWORKS[shape.network]
+    _check(where, tensors, made.shapes(shape, len(keys)), remedy)
+    network = made(shape, tensors)
     return Model(version, root, network, keys, tensors["targets.weight"], tensors["targets.bias"])
 
 

@@ -17,10 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.compiled import kernel
+from models.deep.functions import Array, gelu, normed, sigmoid
 from models.deep.shape import Shape
-
-Array = NDArray[np.float32]
-_EPSILON = np.float32(1e-5)
 
 
 class Recurrent:
@@ -124,23 +122,23 @@ class Recurrent:
         return embedded
 
     def _project(self, layer: Mapping[str, Array], x: Array) -> Array:
-        z = _normed(x, layer["norm.weight"], layer["norm.bias"]) @ layer["input.weight"]
+        z = normed(x, layer["norm.weight"], layer["norm.bias"]) @ layer["input.weight"]
         z += layer["input.bias"]
         return z
 
     def _gates(self, layer: Mapping[str, Array], x: Array) -> tuple[Array, Array, Array]:
         z, width = self._project(layer, x), self.shape.width
-        return z[:, :width], _sigmoid(z[:, width : 2 * width]), z[:, 2 * width :]
+        return z[:, :width], sigmoid(z[:, width : 2 * width]), z[:, 2 * width :]
 
     def _mix(self, layer: Mapping[str, Array], x: Array, hidden: Array, gate: Array) -> Array:
-        x = x + (hidden * gate * _sigmoid(gate)) @ layer["output.weight"] + layer["output.bias"]
-        inner = _normed(x, layer["ffn_norm.weight"], layer["ffn_norm.bias"])
+        x = x + (hidden * gate * sigmoid(gate)) @ layer["output.weight"] + layer["output.bias"]
+        inner = normed(x, layer["ffn_norm.weight"], layer["ffn_norm.bias"])
         inner = inner @ layer["ffn_in.weight"] + layer["ffn_in.bias"]
-        mixed: Array = x + _gelu(inner) @ layer["ffn_out.weight"] + layer["ffn_out.bias"]
+        mixed: Array = x + gelu(inner) @ layer["ffn_out.weight"] + layer["ffn_out.bias"]
         return mixed
 
     def _final(self, x: Array) -> Array:
-        return _normed(x, self._tensors["final.weight"], self._tensors["final.bias"])
+        return normed(x, self._tensors["final.weight"], self._tensors["final.bias"])
 
 
 @kernel
@@ -150,24 +148,3 @@ def _scan(user: NDArray[np.int32], value: Array, keep: Array, state: Array, out:
             h = value[e, f] + keep[e, f] * (state[user[e], f] - value[e, f])
             state[user[e], f] = h
             out[e, f] = h
-
-
-def _normed(x: Array, weight: Array, bias: Array) -> Array:
-    centred = x - x.mean(axis=1, keepdims=True)
-    deviation = np.sqrt(np.einsum("ij,ij->i", centred, centred) / x.shape[1] + _EPSILON)
-    normed: Array = centred / deviation[:, None] * weight + bias
-    return normed
-
-
-def _sigmoid(x: Array) -> Array:
-    # the exponential of a large number is inf, and 1 / inf is the right answer
-    with np.errstate(over="ignore"):
-        result: Array = 1 / (1 + np.exp(-x))
-    return result
-
-
-def _gelu(x: Array) -> Array:
-    """Return the tanh form of GELU (Hendrycks and Gimpel, arXiv 1606.08415)."""
-    inner = np.float32(0.7978845608) * (x + np.float32(0.044715) * x * x * x)
-    result: Array = np.float32(0.5) * x * (1 + np.tanh(inner))
-    return result

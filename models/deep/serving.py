@@ -10,6 +10,7 @@ from models.blend import Blend
 from models.columns import Events, Users
 from models.compiled import compiled
 from models.deep.recurrent import Recurrent
+from models.deep.sasrec import SasRec
 from models.deep.shape import Shape
 from models.items import Items
 
@@ -22,13 +23,17 @@ class Model:
     root: int
     """First version of the line that these weights were fine-tuned from: states of versions from
     it on are carried over, those of others are computed anew."""
-    network: Recurrent
+    network: Recurrent | SasRec
     keys: NDArray[np.uint64]
     """(K,) items by row of the embeddings."""
     targets: NDArray[np.float32]
     """(K, d)"""
     bias: NDArray[np.float32]
     """(K,)"""
+
+
+NETWORKS: dict[str, type[Recurrent] | type[SasRec]] = {"recurrent": Recurrent, "sasrec": SasRec}
+"""What serves each network."""
 
 
 class Deep:
@@ -97,11 +102,16 @@ class Deep:
         if model is None:
             return DeepArrays.none()
         self._follow(items)
-        self._refresh(model, items, users)
         positive = np.flatnonzero(events.weight > 0)
         user = events.user[positive]
-        before = _previous(user, len(users))
         asked = np.flatnonzero(scored[positive])
+        if isinstance(model.network, SasRec):
+            windows = self._windows(items, users, user, self._indices(rows[positive]), asked)
+            row = np.full(len(events), -1, np.int32)
+            row[positive[asked]] = np.arange(len(asked))
+            return self._arrays(model.network.read(windows), row)
+        self._refresh(model.network, model.root, items, users)
+        before = _previous(user, len(users))
         first = asked[before[asked] < 0]
         later = asked[before[asked] >= 0]
         y = np.zeros((len(asked), self._shape.dim), np.float32)
@@ -136,6 +146,14 @@ class Deep:
         self, model: Model, items: Items, users: Users, chosen: NDArray[np.int32]
     ) -> NDArray[np.float32]:
         """Return y of users as they are; 0 for those without a history."""
+        if isinstance(model.network, SasRec):
+            mine = users.take(chosen)
+            everyone = np.arange(len(mine), dtype=np.int32)
+            nothing = np.full(len(mine), -1, np.int32)
+            windows = self._windows(items, mine, everyone, nothing, everyone.astype(np.intp))
+            y = model.network.read(windows)
+            y[mine.history_length == 0] = 0
+            return y
         newest = np.maximum(users.history_length[chosen] - 1, 0)
         rows = items.rows(users.history[chosen, newest], register=False)
         y = model.network.outputs(
@@ -144,9 +162,23 @@ class Deep:
         y[users.history_length[chosen] == 0] = 0
         return y
 
-    def _refresh(self, model: Model, items: Items, users: Users) -> None:
+    def _windows(
+        self,
+        items: Items,
+        users: Users,
+        user: NDArray[np.int32],
+        item: NDArray[np.int32],
+        asked: NDArray[np.intp],
+    ) -> NDArray[np.int32]:
+        """Return the last items before each asked event, as rows of the embeddings."""
+        width = users.history.shape[1]
+        keys = users.history.reshape(-1)
+        known = self._indices(items.rows(keys, register=False)).reshape(-1, width)
+        return _last_before(known, users.history_length, user, item, asked, self._shape.length)
+
+    def _refresh(self, network: Recurrent, root: int, items: Items, users: Users) -> None:
         """Compute the states of users anew whom this line of models has not seen."""
-        stale = (users.deep_version < model.root) & (users.history_length > 0)
+        stale = (users.deep_version < root) & (users.history_length > 0)
         chosen = np.flatnonzero(stale)
         if not len(chosen):
             return
@@ -159,7 +191,7 @@ class Deep:
         state = np.zeros((len(chosen), users.deep.shape[1]), np.float32)
         rows = items.rows(keys, register=False)
         nobody = np.empty(0, np.intp)
-        model.network.advance(state, owner, self._indices(rows), gap, nobody)
+        network.advance(state, owner, self._indices(rows), gap, nobody)
         users.deep[chosen] = state
         users.deep_version[chosen] = self.version
 
@@ -196,3 +228,42 @@ def _previous(user: NDArray[np.int32], users: int) -> NDArray[np.int64]:
         before[e] = last[user[e]]
         last[user[e]] = e
     return before
+
+
+@compiled
+def _last_before(
+    history: NDArray[np.int32],
+    length: NDArray[np.int32],
+    user: NDArray[np.int32],
+    item: NDArray[np.int32],
+    asked: NDArray[np.int64],
+    width: int,
+) -> NDArray[np.int32]:
+    """Return windows (A, width) of the known items before each asked event, newest last.
+
+    Parameters
+    ----------
+    history : int32[U, H]
+        Before the events, oldest first; -1 for an unknown item.
+    user, item : int32[n]
+        Of the events, in order.
+    asked : int64[A]
+        Some of the events, ascending.
+    """
+    windows = np.full((len(asked), width), -1, np.int32)
+    for n in range(len(asked)):
+        e, at = asked[n], width
+        u = user[e]
+        before = e - 1
+        while before >= 0 and at > 0:
+            if user[before] == u and item[before] >= 0:
+                at -= 1
+                windows[n, at] = item[before]
+            before -= 1
+        h = length[u] - 1
+        while h >= 0 and at > 0:
+            if history[u, h] >= 0:
+                at -= 1
+                windows[n, at] = history[u, h]
+            h -= 1
+    return windows

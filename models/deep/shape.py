@@ -3,14 +3,16 @@
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-NETWORKS = ("recurrent", "sasrec", "ncf")
+NETWORKS = ("recurrent", "sasrec")
+HEADS = 2
+"""Attention heads of `sasrec`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shape:
     """Sizes of a network; what serves it and what trains it are built from this alone."""
 
-    network: Literal["recurrent", "sasrec", "ncf"] = "recurrent"
+    network: Literal["recurrent", "sasrec"] = "recurrent"
     dim: int = 64
     """d, length of an item's embeddings."""
     width: int = 128

@@ -15,6 +15,7 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from models.deep.shape import NETWORKS
 from scripts.tools import evaluate_plot, results
 from scripts.tools.behaviour import source
 from scripts.tools.console import ToolError, progress, run
@@ -41,6 +42,7 @@ def main() -> int:
         steps=options.steps,
         seed=options.seed,
         keep=options.store,
+        network=options.network,
     )
     evaluation = Evaluation(settings, data)
     begin = time.monotonic()
@@ -154,7 +156,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SHARE",
         help="share of the events between two rounds of fine-tuning (default: 0.05)",
     )
-    add("--network", choices=("recurrent",), default="recurrent", help="deep network")
+    add("--network", choices=NETWORKS, default="recurrent", help="deep network")
     add("--steps", type=int, default=250, metavar="N", help="steps a round (default: 250)")
     add("--store", type=Path, metavar="DIR", help="keep the models here")
     add("--seed", type=int, default=1, metavar="N", help="of every random choice (default: 1)")

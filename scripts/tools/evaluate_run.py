@@ -55,6 +55,7 @@ class Settings:
     steps: int = 250
     seed: int = 1
     keep: Path | None = None
+    network: str = "recurrent"
 
 
 @dataclass(frozen=True)
@@ -351,6 +352,7 @@ def _params(settings: Settings) -> LearnUsersParams:
         {
             "users": {"buckets": 1, "recent_events": 512},
             "recommend": {"enabled": False},
+            "deep": {"network": settings.network},
             "learning": {"ranking": {"seed": settings.seed}},
         }
     )

@@ -2,12 +2,14 @@
 
 import json
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from models.deep.gaps import LONGEST, gaps
 from models.deep.recurrent import Recurrent
+from models.deep.sasrec import SasRec
 from models.deep.shape import Shape
 from models.history import gaps_of
 from scripts.tools.paths import ROOT, TRAINER_PYTHON
@@ -20,11 +22,12 @@ from pathlib import Path
 import numpy as np, torch
 from safetensors.numpy import save_file
 from models.deep.shape import Shape
-from models.deep.training.recurrent import Network
+from models.deep.training import recurrent, sasrec
 folder = Path(sys.argv[1])
 shape = Shape(**json.loads(sys.argv[2]))
 torch.manual_seed(3)
-network = Network(shape, 40).eval()
+made = {"recurrent": recurrent.Network, "sasrec": sasrec.Network}[shape.network]
+network = made(shape, 40).eval()
 with torch.no_grad():
     for parameter in network.parameters():
         parameter.add_(0.3 * torch.randn_like(parameter))
@@ -34,8 +37,10 @@ with torch.no_grad():
     logits = y @ network.targets.weight.t() + network.targets.bias
     padded = torch.nn.functional.pad(torch.from_numpy(items), (7, 0), value=-1)
     more = network(padded, torch.nn.functional.pad(torch.from_numpy(gaps), (7, 0)))
-assert torch.allclose(more[:, 7:], y, atol=1e-5)
-np.savez(folder / "expected.npz", items=items, gaps=gaps, y=y.numpy(), logits=logits.numpy())
+if shape.network == "recurrent":
+    assert torch.allclose(more[:, 7:], y, atol=1e-5)
+np.savez(folder / "expected.npz", items=items, gaps=gaps, y=y.numpy(), logits=logits.numpy(),
+         padded=more.numpy())
 tensors = {name: t.numpy() for name, t in network.state_dict().items()}
 save_file({"keys": np.arange(40, dtype=np.uint64), **tensors}, folder / "weights.safetensors")
 """
@@ -75,6 +80,26 @@ def test_what_is_served_equals_torch(trained) -> None:
     assert np.abs(logits - expected["logits"]).max() < 1e-4
     last = model.network.outputs(state, items[:, -1], gap[:, -1])
     assert np.abs(last - expected["y"][:, -1]).max() < 1e-4
+
+
+def test_attention_as_served_equals_torch(tmp_path: Path) -> None:
+    shape = Shape(network="sasrec", dim=12, layers=2, length=37)
+    command = [str(TRAINER_PYTHON), "-c", _TORCH, str(tmp_path), json.dumps(shape.to_dict())]
+    subprocess.run(command, check=True, env={"PYTHONPATH": str(ROOT)})
+    data = (tmp_path / "weights.safetensors").read_bytes()
+    model = model_file.decode(data, shape, version=1, root=1)
+    assert isinstance(model.network, SasRec)
+    with np.load(tmp_path / "expected.npz") as found:
+        items, y, padded = found["items"], found["y"], found["padded"]
+    for newest in (30, 1, 12):
+        windows = np.full((5, 37), -1, np.int32)
+        windows[:, 37 - newest :] = items[:, 30 - newest :]
+        wanted = y[:, -1] if newest == 30 else None
+        served = model.network.read(windows)
+        assert np.isfinite(served).all()
+        if wanted is not None:
+            assert np.abs(served - padded[:, -1]).max() < 1e-4
+            assert np.abs(served - wanted).max() < 1e-4
 
 
 def test_weights_of_another_shape_are_refused(trained) -> None:

@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from torch import nn
 
+from models.deep.training import recurrent, sasrec
 from models.deep.training.plan import Plan
-from models.deep.training.recurrent import Network
 from models.deep.training.sequences import Histories
 from models.deep.training.train import Report, train
 
 _STATE = "optimizer."
+_NETWORKS: dict[str, Any] = {"recurrent": recurrent.Network, "sasrec": sasrec.Network}
 
 
 def run(folder: Path) -> Report:
@@ -38,7 +39,7 @@ def run(folder: Path) -> Report:
     tensors = _parent(folder)
     known = _known(keys, tensors.get("keys"))
     torch.manual_seed(plan.seed)
-    network = Network(plan.shape, len(known)).to(device)
+    network = _NETWORKS[plan.shape.network](plan.shape, len(known)).to(device)
     optimizer = torch.optim.AdamW(
         network.parameters(), plan.rate, betas=(0.9, 0.98), weight_decay=0.0
     )
