@@ -426,6 +426,12 @@ class FineTuneRules(Section):
         " fine-tune runs.",
     )
     threads: int = Field(default=1, ge=1, le=256, description="Threads of the trainer.")
+    processes: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Processes that train one model together (data-parallel, torchrun).",
+    )
     nice: int = Field(default=10, ge=0, le=19, description="How far the trainer stands back.")
     memory: Annotated[int, Size("512MiB", "1024GiB")] = Field(
         default=size("16GiB"), description="Most memory the trainer may use for data."

@@ -58,6 +58,7 @@ def fine_tune(config: JobConfig) -> FineTuneParams:
         trainer=TrainerParams(
             python=rules.python,
             threads=rules.threads,
+            processes=rules.processes,
             nice=rules.nice,
             seconds=rules.time_limit / 1000,
         ),

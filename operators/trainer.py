@@ -107,6 +107,9 @@ class Trainer:
     def _command(self) -> list[str]:
         params = self._params
         module = ["-m", "models.deep.training", str(self.folder), "--with-parent"]
+        if params.processes > 1:
+            several = ["--standalone", "--nproc-per-node", str(params.processes)]
+            module = ["-m", "torch.distributed.run", *several, *module]
         return ["nice", "-n", str(params.nice), params.python, *module]
 
     def _environment(self) -> dict[str, str]:

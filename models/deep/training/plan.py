@@ -20,6 +20,7 @@ class Plan:
     """Share of sequences that end at events of this round; the others replay."""
     negatives: int = 512
     rate: float = 1e-3
+    dropout: float = 0.2
     held_out: float = 0.05
     """Share of users that this round does not train on and is judged by."""
     threads: int = 1

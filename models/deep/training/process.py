@@ -21,6 +21,7 @@ from torch import nn
 
 from models.deep.training import recurrent, sasrec
 from models.deep.training.plan import Plan
+from models.deep.training.ranks import Rank
 from models.deep.training.sequences import Histories
 from models.deep.training.train import Report, train
 
@@ -34,12 +35,12 @@ def run(folder: Path) -> Report:
     if plan.memory_bytes:
         resource.setrlimit(resource.RLIMIT_DATA, (plan.memory_bytes, plan.memory_bytes))
     torch.set_num_threads(plan.threads)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    rank = Rank.join()
     users, keys, times = (_column(folder, name) for name in ("users", "items", "times"))
     tensors = _parent(folder)
     known = _known(keys, tensors.get("keys"))
     torch.manual_seed(plan.seed)
-    network = _NETWORKS[plan.shape.network](plan.shape, len(known)).to(device)
+    network = _NETWORKS[plan.shape.network](plan.shape, len(known), plan.dropout).to(rank.device)
     optimizer = torch.optim.AdamW(
         network.parameters(), plan.rate, betas=(0.9, 0.98), weight_decay=0.0
     )
@@ -49,10 +50,13 @@ def run(folder: Path) -> Report:
     histories = Histories.of(users, index, times, plan.new_from)
 
     def progress(what: dict[str, Any]) -> None:
-        _write(folder / "progress.json", json.dumps(what).encode())
+        if rank.number == 0:
+            _write(folder / "progress.json", json.dumps(what).encode())
 
-    report, ranks = train(plan, network, optimizer, histories, progress)
-    _save(folder, known, network, optimizer, report, ranks)
+    report, ranks = train(plan, network, optimizer, histories, progress, rank)
+    if rank.number == 0:
+        _save(folder, known, network, optimizer, report, ranks)
+    rank.leave()
     return report
 
 

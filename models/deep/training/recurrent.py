@@ -10,7 +10,6 @@ from models.deep.gaps import LONGEST
 from models.deep.shape import Shape
 
 _START = 0.02
-_DROPOUT = 0.2
 
 
 class Recurrence(torch.autograd.Function):
@@ -44,7 +43,7 @@ class Recurrence(torch.autograd.Function):
 class Layer(nn.Module):
     """One gated recurrence and its feed-forward network."""
 
-    def __init__(self, dim: int, width: int) -> None:
+    def __init__(self, dim: int, width: int, dropout: float) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(dim)
         self.input = nn.Linear(dim, 3 * width)
@@ -52,7 +51,7 @@ class Layer(nn.Module):
         self.ffn_norm = nn.LayerNorm(dim)
         self.ffn_in = nn.Linear(dim, 2 * dim)
         self.ffn_out = nn.Linear(2 * dim, dim)
-        self.dropout = nn.Dropout(_DROPOUT)
+        self.dropout = nn.Dropout(dropout)
         with torch.no_grad():  # memories from 2 to 55 events
             self.input.bias[width : 2 * width] = torch.linspace(0, 4, width)
 
@@ -68,15 +67,17 @@ class Layer(nn.Module):
 class Network(nn.Module):
     """Items and gaps in, one vector y a position out; `targets` hold O and o."""
 
-    def __init__(self, shape: Shape, items: int) -> None:
+    def __init__(self, shape: Shape, items: int, dropout: float = 0.2) -> None:
         super().__init__()
         self.scale = shape.dim**0.5
         self.items = nn.Embedding(items, shape.dim)
         self.gaps = nn.Embedding(LONGEST + 1, shape.dim)
-        self.layers = nn.ModuleList(Layer(shape.dim, shape.width) for _ in range(shape.layers))
+        self.layers = nn.ModuleList(
+            Layer(shape.dim, shape.width, dropout) for _ in range(shape.layers)
+        )
         self.final = nn.LayerNorm(shape.dim)
         self.targets = Targets(items, shape.dim)
-        self.dropout = nn.Dropout(_DROPOUT)
+        self.dropout = nn.Dropout(dropout)
         for embedding in (self.items, self.gaps):
             nn.init.normal_(embedding.weight, std=_START)
 

@@ -8,13 +8,12 @@ from models.deep.shape import HEADS, Shape
 from models.deep.training.recurrent import Targets
 
 _START = 0.02
-_DROPOUT = 0.2
 
 
 class Layer(nn.Module):
     """Pre-norm self-attention, causal, and a feed-forward network."""
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, dropout: float) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(dim)
         self.input = nn.Linear(dim, 3 * dim)
@@ -22,7 +21,7 @@ class Layer(nn.Module):
         self.ffn_norm = nn.LayerNorm(dim)
         self.ffn_in = nn.Linear(dim, 4 * dim)
         self.ffn_out = nn.Linear(4 * dim, dim)
-        self.dropout = nn.Dropout(_DROPOUT)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, allowed: Tensor) -> Tensor:
         """Return x (B, T, d) after the layer; `allowed` (B, 1, T, T) says who sees whom."""
@@ -30,7 +29,7 @@ class Layer(nn.Module):
         parts = self.input(self.norm(x)).view(batch, steps, 3, HEADS, dim // HEADS)
         query, key, value = parts.permute(2, 0, 3, 1, 4)
         seen = functional.scaled_dot_product_attention(
-            query, key, value, attn_mask=allowed, dropout_p=_DROPOUT if self.training else 0.0
+            query, key, value, attn_mask=allowed, dropout_p=self.dropout.p if self.training else 0.0
         )
         x = x + self.dropout(self.output(seen.transpose(1, 2).reshape(batch, steps, dim)))
         inner = functional.gelu(self.ffn_in(self.ffn_norm(x)), approximate="tanh")
@@ -40,15 +39,15 @@ class Layer(nn.Module):
 class Network(nn.Module):
     """SASRec (Kang and McAuley, ICDM 2018) with an output embedding of its own."""
 
-    def __init__(self, shape: Shape, items: int) -> None:
+    def __init__(self, shape: Shape, items: int, dropout: float = 0.2) -> None:
         super().__init__()
         self.scale = shape.dim**0.5
         self.items = nn.Embedding(items, shape.dim)
         self.positions = nn.Embedding(shape.length, shape.dim)
-        self.layers = nn.ModuleList(Layer(shape.dim) for _ in range(shape.layers))
+        self.layers = nn.ModuleList(Layer(shape.dim, dropout) for _ in range(shape.layers))
         self.final = nn.LayerNorm(shape.dim)
         self.targets = Targets(items, shape.dim)
-        self.dropout = nn.Dropout(_DROPOUT)
+        self.dropout = nn.Dropout(dropout)
         for embedding in (self.items, self.positions):
             nn.init.normal_(embedding.weight, std=_START)
 

@@ -91,7 +91,7 @@ class Sampler:
     ) -> None:
         self._histories = histories
         self._length = length
-        self._random = random
+        self.random = random
         count = histories.count
         able = trained & (count > 1)
         self._replayed = _cumulated(np.where(able, -(-count // length), 0))
@@ -109,7 +109,7 @@ class Sampler:
         rows = np.concatenate([self._users(self._new, new), self._users(self._replayed, replay)])
         count = self._histories.count[rows]
         length = self._length + 1
-        anywhere = self._random.integers(np.minimum(length, count), count + 1)
+        anywhere = self.random.integers(np.minimum(length, count), count + 1)
         newest = np.arange(len(rows)) < new
         ends = np.where(newest | (count <= length), count, anywhere)
         return self._histories.windows(rows, ends, length)
@@ -117,7 +117,7 @@ class Sampler:
     def _users(self, cumulated: NDArray[np.float64], size: int) -> NDArray[np.int64]:
         if size == 0:
             return np.empty(0, np.int64)
-        return np.searchsorted(cumulated, self._random.random(size) * cumulated[-1], side="right")
+        return np.searchsorted(cumulated, self.random.random(size) * cumulated[-1], side="right")
 
 
 def _cumulated(weights: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.deep.training.plan import Plan
+from models.deep.training.ranks import Rank
 from models.deep.training.sequences import Histories, Sampler, held_out
 
 _LARGEST_JUDGED = 4096
@@ -50,12 +51,13 @@ def train(
     optimizer: torch.optim.Optimizer,
     histories: Histories,
     progress: Progress,
+    rank: Rank,
 ) -> tuple[Report, dict[str, NDArray[np.int32]]]:
     """Train in place; return the report and the ranks of held-out positions, before and after."""
     begin = time.monotonic()
     items = network.targets.weight.shape[0]
     random = np.random.default_rng([plan.seed, plan.round])
-    torch.manual_seed(int(random.integers(2**62)))
+    torch.manual_seed(int(random.integers(2**62)) + rank.number)
     judged_by = held_out(histories.users, plan.held_out, plan.round)
     trained = ~judged_by if (~judged_by & (histories.count > 1)).any() else ~judged_by | True
     sampler = Sampler(histories, trained, length=plan.shape.length, random=random)
@@ -65,7 +67,7 @@ def train(
     if plan.round > 1:
         report.champion, ranks["champion"] = judge(network)
     if not sampler.empty:
-        _steps(plan, network, optimizer, sampler, report, progress, begin)
+        _steps(plan, network, optimizer, sampler, report, progress, rank)
     report.challenger, ranks["challenger"] = judge(network)
     report.seconds = time.monotonic() - begin
     return report, ranks
@@ -78,20 +80,24 @@ def _steps(
     sampler: Sampler,
     report: Report,
     progress: Progress,
-    begin: float,
+    rank: Rank,
 ) -> None:
+    begin = time.monotonic()
     network.train()
     new = round(plan.batch * plan.new_share)
     losses: list[float] = []
     tenth = max(1, plan.steps // 10)
     for step in range(1, plan.steps + 1):
         items, gaps = (torch.from_numpy(a) for a in sampler.draw(new, plan.batch - new))
-        loss = loss_of(network, items, gaps, plan.negatives)
+        drawn = torch.from_numpy(sampler.random.integers(0, report.items, plan.negatives))
+        positions = int(((items[:, :-1] >= 0) & (items[:, 1:] >= 0)).sum())
+        loss = loss_of(network, rank.share(items), rank.share(gaps), drawn) / max(1, positions)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        rank.add_gradients(network)
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
-        losses.append(float(loss.detach()))
+        losses.append(rank.of * float(loss.detach()))
         report.steps = step
         if step % tenth == 0 or step == plan.steps:
             report.loss.append(float(np.mean(losses)))
@@ -101,25 +107,25 @@ def _steps(
             progress({"step": step, "steps": plan.steps, "loss": report.loss[-1], "left_s": left})
 
 
-def loss_of(network: nn.Module, items: Tensor, gaps: Tensor, negatives: int) -> Tensor:
-    """Return the mean loss of all positions (B, L) whose next item is known; items (B, L + 1)."""
+def loss_of(network: nn.Module, items: Tensor, gaps: Tensor, drawn: Tensor) -> Tensor:
+    """Return the summed loss of all positions (B, L) whose next item is known; items (B, L + 1)."""
     device = network.targets.weight.device
     items, gaps = items.to(device), gaps.to(device)
     y = network(items[:, :-1], gaps[:, :-1])
     has_next = (items[:, :-1] >= 0) & (items[:, 1:] >= 0)
-    return sampled_softmax(y[has_next], items[:, 1:][has_next], network.targets, negatives)
+    target = items[:, 1:][has_next]
+    return sampled_softmax(y[has_next], target, network.targets, drawn.to(device))
 
 
-def sampled_softmax(y: Tensor, target: Tensor, targets: nn.Module, negatives: int) -> Tensor:
-    """Return the mean loss of the vectors y (n, d) and their next items (n,)."""
+def sampled_softmax(y: Tensor, target: Tensor, targets: nn.Module, drawn: Tensor) -> Tensor:
+    """Return the summed loss of vectors y (n, d), their next items (n,) and negatives (m,)."""
     known = targets.weight.shape[0]
-    drawn = torch.randint(known, (negatives,), device=y.device)
-    correction = math.log(max(1.0, (known - 1) / negatives))
+    correction = math.log(max(1.0, (known - 1) / len(drawn)))
     own = (y * targets.weight[target]).sum(-1) + targets.bias[target]
     others = y @ targets.weight[drawn].t() + (targets.bias[drawn] + correction)
     others = others.masked_fill(target[:, None] == drawn[None, :], -math.inf)
     logits = torch.cat([own[:, None], others], dim=1)
-    return functional.cross_entropy(logits, torch.zeros_like(target))
+    return functional.cross_entropy(logits, torch.zeros_like(target), reduction="sum")
 
 
 class _Judge:
