@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from jobs.parameters import default_store
@@ -126,12 +127,12 @@ def _list(store: ModelStore, options: argparse.Namespace) -> int:
 
 
 def _table(store: ModelStore, versions: list[Version]) -> Table:
-    title = f"store {store.uri}; HR@10 of the parent (champion) and of the version (challenger)"
-    table = Table("version", title=title, title_justify="left")
-    table.add_column("created", no_wrap=True)
-    for name in ("parent", "network", "items", "events", "steps", "seconds", "champion",
-                 "challenger", "size"):  # fmt: skip
-        table.add_column(name, no_wrap=name == "network")
+    names = ("model", "created (UTC)", "parent", "network", "items", "events", "steps", "seconds",
+             "HR@10 of\nchampion", "HR@10 of\nchallenger", "size")  # fmt: skip
+    table = Table(title=f"store {store.uri}", title_justify="left", box=SIMPLE_HEAD,
+                  padding=(0, 1, 0, 0))  # fmt: skip
+    for name in names:
+        table.add_column(name, no_wrap=True)
     for one in versions:
         *cells, problem = one.as_cells()
         table.add_row(*cells, style="red" if problem else None)
@@ -184,12 +185,12 @@ def _configured(options: argparse.Namespace) -> str:
 
 
 def _instant(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%MZ")
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def _network(shape: Mapping[str, str | int]) -> str:
     sizes = (shape.get(name, "?") for name in ("dim", "width", "layers"))
-    return f"{shape.get('network', '?')} {'x'.join(map(str, sizes))}"
+    return f"{shape.get('network', '?')}\n{'x'.join(map(str, sizes))}"
 
 
 def _figure(figures: Mapping[str, float]) -> str:
