@@ -1,7 +1,7 @@
 """Train the deep model from Parquet files as the job does: same trainer, same gate, same store.
 
-Files may be larger than memory: of an event, 24 bytes are kept on disk (under TMPDIR) and the
-trainer holds as much of each in memory, a few times over while it sorts.
+Files may be larger than memory: of an event, 24 bytes are kept on disk (under TMPDIR). The trainer
+holds as many of each in memory, and about 150 for a moment while it sorts.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from scripts.tools.console import ToolError, answer, progress, run
 from scripts.tools.demo_view import console
 from scripts.tools.paths import store_uri, trainer_python
 from scripts.tools.replay import positive
-from scripts.tools.train_events import EVENT_BYTES, Prepared
+from scripts.tools.train_events import EVENT_BYTES, SORTING_BYTES, Prepared
 from state.codec import StateError
 from state.model_store import Manifest, ModelStore
 
@@ -188,7 +188,8 @@ def _train(training: Training, options: argparse.Namespace, folder: Path) -> Non
     events = train_events.rows(options.data)
     progress(
         f"{events:,} events, {options.rounds} round(s); the trainer holds {EVENT_BYTES} bytes of"
-        f" each in memory: {events * EVENT_BYTES / 2**20:,.0f} MiB, more while it sorts"
+        f" each in memory, {_mib(events * EVENT_BYTES)}, and {_mib(events * SORTING_BYTES)} while"
+        " it sorts"
     )
     with Progress(*columns, console=console(stderr=True)) as bar:
         reading = bar.add_task("reading", total=events)
@@ -208,6 +209,10 @@ def _train(training: Training, options: argparse.Namespace, folder: Path) -> Non
 
         training.run(data, folder, told)
         bar.update(task, completed=options.rounds * options.steps)
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:,.0f} MiB"
 
 
 def _show(training: Training, uri: str, *, as_json: bool) -> None:

@@ -9,12 +9,17 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
+from conf.loader import load
+from jobs import parameters
 from models.deep.recurrent import Recurrent
 from models.deep.shape import Shape
+from operators.tuner import Tuner
 from scripts.tools import control, models, submit
 from scripts.tools.console import ToolError
+from scripts.tools.paths import LOCAL_CONFIG
 from scripts.tools.submit import Submission
 from state.model_store import OPTIMIZER, WEIGHTS, Manifest, ModelStore
+from state.topics import model_pointer
 
 SHAPE = Shape(dim=4, width=6)
 ITEMS = 5
@@ -208,6 +213,19 @@ def test_a_new_job_is_asked_again_under_the_same_id(monkeypatch):
     with pytest.raises(ToolError):
         control.ask_new_job(None, None, "promote_model", model=2)
     assert len(silent.sent) == 6
+
+
+def test_the_job_serves_what_is_promoted_and_overwrites_nothing(folder, tmp_path):
+    config = load(LOCAL_CONFIG, [*OVERRIDES, f"fine_tune.store={folder}"])
+    tuner = Tuner(parameters.fine_tune(config), {}, tmp_path / "work", lambda: NOW_MS)
+    ((_, _, answer),) = tuner.command(b"id", b'{"command":"promote_model","model":1}')
+    assert json.loads(answer)["message"] == "model 1 serves"
+    assert list(tuner.command(b"id", b'{"command":"promote_model","model":1}')) == []
+    pointer = model_pointer.decode(
+        next(value for topic, _, value in tuner.tick() if topic == "model_updates")
+    )
+    assert ModelStore(pointer.store).load(pointer, SHAPE).version == 1
+    assert tuner.state.version == 2  # the next round is the third
 
 
 OVERRIDES = ("deep.dim=4", "deep.width=6")
