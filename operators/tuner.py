@@ -331,12 +331,14 @@ class Tuner:
                 message = "control: expected a model that serves, got none; nothing to do"
                 raise StateError(message)
             return self._roll_back("by command")
-        manifest = ModelStore(self._params.store).manifest(command.model or 0)
+        store = ModelStore(self._params.store)
+        manifest = store.manifest(command.model or 0)
         if manifest.shape != self._params.round.shape.to_dict():
             raise StateError(f"control: expected model {command.model} of the configured shape")
         if manifest.version != self.state.champion:
             self._serve(manifest)
-        self.state.version = max(self.state.version, manifest.version)
+        # a store that others filled may hold newer ones: the next round must not overwrite them
+        self.state.version = max(self.state.version, *store.versions())
         return f"model {manifest.version} serves"
 
     def _pointer(self, now: int) -> Iterator[Record]:

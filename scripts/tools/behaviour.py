@@ -15,6 +15,7 @@ from models.generator import EVENT_TYPES, Generator, GeneratorParams
 from scripts.tools.console import ToolError, progress
 
 BLOCK = 5_000
+COLUMNS = ("user_id", "item_id", "timestamp")
 UNITS = (("s", 1e11, 1_000.0), ("ms", 1e14, 1.0), ("us", 1e17, 1e-3), ("ns", 1e20, 1e-6))
 """Unit of a timestamp, what it stays below (until the year 5138), and its milliseconds."""
 
@@ -74,7 +75,7 @@ class Generated:
 
 
 @dataclass(frozen=True)
-class _Names:
+class Names:
     """A column of names, each kept once."""
 
     distinct: list[str]
@@ -87,9 +88,9 @@ class _Names:
         """Return the names of some rows."""
         return [self.distinct[code] for code in self.codes[rows].tolist()]
 
-    def marked(self, mark: str) -> "_Names":
+    def marked(self, mark: str) -> "Names":
         """Return the same column with other names."""
-        return _Names([name + mark for name in self.distinct], self.codes)
+        return Names([name + mark for name in self.distinct], self.codes)
 
 
 class Recorded:
@@ -128,12 +129,12 @@ class Recorded:
         self.events = len(rows) * repeat
         self._name = path.stem
         self._repeat = repeat
-        self._users = _text(path, rows, "user_id")
-        self._items = _text(path, rows, "item_id")
-        times, self.unit = milliseconds(_numbers(path, rows, "timestamp"))
+        self._users = text(path, rows, "user_id")
+        self._items = text(path, rows, "item_id")
+        times, self.unit = milliseconds(numbers(path, rows, "timestamp"))
         self._times = times if start_ms is None else times - times[:1] + start_ms
         rated = "rating" in rows.column_names
-        self._values = _numbers(path, rows, "rating").astype(np.float64) if rated else None
+        self._values = numbers(path, rows, "rating").astype(np.float64) if rated else None
 
     def blocks(self) -> Iterator[Block]:
         """Yield all events, in order; the same ones at every call."""
@@ -144,7 +145,7 @@ class Recorded:
             for first in range(0, rows, BLOCK):
                 yield self._block(users, slice(first, min(first + BLOCK, rows)), mark)
 
-    def _block(self, users: "_Names", rows: slice, mark: str) -> Block:
+    def _block(self, users: "Names", rows: slice, mark: str) -> Block:
         size = rows.stop - rows.start
         return Block(
             event_ids=[f"{self._name}{mark}-{n}" for n in range(rows.start, rows.stop)],
@@ -181,25 +182,46 @@ def milliseconds(times: NDArray[Any]) -> tuple[NDArray[np.int64], str]:
     >>> milliseconds(np.array([956703836]))
     (array([956703836000]), 's')
     """
-    largest = float(np.abs(times).max(initial=0))
+    unit, factor = unit_of(float(np.abs(times).max(initial=0)))
+    return scaled(times, factor), unit
+
+
+def unit_of(largest: float) -> tuple[str, float]:
+    """Return the unit that the largest timestamp shows, and its milliseconds.
+
+    >>> unit_of(956703836)
+    ('s', 1000.0)
+    """
     for unit, limit, factor in UNITS:
         if largest < limit:
-            scaled = times * factor if factor >= 1 else times // round(1 / factor)
-            return scaled.astype(np.int64), unit
+            return unit, factor
     message = f"timestamp: expected s, ms, us or ns since 1970, got {largest:g}"
     raise ToolError(message)
 
 
-def _read(path: Path) -> pa.Table:
+def scaled(times: NDArray[Any], factor: float) -> NDArray[np.int64]:
+    """Return timestamps of a known unit in ms."""
+    found = times * factor if factor >= 1 else times // round(1 / factor)
+    return found.astype(np.int64)
+
+
+def opened(path: Path) -> pq.ParquetFile:
+    """Return a Parquet file of behaviour, nothing of it read yet.
+
+    Raises
+    ------
+    ToolError
+        For a missing file or missing columns.
+    """
     try:
-        names = pq.read_schema(path).names
-        missing = [name for name in ("user_id", "item_id", "timestamp") if name not in names]
-        if not missing:
-            wanted = ["user_id", "item_id", "timestamp", "rating"]
-            return pq.read_table(path, columns=[name for name in wanted if name in names])
+        file = pq.ParquetFile(path)
     except (OSError, pa.ArrowException) as error:
         message = f"{path}: expected a readable Parquet file, got: {error}"
         raise ToolError(message) from None
+    names = file.schema_arrow.names
+    missing = [name for name in COLUMNS if name not in names]
+    if not missing:
+        return file
     message = (
         f"{path}: expected the columns user_id, item_id, timestamp[, rating], got"
         f" {', '.join(names)}; rename or add {', '.join(missing)}"
@@ -207,18 +229,29 @@ def _read(path: Path) -> pa.Table:
     raise ToolError(message)
 
 
-def _column(path: Path, table: pa.Table, name: str) -> pa.Array:
+def _read(path: Path) -> pa.Table:
+    file = opened(path)
+    wanted = [name for name in (*COLUMNS, "rating") if name in file.schema_arrow.names]
+    try:
+        return file.read(columns=wanted)
+    except (OSError, pa.ArrowException) as error:
+        message = f"{path}: expected a readable Parquet file, got: {error}"
+        raise ToolError(message) from None
+
+
+def _column(path: Path, table: pa.Table, name: str, first: int) -> pa.Array:
     column = table.column(name).combine_chunks()
     empty = pc.is_null(column, nan_is_null=True)
     if pc.any(empty).as_py():
-        row = pc.index(empty, value=True).as_py()
+        row = first + pc.index(empty, value=True).as_py()
         message = f"{path}: {name}: expected a value in every row, got none in row {row}"
-        raise ToolError(f"{message} ({pc.sum(empty).as_py()} in all); drop or fill them")
+        raise ToolError(f"{message} ({pc.sum(empty).as_py()} of {len(table):,} rows); drop or fill")
     return column
 
 
-def _text(path: Path, table: pa.Table, name: str) -> _Names:
-    column = _column(path, table, name)
+def text(path: Path, table: pa.Table, name: str, first: int = 0) -> Names:
+    """Return a column of ids; `first` is the number of its first row in the file."""
+    column = _column(path, table, name, first)
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if not (pa.types.is_integer(column.type) or pa.types.is_string(column.type)
@@ -227,11 +260,12 @@ def _text(path: Path, table: pa.Table, name: str) -> _Names:
         raise ToolError(message)
     encoded = column.dictionary_encode()
     names = encoded.dictionary.cast(pa.large_string()).to_pylist()
-    return _Names(names, encoded.indices.to_numpy())
+    return Names(names, encoded.indices.to_numpy())
 
 
-def _numbers(path: Path, table: pa.Table, name: str) -> NDArray[Any]:
-    column = _column(path, table, name)
+def numbers(path: Path, table: pa.Table, name: str, first: int = 0) -> NDArray[Any]:
+    """Return a column of numbers, timestamps as ms since 1970; `first` as in `text`."""
+    column = _column(path, table, name, first)
     if pa.types.is_timestamp(column.type):
         column = column.cast(pa.timestamp("ms"), safe=False).cast(pa.int64())
     numeric = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)

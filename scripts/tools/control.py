@@ -15,11 +15,14 @@ from scripts.tools.target import add_arguments, target
 from state.topics.control import COMMANDS
 
 WAIT_SECONDS = 60.0
+_AGAIN_SECONDS = 10.0
 
 
-def send(address: KafkaAddress, config: JobConfig, command: str, **fields: Any) -> str:
-    """Write a command and return its id, which is the record's key."""
-    name = uuid.uuid4().hex
+def send(
+    address: KafkaAddress, config: JobConfig, command: str, name: str = "", **fields: Any
+) -> str:
+    """Write a command and return its id, which is the record's key: `name`, or a new one."""
+    name = name or uuid.uuid4().hex
     producer = Producer(address.client({}))
     value = json.dumps({"command": command, **fields}).encode()
     producer.produce(config.kafka.topics.control, key=name.encode(), value=value)
@@ -29,15 +32,17 @@ def send(address: KafkaAddress, config: JobConfig, command: str, **fields: Any) 
     return name
 
 
-def wait(address: KafkaAddress, config: JobConfig, name: str) -> dict[str, Any]:
+def wait(
+    address: KafkaAddress, config: JobConfig, name: str, seconds: float = WAIT_SECONDS
+) -> dict[str, Any]:
     """Return the answer to a command.
 
     Raises
     ------
     ToolError
-        If there is none within a minute.
+        If there is none in time.
     """
-    deadline = time.monotonic() + WAIT_SECONDS
+    deadline = time.monotonic() + seconds
     topic = config.kafka.topics.control_results
     with consumer(address, [topic], isolation="read_committed") as client:
         while time.monotonic() < deadline:
@@ -45,8 +50,25 @@ def wait(address: KafkaAddress, config: JobConfig, name: str) -> dict[str, Any]:
                 if message.key() == name.encode():
                     found: dict[str, Any] = json.loads(message.value() or b"{}")
                     return found
-    text = f"{topic}: expected an answer within {WAIT_SECONDS:g} s, got none; does the job run?"
+    text = f"{topic}: expected an answer within {seconds:g} s, got none; does the job run?"
     raise ToolError(text)
+
+
+def ask_new_job(
+    address: KafkaAddress, config: JobConfig, command: str, **fields: Any
+) -> dict[str, Any]:
+    """Send a command to a job that has just begun to run and return the answer.
+
+    Its source reads from the end of the topic and may not have looked yet where that is: the
+    command is sent again under the same id, which a job carries out once.
+    """
+    name = send(address, config, command, **fields)
+    for _ in range(round(WAIT_SECONDS / _AGAIN_SECONDS) - 1):
+        try:
+            return wait(address, config, name, _AGAIN_SECONDS)
+        except ToolError:
+            send(address, config, command, name, **fields)
+    return wait(address, config, name, _AGAIN_SECONDS)
 
 
 def main() -> int:

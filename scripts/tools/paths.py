@@ -63,3 +63,13 @@ def java() -> str:
 def trainer_python() -> Path | None:
     """Return the interpreter that has torch, None where `scripts/setup --train` was never run."""
     return TRAINER_PYTHON if TRAINER_PYTHON.exists() else None
+
+
+def store_of(run_dir: Path) -> str:
+    """Return where the models of a local cluster lie."""
+    return str(run_dir.resolve() / "models")
+
+
+def store_uri(text: str) -> str:
+    """Return a model store as given by a user, a path made absolute."""
+    return text if "://" in text else str(Path(text).expanduser().resolve())

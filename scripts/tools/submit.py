@@ -6,22 +6,32 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from conf.loader import ConfigError, load
 from conf.schema import JobConfig
-from scripts.tools import topics
+from jobs.parameters import wants_deep
+from scripts.tools import control, topics
 from scripts.tools.build import build
 from scripts.tools.cluster import Local
 from scripts.tools.console import ToolError, answer, progress, run
 from scripts.tools.flink_rest import FlinkUnreachableError
 from scripts.tools.kafka_client import KafkaAddress
-from scripts.tools.paths import LOCAL_CONFIG, RUN_DIR, TRAINER_PYTHON, flink_home
+from scripts.tools.paths import (
+    LOCAL_CONFIG,
+    RUN_DIR,
+    TRAINER_PYTHON,
+    flink_home,
+    store_of,
+    store_uri,
+)
 from scripts.tools.precompile import precompile
 from scripts.tools.processes import marked_environment
 from scripts.tools.stack_trace import innermost_cause
+from state.codec import StateError
+from state.model_store import ModelStore
 
 _RUNNING_SECONDS = 120
 _SLOT_SECONDS = 15
@@ -201,8 +211,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def fine_tuning(local: Local) -> list[str]:
     """Return where the models of the local cluster lie and what trains them."""
-    store = local.run_dir.resolve() / "models"
-    return [f"fine_tune.store={store}", f"fine_tune.python={TRAINER_PYTHON}"]
+    return [f"fine_tune.store={store_of(local.run_dir)}", f"fine_tune.python={TRAINER_PYTHON}"]
 
 
 def submission_of(
@@ -219,8 +228,42 @@ def submission_of(
     )
 
 
-def main() -> None:
-    """Read the command line and submit."""
+def with_model(submission: Submission, path: str) -> tuple[Submission, int]:
+    """Return the submission over the store of a model, `STORE/VERSION`, and the version.
+
+    Raises
+    ------
+    ToolError
+        If there is no such model or the job could not serve it.
+    """
+    uri, _, name = store_uri(path).rstrip("/").rpartition("/")
+    if not name.isdecimal():
+        message = f"--model: expected STORE/VERSION, as in .run/models/00000003, got {path}"
+        raise ToolError(message, code=2)
+    overrides = [*submission.overrides, f"fine_tune.store={uri}"]
+    found = replace(submission, overrides=overrides)
+    config = _load(found)
+    try:
+        shape = ModelStore(uri).manifest(int(name)).shape
+    except StateError as error:
+        raise ToolError(f"--model: {error}; see scripts/models list", code=2) from None
+    if not wants_deep(config):
+        message = "--model: expected a job with a deep model, got none; set deep.enabled=true"
+        raise ToolError(f"{message} and learning.objective=ranking", code=2)
+    if shape != config.deep_shape().to_dict():
+        message = f"--model: expected the job's shape {config.deep_shape().to_dict()}, got {shape}"
+        raise ToolError(f"{message}; set the keys of deep.* to the model's", code=2)
+    return found, int(name)
+
+
+def main() -> int:
+    """Read the command line, submit, and have the model served that was asked for.
+
+    Returns
+    -------
+    int
+        0, or 1 where the job runs but refused the model.
+    """
     parser = argparse.ArgumentParser(prog="scripts/submit", description=__doc__)
     parser.add_argument(
         "--savepoint",
@@ -228,14 +271,28 @@ def main() -> None:
         metavar="PATH",
         help="start from this state without verifying it (scripts/restore verifies)",
     )
+    parser.add_argument(
+        "--model",
+        metavar="PATH",
+        help="serve this version from the start, as in .run/models/00000003; its folder's parent"
+        " becomes fine_tune.store",
+    )
     add_arguments(parser)
     arguments = parser.parse_args()
     local = Local.load(arguments.run_dir)
-    job = submit(local, submission_of(arguments, local, arguments.savepoint))
-    answer(
-        {"job": job, "flink": f"{local.rest_url}/#/job/running/{job}/overview"},
-        as_json=arguments.json,
-    )
+    submission, model = submission_of(arguments, local, arguments.savepoint), None
+    if arguments.model is not None:
+        submission, model = with_model(submission, arguments.model)
+    job = submit(local, submission)
+    told = {"job": job, "flink": f"{local.rest_url}/#/job/running/{job}/overview"}
+    ok = True
+    if model is not None:
+        config = _load(submission)
+        address = KafkaAddress.of(config)
+        found = control.ask_new_job(address, config, "promote_model", model=model)
+        ok, told["model"] = bool(found.get("ok")), found.get("message", "")
+    answer(told, as_json=arguments.json)
+    return 0 if ok else 1
 
 
 if __name__ == "__main__":
