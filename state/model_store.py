@@ -73,10 +73,8 @@ class ModelStore:
     def __init__(self, uri: str) -> None:
         self.uri = uri
         try:
-            if "://" in uri:
-                self._files, self._root = FileSystem.from_uri(uri)
-            else:
-                self._files, self._root = FileSystem.from_uri(f"file://{uri}")
+            # a path is taken as it is: as a URI it would end at a "#" and may hold no blank
+            self._files, self._root = FileSystem.from_uri(uri)
         except (ArrowException, ValueError, OSError) as error:
             raise StoreError(f"model store {uri}: expected a path or URI, got: {error}") from None
 
