@@ -1,4 +1,4 @@
-"""Bytes that fine-tune writes: each version is read, written the same again, and damage is found."""
+"""Bytes that fine-tune writes: read, written the same again, and damage is found."""
 
 from collections.abc import Callable
 from dataclasses import fields
