@@ -1,5 +1,6 @@
 """fine-tune without Flink: the training events, when a round begins, what serves, and why."""
 
+import contextlib
 import logging
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -144,7 +145,7 @@ class Tuner:
         elif self.state.trigger and self._blocks.events:
             self._begin(now)
         if self.state.wealth >= watch.LIMIT:
-            self._roll_back("the blend was worse than the online model alone")
+            self._give_way()
         yield from self._pointer(now)
         yield from self._status()
 
@@ -283,10 +284,16 @@ class Tuner:
         state.champion, state.wealth = manifest.version, 1.0
         self._sent = None
 
-    def _roll_back(self, why: str) -> str:
-        """Serve the champion before, or none."""
-        state, store = self.state, ModelStore(self._params.store)
-        there = set(store.versions())
+    def _give_way(self) -> None:
+        """Roll back a model that makes lists worse, even where the store cannot be read."""
+        there: list[int] = []  # then none is served, which needs no store
+        with contextlib.suppress(StateError):
+            there = ModelStore(self._params.store).versions()
+        self._roll_back("the blend was worse than the online model alone", there)
+
+    def _roll_back(self, why: str, there: Sequence[int]) -> str:
+        """Serve the champion before of those that are there, or none."""
+        state = self.state
         left, before = state.champion, 0
         while state.previous and not before:
             before = state.previous.pop()
@@ -307,7 +314,7 @@ class Tuner:
             if not self.state.champion:
                 message = "control: expected a model that serves, got none; nothing to do"
                 raise StateError(message)
-            return self._roll_back("by command")
+            return self._roll_back("by command", ModelStore(self._params.store).versions())
         manifest = ModelStore(self._params.store).manifest(command.model or 0)
         if manifest.shape != self._params.round.shape.to_dict():
             raise StateError(f"control: expected model {command.model} of the configured shape")

@@ -137,7 +137,11 @@ class ModelStore:
 
     def keep(self, count: int, *, also: int) -> None:
         """Remove all but the newest versions and one more; what cannot be removed stays."""
-        for version in self.versions()[:-count]:
+        try:
+            versions = self.versions()
+        except StoreError:
+            return
+        for version in versions[:-count]:
             if version != also:
                 try:
                     self._files.delete_file(f"{self._folder(version)}/{_MANIFEST}")
