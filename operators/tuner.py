@@ -316,6 +316,8 @@ class Tuner:
                 raise StateError(message)
             return self._roll_back("by command", ModelStore(self._params.store).versions())
         manifest = ModelStore(self._params.store).manifest(command.model or 0)
+        if WEIGHTS not in manifest.files:
+            raise StateError(f"control: expected model {command.model} with weights, got none")
         if manifest.shape != self._params.round.shape.to_dict():
             raise StateError(f"control: expected model {command.model} of the configured shape")
         if manifest.version != self.state.champion:
