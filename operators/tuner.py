@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -206,6 +206,9 @@ class Tuner:
         current = self.state.round
         if current is None:
             return
+        current.parent, current.events = self.state.champion, self._blocks.events
+        current.new_events = self.state.new_events
+        current.offsets = {p: list(ends) for p, ends in self.state.offsets.items()}
         folder = self._folder / f"round-{current.version}-{current.failures}"
         shutil.rmtree(folder, ignore_errors=True)
         try:
@@ -216,7 +219,7 @@ class Tuner:
                 number=current.version,
                 new_from=max(0, self._blocks.events - self.state.new_events),
                 store=store,
-                parent=self.state.champion,
+                parent=current.parent,
             )
             self._blocks.lay_out(folder)
             self._trainer = Trainer(self._params.trainer, folder)
@@ -243,14 +246,14 @@ class Tuner:
             return
         try:
             store = ModelStore(self._params.store)
-            parent = store.manifest(state.champion) if state.champion else None
+            parent = store.manifest(current.parent) if current.parent else None
             done = rounds.conclude(
                 folder,
                 self._params.round,
                 store,
                 version=current.version,
                 parent=parent,
-                offsets=state.offsets,
+                offsets=current.offsets,
             )
         except StateError as error:
             self._fail(str(error))
@@ -261,7 +264,9 @@ class Tuner:
         if done.manifest is None:
             state.rejected += 1
             return
-        state.new_events, state.offsets = 0, {}
+        # what came while it was trained is new for the next round
+        state.new_events = max(0, state.new_events - current.new_events)
+        state.offsets = _beyond(state.offsets, current.offsets)
         self._serve(done.manifest)
         store.keep(self._params.keep, also=state.champion)
 
@@ -382,3 +387,15 @@ class Tuner:
             self._told = told
             status["generated_at"] = self._clock_ms()
             yield ("recommendation_metrics", b"fine_tune", msgspec.json.encode(status))
+
+
+def _beyond(
+    offsets: Mapping[str, list[int]], trained: Mapping[str, list[int]]
+) -> dict[str, list[int]]:
+    """Return what of each partition's first and last offset comes after what was trained on."""
+    ends = {partition: trained.get(partition, [0, -1])[1] for partition in offsets}
+    return {
+        partition: [max(first, ends[partition] + 1), last]
+        for partition, (first, last) in offsets.items()
+        if last > ends[partition]
+    }

@@ -20,6 +20,12 @@ class RoundState(msgspec.Struct):
     events: int
     """Events of the ring it trains from."""
     failures: int = 0
+    parent: int = 0
+    """Version it trains from, whichever serves when it ends; 0: none."""
+    new_events: int = 0
+    """Those of its events that no accepted model was trained from."""
+    offsets: dict[str, list[int]] = {}
+    """First and last offset of these, by partition."""
 
 
 class TunerState(msgspec.Struct):

@@ -66,7 +66,7 @@ def some_state() -> TunerState:
         new_events=9,
         last_round_ms=1_700_000_000_000,
         trigger="time",
-        round=RoundState(5, "events", 1_700_000_000_001, 16_389, 1),
+        round=RoundState(5, "events", 1_700_000_000_001, 16_389, 1, 4, 8, {"0": [5, 90]}),
         version=5,
         champion=4,
         previous=[1, 3],
