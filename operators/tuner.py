@@ -105,6 +105,7 @@ class Tuner:
             block = Block.joined(*kept)
             self._blocks.append(block)
             self.state.since_round += len(block)
+            self.state.since_share += len(block)
             self.state.new_events += len(block)
         for one in found:
             self.state.events += len(one)
@@ -112,8 +113,9 @@ class Tuner:
             self._judge(one)
         if self._params.every_events and self.state.since_round >= self._params.every_events:
             self._trigger("events")
-        if self.state.since_round > self._params.ring_events // 2:
+        if self.state.since_share > self._params.ring_events // 2:
             self.state.share /= 2  # more comes than is trained on: half the users are enough
+            self.state.since_share = 0
 
     def command(self, key: bytes | None, value: bytes | None) -> Iterator[Record]:
         """Carry out a command and answer it; a repeated one is answered by nothing."""
@@ -189,7 +191,7 @@ class Tuner:
         """Ask for a round; while one runs, the first asker is remembered."""
         if not self.state.trigger:
             self.state.trigger = reason
-        self.state.since_round = 0
+        self.state.since_round = self.state.since_share = 0
         self.state.last_round_ms = self._clock_ms()
 
     def _begin(self, now: int) -> None:

@@ -36,6 +36,8 @@ class TunerState(msgspec.Struct):
     next_block: int = 0
     share: float = 1.0
     """Share of users whose events are kept."""
+    since_share: int = 0
+    """Events kept since the last round began or the share was halved."""
     old_share: float = 1.0
     """Share of users whose events go from the ring into the reservoir."""
     events: int = 0

@@ -60,6 +60,7 @@ def some_state() -> TunerState:
         blocks={"a0000000001": 5, "b0000000002": 16_384},
         next_block=2,
         share=0.5,
+        since_share=6,
         old_share=0.25,
         events=2**40,
         since_round=7,
