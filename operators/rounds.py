@@ -115,8 +115,9 @@ def conclude(
         champion_file = out / "ranks-champion.npy"
         champion = np.load(champion_file, allow_pickle=False) if champion_file.exists() else None
         files = {name: (out / name).read_bytes() for name in (WEIGHTS, OPTIMIZER)}
-    except (OSError, ValueError) as error:
-        raise StateError(f"round {version}: expected the trainer's files, got: {error}") from None
+        told = details(report)
+    except (OSError, ValueError, EOFError, LookupError, TypeError) as error:
+        raise StateError(f"round {version}: expected the trainer's files, got: {error!r}") from None
     root = parent.root if parent else version
     try:
         model_file.decode(files[WEIGHTS], params.shape, version=version, root=root)
@@ -133,6 +134,6 @@ def conclude(
         created_at=now_ms(),
         config=params.digest(),
         offsets=dict(offsets),
-        **details(report),
+        **told,
     )
     return Conclusion(store.put(manifest, files), verdict, report)

@@ -1,8 +1,9 @@
 """fine-tune without Flink: the training events, when a round begins, what serves, and why."""
 
+import contextlib
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,7 @@ class Tuner:
             block = Block.joined(*kept)
             self._blocks.append(block)
             self.state.since_round += len(block)
+            self.state.since_share += len(block)
             self.state.new_events += len(block)
         for one in found:
             self.state.events += len(one)
@@ -119,8 +121,9 @@ class Tuner:
             self._judge(one)
         if self._params.every_events and self.state.since_round >= self._params.every_events:
             self._trigger("events")
-        if self.state.since_round > self._params.ring_events // 2:
+        if self.state.since_share > self._params.ring_events // 2:
             self.state.share /= 2  # more comes than is trained on: half the users are enough
+            self.state.since_share = 0
 
     def command(self, key: bytes | None, value: bytes | None) -> Iterator[Record]:
         """Carry out a command and answer it; a repeated one is answered by nothing."""
@@ -152,7 +155,7 @@ class Tuner:
         elif self.state.trigger and self._blocks.events:
             self._begin(now)
         if self.state.wealth >= watch.LIMIT:
-            self._roll_back("the blend was worse than the online model alone")
+            self._give_way()
         yield from self._pointer(now)
         yield from self._status()
 
@@ -210,7 +213,7 @@ class Tuner:
         """Ask for a round; while one runs, the first asker is remembered."""
         if not self.state.trigger:
             self.state.trigger = reason
-        self.state.since_round = 0
+        self.state.since_round = self.state.since_share = 0
         self.state.last_round_ms = self._clock_ms()
 
     def _begin(self, now: int) -> None:
@@ -227,6 +230,9 @@ class Tuner:
         current = self.state.round
         if current is None:
             return
+        current.parent, current.events = self.state.champion, self._blocks.events
+        current.new_events = self.state.new_events
+        current.offsets = {p: list(ends) for p, ends in self.state.offsets.items()}
         folder = self._folder / f"round-{current.version}-{current.failures}"
         shutil.rmtree(folder, ignore_errors=True)
         try:
@@ -237,7 +243,7 @@ class Tuner:
                 number=current.version,
                 new_from=max(0, self._blocks.events - self.state.new_events),
                 store=store,
-                parent=self.state.champion,
+                parent=current.parent,
             )
             self._blocks.lay_out(folder)
             self._trainer = Trainer(self._params.trainer, folder)
@@ -264,14 +270,14 @@ class Tuner:
             return
         try:
             store = ModelStore(self._params.store)
-            parent = store.manifest(state.champion) if state.champion else None
+            parent = store.manifest(current.parent) if current.parent else None
             done = rounds.conclude(
                 folder,
                 self._params.round,
                 store,
                 version=current.version,
                 parent=parent,
-                offsets=state.offsets,
+                offsets=current.offsets,
             )
         except StateError as error:
             self._fail(str(error))
@@ -282,7 +288,9 @@ class Tuner:
         if done.manifest is None:
             state.rejected += 1
             return
-        state.new_events, state.offsets = 0, {}
+        # what came while it was trained is new for the next round
+        state.new_events = max(0, state.new_events - current.new_events)
+        state.offsets = _beyond(state.offsets, current.offsets)
         self._serve(done.manifest)
         store.keep(self._params.keep, also=state.champion)
 
@@ -306,10 +314,16 @@ class Tuner:
         state.losses, self._alarm = [], DriftAlarm()
         self._sent = None
 
-    def _roll_back(self, why: str) -> str:
-        """Serve the champion before, or none."""
-        state, store = self.state, ModelStore(self._params.store)
-        there = set(store.versions())
+    def _give_way(self) -> None:
+        """Roll back a model that makes lists worse, even where the store cannot be read."""
+        there: list[int] = []  # then none is served, which needs no store
+        with contextlib.suppress(StateError):
+            there = ModelStore(self._params.store).versions()
+        self._roll_back("the blend was worse than the online model alone", there)
+
+    def _roll_back(self, why: str, there: Sequence[int]) -> str:
+        """Serve the champion before of those that are there, or none."""
+        state = self.state
         left, before = state.champion, 0
         while state.previous and not before:
             before = state.previous.pop()
@@ -330,9 +344,11 @@ class Tuner:
             if not self.state.champion:
                 message = "control: expected a model that serves, got none; nothing to do"
                 raise StateError(message)
-            return self._roll_back("by command")
+            return self._roll_back("by command", ModelStore(self._params.store).versions())
         store = ModelStore(self._params.store)
         manifest = store.manifest(command.model or 0)
+        if WEIGHTS not in manifest.files:
+            raise StateError(f"control: expected model {command.model} with weights, got none")
         if manifest.shape != self._params.round.shape.to_dict():
             raise StateError(f"control: expected model {command.model} of the configured shape")
         if manifest.version != self.state.champion:
@@ -398,3 +414,15 @@ class Tuner:
             self._told = told
             status["generated_at"] = self._clock_ms()
             yield ("recommendation_metrics", b"fine_tune", msgspec.json.encode(status))
+
+
+def _beyond(
+    offsets: Mapping[str, list[int]], trained: Mapping[str, list[int]]
+) -> dict[str, list[int]]:
+    """Return what of each partition's first and last offset comes after what was trained on."""
+    ends = {partition: trained.get(partition, [0, -1])[1] for partition in offsets}
+    return {
+        partition: [max(first, ends[partition] + 1), last]
+        for partition, (first, last) in offsets.items()
+        if last > ends[partition]
+    }

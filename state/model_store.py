@@ -73,10 +73,8 @@ class ModelStore:
     def __init__(self, uri: str) -> None:
         self.uri = uri
         try:
-            if "://" in uri:
-                self._files, self._root = FileSystem.from_uri(uri)
-            else:
-                self._files, self._root = FileSystem.from_uri(f"file://{uri}")
+            # a path is taken as it is: as a URI it would end at a "#" and may hold no blank
+            self._files, self._root = FileSystem.from_uri(uri)
         except (ArrowException, ValueError, OSError) as error:
             raise StoreError(f"model store {uri}: expected a path or URI, got: {error}") from None
 
@@ -139,7 +137,11 @@ class ModelStore:
 
     def keep(self, count: int, *, also: int) -> None:
         """Remove all but the newest versions and one more; what cannot be removed stays."""
-        for version in self.versions()[:-count]:
+        try:
+            versions = self.versions()
+        except StoreError:
+            return
+        for version in versions[:-count]:
             if version != also:
                 try:
                     self._files.delete_file(f"{self._folder(version)}/{_MANIFEST}")

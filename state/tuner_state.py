@@ -20,6 +20,12 @@ class RoundState(msgspec.Struct):
     events: int
     """Events of the ring it trains from."""
     failures: int = 0
+    parent: int = 0
+    """Version it trains from, whichever serves when it ends; 0: none."""
+    new_events: int = 0
+    """Those of its events that no accepted model was trained from."""
+    offsets: dict[str, list[int]] = {}
+    """First and last offset of these, by partition."""
 
 
 class TunerState(msgspec.Struct):
@@ -30,6 +36,8 @@ class TunerState(msgspec.Struct):
     next_block: int = 0
     share: float = 1.0
     """Share of users whose events are kept."""
+    since_share: int = 0
+    """Events kept since the last round began or the share was halved."""
     old_share: float = 1.0
     """Share of users whose events go from the ring into the reservoir."""
     events: int = 0

@@ -33,8 +33,19 @@ class ModelPointer(msgspec.Struct, frozen=True, kw_only=True):
     """Weight of the deep score."""
 
     def shape_of(self) -> Shape:
-        """Return the shape of the network."""
-        return Shape(**self.shape)  # type: ignore[arg-type]
+        """Return the shape of the network.
+
+        Raises
+        ------
+        StateError
+            If it has sizes that this release does not know.
+        """
+        try:
+            return Shape(**self.shape)  # type: ignore[arg-type]
+        except TypeError as error:
+            raise CorruptError(
+                f"model pointer: expected the sizes of a network, got: {error}; {SKIP}"
+            ) from None
 
 
 def encode(pointer: ModelPointer) -> bytes:

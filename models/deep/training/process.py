@@ -69,7 +69,8 @@ def restore(
         with torch.no_grad():
             parameter[: len(saved)] = saved
         if f"{_STATE}{name}.exp_avg" in tensors:
-            state: dict[str, Any] = {"step": torch.from_numpy(tensors[f"{_STATE}step"])}
+            # a copy each: the optimiser counts in place
+            state: dict[str, Any] = {"step": torch.tensor(tensors[f"{_STATE}step"])}
             for kind in ("exp_avg", "exp_avg_sq"):
                 state[kind] = torch.zeros_like(parameter)
                 moment = torch.from_numpy(tensors[f"{_STATE}{name}.{kind}"])
