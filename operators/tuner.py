@@ -91,6 +91,7 @@ class Tuner:
         self.state = tuner_state.decode(stored) if stored else TunerState()
         self._blocks = Blocks(self.state, memory, folder / "blocks", params.ring_events)
         self._trainer: Trainer | None = None
+        self._served: Manifest | None = None
         self._sent: bytes | None = None
         self._sent_ms = 0
         self._told: bytes = b""
@@ -218,6 +219,9 @@ class Tuner:
 
     def _begin(self, now: int) -> None:
         state = self.state
+        if state.version == 0:  # a new job over a store that has models: they stay
+            with contextlib.suppress(StateError):
+                state.version = max(ModelStore(self._params.store).versions(), default=0)
         state.version += 1
         state.round = RoundState(state.version, state.trigger, now, self._blocks.events)
         state.trigger = ""
@@ -362,11 +366,14 @@ class Tuner:
         state = self.state
         sha256, root, shape = "", 0, self._params.round.shape.to_dict()
         if state.champion:
-            try:
-                manifest = ModelStore(self._params.store).manifest(state.champion)
-            except StateError as error:
-                state.verdict = str(error)
-                return
+            manifest = self._served
+            if manifest is None or manifest.version != state.champion:
+                try:
+                    manifest = ModelStore(self._params.store).manifest(state.champion)
+                except StateError as error:
+                    state.verdict = str(error)
+                    return
+                self._served = manifest  # the store may be far away: not asked every second
             sha256, root = manifest.files[WEIGHTS].sha256, manifest.root
         elif state.sequence == 0:
             return

@@ -77,6 +77,7 @@ def some_state() -> TunerState:
         deep=0.375,
         curvature=(1.5, -0.25, 2.5),
         judged=1000.5,
+        losses=[5.25, 5.5],
         wealth=1.1,
         verdict="round 4: é",
         rejected=1,
