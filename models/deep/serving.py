@@ -20,8 +20,8 @@ class Model:
 
     version: int
     root: int
-    """First version of the line that these weights were fine-tuned from: states of versions from
-    it on are carried over, those of others are computed anew."""
+    """First version of the line that these weights were fine-tuned from: states are carried over
+    within a line, those of other lines are computed anew."""
     network: Recurrent
     keys: NDArray[np.uint64]
     """(K,) items by row of the embeddings."""
@@ -115,7 +115,7 @@ class Deep:
         )
         if len(later):
             y[place[positive[later]]] = found[which]
-        users.deep_version[user] = self.version
+        users.deep_version[user] = model.root
         return self._arrays(y, place)
 
     def score(self, items: Items, users: Users) -> DeepArrays:
@@ -146,7 +146,7 @@ class Deep:
 
     def _refresh(self, model: Model, items: Items, users: Users) -> None:
         """Compute the states of users anew whom this line of models has not seen."""
-        stale = (users.deep_version < model.root) & (users.history_length > 0)
+        stale = (users.deep_version != model.root) & (users.history_length > 0)
         chosen = np.flatnonzero(stale)
         if not len(chosen):
             return
@@ -161,7 +161,7 @@ class Deep:
         nobody = np.empty(0, np.intp)
         model.network.advance(state, owner, self._indices(rows), gap, nobody)
         users.deep[chosen] = state
-        users.deep_version[chosen] = self.version
+        users.deep_version[chosen] = model.root
 
     def _follow(self, items: Items) -> None:
         """Give item rows that are new here their embeddings."""
