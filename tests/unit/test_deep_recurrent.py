@@ -16,6 +16,7 @@ from state.codec import CorruptError, IncompatibleError, StateError
 
 _TORCH = """
 import json, sys
+from pathlib import Path
 import numpy as np, torch
 from safetensors.numpy import save_file
 from models.deep.shape import Shape
