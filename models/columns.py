@@ -74,7 +74,7 @@ class Users:
     deep: NDArray[np.float32]
     """(U, S) state of the deep model."""
     deep_version: NDArray[np.int64]
-    """(U,) version of the deep model that advanced it last; 0: there is none."""
+    """(U,) root of the line of models that advanced it, see `models.deep.serving`; 0: none."""
     excluded: NDArray[np.uint64]
     """(U, X) keys of the last items the user disliked or removed."""
     excluded_length: NDArray[np.int32]

@@ -75,7 +75,9 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
         topic, key, content = value
         topic = self._params.loop_topics.get(topic, topic)
         if topic == "model_updates" and key == model_pointer.KEY:
-            ctx.get_broadcast_state(descriptors.loop()).put(key.decode(), content)
+            kept, name = ctx.get_broadcast_state(descriptors.loop()), key.decode()
+            if model_pointer.supersedes(content or b"", kept.get(name)):
+                kept.put(name, content)
         self._inbox.take(LoopRecord(topic, key or b"", content or b""))
         return iter(())
 

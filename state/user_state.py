@@ -19,7 +19,7 @@ session_last   i64   1            newest event time of the session, ms; -1 befor
 events         i64   1            accepted events ever
 seen           i64   1            processing time of the last update, ms
 last_positive  i64   1            event time of the newest positive event, ms; -1 before the first
-deep_version   i64   1            version of the deep model that advanced its state; 0 none
+deep_version   i64   1            root of the line of models that advanced its state; 0 none
 session_events i32   1            accepted events in the session
 …              f32   F            latent factors
 …              u64   h            keys of the last positive items, oldest first

@@ -54,7 +54,9 @@ def _addressed(value: bytes) -> tuple[str, bytes, bytes]:
     """Return a loop record of one of the kinds the tests send."""
     if value[:2] == b"AC":
         return "accepted_events", b"\0\0\0\0", value
-    return "model_updates", b"trending" if value[:1] == b"{" else b"items/0", value
+    if value[:1] != b"{":
+        return "model_updates", b"items/0", value
+    return "model_updates", b"model" if b'"sequence":' in value else b"trending", value
 
 
 @dataclass

@@ -21,8 +21,8 @@ class Model:
 
     version: int
     root: int
-    """First version of the line that these weights were fine-tuned from: states of versions from
-    it on are carried over, those of others are computed anew."""
+    """First version of the line that these weights were fine-tuned from: states are carried over
+    within a line, those of other lines are computed anew."""
     network: Recurrent | SasRec
     keys: NDArray[np.uint64]
     """(K,) items by row of the embeddings."""
@@ -125,7 +125,7 @@ class Deep:
         )
         if len(later):
             y[place[positive[later]]] = found[which]
-        users.deep_version[user] = self.version
+        users.deep_version[user] = model.root
         return self._arrays(y, place)
 
     def score(self, items: Items, users: Users) -> DeepArrays:
@@ -178,7 +178,7 @@ class Deep:
 
     def _refresh(self, network: Recurrent, root: int, items: Items, users: Users) -> None:
         """Compute the states of users anew whom this line of models has not seen."""
-        stale = (users.deep_version < root) & (users.history_length > 0)
+        stale = (users.deep_version != root) & (users.history_length > 0)
         chosen = np.flatnonzero(stale)
         if not len(chosen):
             return
@@ -193,7 +193,7 @@ class Deep:
         nobody = np.empty(0, np.intp)
         network.advance(state, owner, self._indices(rows), gap, nobody)
         users.deep[chosen] = state
-        users.deep_version[chosen] = self.version
+        users.deep_version[chosen] = root
 
     def _follow(self, items: Items) -> None:
         """Give item rows that are new here their embeddings."""

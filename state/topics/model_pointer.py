@@ -6,7 +6,7 @@ Small and absolute: the newest one holds. The weights themselves lie in the mode
 import msgspec
 
 from models.deep.shape import Shape
-from state.codec import SKIP, CorruptError, UnknownVersionError
+from state.codec import SKIP, CorruptError, StateError, UnknownVersionError
 
 KEY = b"model"
 VERSION = 1
@@ -51,6 +51,18 @@ class ModelPointer(msgspec.Struct, frozen=True, kw_only=True):
 def encode(pointer: ModelPointer) -> bytes:
     """Return the value of the record."""
     return msgspec.json.encode(pointer)
+
+
+def supersedes(value: bytes, held: bytes | None) -> bool:
+    """Return whether a value is a pointer, and a newer one than what is held."""
+    try:
+        pointer = decode(value)
+    except StateError:
+        return False
+    try:
+        return held is None or pointer.sequence > decode(held).sequence
+    except StateError:
+        return True
 
 
 def decode(value: bytes) -> ModelPointer:

@@ -1,0 +1,282 @@
+"""A deep model in learn-users: served, swapped, refused, and there again after a restore."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import save
+
+from models.columns import Users
+from models.deep.recurrent import Recurrent
+from models.deep.shape import Shape
+from models.keys import key_of
+from state.model_store import WEIGHTS, Manifest, ModelStore
+from state.topics import model_pointer
+from state.topics.model_pointer import ModelPointer
+from state.user_state import UserState
+from tests.builders import USERS, Record, behaviour, cut, in_order, learn_users, learning
+from tests.harness import Clock, Savepoint, UsersSubtask
+
+LOG = behaviour(300, users=12, items=60)
+SHAPE = Shape(dim=8, width=8)
+
+
+def weights(seed: int, shape: Shape = SHAPE) -> bytes:
+    """Random weights of half the items of the log."""
+    random = np.random.default_rng(seed)
+    keys = np.array([key_of(f"item-{n}") for n in range(0, 60, 2)], np.uint64)
+    tensors = {
+        name: random.normal(size=size).astype(np.float32)
+        for name, size in Recurrent.shapes(shape, len(keys)).items()
+    }
+    return save({"keys": keys, **tensors})
+
+
+class Store:
+    """A model store, and the pointers to what is in it."""
+
+    def __init__(self, folder: Path, shape: Shape = SHAPE) -> None:
+        self.folder, self.shape = folder, shape
+        self._sequence = 0
+
+    def put(self, version: int, root: int, *, deep: float = 2.0) -> ModelPointer:
+        """Store random weights; return a pointer that is newer than all before."""
+        manifest = Manifest(
+            version=version, parent=0, root=root, shape=self.shape.to_dict(), created_at=1,
+            events=1, items=30, steps=1, seconds=1.0,
+        )  # fmt: skip
+        store = ModelStore(str(self.folder))
+        stored = store.put(manifest, {WEIGHTS: weights(version, self.shape)})
+        self._sequence += 1
+        return ModelPointer(
+            sequence=self._sequence, model=version, root=root, store=str(self.folder),
+            sha256=stored.files[WEIGHTS].sha256, shape=self.shape.to_dict(), online=0.2, deep=deep,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def served(restored: Savepoint | None = None, shape: Shape = SHAPE) -> UsersSubtask:
+    users = replace(USERS, deep_state=shape.state)
+    params = learn_users(learning=learning(users=users, deep=shape), k=20)
+    return UsersSubtask(params, Clock(), restored)
+
+
+def hear(users: UsersSubtask, *pointers: ModelPointer) -> None:
+    users.hear(*(model_pointer.encode(pointer) for pointer in pointers))
+
+
+def versions(users: UsersSubtask, log: Sequence[Record]) -> set[str]:
+    return {found["model_version"] for found in users.take(log).recommendations.values()}
+
+
+def states(users: UsersSubtask, shape: Shape = SHAPE) -> dict[str, Users]:
+    """Every user as stored."""
+    codec = UserState(replace(USERS, deep_state=shape.state), 8, 1)
+    return {
+        user: codec.decode([value], [user])
+        for user, value in users.remembered().items()
+        if user[0] != " "
+    }
+
+
+def deep(users: UsersSubtask) -> dict[str, list[float]]:
+    return {user: found.deep[0].tolist() for user, found in states(users).items()}
+
+
+def test_a_model_that_was_heard_of_is_served(store: Store) -> None:
+    users = served()
+    assert versions(users, LOG[:100]) == {"online-ranking-1"}
+    hear(users, store.put(3, 3))
+    learned = users.take(LOG[100:300])
+    found = learned.recommendations.values()
+    assert {one["model_version"] for one in found} == {"online-ranking-1+recurrent-3"}
+    reasons = [item["reason"] for one in found for item in one["items"]]
+    assert "deep" in reasons
+    assert learned.metrics["deep_scored"] > 50
+
+
+def test_with_a_weight_of_nothing_the_lists_are_those_of_the_online_model(store: Store) -> None:
+    with_model, without = served(), served()
+    hear(with_model, store.put(3, 3, deep=0.0))
+    for records in cut(LOG, [100, 100]):
+        found, expected = with_model.take(records), without.take(records)
+        for user, one in expected.recommendations.items():
+            mine = [item["item_id"] for item in found.recommendations[user]["items"]]
+            assert mine == [item["item_id"] for item in one["items"]]
+        assert found.accepted == expected.accepted
+
+
+def test_the_state_is_in_the_users_record_and_goes_on(store: Store) -> None:
+    users = served()
+    hear(users, store.put(3, 3))
+    users.take(LOG[:150])
+    before = deep(users)
+    assert all(any(state) for state in before.values())
+    assert {int(found.deep_version[0]) for found in states(users).values()} == {3}
+    users.take(LOG[150:])
+    assert all(state != before.get(user) for user, state in deep(users).items())
+
+
+def test_the_state_is_carried_over_to_a_version_of_the_same_line(store: Store) -> None:
+    users, fresh = served(), served()
+    hear(users, store.put(3, 3))
+    for one in (users, fresh):
+        one.take(LOG[:150])
+    successor = store.put(4, 3)
+    for one in (users, fresh):
+        hear(one, successor)
+        one.take(LOG[150:])
+    assert versions(users, in_order(behaviour(20, seed=2, users=12, items=60), first=400)) == {
+        "online-ranking-1+recurrent-4"
+    }
+    carried, anew = deep(users), deep(fresh)
+    assert sum(carried[user] != anew[user] for user in carried) > len(carried) / 2
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [((3, 3), (5, 5)), ((5, 5), (3, 3)), ((4, 2), (5, 3))]
+)
+def test_the_state_is_made_anew_for_another_line(
+    store: Store, before: tuple[int, int], after: tuple[int, int]
+) -> None:
+    users, fresh = served(), served()
+    hear(users, store.put(*before))
+    for one in (users, fresh):
+        one.take(LOG[:150])
+    other = store.put(*after)
+    for one in (users, fresh):
+        hear(one, other)
+        one.take(LOG[150:])
+    touched = {(record.key or b"").decode() for record in LOG[150:]}
+    carried, anew = deep(users), deep(fresh)
+    assert {user: carried[user] for user in touched} == {user: anew[user] for user in touched}
+
+
+SHAPES = {"small": SHAPE, "default": Shape(), "two layers": Shape(dim=12, width=20, layers=2)}
+
+
+def learnt(folder: Path, shape: Shape, sizes: Sequence[int]) -> dict[str, bytes]:
+    store, users = Store(folder, shape), served(shape=shape)
+    hear(users, store.put(3, 3, deep=0.3))
+    for records in cut(LOG, sizes):
+        users.take(records)
+    return users.remembered()
+
+
+@cache
+def whole(folder: Path, name: str) -> dict[str, bytes]:
+    return learnt(folder, SHAPES[name], [])
+
+
+@pytest.mark.parametrize("name", SHAPES)
+@settings(max_examples=4)
+@given(sizes=st.lists(st.integers(1, 80), max_size=30))
+def test_how_the_log_is_cut_changes_no_bit_of_a_user(
+    tmp_path_factory: pytest.TempPathFactory, name: str, sizes: list[int]
+) -> None:
+    folder = tmp_path_factory.getbasetemp() / f"cut-{name}"
+    assert learnt(folder, SHAPES[name], sizes) == whole(folder, name)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_events_one_by_one_change_no_bit_of_a_user(tmp_path: Path, name: str) -> None:
+    assert learnt(tmp_path, SHAPES[name], [1] * 300) == learnt(tmp_path, SHAPES[name], [])
+
+
+def test_an_older_pointer_that_comes_late_is_passed_over(store: Store) -> None:
+    older, newer = store.put(3, 3), store.put(4, 3)
+    users = served()
+    hear(users, newer, older)
+    assert versions(users, LOG[:50]) == {"online-ranking-1+recurrent-4"}
+    after = served(users.savepoint())
+    assert versions(after, LOG[50:100]) == {"online-ranking-1+recurrent-4"}
+
+
+def test_a_pointer_to_none_ends_serving(store: Store) -> None:
+    users = served()
+    hear(users, store.put(3, 3))
+    assert versions(users, LOG[:50]) == {"online-ranking-1+recurrent-3"}
+    hear(users, ModelPointer(sequence=9, model=0))
+    assert versions(users, LOG[50:100]) == {"online-ranking-1"}
+
+
+def broken(kind: str, store: Store) -> bytes:
+    """A pointer to a model that cannot be served, or something that is no pointer."""
+    pointer = store.put(4, 3)
+    file = store.folder / "00000004" / WEIGHTS
+    changes: dict[str, Any] = {}
+    if kind == "truncated":
+        file.write_bytes(file.read_bytes()[:-40])
+    elif kind == "absent":
+        file.unlink()
+    elif kind == "sha256":
+        changes["sha256"] = "0" * 64
+    elif kind == "store":
+        changes["store"] = "nonsense://x"
+    elif kind == "shape":
+        changes["shape"] = Shape(dim=16).to_dict()
+    elif kind == "sizes":
+        changes["shape"] = {"depth": 7}
+    elif kind == "no pointer":
+        return b'{"sequence":7}'
+    return model_pointer.encode(msgspec.structs.replace(pointer, **changes))
+
+
+KINDS = ["truncated", "absent", "sha256", "store", "shape", "sizes", "no pointer"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_pointer_that_cannot_be_followed_leaves_the_old_model(store: Store, kind: str) -> None:
+    users = served()
+    hear(users, store.put(3, 3))
+    users.hear(broken(kind, store))
+    assert versions(users, LOG[:50]) == {"online-ranking-1+recurrent-3"}
+    hear(users, store.put(5, 3))
+    assert versions(users, LOG[50:100]) == {"online-ranking-1+recurrent-5"}
+
+
+def test_after_a_restore_the_same_model_serves_at_once(store: Store) -> None:
+    users = served()
+    hear(users, store.put(3, 3))
+    users.take(LOG[:150])
+    after = served(users.savepoint())
+    found = after.take(LOG[150:200]).recommendations
+    expected = users.take(LOG[150:200]).recommendations
+    assert {one["model_version"] for one in found.values()} == {"online-ranking-1+recurrent-3"}
+    assert found.keys() == expected.keys()
+    assert deep(after) == deep(users)
+
+
+def test_a_restore_after_something_that_is_no_pointer_serves_what_served(store: Store) -> None:
+    users = served()
+    hear(users, store.put(3, 3))
+    users.hear(b'{"sequence":7}')
+    assert versions(served(users.savepoint()), LOG[:50]) == {"online-ranking-1+recurrent-3"}
+
+
+def test_a_restore_goes_on_where_the_model_is_gone(store: Store) -> None:
+    users = served()
+    hear(users, store.put(3, 3))
+    users.take(LOG[:100])
+    (store.folder / "00000003" / WEIGHTS).unlink()
+    after = served(users.savepoint())
+    assert versions(after, LOG[100:150]) == {"online-ranking-1"}
+    hear(after, store.put(4, 3))
+    assert versions(after, LOG[150:200]) == {"online-ranking-1+recurrent-4"}
+
+
+def test_where_no_deep_model_is_wanted_pointers_are_passed_over(store: Store) -> None:
+    users = UsersSubtask(learn_users(deep=False), Clock())
+    hear(users, store.put(3, 3))
+    assert versions(users, LOG[:50]) == {"online-ranking-1"}
