@@ -36,7 +36,7 @@ time.sleep(600)
 _MANY = """
 import sys, traceback
 from pathlib import Path
-from models.deep.training.__main__ import run
+from models.deep.training.process import run
 for name in sys.argv[1:]:
     try:
         run(Path(name))
