@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import SIZE, ItemArrays, Scratch, UserArrays, Work
+from models.arrays import SIZE, DeepArrays, ItemArrays, Scratch, UserArrays, Work
 from models.best import keep_best
 from models.columns import DEEP, FACTORS, NEW, POPULAR, TRANSITION, TRENDING, Recommended
-from models.compiled import Integer, compiled, kernel
+from models.compiled import Integer, Real, compiled, kernel
 from models.items import NEW_BELOW
 from models.popularity import most_popular
 from models.scoring import boost_all, clear_boosts, mark_own, source_of, weigh
@@ -146,16 +146,27 @@ def _list_best(
             held = keep_best(lists.rows, lists.scores, u, held, row, score)
             if held == limit:
                 worst = lists.scores[u, held - 1]
+    mean_told, mean_score = np.float32(0), np.float32(0)
+    for at in range(held):
+        mean_told += _told(u, lists.rows[u, at], deep) / np.float32(held)
+        mean_score += lists.scores[u, at] / np.float32(held)
     for at in range(held):
         row = lists.rows[u, at]
-        told = np.float32(0)
-        if len(deep.y) > 0:
-            share = np.float32(deep.weights[1] / deep.weights[0])
-            told = share * (dot(deep.y, u, deep.targets, row) + deep.bias[row])
-        if told > boost[row]:
+        # the deep model is why where it lifts an item above the rest of the list most
+        told = _told(u, row, deep) - mean_told
+        if told > 0 and told > lists.scores[u, at] - mean_score - told:
             lists.reasons[u, at] = DEEP
         elif boost[row] > 0:
             lists.reasons[u, at] = TRANSITION
             lists.sources[u, at] = source_of(work.window, u, work.transitions, row)
         else:
             lists.reasons[u, at] = NEW if work.items.counts[row] < NEW_BELOW else FACTORS
+
+
+@kernel
+def _told(u: Integer, row: Integer, deep: DeepArrays) -> Real:
+    """Return the deep model's part of an item's score, 0 without one."""
+    if len(deep.y) == 0:
+        return np.float32(0)
+    share = np.float32(deep.weights[1] / deep.weights[0])
+    return share * (dot(deep.y, u, deep.targets, row) + deep.bias[row])

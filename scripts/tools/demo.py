@@ -37,7 +37,7 @@ STALL_SECONDS = 60
 TRAINING_SECONDS = 240
 ROUNDS = 2
 """Rounds that the demonstration waits for; further ones are triggered by the events."""
-STEPS = 100
+STEPS = 150
 """Of a round: a demonstration shall not wait long."""
 MOST_FAILURES = 3
 """A job that fails as often does not recover; it would restart for ever."""
