@@ -64,7 +64,6 @@ class FineTuneParams:
     """Events kept for training."""
     drift: bool = True
     """Whether a round begins when the loss of what is served rises."""
-    job: str = ""
 
 
 class Tuner:
