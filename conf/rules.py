@@ -76,6 +76,12 @@ RULES = (
         lambda c: c.learning.objective != "rating" or (c.events.weights.get("rating") or 0) > 0,
     ),
     Rule(
+        "recommend.repeats",
+        "events.weights",
+        "event types that events.weights knows",
+        lambda c: c.recommend.repeats.keys() - {""} <= c.events.weights.keys(),
+    ),
+    Rule(
         "users.session_gap",
         "users.ttl",
         "at most users.ttl, or users are forgotten in mid-session",

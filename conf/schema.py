@@ -8,12 +8,14 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, model_validator
 
+from conf.repeats import Repeats, hidden_for
 from conf.rules import broken_rules
 from conf.secrets import checked_properties
 from conf.section import Section, refusal, refuse
 from conf.units import Day, Duration, Size, day, duration, size
 from models.deep.shape import Shape
 from models.params import EventPolicy, RankingParams, RatingParams, TransitionParams, UserParams
+from models.past import ALWAYS
 
 WEIGHTS: dict[str, float | None] = {
     "impression": 0.0,
@@ -353,8 +355,10 @@ class Recommend(Section):
 
     enabled: bool = Field(default=True, description="Off: the job learns and measures only.")
     k: int = Field(default=10, ge=1, le=100, description="Items in a recommendation.")
-    repeats: Literal["exclude", "allow"] = Field(
-        default="exclude", description="Whether items that the user had before are recommended."
+    repeats: Annotated[dict[str, int], Repeats()] = Field(
+        default_factory=lambda: {"": ALWAYS},
+        description="Whether an item that the user had is recommended again: `exclude`, `allow` or"
+        " `{after: 30d}`, or one of these by event type: `{view: allow, purchase: {after: 90d}}`.",
     )
 
 
@@ -550,16 +554,22 @@ class JobConfig(Section):
 
     def user_params(self) -> UserParams:
         """Return the bounds of a user's state."""
+        hidden = self._hidden().values()
         return UserParams(
             history=self.users.history,
-            past=self.users.past,
-            repeats=self.recommend.repeats == "allow",
+            past=self.users.past if any(hidden) else 0,
+            timed=any(0 < ms < ALWAYS for ms in hidden),
             strong=max(weight or 0 for weight in self.events.weights.values()),
             deep_state=self.deep_shape().state if self.deep.enabled else 0,
             recent_events=self.users.recent_events,
             exclusions=self.users.exclusions,
             session_gap_ms=self.users.session_gap,
         )
+
+    def _hidden(self) -> dict[str, int]:
+        """Return how long an item is hidden after an event of each type that is learnt, ms."""
+        weights, repeats = self.events.weights, self.recommend.repeats
+        return {name: hidden_for(repeats, name) for name in weights if (weights[name] or 0) > 0}
 
     def deep_shape(self) -> Shape:
         """Return the shape of the deep model."""
@@ -584,6 +594,7 @@ class JobConfig(Section):
         weights = self.events.weights.items()
         return EventPolicy(
             weights={name: weight for name, weight in weights if weight is not None},
+            hide=self._hidden(),
             max_bytes=self.events.max_bytes,
             max_id_bytes=self.events.max_id_bytes,
             sentinel_ids=frozenset(name.lower() for name in self.events.sentinel_ids),

@@ -5,6 +5,7 @@ from typing import Any
 import yaml
 from pydantic.fields import FieldInfo
 
+from conf.repeats import Repeats
 from conf.secrets import MASK, Secret
 from conf.section import Section
 from conf.units import DURATIONS, Day, Duration, Size, render
@@ -19,7 +20,7 @@ def plain(value: Any, field: FieldInfo) -> Any:
                 return render(value, DURATIONS)
             case Size():
                 return render(value, SIZE_UNITS)
-            case Day():
+            case Day() | Repeats():
                 return annotation.render(value)
     if isinstance(value, Section):
         return as_mapping(value)

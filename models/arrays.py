@@ -85,10 +85,12 @@ class UserArrays(NamedTuple):
     history_gap: NDArray[np.uint8]
     history_length: NDArray[np.int32]
     past: NDArray[np.uint32]
+    past_until: NDArray[np.uint32]
     past_length: NDArray[np.int32]
     excluded: NDArray[np.uint64]
     excluded_length: NDArray[np.int32]
     events: NDArray[np.int64]
+    session_last: NDArray[np.int64]
 
     @classmethod
     def of(cls, users: Users) -> "UserArrays":
@@ -105,6 +107,7 @@ class EventArrays(NamedTuple):
     weight: NDArray[np.float32]
     value: NDArray[np.float32]
     time: NDArray[np.int64]
+    hide: NDArray[np.int64]
     gap: NDArray[np.uint8]
     """Time since the user's positive event before, see `models.deep.gaps`."""
 
@@ -255,8 +258,6 @@ class Knobs(NamedTuple):
     seed: int
     reserve: int
     """Slots of the arena that must be free before an event is learnt."""
-    repeats: bool
-    """Whether items of the user's past are recommended again."""
     strong: float
     """Weight from which an item stays in the past while weaker ones leave it."""
 

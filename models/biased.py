@@ -49,7 +49,6 @@ class Knobs(NamedTuple):
     lowest: float
     highest: float
     support: int
-    repeats: bool
     strong: float
 
 
@@ -83,8 +82,8 @@ def learn_events(
             _step(e, u, rows[e], error, fresh[e], events, work)
         if weight > 0:
             remember_positive(users, u, events.item[e], events.gap[e])
-            if not work.knobs.repeats:
-                note_past(users, u, events.item[e], weight >= work.knobs.strong)
+            strong = weight >= work.knobs.strong
+            note_past(users, u, events.item[e], strong, events.time[e], events.hide[e])
         elif weight < 0:
             remember(users.excluded, users.excluded_length, u, events.item[e])
         users.events[u] += 1
@@ -146,7 +145,7 @@ def list_block(begin: Integer, products: NDArray[np.float32], work: Work, lists:
         u, held = begin + n, 0
         if users.history_length[u] == 0:
             continue
-        mark = mark_own(scratch, a, users, u)
+        mark = mark_own(scratch, a, users, u, users.session_last[u])
         for row in range(len(lists.constants)):
             if lists.constants[row] > -np.inf and scratch.mark[row] != mark:
                 score = lists.constants[row] + products[n, row]

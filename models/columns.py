@@ -36,6 +36,9 @@ class Events:
     """Time of the record in the source topic, ms since 1970."""
     coordinate: NDArray[np.int64]
     """Partition and offset of the record, see OFFSET_BITS."""
+    hide: NDArray[np.int64]
+    """How long the user is not recommended the item again, ms from the event time; see
+    `models.past`."""
 
     def __len__(self) -> int:
         """Return the number of events."""
@@ -67,6 +70,8 @@ class Users:
     """(U,)"""
     past: NDArray[np.uint32]
     """(U, P) short keys of items that are not recommended again, see `models.past`."""
+    past_until: NDArray[np.uint32]
+    """(U, P) minute until which each of them is not; (U, 0) where that is for ever."""
     past_length: NDArray[np.int32]
     """(U,)"""
     last_positive: NDArray[np.int64]

@@ -55,7 +55,7 @@ def list_block(begin: Integer, products: NDArray[np.float32], work: Work, lists:
     for n in range(len(products)):
         u = begin + n
         if weigh(work.window, u, work.items, work.transitions, work.knobs.window_decay) > 0:
-            mark = mark_own(work.scratch, work.items, work.users, u)
+            mark = mark_own(work.scratch, work.items, work.users, u, work.users.session_last[u])
             touched = boost_all(work, u)
             _list_best(u, products, n, mark, work, lists)
             clear_boosts(work.scratch, touched)
@@ -103,7 +103,7 @@ def _fill_empty(
 ) -> None:
     for u in range(len(lists.rows)):
         if lists.rows[u, 0] < 0:
-            mark = mark_own(scratch, a, users, u)
+            mark = mark_own(scratch, a, users, u, users.session_last[u])
             taken = _append(u, 0, fallback, TRENDING, mark, scratch, lists)
             _append(u, taken, popular, POPULAR, mark, scratch, lists)
 

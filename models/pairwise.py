@@ -53,20 +53,20 @@ def learn_events(
     users, window, knobs = work.users, work.window, work.knobs
     for e in range(begin, len(rows)):
         u, weight, key, row = events.user[e], events.weight[e], events.item[e], rows[e]
+        time = events.time[e]
         if weight > 0:
             if len(work.transitions.successor) - work.transitions.top[0] < knobs.reserve:
                 return e
-            if scored[e] and users.history_length[u] > 0 and not is_own(users, u, key):
-                rank_all(e, u, row, work, out)
+            if scored[e] and users.history_length[u] > 0 and not is_own(users, u, key, time):
+                rank_all(e, u, row, time, work, out)
             if row >= 0:
                 _compare(e, row, fresh[e], events, work, out)
                 if fresh[e]:
-                    count_event(work.items, row, events.time[e])
+                    count_event(work.items, row, time)
                     _follow(window, u, row, weight, work.transitions, knobs.window_decay)
                 remember(window.rows, window.length, u, row)
             remember_positive(users, u, key, events.gap[e])
-            if not knobs.repeats:
-                note_past(users, u, key, weight >= knobs.strong)
+            note_past(users, u, key, weight >= knobs.strong, time, events.hide[e])
         elif weight < 0:
             remember(users.excluded, users.excluded_length, u, key)
         users.events[u] += 1

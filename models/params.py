@@ -15,8 +15,8 @@ class UserParams:
     """Identities kept to recognise duplicates; older events are late."""
     past: int = 2048
     """Items kept that are not recommended again, four bytes each."""
-    repeats: bool = False
-    """Whether items of the past are recommended again."""
+    timed: bool = False
+    """Whether some of them are recommended again after a time: four more bytes each."""
     strong: float = 5.0
     """Weight of events (purchases) whose items stay in the past while weaker ones leave it."""
     exclusions: int = 32
@@ -28,7 +28,7 @@ class UserParams:
 
     def __post_init__(self) -> None:
         """Refuse bounds that leave no room."""
-        names = ("history", "past", "recent_events", "exclusions", "session_gap_ms")
+        names = ("history", "recent_events", "exclusions", "session_gap_ms")
         _require(self, [(name, ">= 1", getattr(self, name) >= 1) for name in names])
 
 
@@ -108,6 +108,9 @@ class EventPolicy:
 
     weights: dict[str, float] = field(default_factory=_default_weights)
     """Strength of each known event type: > 0 is learnt, 0 only counted, < 0 hides the item."""
+    hide: dict[str, int] = field(default_factory=dict)
+    """How long an item is not recommended again after an event of a type, ms; for ever where it
+    names none, see `models.past`."""
     rating_type: str = "rating"
     """Event type whose `value` is required, must lie in the range below and is learnt; a `value`
     of any other type, such as a price, is not."""
@@ -134,6 +137,7 @@ class EventPolicy:
         checks = (
             ("weights", "finite numbers", all(map(isfinite, self.weights.values()))),
             ("weights", f"known for {self.rating_type}", self.rating_type in self.weights),
+            ("hide", "durations >= 0", all(ms >= 0 for ms in self.hide.values())),
             ("lowest_rating", "< highest_rating", isfinite(sum(limits)) and limits[0] < limits[1]),
             ("max_bytes", ">= 1", self.max_bytes >= 1),
             ("max_id_bytes", ">= 1", self.max_id_bytes >= 1),

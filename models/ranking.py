@@ -169,6 +169,5 @@ class Ranking:
             window_decay=self._transitions.decay,
             seed=params.seed,
             reserve=items.transitions.reserve,
-            repeats=self._users.repeats,
             strong=self._users.strong,
         )

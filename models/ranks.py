@@ -12,8 +12,10 @@ from models.vectors import dot
 
 
 @kernel
-def rank_all(e: Integer, u: Integer, target: Integer, work: Work, out: LearntArrays) -> None:
-    """Rank an event's item among all known ones that are not the user's own.
+def rank_all(
+    e: Integer, u: Integer, target: Integer, time: Integer, work: Work, out: LearntArrays
+) -> None:
+    """Rank an event's item among all known ones that are not the user's own at its time.
 
     Ties count half. Where the user's last items say nothing, popularity stands for the online
     model and for what is served, as it does in recommendations.
@@ -25,7 +27,7 @@ def rank_all(e: Integer, u: Integer, target: Integer, work: Work, out: LearntArr
     out.deep_rank[e] = UNKNOWN if y >= 0 else out.deep_rank[e]
     if target < 0 or a.counts[target] == 0:
         return
-    mark = mark_own(scratch, a, work.users, u)
+    mark = mark_own(scratch, a, work.users, u, time)
     popularity = _place_by_count(a, scratch.mark, mark, target)
     out.popularity_rank[e] = popularity
     total = weigh(work.window, u, a, work.transitions, work.knobs.window_decay)

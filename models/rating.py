@@ -37,7 +37,6 @@ class Rating:
             lowest=params.lowest,
             highest=params.highest,
             support=params.support,
-            repeats=users.repeats,
             strong=users.strong,
         )
 

@@ -16,7 +16,7 @@ from models.arrays import ItemArrays, Scratch, TransitionArrays, UserArrays, Win
 from models.compiled import Integer, Real, Truth, kernel
 from models.history import contains
 from models.lookup import mark_short, row_of
-from models.past import is_past
+from models.past import is_past, minute_of
 from models.transitions import weight_of
 from models.vectors import dot
 
@@ -87,12 +87,16 @@ def clear_boosts(scratch: Scratch, touched: Integer) -> None:
 
 
 @kernel
-def mark_own(scratch: Scratch, a: ItemArrays, users: UserArrays, u: Integer) -> Integer:
-    """Mark the items of a user's past and exclusions; return the mark."""
+def mark_own(
+    scratch: Scratch, a: ItemArrays, users: UserArrays, u: Integer, time: Integer
+) -> Integer:
+    """Mark the items of a user's past and exclusions at a time, ms; return the mark."""
     scratch.stamp[0] += 1
     mark = scratch.stamp[0]
+    timed, minute = users.past_until.shape[1] > 0, minute_of(time)
     for at in range(users.past_length[u]):
-        mark_short(a, users.past[u, at], scratch.mark, mark)
+        if not timed or users.past_until[u, at] > minute:
+            mark_short(a, users.past[u, at], scratch.mark, mark)
     for at in range(users.excluded_length[u]):
         row = row_of(a, users.excluded[u, at])
         if row >= 0:
@@ -101,9 +105,10 @@ def mark_own(scratch: Scratch, a: ItemArrays, users: UserArrays, u: Integer) -> 
 
 
 @kernel
-def is_own(users: UserArrays, u: Integer, key: Integer) -> Truth:
-    """Return whether an item is in a user's past or exclusions."""
-    return is_past(users, u, key) or contains(users.excluded, users.excluded_length, u, key)
+def is_own(users: UserArrays, u: Integer, key: Integer, time: Integer) -> Truth:
+    """Return whether an item is in a user's past or exclusions at a time, ms."""
+    excluded = contains(users.excluded, users.excluded_length, u, key)
+    return excluded or is_past(users, u, key, time)
 
 
 @kernel

@@ -1,6 +1,6 @@
 """What is remembered of a user, as bytes: one sealed value a user (magic `US`).
 
-Payload of version 2, little-endian:
+Payload of version 3, little-endian:
 
 ============== ===== ============ ==========================================================
 field          type  count        holds
@@ -11,6 +11,7 @@ excluded       u32   1            x, how many excluded items follow
 recent         u32   1            r, how many recent events follow
 past           u32   1            p, how many short keys follow
 deep           u32   1            S, how many numbers of the deep model's state follow
+until          u32   1            t, how many minutes follow: p, or 0 where all are for ever
 gradient_sum   f32   1            AdaGrad sum of the factors
 bias           f32   1            rating bias
 floor          i64   1            newest event time that left the recent events, ms; -1 none
@@ -29,11 +30,13 @@ session_events i32   1            accepted events in the session
 …              u32   p            short keys of items not recommended again, oldest first
 …              f32   S            state of the deep model
 …              u8    h            octaves of seconds before each item of the history
+…              u32   t            minute until which each short key is hidden
 ============== ===== ============ ==========================================================
 
-A value takes 104 + 4 (F + p + S) + 9 h + 8 x + 16 r bytes; the lists hold what there is, not what
-may be. Version 1 had neither past nor deep model: 80 + 4 F + 8 (h + x) + 16 r bytes. A user read
-from it has the history for its past, gaps of 0, and no state of the deep model.
+A value takes 108 + 4 (F + p + S + t) + 9 h + 8 x + 16 r bytes; the lists hold what there is, not
+what may be. Version 2 had no t: all was hidden for ever. Version 1 had neither past nor deep model:
+80 + 4 F + 8 (h + x) + 16 r bytes. A user read from it has the history for its past, gaps of 0, and
+no state of the deep model.
 """
 
 from collections.abc import Callable, Sequence
@@ -46,12 +49,13 @@ from models.columns import Users
 from models.initial import initial_factors
 from models.keys import key_of
 from models.params import UserParams
+from models.past import FOREVER
 from state.codec import Payloads, corrupt, incompatible_factors, open_all, seal_all
 from state.ragged import as_bytes, bounds_of, copy_ranges, rows_at
 
 MAGIC = b"US"
-VERSION = 2
-READ_VERSIONS = (1, 2)
+VERSION = 3
+READ_VERSIONS = (1, 2, 3)
 
 _SCALARS = (
     ("gradient_sum", "<f4"),
@@ -74,11 +78,14 @@ _LISTS: dict[int, tuple[tuple[str, str, int], ...]] = {
 }
 """By version: column of Users, name of its count, bytes of an element, as the payload has them."""
 _LISTS[2] = (*_LISTS[1], ("past", "past", 4), ("deep", "deep", 4), ("history_gap", "history", 1))
+_LISTS[3] = (*_LISTS[2], ("past_until", "until", 4))
 _COUNTS: dict[int, tuple[str, ...]] = {1: ("factors", "history", "excluded", "recent")}
 _COUNTS[2] = (*_COUNTS[1], "past", "deep")
+_COUNTS[3] = (*_COUNTS[2], "until")
 _FIXED = {1: np.dtype([(name, "<u4") for name in _COUNTS[1]] + list(_SCALARS))}
 _SCALARS_2 = (*_SCALARS[:-1], ("last_positive", "<i8"), ("deep_version", "<i8"), _SCALARS[-1])
 _FIXED[2] = np.dtype([(name, "<u4") for name in _COUNTS[2]] + list(_SCALARS_2))
+_FIXED[3] = np.dtype([(name, "<u4") for name in _COUNTS[3]] + list(_SCALARS_2))
 _PREFIXES = ("factors", "deep")
 """Lists of a length of their own: they cannot be cut."""
 
@@ -141,6 +148,7 @@ class UserState:
         fixed["deep"] = np.where(users.deep_version > 0, users.deep.shape[1], 0)
         for name in ("history", "excluded", "recent", "past"):
             fixed[name] = getattr(users, f"{name}_length")
+        fixed["until"] = np.where(_timed(users), users.past_length, 0)
         for name, _ in _SCALARS_2:
             fixed[name] = getattr(users, name)
         bounds = bounds_of(_sizes(fixed, VERSION))
@@ -229,6 +237,10 @@ class UserState:
         size = _sizes(fixed, version)
         for i in np.flatnonzero(size != payloads.length).tolist():
             raise corrupt(where(i), f"{size[i]} bytes by its counts", payloads.length[i])
+        if version >= 3:
+            partly = (fixed["until"] != 0) & (fixed["until"] != fixed["past"])
+            for i in np.flatnonzero(partly).tolist():
+                raise corrupt(where(i), f"0 or {fixed['past'][i]} minutes", fixed["until"][i])
         for i in np.flatnonzero(fixed["factors"] != self._factors).tolist():
             raise incompatible_factors(where(i), self._factors, int(fixed["factors"][i]))
         return fixed
@@ -248,6 +260,7 @@ class UserState:
             history_gap=np.zeros((count, params.history), np.uint8),
             history_length=scalars(0, np.int32),
             past=np.zeros((count, params.past), np.uint32),
+            past_until=np.full((count, params.past if params.timed else 0), FOREVER, np.uint32),
             past_length=scalars(0, np.int32),
             last_positive=scalars(-1, np.int64),
             deep=np.zeros((count, params.deep_state), np.float32),
@@ -281,6 +294,13 @@ def _sizes(fixed: NDArray[np.void], version: int) -> NDArray[np.int64]:
     for _, count, width in _LISTS[version]:
         size += fixed[count].astype(np.int64) * width
     return size
+
+
+def _timed(users: Users) -> NDArray[np.bool_]:
+    """Return which users have an entry of the past that is not for ever."""
+    held = np.arange(users.past_until.shape[1]) < users.past_length[:, None]
+    timed: NDArray[np.bool_] = ((users.past_until != FOREVER) & held).any(axis=1)
+    return timed
 
 
 def _raise_floor(

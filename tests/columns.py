@@ -9,6 +9,7 @@ from models.columns import AcceptedBatch, Events, Learnt, Users
 from models.initial import initial_factors
 from models.items import Items
 from models.params import TransitionParams
+from models.past import ALWAYS
 
 FACTORS = 4
 TRANSITIONS = TransitionParams(window=3, successors=20)
@@ -34,6 +35,7 @@ def events(
         time=1000 + number,
         published=1000 + number,
         coordinate=number,
+        hide=np.full(n, ALWAYS),
     )
 
 
@@ -51,6 +53,7 @@ def new_users(n: int, *, history: int = 8, excluded: int = 4, factors: int = FAC
         history_gap=column(history, kind=np.uint8),
         history_length=column(kind=np.int32),
         past=column(64, kind=np.uint32),
+        past_until=column(0, kind=np.uint32),
         past_length=column(kind=np.int32),
         last_positive=column() - 1,
         deep=column(0, kind=np.float32),

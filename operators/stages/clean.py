@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from models.columns import Events
 from models.keys import key_of
 from models.params import EventPolicy
+from models.past import ALWAYS
 from operators.stages.explain import INT64, MAX_DEPTH, Kind, is_id
 
 _BOUNDARY = b"}\n{"
@@ -73,6 +74,7 @@ class DecodeClean:
         self._codes = {name: code for code, name in enumerate(kinds)}
         self._kinds = np.array(list(kinds.values()), np.float64)
         self._is_rating = np.array([name == policy.rating_type for name in kinds], np.bool_)
+        self._hide = np.array([policy.hide.get(name, ALWAYS) for name in kinds], np.int64)
         self._parse = msgspec.json.Decoder(Event).decode_lines
 
     def __call__(
@@ -98,7 +100,8 @@ class DecodeClean:
         self._expect_rest(events)
         time = np.array([event.timestamp for event in events], np.int64)
         _expect(self._policy.earliest_ms <= time.min() and time.max() <= latest)
-        weight, value = self._weighed(events)
+        code = np.array([self._codes[event.event_type] for event in events], np.intp)
+        weight, value = self._weighed(events, code)
         identified, identity = self._identities(events)
         item = self._items(item_ids)
         users = {user: u for u, user in enumerate(dict.fromkeys(user_ids))}
@@ -114,6 +117,7 @@ class DecodeClean:
                 time=time,
                 published=np.array(published, np.int64),
                 coordinate=np.array(coordinates, np.int64),
+                hide=self._hide[code],
             ),
             item_ids=item_ids,
             event_ids=identified,
@@ -141,10 +145,11 @@ class DecodeClean:
         positions = {event.position for event in events} - {None}
         _expect(all(-INT64 <= cast("int", position) < INT64 for position in positions))
 
-    def _weighed(self, events: list[Event]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return weights and ratings."""
-        codes, amounts = self._codes, [event.value for event in events]
-        code = np.array([codes[event.event_type] for event in events], np.intp)
+    def _weighed(
+        self, events: list[Event], code: NDArray[np.intp]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return weights and ratings of events whose types have these codes."""
+        amounts = [event.value for event in events]
         weight, lowest, highest, absent = self._kinds[code].T
         amount = np.array(amounts, np.float64)  # None becomes NaN, and JSON has no other NaN
         given = (lowest <= amount) & (amount <= highest)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from models.columns import Events
 from models.keys import bucket_of, key_of
 from models.params import EventPolicy
+from models.past import ALWAYS
 from operators.stages.clean import DecodeClean, Event, identity_of, name_of
 from operators.stages.explain import INT64, MAX_DEPTH, Explain, Rejected, depth_of, is_id, kind_of
 
@@ -40,8 +41,8 @@ class Decoded:
     rejected: list[Rejected]
 
 
-_Row = tuple[int, int, int, float, float, int, str, str]
-"""User, item, identity, weight, rating, time, item id, event id of an event."""
+_Row = tuple[int, int, int, float, float, int, int, str, str]
+"""User, item, identity, weight, rating, time, hiding time, item id, event id of an event."""
 
 
 class _RefusedError(Exception):
@@ -121,8 +122,8 @@ class Decode:
                 rejected.append(self._explain(position, key, value, bucket, latest))
         kept = np.ones(len(values), np.bool_)
         kept[[one.position for one in rejected]] = False
-        user, item, identity, weight, rating, time, item_ids, event_ids = (
-            zip(*rows, strict=True) if rows else [()] * 8
+        user, item, identity, weight, rating, time, hide, item_ids, event_ids = (
+            zip(*rows, strict=True) if rows else [()] * 9
         )
         events = Events(
             user=np.array(user, np.int32),
@@ -133,6 +134,7 @@ class Decode:
             time=np.array(time, np.int64),
             published=np.asarray(published, np.int64)[kept],
             coordinate=np.asarray(coordinates, np.int64)[kept],
+            hide=np.array(hide, np.int64),
         )
         return Decoded(list(users), events, list(item_ids), list(event_ids), rejected)
 
@@ -176,7 +178,8 @@ class Decode:
             user = self._admit_user(users, user_id, key, bucket)
         # a price that happens to lie in the rating range must not be learnt as a rating
         rating = amount if event.event_type == self._rating_type else nan
-        return user, item, identity, weight, rating, time, item_id, name_of(event, identity)
+        hide = self._policy.hide.get(event.event_type, ALWAYS)
+        return user, item, identity, weight, rating, time, hide, item_id, name_of(event, identity)
 
     def _check_rest(self, event: Event) -> None:
         """Check the fields that only have to be of good form."""

@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.columns import OFFSET_BITS
+from models.params import EventPolicy, UserParams
+from models.past import ALWAYS
 from tests.builders import (
     MINUTE,
     NOW,
@@ -97,6 +99,27 @@ def test_history_is_never_recommended(objective: str) -> None:
     learned = users.take(in_order(log + mine))
     assert set(items(learned)) == set(teas[5:])
     assert items(learned, "ben") == []
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_items_come_back_as_the_kind_of_event_allows(objective: str) -> None:
+    day = 1440 * MINUTE
+    past = NOW - 2 * day
+    hide = {"view": 0, "favorite": day, "purchase": ALWAYS, "rating": 0}
+    params = learning(objective=objective, users=UserParams(past=8, timed=True))
+    users = subtask(learning=params, policy=EventPolicy(hide=hide))
+    teas = ("tea", "mate", "cocoa", "lemon")
+    ratings = [event("ben", name, "rating", at=past + n, value=4) for n, name in enumerate(teas)]
+    users.take(in_order(ratings))
+    mine = [("view", "tea"), ("favorite", "mate"), ("purchase", "cocoa"), ("view", "cocoa")]
+    log = [event("anna", item, kind, at=past + n) for n, (kind, item) in enumerate(mine)]
+    assert set(items(users.take(in_order(log, first=9)))) == {"tea", "lemon"}
+    soon = in_order([event("anna", "lemon", at=past + day - MINUTE)], first=20)
+    assert set(items(users.take(soon))) == {"tea", "lemon"}
+    later = in_order([event("anna", "lemon", at=past + day + 2 * MINUTE)], first=21)
+    assert set(items(users.take(later))) == {"tea", "mate", "lemon"}
+    again = in_order([event("anna", "mate", "purchase", at=past + day + 3 * MINUTE)], first=22)
+    assert set(items(users.take(again))) == {"tea", "lemon"}
 
 
 @pytest.mark.parametrize("kind", ["dislike", "remove"])

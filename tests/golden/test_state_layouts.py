@@ -13,6 +13,7 @@ import pytest
 
 from models.columns import AcceptedBatch, ItemRows, Users
 from models.params import UserParams
+from models.past import FOREVER
 from state import accepted, chunks
 from state.accounting import Accounting, PartitionCounts
 from state.codec import open_sealed, seal
@@ -21,7 +22,9 @@ from state.user_state import UserState
 
 FOLDER = Path(__file__).parent / "state"
 USERS = UserState(
-    UserParams(history=4, past=5, recent_events=4, exclusions=3, deep_state=2), factors=2, seed=1
+    UserParams(history=4, past=5, timed=True, recent_events=4, exclusions=3, deep_state=2),
+    factors=2,
+    seed=1,
 )
 ITEMS = ItemState(factors=2)
 
@@ -45,6 +48,7 @@ def users() -> Users:
         history_gap=column("u1", [23, 1, 7, 0], [0, 0, 0, 0]),
         history_length=column("i4", 3, 0),
         past=column("u4", [11, 13, 0xFFFFFFFE, 0, 0], [0, 0, 0, 0, 0]),
+        past_until=column("u4", [FOREVER, 28_333_334, FOREVER, FOREVER, FOREVER], [FOREVER] * 5),
         past_length=column("i4", 3, 0),
         last_positive=column("i8", 1_700_000_000_001, -1),
         deep=column("f4", [0.75, -1.5], [0, 0]),
@@ -133,9 +137,16 @@ def test_the_header_is_read_and_written_the_same() -> None:
     assert seal(b"XX", 2, b"payload") == value
 
 
+def users_of_version_2() -> Users:
+    """What version 2 knew of them: all of the past is for ever."""
+    expected = users()
+    expected.past_until[:] = FOREVER
+    return expected
+
+
 def users_of_version_1() -> Users:
     """What version 1 knew of them: no gaps, no deep model, and the history for the past."""
-    expected = users()
+    expected = users_of_version_2()
     expected.history_gap[:] = 0
     expected.past[0] = [10, 12, 0xFFFFFFFE, 0, 0]
     expected.last_positive[:] = -1
@@ -147,20 +158,24 @@ def test_users_of_version_1_are_read() -> None:
     assert same(USERS.decode(golden("users-v1"), ["ann", "bob"]), users_of_version_1())
 
 
-def test_users_of_both_versions_may_be_mixed() -> None:
-    mixed = [golden("users-v1")[0], golden("users-v2")[0]]
-    found = USERS.decode(mixed, ["ann", "bob"])
-    assert same(found.take(np.array([0])), users_of_version_1().take(np.array([0])))
-    assert same(found.take(np.array([1])), users().take(np.array([0])))
+def test_users_of_all_versions_may_be_mixed() -> None:
+    mixed = [golden(f"users-v{version}")[0] for version in (1, 2, 3)]
+    found = USERS.decode(mixed, ["ann", "bob", "eve"])
+    for row, expected in enumerate((users_of_version_1(), users_of_version_2(), users())):
+        assert same(found.take(np.array([row])), expected.take(np.array([0])))
 
 
 def test_users_of_version_2_are_read() -> None:
-    assert same(USERS.decode(golden("users-v2"), ["ann", "bob"]), users())
+    assert same(USERS.decode(golden("users-v2"), ["ann", "bob"]), users_of_version_2())
 
 
-def test_users_are_written_as_version_2() -> None:
-    assert USERS.encode(users()) == golden("users-v2")
-    assert USERS.encode(USERS.decode(golden("users-v2"), ["ann", "bob"])) == golden("users-v2")
+def test_users_of_version_3_are_read() -> None:
+    assert same(USERS.decode(golden("users-v3"), ["ann", "bob"]), users())
+
+
+def test_users_are_written_as_version_3() -> None:
+    assert USERS.encode(users()) == golden("users-v3")
+    assert USERS.encode(USERS.decode(golden("users-v3"), ["ann", "bob"])) == golden("users-v3")
 
 
 def test_a_deep_state_of_another_shape_is_left_out() -> None:
@@ -169,7 +184,7 @@ def test_a_deep_state_of_another_shape_is_left_out() -> None:
         factors=2,
         seed=1,
     )
-    found = wide.decode(golden("users-v2"), ["ann", "bob"])
+    found = wide.decode(golden("users-v3"), ["ann", "bob"])
     assert found.deep_version.tolist() == [0, 0]
     assert not found.deep.any()
     assert found.history_gap[0].tolist() == [23, 1, 7, 0]
@@ -215,7 +230,7 @@ def test_a_new_user_starts_from_the_same_factors_for_ever() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["users-v1", "users-v2", "items-v1", "accepted-v1", "accounting-v1"]
+    "name", ["users-v1", "users-v2", "users-v3", "items-v1", "accepted-v1", "accounting-v1"]
 )
 def test_a_golden_value_names_its_version(name: str) -> None:
     for value in golden(name):

@@ -4,12 +4,14 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import yaml
 
 from conf.loader import ConfigError, load
 from conf.schema import JobConfig, RankingRules, RatingRules
 from conf.units import DURATIONS, SIZES, duration, parse, render, size
 from conf.written import as_yaml
 from models.params import EventPolicy, RankingParams, RatingParams, TransitionParams, UserParams
+from models.past import ALWAYS
 
 ROOT = Path(__file__).parents[2]
 
@@ -262,3 +264,41 @@ def test_every_knob_of_a_model_can_be_configured(section, params):
 def test_what_is_printed_can_be_loaded_again(tmp_path):
     config = loaded(tmp_path, "users: {ttl: 90d}\nevents: {earliest: 2010-05-01}")
     assert loaded(tmp_path, as_yaml(config)) == config
+
+
+@pytest.mark.parametrize(
+    ("text", "hide"),
+    [
+        ("exclude", {}),
+        ("allow", {"view": 0, "purchase": 0}),
+        ("{after: 7d}", {"view": 7 * 86_400_000, "purchase": 7 * 86_400_000}),
+        ("{view: allow, purchase: {after: 90m}}", {"view": 0, "purchase": 90 * 60_000}),
+    ],
+)
+def test_repeats_are_written_for_all_types_or_by_type(tmp_path, text, hide):
+    config = loaded(tmp_path, f"recommend: {{repeats: {text}}}")
+    told = config.event_policy().hide
+    assert {kind: told[kind] for kind in ("view", "purchase", "click")} == {
+        "view": ALWAYS, "purchase": ALWAYS, "click": hide.get("view", ALWAYS) if "view:" not in text
+        else ALWAYS, **hide,
+    }  # fmt: skip
+    assert yaml.safe_load(as_yaml(config))["recommend"]["repeats"] == yaml.safe_load(text)
+
+
+def test_no_past_is_kept_where_everything_may_come_back(tmp_path):
+    assert loaded(tmp_path, "recommend: {repeats: allow}").user_params().past == 0
+    assert not loaded(tmp_path, "").user_params().timed
+    assert loaded(tmp_path, "recommend: {repeats: {view: {after: 1d}}}").user_params().timed
+
+
+@pytest.mark.parametrize(
+    "text", ["never", "{}", "{after: 5s}", "{after: 5}", "{view: {after: 1d, before: 2d}}", "[1]"]
+)
+def test_repeats_of_no_known_form_are_refused(tmp_path, text):
+    (line,) = problems(tmp_path, f"recommend: {{repeats: {text}}}")
+    assert "recommend.repeats: expected `exclude`, `allow`, `{after: 30d}`" in line
+
+
+def test_repeats_of_a_type_without_a_weight_are_refused(tmp_path):
+    (line,) = problems(tmp_path, "recommend: {repeats: {buy: allow}}")
+    assert "recommend.repeats: expected event types that events.weights knows" in line

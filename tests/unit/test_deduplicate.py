@@ -34,6 +34,7 @@ def events(records: list[Record]) -> Events:
         time=np.array(time, np.int64),
         published=np.zeros(n, np.int64),
         coordinate=np.arange(n, dtype=np.int64),
+        hide=np.zeros(n, np.int64),
     )
 
 

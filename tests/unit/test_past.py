@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from models.arrays import UserArrays
 from models.columns import Users
 from models.compiled import compiled
-from models.past import is_past, note_past
+from models.past import ALWAYS, FOREVER, is_past, note_past
 from tests.columns import new_users
 
 ROOM = 6
@@ -17,14 +17,19 @@ ROOM = 6
 @compiled
 def _note(users: UserArrays, keys: np.ndarray, strong: np.ndarray) -> None:
     for n in range(len(keys)):
-        note_past(users, 0, keys[n], strong[n])
+        note_past(users, 0, keys[n], strong[n], 0, ALWAYS)
 
 
 @compiled
-def _asked(users: UserArrays, keys: np.ndarray) -> np.ndarray:
+def _note_for(users: UserArrays, key: int, time: int, hide: int) -> None:
+    note_past(users, 0, np.uint64(key), False, time, hide)
+
+
+@compiled
+def _asked(users: UserArrays, keys: np.ndarray, time: int) -> np.ndarray:
     found = np.zeros(len(keys), np.bool_)
     for n in range(len(keys)):
-        found[n] = is_past(users, 0, keys[n])
+        found[n] = is_past(users, 0, keys[n], time)
     return found
 
 
@@ -39,8 +44,18 @@ def note(users: Users, *entries: tuple[int, bool]) -> None:
     _note(UserArrays.of(users), keys, np.array([strong for _, strong in entries], np.bool_))
 
 
-def past(users: Users, *keys: int) -> list[bool]:
-    return _asked(UserArrays.of(users), np.array(keys, np.uint64)).tolist()
+def past(users: Users, *keys: int, time: int = 0) -> list[bool]:
+    return _asked(UserArrays.of(users), np.array(keys, np.uint64), time).tolist()
+
+
+def timed(room: int = ROOM) -> Users:
+    users = someone(room)
+    users.past_until = np.full((2, room), FOREVER, np.uint32)
+    return users
+
+
+def note_for(users: Users, key: int, time: int, hide: int) -> None:
+    _note_for(UserArrays.of(users), key, time, hide)
 
 
 def test_a_weak_entry_leaves_before_an_older_strong_one() -> None:
@@ -105,3 +120,53 @@ def test_an_item_is_past_until_it_is_pushed_out(room: int, entries: list[tuple[i
         everything = [n << 33 | n << 1 for n in range(15)]
         assert past(users, *everything) == [one in held for one in everything]
     assert users.past_length[0] == len(held)
+
+
+MINUTE, DAY = 60_000, 86_400_000
+NOW = 1_700_000_000_000
+
+
+def test_an_item_hidden_for_a_while_comes_back_after_it() -> None:
+    users = timed()
+    note_for(users, 2, NOW, DAY)
+    for key, hide in ((4, ALWAYS), (6, 0)):
+        note_for(users, key, NOW, hide)
+    assert past(users, 2, 4, 6, time=NOW) == [True, True, False]
+    assert past(users, 2, 4, 6, time=NOW + DAY - MINUTE) == [True, True, False]
+    assert past(users, 2, 4, 6, time=NOW + DAY + MINUTE) == [False, True, False]
+
+
+def test_what_is_hidden_longer_stays_hidden() -> None:
+    users = timed()
+    note_for(users, 2, NOW, 2 * DAY)
+    note_for(users, 2, NOW + MINUTE, DAY)
+    note_for(users, 4, NOW, ALWAYS)
+    note_for(users, 4, NOW, MINUTE)
+    assert past(users, 2, 4, time=NOW + DAY + 2 * MINUTE) == [True, True]
+    note_for(users, 2, NOW + DAY, 2 * DAY)
+    assert past(users, 2, time=NOW + 3 * DAY - MINUTE) == [True]
+
+
+def test_what_is_over_leaves_first() -> None:
+    users = timed(3)
+    note_for(users, 2, NOW, ALWAYS)
+    note_for(users, 4, NOW, MINUTE)
+    note_for(users, 6, NOW, ALWAYS)
+    note_for(users, 8, NOW + DAY, DAY)
+    assert past(users, 2, 4, 6, 8, time=NOW + DAY) == [True, False, True, True]
+    assert past(users, 8, time=NOW + 3 * DAY) == [False]
+
+
+@given(
+    entries=st.lists(
+        st.tuples(st.integers(0, 9), st.integers(0, 5), st.integers(0, 9)), max_size=30
+    )
+)
+def test_an_item_is_hidden_until_its_latest_time(entries: list[tuple[int, int, int]]) -> None:
+    users, until = timed(10), dict.fromkeys(range(10), 0)
+    for item, at, hide in sorted(entries, key=lambda entry: entry[1]):
+        time = NOW - NOW % MINUTE + at * MINUTE
+        note_for(users, item << 1, time, hide * MINUTE)
+        until[item] = max(until[item], time + hide * MINUTE if hide else 0)
+        everything = [n << 1 for n in range(10)]
+        assert past(users, *everything, time=time) == [until[n] > time for n in range(10)]

@@ -28,6 +28,7 @@ def events(records: list[tuple[int, int]]) -> Events:
         time=np.array([time for _, time in records], np.int64),
         published=np.zeros(n, np.int64),
         coordinate=np.arange(n, dtype=np.int64),
+        hide=np.zeros(n, np.int64),
     )
 
 

@@ -61,7 +61,7 @@ def test_what_is_remembered_comes_back(lengths: list[tuple[int, int, int]], seed
 
 def test_a_value_takes_only_what_the_lists_hold() -> None:
     empty, full = STATE.encode(remembered([(0, 0, 0), (5, 3, 6)]))
-    assert len(empty) == 104 + 4 * (FACTORS + 1)
+    assert len(empty) == 108 + 4 * (FACTORS + 1)
     assert len(full) == len(empty) + 9 * 5 + 8 * 3 + 16 * 6 + 4 * (5 + 2)
 
 
@@ -130,6 +130,7 @@ def test_no_event_can_pass_as_new_after_a_cut(times: list[int], kept: int, floor
         time=np.array(times, np.int64),
         published=np.zeros(n, np.int64),
         coordinate=np.arange(n, dtype=np.int64),
+        hide=np.zeros(n, np.int64),
     )
     assert ACCEPTED not in deduplicate(cut, events).tolist()
     assert set(deduplicate(cut, events).tolist()) <= {DUPLICATE, LATE}
