@@ -1,16 +1,19 @@
 """Fine-tuning on a real cluster: trained from the stream, swapped in, exact through it all."""
 
 import json
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 from confluent_kafka import Producer
 
-from scripts.tools import control, processes
+from scripts.tools import control, models, processes, submit
 from scripts.tools.paths import TRAINER_PYTHON
 from tests.builders import behaviour
+from tests.kafka.poisoning import Poison
 from tests.kafka.running import RunningJob
 
 pytestmark = pytest.mark.kafka
@@ -130,3 +133,62 @@ def test_without_torch_the_job_serves_online(job: RunningJob) -> None:
     assert "no-such-python" in status(job)["verdict"]
     assert versions(job) == {"online-ranking-1"}
     assert job.failures() is None
+
+
+def test_poisoned_challengers_are_refused_and_versions_chosen_by_hand(
+    job: RunningJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poison = Poison(tmp_path, TRAINER_PYTHON)
+    job.settings = (*settings(job), f"fine_tune.python={poison.program}")
+    job.start()
+    job.send(LOG[:2_400])
+    job.settle()
+    control.send(job.address, job.config, "fine_tune_now")
+    job.wait(lambda: status(job).get("model") == 1, lambda: f"model 1, got {status(job)}")
+
+    ways = (("nan", "finite"), ("truncated", "model 3"), ("worse", "worse than the champion"))
+    for refused, (way, words) in enumerate(ways, start=1):
+        poison.be(way)
+        job.send(LOG[2_400 + 1_000 * (refused - 1) : 2_400 + 1_000 * refused])
+        job.wait(lambda: status(job)["since_round"] >= 900, "new events")
+        control.send(job.address, job.config, "fine_tune_now")
+        job.wait(lambda n=refused: status(job)["rejected"] == n, lambda: f"verdict {status(job)}")
+        assert words in status(job)["verdict"]
+        assert status(job)["model"] == 1
+    totals = job.settle()
+    assert totals.consumed == totals.accepted + totals.duplicate == 5_400
+    assert versions(job) == {"online-ranking-1", "online-ranking-1+recurrent-1"}
+    assert status(job)["failed"] == 0
+
+    poison.be("good")
+    control.send(job.address, job.config, "fine_tune_now")
+    job.wait(lambda: status(job).get("model") == 5, lambda: f"model 5, got {status(job)}")
+    place = ["--run-dir", str(job.local.run_dir)]
+    chosen = [text for one in job.overrides for text in ("--set", one)]
+    monkeypatch.setattr(sys, "argv", ["models", "promote", "1", *place, *chosen])
+    assert models.main() == 0
+    job.wait(lambda: status(job).get("model") == 1, lambda: f"model 1, got {status(job)}")
+    monkeypatch.setattr(sys, "argv", ["models", "rollback", *place, *chosen])
+    assert models.main() == 0
+    job.wait(lambda: status(job).get("model") == 5, lambda: f"model 5, got {status(job)}")
+    assert job.failures() is None
+    job.end()
+
+    # a new job without state serves what it is told to
+    store = f"{job.config.fine_tune.store}/00000005"
+    begun = now_ms()
+    monkeypatch.setattr(sys, "argv", ["submit", "--model", store, *place, *chosen])
+    assert submit.main() == 0
+    job.wait(lambda: status(job).get("model") == 5, lambda: f"model 5, got {status(job)}")
+    job.send(LOG[5_400:])
+    (running,) = (one for one in job.local.flink.rest.jobs() if one["state"] == "RUNNING")
+    job.id = running["jid"]
+    newest = LOG[-1].key.decode()
+    job.wait(
+        lambda: any(
+            r["user_id"] == newest and r["model_version"] == "online-ranking-1+recurrent-5"
+            for r in job.recommendations()
+            if r["generated_at"] > begun
+        ),
+        "recommendations by the model that was asked for",
+    )
