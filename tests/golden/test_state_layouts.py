@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from models.columns import AcceptedBatch, ItemRows, Users
+from models.keys import key_of
 from models.params import UserParams
 from state import accepted, chunks
 from state.accounting import Accounting, PartitionCounts
@@ -38,6 +39,7 @@ def column(kind: str, *values: Any) -> np.ndarray:
 def users() -> Users:
     """One user with lists of different length, and one with nothing."""
     return Users(
+        key=column("u8", key_of("ann"), key_of("bob")),
         factors=column("f4", [0.5, -0.25], [0, 1]),
         gradient_sum=column("f4", 1.5, 0),
         bias=column("f4", -0.125, 0),

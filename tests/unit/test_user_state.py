@@ -24,7 +24,7 @@ def remembered(lengths: list[tuple[int, int, int]], seed: int = 0) -> Users:
     users = STATE.decode([None] * len(lengths), [f"u{i}" for i in range(len(lengths))])
     for field in fields(users):
         column = getattr(users, field.name)
-        if not field.name.endswith("_length"):
+        if field.name != "key" and not field.name.endswith("_length"):
             column[...] = random.integers(0, 200, column.shape)
     for u, (history, excluded, recent) in enumerate(lengths):
         users.history_length[u], users.history[u, history:] = history, 0
