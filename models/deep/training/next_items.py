@@ -35,10 +35,10 @@ class NextItems:
         rows = np.flatnonzero(judged_by & (histories.new > 0) & (histories.count > 1))
         most = max(1, LARGEST_JUDGED // length)
         rows = rows[np.argsort(-histories.new[rows], kind="stable")][: 4 * most]
-        items, gaps = histories.windows(rows, histories.count[rows], length + 1)
+        windows, gaps = histories.windows(rows, histories.count[rows], length + 1)
         # only what came since the last round: neither side has been trained on it
         fresh = np.arange(length, 0, -1)[None, :] <= histories.new[rows][:, None]
-        self._items, self._gaps = torch.from_numpy(items), torch.from_numpy(gaps)
+        self._items, self._gaps = torch.from_numpy(windows), torch.from_numpy(gaps)
         self._wanted = torch.from_numpy(fresh) & (self._items[:, 1:] >= 0)
         self._wanted &= self._items[:, :-1] >= 0
 
