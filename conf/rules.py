@@ -138,6 +138,12 @@ RULES = (
         lambda c: c.deep.network != "sasrec" or c.deep.length <= c.users.history,
     ),
     Rule(
+        "deep.layers",
+        "deep.network",
+        "1: 'ncf' has one hidden layer",
+        lambda c: c.deep.network != "ncf" or c.deep.layers == 1,
+    ),
+    Rule(
         "deep.dim",
         "deep.network",
         "an even number: 'sasrec' has two heads",

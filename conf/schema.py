@@ -368,18 +368,31 @@ class DeepRules(Section):
     enabled: bool = Field(
         default=True, description="Off: neither state nor training of a deep model."
     )
-    network: Literal["recurrent", "sasrec"] = Field(
+    network: Literal["recurrent", "sasrec", "ncf"] = Field(
         default="recurrent",
-        description="Gated linear recurrence, whose state is one vector a layer; or self-attention"
-        " over the last items, which looks at them anew each time.",
+        description="Gated linear recurrence, whose state is one vector a layer; self-attention"
+        " over the last items, which looks at them anew each time; or neural collaborative"
+        " filtering, which knows only users it was trained on.",
     )
-    dim: int = Field(default=_SHAPE.dim, ge=4, le=512, description="Length of item embeddings.")
+    dim: int = Field(
+        default=_SHAPE.dim,
+        ge=4,
+        le=512,
+        description="Length of embeddings; of `ncf` also units of the hidden layer.",
+    )
     width: int = Field(
-        default=_SHAPE.width, ge=4, le=1024, description="Length of a layer's state, 4 bytes each."
+        default=_SHAPE.width,
+        ge=4,
+        le=1024,
+        description="Length of a layer's state, 4 bytes each; units of a tower of `ncf`; without"
+        " effect on `sasrec`.",
     )
-    layers: int = Field(default=_SHAPE.layers, ge=1, le=4, description="Recurrent layers.")
+    layers: int = Field(default=_SHAPE.layers, ge=1, le=4, description="Layers; 1 for `ncf`.")
     length: int = Field(
-        default=_SHAPE.length, ge=2, le=1024, description="Events of a training sequence."
+        default=_SHAPE.length,
+        ge=2,
+        le=1024,
+        description="Events of a training sequence; `ncf` learns each as a pair.",
     )
 
 
@@ -410,7 +423,9 @@ class FineTuneRules(Section):
     replay: float = Field(
         default=0.4, ge=0, le=1, description="Share of sequences that are not of this round."
     )
-    negatives: int = Field(default=512, ge=1, le=65_536, description="Sampled items a step.")
+    negatives: int = Field(
+        default=512, ge=1, le=65_536, description="Sampled items a step; of `ncf` 4 a pair."
+    )
     rate: float = Field(default=1e-3, gt=0, le=1, description="Rate of AdamW.")
     tolerance: float = Field(
         default=0.02,

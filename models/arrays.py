@@ -185,22 +185,27 @@ class DeepArrays(NamedTuple):
     """What the deep model says of the users of a micro-batch; all empty where there is none."""
 
     y: NDArray[np.float32]
-    """(S, d) of scored events: the user as it was before the event."""
+    """(S, d) of scored events: the user as it was before the event; h units of `output` wide where
+    there are some."""
     row: NDArray[np.int32]
     """(n,) row of `y` of each event, -1 where it is not scored."""
     targets: NDArray[np.float32]
-    """(R, d) output embedding of every item row, 0 for those the model does not know."""
+    """(R, d) output embedding of every item row, nothing for those the model does not know."""
     bias: NDArray[np.float32]
     """(R,)"""
     weights: NDArray[np.float64]
     """(2,) of the online and of the deep score, see `models.blend`."""
+    output: NDArray[np.float32]
+    """(h,) weights of the hidden units that join y and target, see `models.scoring.deep_score`;
+    empty where their scalar product is the score."""
 
     @classmethod
     def none(cls) -> "DeepArrays":
         """Return what stands for no deep model."""
         empty = np.empty((0, 0), np.float32)
         nothing = np.empty(0, np.int32)
-        return cls(empty, nothing, empty, np.empty(0, np.float32), np.array([1.0, 0.0]))
+        none = np.empty(0, np.float32)
+        return cls(empty, nothing, empty, none, np.array([1.0, 0.0]), none)
 
 
 class Window(NamedTuple):

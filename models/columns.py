@@ -56,6 +56,8 @@ class Users:
     Lists are left-aligned in their row, oldest first, and `…_length` says how many are held.
     """
 
+    key: NDArray[np.uint64]
+    """(U,) 64-bit key of the user id; not stored, the record lies under the id."""
     factors: NDArray[np.float32]
     """(U, F) latent factors."""
     gradient_sum: NDArray[np.float32]

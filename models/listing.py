@@ -12,8 +12,7 @@ from models.columns import DEEP, FACTORS, NEW, POPULAR, TRANSITION, TRENDING, Re
 from models.compiled import Integer, Real, compiled, kernel
 from models.items import NEW_BELOW
 from models.popularity import most_popular
-from models.scoring import boost_all, clear_boosts, mark_own, source_of, weigh
-from models.vectors import dot
+from models.scoring import boost_all, clear_boosts, deep_score, mark_own, source_of, weigh
 
 _BLOCK = 1 << 18
 """Numbers in one matrix of products; 1 MB, so that it stays in the processor's cache."""
@@ -44,6 +43,14 @@ def constant_scores(a: ItemArrays) -> NDArray[np.float32]:
         if a.named[row] and a.counts[row] > 0:
             scores[row] = a.bias[row] + a.log_discount[row]
     return scores
+
+
+@kernel
+def add_deep(begin: Integer, products: NDArray[np.float32], share: Real, deep: DeepArrays) -> None:
+    """Add what the deep model says to the products (B, items) of the users from `begin`."""
+    for n in range(len(products)):
+        for row in range(products.shape[1]):
+            products[n, row] += np.float32(share) * deep_score(deep, begin + n, row)
 
 
 @kernel
@@ -169,4 +176,4 @@ def _told(u: Integer, row: Integer, deep: DeepArrays) -> Real:
     if len(deep.y) == 0:
         return np.float32(0)
     share = np.float32(deep.weights[1] / deep.weights[0])
-    return share * (dot(deep.y, u, deep.targets, row) + deep.bias[row])
+    return share * deep_score(deep, u, row)

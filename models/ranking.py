@@ -16,7 +16,7 @@ from models.arrays import (
 from models.columns import AcceptedBatch, Events, Learnt, Recommended, Users
 from models.history import empty_window, open_window, pack, unpack
 from models.items import Items
-from models.listing import Lists, blocks, constant_scores, fill_empty, list_block
+from models.listing import Lists, add_deep, blocks, constant_scores, fill_empty, list_block
 from models.pairwise import apply_events, learn_events
 from models.params import RankingParams, TransitionParams, UserParams
 
@@ -131,12 +131,14 @@ class Ranking:
         work = self._work(items, users, deep)
         lists = Lists.of(out, constant_scores(items.arrays))
         mine, theirs = users.factors, items.arrays.factors[: items.size]
-        if len(deep.y):
-            share = np.float32(deep.weights[1] / deep.weights[0])
+        share = np.float32(deep.weights[1] / deep.weights[0])
+        if len(deep.y) and not len(deep.output):
             lists.constants[:] += share * deep.bias[: items.size]
             mine = np.hstack([mine, share * deep.y])
             theirs = np.hstack([theirs, deep.targets[: items.size]])
         for begin, products in blocks(mine, theirs):
+            if len(deep.output):  # no scalar product
+                add_deep(begin, products, share, deep)
             list_block(begin, products, work, lists)
         fill_empty(work.users, work.items, work.scratch, lists, fallback)
         return out

@@ -7,7 +7,7 @@ from models.arrays import SIZE, ItemArrays, LearntArrays, Work
 from models.blend import add_loss
 from models.columns import UNKNOWN
 from models.compiled import Integer, Real, kernel
-from models.scoring import boost_all, clear_boosts, mark_own, weigh
+from models.scoring import boost_all, clear_boosts, deep_score, mark_own, weigh
 from models.vectors import dot
 
 
@@ -62,9 +62,8 @@ def _score_online(u: Integer, work: Work) -> None:
 
 @kernel
 def _score_deep(y: Integer, work: Work) -> None:
-    deep = work.deep
     for row in range(work.items.counters[SIZE]):
-        work.scratch.deep[row] = dot(deep.y, y, deep.targets, row) + deep.bias[row]
+        work.scratch.deep[row] = deep_score(work.deep, y, row)
 
 
 @kernel

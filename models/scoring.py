@@ -12,13 +12,21 @@ a share log(1 + s / ε).
 
 import numpy as np
 
-from models.arrays import ItemArrays, Scratch, TransitionArrays, UserArrays, Window, Work
+from models.arrays import (
+    DeepArrays,
+    ItemArrays,
+    Scratch,
+    TransitionArrays,
+    UserArrays,
+    Window,
+    Work,
+)
 from models.compiled import Integer, Real, Truth, kernel
 from models.history import contains
 from models.lookup import mark_short, row_of
 from models.past import is_past, minute_of
 from models.transitions import weight_of
-from models.vectors import dot
+from models.vectors import dot, joined
 
 
 @kernel
@@ -120,3 +128,11 @@ def score_of(work: Work, u: Integer, row: Integer, total: Real) -> Real:
         share = share_of(work.window, u, work.transitions, row)
         known += np.log(np.float32(1) + share / np.float32(work.knobs.smoothing))
     return dot(work.users.factors, u, a.factors, row) + known
+
+
+@kernel
+def deep_score(deep: DeepArrays, y: Integer, row: Integer) -> Real:
+    """Return what the deep model says of an item to a user, given as a row of `deep.y`."""
+    if len(deep.output) == 0:
+        return dot(deep.y, y, deep.targets, row) + deep.bias[row]
+    return joined(deep.y, y, deep.targets, row, deep.output) + deep.bias[row]

@@ -16,6 +16,21 @@ def dot(p: NDArray[np.float32], u: Integer, q: NDArray[np.float32], row: Integer
 
 
 @kernel
+def joined(
+    p: NDArray[np.float32],
+    u: Integer,
+    q: NDArray[np.float32],
+    row: Integer,
+    weight: NDArray[np.float32],
+) -> Real:
+    """Return what hidden units say of the sum of two rows: weight · relu(p_u + q_row)."""
+    total = np.float32(0)
+    for f in range(p.shape[1]):
+        total += weight[f] * max(p[u, f] + q[row, f], np.float32(0))
+    return total
+
+
+@kernel
 def move(
     factors: NDArray[np.float32],
     row: Integer,

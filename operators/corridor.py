@@ -189,7 +189,7 @@ class Corridor:
             )
         self._evaluate(taught, outcome.metrics)
         if params.deep:
-            outcome.examples = self._examples(decoded.users, events, taught)
+            outcome.examples = self._examples(users, events, taught)
         outcome.trending = self._sample(events, item_ids)
         if params.recommend:
             event_ids = [decoded.event_ids[n] for n in chosen]
@@ -209,15 +209,14 @@ class Corridor:
             self._clock_ms(),
         )
 
-    def _examples(self, ids: list[str], events: Events, taught: Taught) -> Examples:
+    def _examples(self, users: Users, events: Events, taught: Taught) -> Examples:
         positive = np.flatnonzero(events.weight > 0)
-        keys = np.array([key_of(user) for user in ids], np.uint64)
         learnt = taught.learnt
         judged = np.flatnonzero(learnt.deep_rank != NOT_SCORED)
         return Examples(
             model=self._learn.deep.version,
             loss=learnt.loss,
-            user=keys[events.user[positive]],
+            user=users.key[events.user[positive]],
             item=events.item[positive],
             time=events.time[positive],
             coordinate=events.coordinate[positive],

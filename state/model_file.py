@@ -14,6 +14,8 @@ from state.codec import CorruptError, IncompatibleError
 
 _LARGEST = 1e4
 """Largest number sane weights hold."""
+_KEYS = {"keys": "item", "user_keys": "user"}
+"""Whose keys a column holds."""
 
 
 def decode(data: bytes, shape: Shape, *, version: int, root: int) -> Model:
@@ -30,15 +32,24 @@ def decode(data: bytes, shape: Shape, *, version: int, root: int) -> Model:
         tensors: dict[str, NDArray[Any]] = load(data)
     except (SafetensorError, ValueError, KeyError) as error:
         raise CorruptError(f"{where}: expected safetensors, got {error}; {remedy}") from None
-    keys = tensors.pop("keys", None)
-    if keys is None or keys.dtype != np.uint64 or keys.ndim != 1 or len(np.unique(keys)) < 1:
-        raise CorruptError(f"{where}: expected item keys, got none; {remedy}")
-    if len(np.unique(keys)) != len(keys):
-        raise CorruptError(f"{where}: expected every item key once, got repeats; {remedy}")
     made = NETWORKS[shape.network]
-    _check(where, tensors, made.shapes(shape, len(keys)), remedy)
-    network = made(shape, tensors)
-    return Model(version, root, network, keys, tensors["targets.weight"], tensors["targets.bias"])
+    items, *others = [_keys(where, tensors, name, remedy) for name in made.keyed_by]
+    _check(where, tensors, made.shapes(shape, len(items), *map(len, others)), remedy)
+    network = made(shape, tensors, *others)
+    return Model(version, root, network, items, *network.catalogue)
+
+
+def _keys(
+    where: str, tensors: dict[str, NDArray[Any]], name: str, remedy: str
+) -> NDArray[np.uint64]:
+    """Take a column of keys out of the tensors."""
+    kind = _KEYS[name]
+    keys = tensors.pop(name, None)
+    if keys is None or keys.dtype != np.uint64 or keys.ndim != 1 or not len(keys):
+        raise CorruptError(f"{where}: expected {kind} keys, got none; {remedy}")
+    if len(np.unique(keys)) != len(keys):
+        raise CorruptError(f"{where}: expected every {kind} key once, got repeats; {remedy}")
+    return keys
 
 
 def _check(

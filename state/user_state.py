@@ -119,7 +119,7 @@ class UserState:
         values : sequence of bytes or None, length U
             What `encode` returned; None for a new user.
         ids : sequence of str, length U
-            Seeds the factors of new users; errors name a user by the key of the id.
+            Their keys seed the factors of new users, and name users in errors.
 
         Raises
         ------
@@ -127,12 +127,12 @@ class UserState:
             If a value is damaged, of an unknown version or has another number of factors.
         """
         users = self._empty(len(values))
+        users.key[:] = [key_of(name) for name in ids]
         known = np.array([value is not None for value in values], np.bool_)
         fresh = np.flatnonzero(~known)
         if len(fresh):
-            keys = np.array([key_of(ids[u]) for u in fresh.tolist()], np.uint64)
             users.factors[fresh] = initial_factors(
-                keys, self._seed, self._factors, INITIAL_DEVIATION
+                users.key[fresh], self._seed, self._factors, INITIAL_DEVIATION
             )
         if len(fresh) < len(values):
             rows = np.flatnonzero(known)
@@ -253,6 +253,7 @@ class UserState:
             return np.full(count, value, kind)
 
         return Users(
+            key=scalars(0, np.uint64),
             factors=np.zeros((count, self._factors), np.float32),
             gradient_sum=scalars(0, np.float32),
             bias=scalars(0, np.float32),

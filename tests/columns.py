@@ -46,6 +46,7 @@ def new_users(n: int, *, history: int = 8, excluded: int = 4, factors: int = FAC
         return np.zeros((n, *shape), kind)
 
     return Users(
+        key=np.arange(n).astype(np.uint64),
         factors=initial_factors(np.arange(n).astype(np.uint64), 1, factors, 0.3),
         gradient_sum=column(kind=np.float32),
         bias=column(kind=np.float32),

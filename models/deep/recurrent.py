@@ -31,11 +31,20 @@ class Recurrent:
         As `models.deep.training.recurrent` names them; E and O have a row an item.
     """
 
+    keyed_by = ("keys",)
+    """Columns of keys in its file, in the order of the arguments of `shapes`."""
+
     def __init__(self, shape: Shape, tensors: Mapping[str, Array]) -> None:
         self.shape = shape
         self._tensors = {name: np.ascontiguousarray(tensors[name]) for name in tensors}
         self._scale = np.float32(np.sqrt(shape.dim))
         self._layers = [self._layer(n) for n in range(shape.layers)]
+
+    @property
+    def catalogue(self) -> tuple[Array, Array, Array]:
+        """The items' side of a score: targets (K, d), bias (K,), and no hidden units."""
+        nothing = np.empty(0, np.float32)
+        return self._tensors["targets.weight"], self._tensors["targets.bias"], nothing
 
     @staticmethod
     def shapes(shape: Shape, items: int) -> dict[str, tuple[int, ...]]:

@@ -25,10 +25,19 @@ class SasRec:
         As `models.deep.training.sasrec` names them.
     """
 
+    keyed_by = ("keys",)
+    """Columns of keys in its file, in the order of the arguments of `shapes`."""
+
     def __init__(self, shape: Shape, tensors: Mapping[str, Array]) -> None:
         self.shape = shape
         self._tensors = {name: np.ascontiguousarray(tensors[name]) for name in tensors}
         self._scale = np.float32(np.sqrt(shape.dim))
+
+    @property
+    def catalogue(self) -> tuple[Array, Array, Array]:
+        """The items' side of a score: targets (K, d), bias (K,), and no hidden units."""
+        nothing = np.empty(0, np.float32)
+        return self._tensors["targets.weight"], self._tensors["targets.bias"], nothing
 
     @staticmethod
     def shapes(shape: Shape, items: int) -> dict[str, tuple[int, ...]]:

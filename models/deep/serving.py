@@ -1,6 +1,7 @@
 """The deep model inside a worker: its weights, its items by replica row, its users' states."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,10 +10,20 @@ from models.arrays import DeepArrays
 from models.blend import Blend
 from models.columns import Events, Users
 from models.compiled import compiled
+from models.deep.ncf import NEVER, Ncf
 from models.deep.recurrent import Recurrent
 from models.deep.sasrec import SasRec
 from models.deep.shape import Shape
 from models.items import Items
+
+Network: TypeAlias = Recurrent | SasRec | Ncf
+
+NETWORKS: dict[str, type[Recurrent] | type[SasRec] | type[Ncf]] = {
+    "recurrent": Recurrent,
+    "sasrec": SasRec,
+    "ncf": Ncf,
+}
+"""What serves each network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +34,15 @@ class Model:
     root: int
     """First version of the line that these weights were fine-tuned from: states are carried over
     within a line, those of other lines are computed anew."""
-    network: Recurrent | SasRec
+    network: Network
     keys: NDArray[np.uint64]
     """(K,) items by row of the embeddings."""
     targets: NDArray[np.float32]
     """(K, d)"""
     bias: NDArray[np.float32]
     """(K,)"""
-
-
-NETWORKS: dict[str, type[Recurrent] | type[SasRec]] = {"recurrent": Recurrent, "sasrec": SasRec}
-"""What serves each network."""
+    output: NDArray[np.float32]
+    """(h,) weights of hidden units, see `models.arrays.DeepArrays`."""
 
 
 class Deep:
@@ -53,6 +62,7 @@ class Deep:
         self._index = np.empty(0, np.int32)
         self._targets = np.empty((0, shape.dim), np.float32)
         self._bias = np.empty(0, np.float32)
+        self._output = np.empty(0, np.float32)
 
     @property
     def version(self) -> int:
@@ -64,10 +74,12 @@ class Deep:
         if model is not None:
             # an item that the model does not know has the score 0: let that be the average
             order = np.argsort(model.keys)
-            centred = model.targets - model.targets.mean(axis=0)
-            bias = model.bias - model.bias.mean()
             self._sorted = model.keys[order], order.astype(np.int32)
-            self._known = centred, bias
+            self._known = model.targets, model.bias
+            if not len(model.output):
+                centred = model.targets - model.targets.mean(axis=0)
+                self._known = centred, model.bias - model.bias.mean()
+            self._output = model.output
         self.model = model
         self._index = np.empty(0, np.int32)
 
@@ -105,6 +117,10 @@ class Deep:
         positive = np.flatnonzero(events.weight > 0)
         user = events.user[positive]
         asked = np.flatnonzero(scored[positive])
+        if isinstance(model.network, Ncf):
+            keys, row = users.key[user[asked]], np.full(len(events), -1, np.int32)
+            row[positive[asked]] = np.where(model.network.known(keys), np.arange(len(asked)), -1)
+            return self._arrays(model.network.read(keys), row)
         if isinstance(model.network, SasRec):
             windows = self._windows(items, users, user, self._indices(rows[positive]), asked)
             row = np.full(len(events), -1, np.int32)
@@ -139,13 +155,20 @@ class Deep:
 
     def _arrays(self, y: NDArray[np.float32], row: NDArray[np.int32]) -> DeepArrays:
         return DeepArrays(
-            np.ascontiguousarray(y), row, self._targets, self._bias, self.blend.weights
+            np.ascontiguousarray(y),
+            row,
+            self._targets,
+            self._bias,
+            self.blend.weights,
+            self._output,
         )
 
     def _outputs(
         self, model: Model, items: Items, users: Users, chosen: NDArray[np.int32]
     ) -> NDArray[np.float32]:
-        """Return y of users as they are; 0 for those without a history."""
+        """Return y of users as they are; one that scores nothing where nothing is known of them."""
+        if isinstance(model.network, Ncf):
+            return model.network.read(users.key[chosen])
         if isinstance(model.network, SasRec):
             mine = users.take(chosen)
             everyone = np.arange(len(mine), dtype=np.int32)
@@ -199,7 +222,8 @@ class Deep:
         """Give item rows that are new here their embeddings."""
         done, size, room = len(self._index), items.size, len(items.arrays.keys)
         if len(self._targets) != room or done == 0:
-            self._targets = np.zeros((room, self._shape.dim), np.float32)
+            absent = NEVER if len(self._output) else 0
+            self._targets = np.full((room, self._known[0].shape[1]), absent, np.float32)
             self._bias = np.zeros(room, np.float32)
             done = 0
         if done < size:

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-NETWORKS = ("recurrent", "sasrec")
+NETWORKS = ("recurrent", "sasrec", "ncf")
 HEADS = 2
 """Attention heads of `sasrec`."""
 
@@ -12,12 +12,13 @@ HEADS = 2
 class Shape:
     """Sizes of a network; what serves it and what trains it are built from this alone."""
 
-    network: Literal["recurrent", "sasrec"] = "recurrent"
+    network: Literal["recurrent", "sasrec", "ncf"] = "recurrent"
     dim: int = 64
-    """d, length of an item's embeddings."""
+    """d, length of an embedding; units of the hidden layer of `ncf`."""
     width: int = 128
-    """D, length of a layer's recurrent state."""
+    """D, length of a layer's recurrent state; units of a tower of `ncf`."""
     layers: int = 1
+    """1 for `ncf`."""
     length: int = 64
     """L, last items of a training sequence; the window of `sasrec`."""
 

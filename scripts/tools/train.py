@@ -16,7 +16,7 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from models.deep.shape import Shape
+from models.deep.shape import NETWORKS, Shape
 from operators import rounds
 from operators.rounds import RoundParams
 from operators.trainer import Ended, Trainer, TrainerParams
@@ -164,7 +164,12 @@ def main() -> int:
 
 def _training(options: argparse.Namespace, uri: str, python: Path) -> Training:
     store = ModelStore(uri)
-    shape = Shape(dim=options.dim, width=options.width, layers=options.layers)
+    if options.network == "ncf" and options.layers != 1:
+        message = f"--layers: expected 1, as ncf has one hidden layer, got {options.layers}"
+        raise ToolError(f"{message}; leave it out", code=2)
+    shape = Shape(
+        network=options.network, dim=options.dim, width=options.width, layers=options.layers
+    )
     params = RoundParams(
         shape=shape,
         steps=options.steps,
@@ -176,7 +181,7 @@ def _training(options: argparse.Namespace, uri: str, python: Path) -> Training:
     parent = store.manifest(options.parent) if options.parent else None
     if parent is not None and parent.shape != shape.to_dict():
         message = f"--parent: expected the shape {shape.to_dict()}, got {parent.shape}"
-        raise ToolError(f"{message}; set --dim, --width and --layers to its", code=2)
+        raise ToolError(f"{message}; set --network, --dim, --width and --layers to its", code=2)
     return Training(store, params, python, parent)
 
 
@@ -266,6 +271,8 @@ def _parser() -> argparse.ArgumentParser:
         help="sequences a step (default: %(default)s)")  # fmt: skip
     add("--rate", type=real, default=default.rate, metavar="R",
         help="of AdamW (default: %(default)s)")  # fmt: skip
+    add("--network", choices=NETWORKS, default=default.shape.network,
+        help="as deep.network (default: %(default)s)")  # fmt: skip
     add("--dim", type=whole, default=default.shape.dim, metavar="N",
         help="length of an item's embeddings (default: %(default)s)")  # fmt: skip
     add("--width", type=whole, default=default.shape.width, metavar="N",

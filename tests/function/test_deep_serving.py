@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from safetensors.numpy import save
 
 from models.columns import Users
-from models.deep.recurrent import Recurrent
+from models.deep.ncf import Ncf
+from models.deep.serving import NETWORKS
 from models.deep.shape import Shape
 from models.keys import key_of
 from state.model_store import WEIGHTS, Manifest, ModelStore
@@ -32,11 +33,14 @@ def weights(seed: int, shape: Shape = SHAPE) -> bytes:
     """Random weights of half the items of the log."""
     random = np.random.default_rng(seed)
     keys = np.array([key_of(f"item-{n}") for n in range(0, 60, 2)], np.uint64)
+    network, columns = NETWORKS[shape.network], {"keys": keys}
+    if network is Ncf:
+        columns["user_keys"] = np.array([key_of(f"user-{n}") for n in range(0, 12, 2)], np.uint64)
     tensors = {
         name: random.normal(size=size).astype(np.float32)
-        for name, size in Recurrent.shapes(shape, len(keys)).items()
+        for name, size in network.shapes(shape, *map(len, columns.values())).items()
     }
-    return save({"keys": keys, **tensors})
+    return save({**columns, **tensors})
 
 
 class Store:
@@ -104,6 +108,24 @@ def test_a_model_that_was_heard_of_is_served(store: Store) -> None:
     reasons = [item["reason"] for one in found for item in one["items"]]
     assert "deep" in reasons
     assert learned.metrics["deep_scored"] > 50
+
+
+def test_a_network_of_users_speaks_only_to_those_it_knows(tmp_path: Path) -> None:
+    shape = Shape(network="ncf", dim=8, width=8)
+    users, without = served(shape=shape), served(shape=shape)
+    hear(users, Store(tmp_path, shape).put(3, 3))
+    found, expected = users.take(LOG), without.take(LOG)
+    assert found.recommendations.keys() == expected.recommendations.keys()
+    reasons: dict[bool, set[str]] = {True: set(), False: set()}
+    for user, one in found.recommendations.items():
+        known = int(user.removeprefix("user-")) % 2 == 0
+        reasons[known] |= {item["reason"] for item in one["items"]}
+        assert one["model_version"] == "online-ranking-1+ncf-3"
+        if not known:
+            assert one["items"] == expected.recommendations[user]["items"]
+    assert "deep" in reasons[True]
+    assert "deep" not in reasons[False]
+    assert 50 < found.metrics["deep_scored"] < found.metrics["scored"]
 
 
 def test_with_a_weight_of_nothing_the_lists_are_those_of_the_online_model(store: Store) -> None:

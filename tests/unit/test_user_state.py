@@ -24,7 +24,7 @@ def remembered(lengths: list[tuple[int, int, int]], seed: int = 0) -> Users:
     users = STATE.decode([None] * len(lengths), [f"u{i}" for i in range(len(lengths))])
     for field in fields(users):
         column = getattr(users, field.name)
-        if not field.name.endswith("_length"):
+        if field.name != "key" and not field.name.endswith("_length"):
             column[...] = random.integers(0, 200, column.shape)
     for u, (history, excluded, recent) in enumerate(lengths):
         users.history_length[u], users.history[u, history:] = history, 0
@@ -78,7 +78,7 @@ def test_a_new_user_has_factors_of_its_own_and_nothing_else() -> None:
 def test_new_and_known_users_may_be_mixed() -> None:
     known = remembered([(2, 1, 3), (5, 3, 6)])
     first, second = STATE.encode(known)
-    users = STATE.decode([None, first, None, second], ["a", "b", "c", "d"])
+    users = STATE.decode([None, first, None, second], ["a", "u0", "c", "u1"])
     assert_same(users.take(np.array([1, 3])), known)
     assert_same(users.take(np.array([0, 2])), STATE.decode([None, None], ["a", "c"]))
 

@@ -64,6 +64,19 @@ class Ncf(nn.Module):
         towers = torch.cat((self.user(user), self.item(item)), dim=-1)
         return self.output(towers).squeeze(-1)
 
+    def of_user(self, user: Tensor) -> Tensor:
+        """Return the user's half of the hidden layer's input."""
+        joint = self.output[0]
+        return functional.linear(self.user(user), joint.weight.chunk(2, dim=1)[0], joint.bias)
+
+    def of_item(self, item: Tensor) -> Tensor:
+        """Return the item's half of the hidden layer's input."""
+        return functional.linear(self.item(item), self.output[0].weight.chunk(2, dim=1)[1])
+
+    def join(self, user: Tensor, item: Tensor) -> Tensor:
+        """Return the logits of halves, as `forward` does of pairs, if there is a hidden layer."""
+        return self.output[1:](user + item).squeeze(-1)
+
     @staticmethod
     def loss(logits: Tensor, target: Tensor) -> Tensor:
         """Return the binary cross-entropy."""

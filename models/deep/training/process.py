@@ -19,13 +19,16 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from torch import nn
 
-from models.deep.training import recurrent, sasrec
+from models.deep.training import pairs, recurrent, sasrec
+from models.deep.training.next_items import NextItems
 from models.deep.training.plan import Plan
 from models.deep.training.ranks import Rank
 from models.deep.training.sequences import Histories
-from models.deep.training.train import Report, train
+from models.deep.training.train import Report, Task, train
 
 _STATE = "optimizer."
+_USERS = 1_000_000
+"""Most users in a model that has embeddings of users."""
 _NETWORKS: dict[str, Any] = {"recurrent": recurrent.Network, "sasrec": sasrec.Network}
 
 
@@ -38,22 +41,41 @@ def run(folder: Path) -> Report:
     rank = Rank.join()
     users, keys, times = (_column(folder, name) for name in ("users", "items", "times"))
     tensors = _parent(folder)
-    known = _known(keys, tensors.get("keys"))
+    known = {"keys": _known(keys, tensors.get("keys"))}
     torch.manual_seed(plan.seed)
-    network = _NETWORKS[plan.shape.network](plan.shape, len(known), plan.dropout).to(rank.device)
+    index, new_from = _index(known["keys"], keys), plan.new_from
+    if by_user := plan.shape.network == "ncf":
+        known["user_keys"], tensors = _known_users(users, tensors)
+        kept = np.isin(users, known["user_keys"])
+        new_from = int(kept[:new_from].sum())
+        users, index, times = users[kept], index[kept], times[kept]
+    sizes = len(known["keys"])
+    histories = Histories.of(users, index, times, new_from)
+    random = np.random.default_rng([plan.seed, plan.round])
+    network: nn.Module
+    if by_user:
+        network = pairs.network(plan, len(known["user_keys"]), sizes)
+    else:
+        network = _NETWORKS[plan.shape.network](plan.shape, sizes, plan.dropout)
+    network.to(rank.device)
     optimizer = torch.optim.AdamW(
         network.parameters(), plan.rate, betas=(0.9, 0.98), weight_decay=0.0
     )
     if tensors:
         restore(network, optimizer, tensors)
-    index = _index(known, keys)
-    histories = Histories.of(users, index, times, plan.new_from)
+    torch.manual_seed(int(random.integers(2**62)) + rank.number)
+    task: Task
+    if by_user:
+        rows = _index(known["user_keys"], histories.users).astype(np.int64)
+        task = pairs.Pairs(plan, histories, rows, sizes, random)
+    else:
+        task = NextItems(plan, histories, sizes, random)
 
     def progress(what: dict[str, Any]) -> None:
         if rank.number == 0:
             _write(folder / "progress.json", json.dumps(what).encode())
 
-    report, ranks = train(plan, network, optimizer, histories, progress, rank)
+    report, ranks = train(plan, network, optimizer, task, progress, rank)
     if rank.number == 0:
         _save(folder, known, network, optimizer, report, ranks)
     rank.leave()
@@ -80,7 +102,7 @@ def restore(
 
 def _save(
     folder: Path,
-    known: NDArray[np.uint64],
+    known: dict[str, NDArray[np.uint64]],
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
     report: Report,
@@ -92,7 +114,7 @@ def _save(
         name: tensor.detach().cpu().contiguous().numpy()
         for name, tensor in network.state_dict().items()
     }
-    save_file({"keys": known, **weights}, out / "weights.safetensors")
+    save_file({**known, **weights}, out / "weights.safetensors")
     moments: dict[str, NDArray[Any]] = {}
     for name, parameter in network.named_parameters():
         state = optimizer.state.get(parameter, {})
@@ -127,6 +149,25 @@ def _known(keys: NDArray[np.uint64], before: NDArray[Any] | None) -> NDArray[np.
     if before is None:
         return now
     return np.concatenate([before, np.setdiff1d(now, before, assume_unique=True)])
+
+
+def _known_users(
+    users: NDArray[np.uint64], tensors: dict[str, NDArray[Any]]
+) -> tuple[NDArray[np.uint64], dict[str, NDArray[Any]]]:
+    """Return the keys of users, those of the parent first, and the parent's tensors of those kept.
+
+    Beyond `_USERS`, users with the newest events stay.
+    """
+    before = tensors.get("user_keys", np.empty(0, np.uint64))
+    found = _known(users, before)
+    if len(found) <= _USERS:
+        return found, tensors
+    newest = np.full(len(found), -1, np.int64)
+    np.maximum.at(newest, _index(found, users), np.arange(len(users)))
+    kept = np.sort(np.argsort(newest, kind="stable")[-_USERS:])
+    old = kept[kept < len(before)]
+    rows = {name: tensor[old] for name, tensor in tensors.items() if "user.0.weight" in name}
+    return found[kept], {**tensors, **rows}
 
 
 def _index(known: NDArray[np.uint64], keys: NDArray[np.uint64]) -> NDArray[np.int32]:

@@ -61,6 +61,16 @@ class Histories:
         """(U,) events of each user."""
         return np.diff(self.start)
 
+    def without_newest(self, rows: NDArray[np.int64]) -> "Histories":
+        """Return the histories without the last event of some users, which is a new one."""
+        last = self.start[rows + 1] - 1
+        fewer = np.zeros(len(self), np.int64)
+        fewer[rows] = 1
+        start = self.start.copy()
+        start[1:] -= np.cumsum(fewer)
+        kept = np.delete(self.item, last), np.delete(self.gap, last)
+        return Histories(self.users, start, *kept, self.new - fewer)
+
     def windows(
         self, rows: NDArray[np.int64], ends: NDArray[np.int64], length: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -104,6 +114,16 @@ class Sampler:
 
     def draw(self, new: int, replay: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return items and gaps (new + replay, L + 1)."""
+        return self.windows(*self.draw_ends(new, replay))
+
+    def windows(
+        self, rows: NDArray[np.int64], ends: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return items and gaps (m, L + 1) up to before the ends of some users."""
+        return self._histories.windows(rows, ends, self._length + 1)
+
+    def draw_ends(self, new: int, replay: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return whose sequences to take, and up to before which of their events."""
         if self._new[-1] == 0:
             new, replay = 0, new + replay
         rows = np.concatenate([self._users(self._new, new), self._users(self._replayed, replay)])
@@ -112,7 +132,7 @@ class Sampler:
         anywhere = self.random.integers(np.minimum(length, count), count + 1)
         newest = np.arange(len(rows)) < new
         ends = np.where(newest | (count <= length), count, anywhere)
-        return self._histories.windows(rows, ends, length)
+        return rows, ends
 
     def _users(self, cumulated: NDArray[np.float64], size: int) -> NDArray[np.int64]:
         if size == 0:
