@@ -138,6 +138,12 @@ RULES = (
         lambda c: c.deep.network != "sasrec" or c.deep.dim % 2 == 0,
     ),
     Rule(
+        "fine_tune.processes",
+        "fine_tune.privacy.enabled",
+        "1: a private round is trained by one process",
+        lambda c: c.fine_tune.processes == 1 or not c.fine_tune.privacy.enabled,
+    ),
+    Rule(
         "learning.rating.lowest",
         "learning.rating.highest",
         "less than learning.rating.highest",

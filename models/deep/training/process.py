@@ -4,7 +4,7 @@ In: `plan.json`; `users.npy`, `items.npy`, `times.npy` (or several of each, `use
 the order of their names); for a round after the first `parent.safetensors` with the champion's
 tensors and the optimiser's. Out: `out/weights.safetensors`, `out/optimizer.safetensors`,
 `out/ranks-*.npy`, `out/report.json`, written under another name and renamed; meanwhile
-`progress.json`.
+`progress.json`; of a private round, before its first step, `privacy.json` with what it spends.
 """
 
 import json
@@ -36,6 +36,8 @@ def run(folder: Path) -> Report:
         resource.setrlimit(resource.RLIMIT_DATA, (plan.memory_bytes, plan.memory_bytes))
     torch.set_num_threads(plan.threads)
     rank = Rank.join()
+    if plan.privacy is not None and rank.of > 1:
+        raise ValueError(f"plan: expected one process for a private round, got {rank.of}")
     users, keys, times = (_column(folder, name) for name in ("users", "items", "times"))
     tensors = _parent(folder)
     known = _known(keys, tensors.get("keys"))
@@ -53,7 +55,10 @@ def run(folder: Path) -> Report:
         if rank.number == 0:
             _write(folder / "progress.json", json.dumps(what).encode())
 
-    report, ranks = train(plan, network, optimizer, histories, progress, rank)
+    def announce(what: dict[str, Any]) -> None:
+        _write(folder / "privacy.json", json.dumps(what).encode())
+
+    report, ranks = train(plan, network, optimizer, histories, progress, rank, announce)
     if rank.number == 0:
         _save(folder, known, network, optimizer, report, ranks)
     rank.leave()

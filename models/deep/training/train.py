@@ -1,12 +1,5 @@
-r"""A round of fine-tuning: new sequences and replay, sampled softmax, AdamW.
+"""A round of fine-tuning: new sequences and replay, sampled softmax, AdamW."""
 
-Loss of a position with the next item t and negatives j, uniform over the known items and shared
-by the step: cross-entropy of t among {t, j}, the negatives' logits raised by log(max(1, (K - 1)/m))
-so that the sum estimates that of the whole catalogue (Jean et al., ACL 2015); a negative equal to
-t is left out.
-"""
-
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,9 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional
 
+from models.deep.training import privacy
+from models.deep.training.loss import loss_of
 from models.deep.training.plan import Plan
 from models.deep.training.ranks import Rank
 from models.deep.training.sequences import Histories, Sampler, held_out
@@ -52,8 +47,12 @@ def train(
     histories: Histories,
     progress: Progress,
     rank: Rank,
+    announce: Callable[[dict[str, Any]], None],
 ) -> tuple[Report, dict[str, NDArray[np.int32]]]:
-    """Train in place; return the report and the ranks of held-out positions, before and after."""
+    """Train in place; return the report and the ranks of held-out positions, before and after.
+
+    `announce` is told what a private round spends, before its first step.
+    """
     begin = time.monotonic()
     items = network.targets.weight.shape[0]
     random = np.random.default_rng([plan.seed, plan.round])
@@ -66,7 +65,18 @@ def train(
     ranks: dict[str, NDArray[np.int32]] = {}
     if plan.round > 1:
         report.champion, ranks["champion"] = judge(network)
-    if not sampler.empty:
+    if plan.privacy is not None:
+        users = privacy.Users(
+            histories,
+            np.flatnonzero(trained & (histories.count > 1)),
+            batch=plan.batch,
+            length=plan.shape.length,
+            new_share=plan.new_share,
+            random=np.random.default_rng(),
+        )
+        taken = privacy.steps(plan, plan.privacy, network, optimizer, users, progress, announce)
+        report.steps = taken
+    elif not sampler.empty:
         _steps(plan, network, optimizer, sampler, report, progress, rank)
     report.challenger, ranks["challenger"] = judge(network)
     report.seconds = time.monotonic() - begin
@@ -91,7 +101,8 @@ def _steps(
         items, gaps = (torch.from_numpy(a) for a in sampler.draw(new, plan.batch - new))
         drawn = torch.from_numpy(sampler.random.integers(0, report.items, plan.negatives))
         positions = int(((items[:, :-1] >= 0) & (items[:, 1:] >= 0)).sum())
-        loss = loss_of(network, rank.share(items), rank.share(gaps), drawn) / max(1, positions)
+        loss = loss_of(network, rank.share(items), rank.share(gaps), drawn, report.items)
+        loss = loss / max(1, positions)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         rank.add_gradients(network)
@@ -105,27 +116,6 @@ def _steps(
             spent = time.monotonic() - begin
             left = spent / step * (plan.steps - step)
             progress({"step": step, "steps": plan.steps, "loss": report.loss[-1], "left_s": left})
-
-
-def loss_of(network: nn.Module, items: Tensor, gaps: Tensor, drawn: Tensor) -> Tensor:
-    """Return the summed loss of all positions (B, L) whose next item is known; items (B, L + 1)."""
-    device = network.targets.weight.device
-    items, gaps = items.to(device), gaps.to(device)
-    y = network(items[:, :-1], gaps[:, :-1])
-    has_next = (items[:, :-1] >= 0) & (items[:, 1:] >= 0)
-    target = items[:, 1:][has_next]
-    return sampled_softmax(y[has_next], target, network.targets, drawn.to(device))
-
-
-def sampled_softmax(y: Tensor, target: Tensor, targets: nn.Module, drawn: Tensor) -> Tensor:
-    """Return the summed loss of vectors y (n, d), their next items (n,) and negatives (m,)."""
-    known = targets.weight.shape[0]
-    correction = math.log(max(1.0, (known - 1) / len(drawn)))
-    own = (y * targets.weight[target]).sum(-1) + targets.bias[target]
-    others = y @ targets.weight[drawn].t() + (targets.bias[drawn] + correction)
-    others = others.masked_fill(target[:, None] == drawn[None, :], -math.inf)
-    logits = torch.cat([own[:, None], others], dim=1)
-    return functional.cross_entropy(logits, torch.zeros_like(target), reduction="sum")
 
 
 class _Judge:
