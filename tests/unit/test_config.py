@@ -99,6 +99,7 @@ def test_a_key_in_the_wrong_section_is_pointed_to_the_right_one(tmp_path):
         ("trending: {hop: 7h}", "trending.hop"),
         ("deep: {network: sasrec, length: 65}", "deep.length"),
         ("deep: {network: sasrec, dim: 7}", "deep.dim"),
+        ("fine_tune: {processes: 2, privacy: {enabled: true}}", "fine_tune.processes"),
         ("trending: {top: 5}", "trending.top"),
         ("flink: {parallelism: 65}", "flink.parallelism"),
         ("flink: {micro_batch: 6s}", "flink.micro_batch"),
