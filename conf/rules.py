@@ -150,6 +150,18 @@ RULES = (
         lambda c: c.deep.network != "sasrec" or c.deep.dim % 2 == 0,
     ),
     Rule(
+        "fine_tune.processes",
+        "fine_tune.privacy.enabled",
+        "1: a private round is trained by one process",
+        lambda c: c.fine_tune.processes == 1 or not c.fine_tune.privacy.enabled,
+    ),
+    Rule(
+        "deep.network",
+        "fine_tune.privacy.enabled",
+        "another network than ncf, which learns an embedding of each user's own",
+        lambda c: c.deep.network != "ncf" or not c.fine_tune.privacy.enabled,
+    ),
+    Rule(
         "learning.rating.lowest",
         "learning.rating.highest",
         "less than learning.rating.highest",

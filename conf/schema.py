@@ -396,6 +396,28 @@ class DeepRules(Section):
     )
 
 
+class PrivacyRules(Section):
+    """User-level differential privacy of the deep model's weights."""
+
+    enabled: bool = Field(
+        default=False,
+        description="On: gradients are clipped a user and noised (DP-SGD).",
+    )
+    epsilon: float = Field(
+        default=8.0, gt=0, le=1000, description="Budget over all rounds; then none begins any more."
+    )
+    delta: float = Field(
+        default=1e-6, gt=0, lt=1, description="Far less than 1 / users: chance that epsilon fails."
+    )
+    clip: float = Field(default=1.0, gt=0, le=1e6, description="Largest norm of a user's gradient.")
+    noise: float = Field(
+        default=1.0,
+        gt=0,
+        le=1000,
+        description="Noise multiplier: standard deviation of the noise in units of `clip`.",
+    )
+
+
 class FineTuneRules(Section):
     """When and how the deep model is trained from the stream."""
 
@@ -465,6 +487,7 @@ class FineTuneRules(Section):
         " that of the others.",
     )
     seed: int = Field(default=1, ge=0, description="Seed of every random choice of the trainer.")
+    privacy: PrivacyRules = PrivacyRules()
 
 
 class Evaluation(Section):

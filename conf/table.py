@@ -63,7 +63,7 @@ def _range(field: FieldInfo) -> str:
             return f"{rule.least} … {rule.most or ''}".strip()
         if isinstance(rule, Day):
             return "a day"
-        for sign, name in (("≥", "ge"), (">", "gt"), ("≤", "le")):
+        for sign, name in (("≥", "ge"), (">", "gt"), ("≤", "le"), ("<", "lt")):
             if hasattr(rule, name):
                 bounds[sign] = getattr(rule, name)
     if {"≥", "≤"} <= bounds.keys():

@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from conf.schema import JobConfig
+from models.deep.privacy import Privacy
 from operators.params import LearningParams, LearnItemsParams, LearnUsersParams
 from operators.rounds import RoundParams
 from operators.trainer import TrainerParams
@@ -54,6 +55,7 @@ def fine_tune(config: JobConfig) -> FineTuneParams:
             seed=rules.seed,
             memory_bytes=rules.memory,
             tolerance=rules.tolerance,
+            privacy=_privacy(config),
         ),
         trainer=TrainerParams(
             python=rules.python,
@@ -70,6 +72,11 @@ def fine_tune(config: JobConfig) -> FineTuneParams:
         ring_events=rules.events,
         drift=rules.drift,
     )
+
+
+def _privacy(config: JobConfig) -> Privacy | None:
+    rules = config.fine_tune.privacy
+    return Privacy(**rules.model_dump(exclude={"enabled"})) if rules.enabled else None
 
 
 def default_store(job: str) -> str:

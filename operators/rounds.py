@@ -2,15 +2,17 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from models.deep.gate import Verdict, judge
+from models.deep.privacy import Privacy, Spend
 from models.deep.shape import Shape
 from state import model_file
 from state.codec import StateError
@@ -35,14 +37,18 @@ class RoundParams:
     memory_bytes: int = 0
     tolerance: float = 0.02
     """Relative loss of NDCG@10 that the gate forgives."""
+    privacy: Privacy | None = None
+    """User-level differential privacy; None: without."""
 
-    def plan(self, number: int, new_from: int) -> dict[str, Any]:
-        """Return the plan of a round."""
+    def plan(self, number: int, new_from: int, spent: Sequence[Spend] = ()) -> dict[str, Any]:
+        """Return the plan of a round; `spent` is what earlier ones spent of the privacy budget."""
         names = (
             "steps", "batch", "new_share", "negatives", "rate", "held_out", "threads", "seed",
             "memory_bytes",
         )  # fmt: skip
         told = {name: getattr(self, name) for name in names}
+        if self.privacy is not None:
+            told |= {"privacy": self.privacy.to_dict(), "spent": list(spent)}
         return {**told, "shape": self.shape.to_dict(), "round": number, "new_from": new_from}
 
     def digest(self) -> str:
@@ -59,6 +65,7 @@ def prepare(
     new_from: int,
     store: ModelStore,
     parent: int,
+    spent: Sequence[Spend] = (),
 ) -> None:
     """Write the plan and the parent's files into a round's folder.
 
@@ -68,7 +75,7 @@ def prepare(
         If the parent cannot be read.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    plan = params.plan(number if parent else 1, new_from)
+    plan = params.plan(number if parent else 1, new_from, spent)
     (folder / "plan.json").write_text(json.dumps(plan))
     if parent:
         for name, target in PARENT.items():
@@ -80,6 +87,33 @@ def write_columns(folder: Path, columns: Mapping[str, NDArray[Any]], part: str =
     for name, column in columns.items():
         suffix = f"-{part}" if part else ""
         np.save(folder / f"{name}{suffix}.npy", column, allow_pickle=False)
+
+
+class Spent(msgspec.Struct, frozen=True):
+    """What a private round spends, as its trainer says before the first step."""
+
+    noise: float
+    rate: float
+    steps: int
+    """0: none fits into the budget any more."""
+    epsilon: float
+    """Of all rounds, this one included."""
+
+
+def spent(folder: Path) -> Spent | None:
+    """Return what the trainer in a folder spends; None where it has not begun to.
+
+    Raises
+    ------
+    StateError
+        If the file makes no sense.
+    """
+    try:
+        return msgspec.json.decode((folder / "privacy.json").read_bytes(), type=Spent)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.MsgspecError) as error:
+        raise StateError(f"privacy.json: expected what a round spends, got: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +134,7 @@ def conclude(
     version: int,
     parent: Manifest | None,
     offsets: Mapping[str, list[int]],
+    epsilon: float = 0.0,
 ) -> Conclusion:
     """Check what the trainer left, let the gate judge it, and store it.
 
@@ -134,6 +169,7 @@ def conclude(
         created_at=now_ms(),
         config=params.digest(),
         offsets=dict(offsets),
+        epsilon=epsilon,
         **told,
     )
     return Conclusion(store.put(manifest, files), verdict, report)

@@ -16,6 +16,7 @@ from models.arrays import LOSSES
 from models.blend import COUNT, LOSS, Blend
 from models.columns import OFFSET_BITS
 from models.deep import watch
+from models.deep.privacy import merged
 from operators import rounds
 from operators.blocks import Blocks, Memory, of_share
 from operators.drift import KEPT, DriftAlarm
@@ -90,6 +91,7 @@ class Tuner:
         self.state = tuner_state.decode(stored) if stored else TunerState()
         self._blocks = Blocks(self.state, memory, folder / "blocks", params.ring_events)
         self._trainer: Trainer | None = None
+        self._charged = False
         self._served: Manifest | None = None
         self._sent: bytes | None = None
         self._sent_ms = 0
@@ -211,7 +213,7 @@ class Tuner:
     # ---- rounds ----
     def _trigger(self, reason: str) -> None:
         """Ask for a round; while one runs, the first asker is remembered."""
-        if not self.state.trigger:
+        if not self.state.trigger and not self._exhausted:
             self.state.trigger = reason
         self.state.since_round = self.state.since_share = 0
         self.state.last_round_ms = self._clock_ms()
@@ -247,9 +249,10 @@ class Tuner:
                 new_from=max(0, self._blocks.events - self.state.new_events),
                 store=store,
                 parent=current.parent,
+                spent=self.state.privacy,
             )
             self._blocks.lay_out(folder)
-            self._trainer = Trainer(self._params.trainer, folder)
+            self._trainer, self._charged = Trainer(self._params.trainer, folder), False
         except (StateError, OSError) as error:
             self._fail(f"expected to begin, got: {error}")
 
@@ -258,13 +261,16 @@ class Tuner:
             self._start()
             return
         ended = self._trainer.poll()
+        wrong = self._charge(self._trainer.folder)
         if ended is None:
             return
         folder, self._trainer = self._trainer.folder, None
-        if ended.ok:
+        if self._exhausted:
+            self._stop_rounds()
+        elif ended.ok and not wrong:
             self._conclude(folder, ended)
         else:
-            self._fail(ended.reason)
+            self._fail(wrong or ended.reason)
         shutil.rmtree(folder, ignore_errors=True)
 
     def _conclude(self, folder: Path, ended: Ended) -> None:
@@ -281,6 +287,7 @@ class Tuner:
                 version=current.version,
                 parent=parent,
                 offsets=current.offsets,
+                epsilon=state.epsilon if self._params.round.privacy else 0.0,
             )
         except StateError as error:
             self._fail(str(error))
@@ -307,6 +314,42 @@ class Tuner:
         _LOG.warning("%s", state.verdict)
         if current.failures >= _FAILURES:
             state.round = None
+
+    # ---- privacy ----
+    def _charge(self, folder: Path) -> str:
+        """Note what the trainer spends, once, whatever becomes of it; return what is wrong."""
+        privacy = self._params.round.privacy
+        if privacy is None or self._charged:
+            return ""
+        try:
+            spent = rounds.spent(folder)
+        except StateError as error:
+            return str(error)
+        if spent is None:
+            return ""
+        self._charged, state = True, self.state
+        if spent.steps == 0:
+            state.exhausted = privacy.to_dict()
+        else:
+            state.privacy = merged([*state.privacy, (spent.noise, spent.rate, spent.steps)])
+            state.epsilon = spent.epsilon
+        return ""
+
+    @property
+    def _exhausted(self) -> bool:
+        """Whether no step fits into the privacy budget; other settings are tried anew."""
+        privacy = self._params.round.privacy
+        return privacy is not None and self.state.exhausted == privacy.to_dict()
+
+    def _budget_reached(self) -> str:
+        privacy = self._params.round.privacy
+        budget = privacy.epsilon if privacy else 0.0
+        return f"privacy budget reached: epsilon {self.state.epsilon:.3g} of {budget:g}"
+
+    def _stop_rounds(self) -> None:
+        self.state.round, self.state.trigger = None, ""
+        self.state.verdict = self._budget_reached()
+        _LOG.warning("%s", self.state.verdict)
 
     # ---- models ----
     def _serve(self, manifest: Manifest) -> None:
@@ -341,6 +384,9 @@ class Tuner:
 
     def _carry_out(self, command: control.Command) -> str:
         if command.command == "fine_tune_now":
+            if self._exhausted:
+                message = f"control: expected room for a round, got {self._budget_reached()}"
+                raise StateError(f"{message}; raise fine_tune.privacy.epsilon, knowing what it is")
             self._trigger("command")
             return "a round follows" if self.state.round else "a round begins"
         if command.command == "rollback_model":
@@ -415,6 +461,13 @@ class Tuner:
             "failed": state.failed,
             "rollbacks": state.rollbacks,
         }
+        if (privacy := self._params.round.privacy) is not None:
+            status["privacy"] = {
+                "epsilon": state.epsilon,
+                "budget": privacy.epsilon,
+                "delta": privacy.delta,
+                "steps": sum(steps for _, _, steps in state.privacy),
+            }
         told = msgspec.json.encode(status)
         if told != self._told:
             self._told = told

@@ -1,7 +1,11 @@
-"""What fine-tune knows besides its blocks: one sealed JSON object (magic `FT`, version 1)."""
+"""What fine-tune knows besides its blocks: one sealed JSON object (magic `FT`, version 1).
+
+Fields at their defaults are left out.
+"""
 
 import msgspec
 
+from models.deep.privacy import Spend
 from state.codec import corrupt, open_sealed, seal
 
 MAGIC = b"FT"
@@ -28,7 +32,7 @@ class RoundState(msgspec.Struct):
     """First and last offset of these, by partition."""
 
 
-class TunerState(msgspec.Struct):
+class TunerState(msgspec.Struct, omit_defaults=True):
     """Counters, triggers, the models, the blend."""
 
     blocks: dict[str, int] = {}
@@ -75,6 +79,12 @@ class TunerState(msgspec.Struct):
     rollbacks: int = 0
     commands: list[str] = []
     """Ids of the last commands carried out."""
+    privacy: list[Spend] = []
+    """What private rounds spent, in their order, equal neighbours as one."""
+    epsilon: float = 0.0
+    """What all of it amounts to."""
+    exhausted: dict[str, float] = {}
+    """Privacy settings under which no step fits any more."""
 
 
 def encode(state: TunerState) -> bytes:

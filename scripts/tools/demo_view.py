@@ -126,7 +126,8 @@ def fine_tuning(status: Mapping[str, Any]) -> str:
         return f"{round_} begins, {served}"
     left = f"{status['left_s']:.0f} s left"
     steps = f"step {status['step']} of {status['steps']}"
-    return f"{round_}: {steps}, loss {status['loss']:.3f}, {left}; {served}"
+    loss = f", loss {status['loss']:.3f}" if "loss" in status else ""  # a private round tells none
+    return f"{round_}: {steps}{loss}, {left}; {served}"
 
 
 def recommendation_table(recommendation: Recommendation, rows: int = 5) -> Table:

@@ -17,24 +17,33 @@ from scripts.tools.paths import ROOT
 LEVELS = ("unit", "golden", "function", "packaging", "topology", "kafka")
 _NO_TORCH = "--ignore=models/deep/training"  # it is in another environment
 _DOCTESTS = ("--doctest-modules", _NO_TORCH, "models", "scripts/tools/stack_trace.py")
+_ALONE = ("kafka",)
+"""Levels whose tests share a cluster and need the machine for themselves."""
+_TOGETHER = ("--numprocesses=logical", "--maxprocesses=8", "--dist=loadfile")
+_NONE_SELECTED = 5
 _MARK = "STREAMREC_TEST_RUN"
 _GRACE_SECONDS = 15
 
 
 def pytest(levels: Sequence[str], options: Sequence[str]) -> int:
-    """Run the levels in one pytest, in the order given.
+    """Run the levels: several processes take those that need no cluster, one those that do.
 
     Returns
     -------
     int
         Its exit status, or 1 where a test left a process behind.
     """
-    folders = [f"tests/{level}" for level in levels if (ROOT / "tests" / level).is_dir()]
-    doctests = _DOCTESTS if "unit" in levels else ()
-    run_id = str(os.getpid())
-    command = [sys.executable, "-m", "pytest", *doctests, *folders, *options]
+    run_id, status = str(os.getpid()), 0
     environment = {**os.environ, _MARK: run_id}
-    status = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    alone = [level for level in levels if level in _ALONE]
+    together = [level for level in levels if level not in _ALONE]
+    for part, how in ((together, _TOGETHER), (alone, ())):
+        if part and not (status and {"-x", "--exitfirst"} & set(options)):
+            doctests = _DOCTESTS if "unit" in part else ()
+            folders = [f"tests/{level}" for level in part]
+            command = [sys.executable, "-m", "pytest", *how, *doctests, *folders, *options]
+            code = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+            status = status or (0 if code == _NONE_SELECTED and len(levels) > 1 else code)
     return _end_leftovers(run_id) or status
 
 

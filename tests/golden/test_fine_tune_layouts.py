@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from models.deep.shape import Shape
 from state import examples, ring, tuner_state
@@ -87,6 +88,16 @@ def some_state() -> TunerState:
     )
 
 
+def some_private_state() -> TunerState:
+    """The same, of a job whose rounds are private."""
+    return replace(
+        some_state(),
+        privacy=[(1.0, 0.01, 250), (1.5, 0.25, 3)],
+        epsilon=2.5,
+        exhausted={"epsilon": 2.5, "delta": 1e-6, "clip": 1.0, "noise": 1.5},
+    )
+
+
 def some_pointer() -> ModelPointer:
     """A pointer to a model of the default shape."""
     return ModelPointer(
@@ -105,6 +116,7 @@ BINARY: dict[str, tuple[Any, Callable[[], Any]]] = {
     "examples-v1": (examples, some_examples),
     "ring-v1": (ring, some_block),
     "tuner-v1": (tuner_state, some_state),
+    "tuner-private-v1": (tuner_state, some_private_state),
 }
 
 
@@ -143,7 +155,7 @@ def test_a_golden_value_names_its_version(name: str) -> None:
 def test_no_field_of_the_state_is_left_at_its_default() -> None:
     start = TunerState()
     for name in TunerState.__struct_fields__:
-        assert getattr(some_state(), name) != getattr(start, name), name
+        assert getattr(some_private_state(), name) != getattr(start, name), name
 
 
 def test_a_state_of_fewer_fields_is_read() -> None:

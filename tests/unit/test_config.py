@@ -102,6 +102,8 @@ def test_a_key_in_the_wrong_section_is_pointed_to_the_right_one(tmp_path):
         ("deep: {network: sasrec, length: 65}", "deep.length"),
         ("deep: {network: sasrec, dim: 7}", "deep.dim"),
         ("deep: {network: ncf, layers: 2}", "deep.layers"),
+        ("deep: {network: ncf}\nfine_tune: {privacy: {enabled: true}}", "deep.network"),
+        ("fine_tune: {processes: 2, privacy: {enabled: true}}", "fine_tune.processes"),
         ("trending: {top: 5}", "trending.top"),
         ("flink: {parallelism: 65}", "flink.parallelism"),
         ("flink: {micro_batch: 6s}", "flink.micro_batch"),

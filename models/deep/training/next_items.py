@@ -1,18 +1,11 @@
-r"""Next items: sequences, some new and some replayed, sampled softmax.
-
-Loss of a position with the next item t and negatives j, uniform over the known items and shared
-by the step: cross-entropy of t among {t, j}, the negatives' logits raised by log(max(1, (K - 1)/m))
-so that the sum estimates that of the whole catalogue (Jean et al., ACL 2015); a negative equal to
-t is left out.
-"""
-
-import math
+"""Next items: sequences, some new and some replayed, sampled softmax."""
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from models.deep.training import privacy
+from models.deep.training.loss import loss_of
 from models.deep.training.plan import Plan
 from models.deep.training.ranks import Rank
 from models.deep.training.sequences import Histories, Sampler, held_out
@@ -28,6 +21,8 @@ class NextItems:
         judged_by = held_out(histories.users, plan.held_out, plan.round)
         trained = ~judged_by if (~judged_by & (histories.count > 1)).any() else ~judged_by | True
         self._plan, self._new = plan, round(plan.batch * plan.new_share)
+        self._histories = histories
+        self._able = np.flatnonzero(trained & (histories.count > 1))
         self._sampler = Sampler(histories, trained, length=plan.shape.length, random=random)
         self.items, self.users, self.events = items, len(histories), len(histories.item)
         self.empty = self._sampler.empty
@@ -48,8 +43,22 @@ class NextItems:
         items, gaps = (torch.from_numpy(a) for a in drawn)
         others = self._sampler.random.integers(0, self.items, self._plan.negatives)
         positions = int(((items[:, :-1] >= 0) & (items[:, 1:] >= 0)).sum())
-        total = loss_of(network, rank.share(items), rank.share(gaps), torch.from_numpy(others))
+        total = loss_of(
+            network, rank.share(items), rank.share(gaps), torch.from_numpy(others), self.items
+        )
         return total / max(1, positions)
+
+    def private_users(self) -> privacy.Users:
+        """Return what draws the users of a private round's steps."""
+        plan = self._plan
+        return privacy.Users(
+            self._histories,
+            self._able,
+            batch=plan.batch,
+            length=plan.shape.length,
+            new_share=plan.new_share,
+            random=np.random.default_rng(),
+        )
 
     def judge(self, network: nn.Module) -> Judged:
         """Rank the next items of users that the round does not train on."""
@@ -62,24 +71,3 @@ class NextItems:
             target = self._items[:, 1:][wanted].to(device)
             weight, bias = network.targets.weight.t(), network.targets.bias
             return ranked(lambda part: y[part] @ weight + bias, target, 512)
-
-
-def loss_of(network: nn.Module, items: Tensor, gaps: Tensor, drawn: Tensor) -> Tensor:
-    """Return the summed loss of all positions (B, L) whose next item is known; items (B, L + 1)."""
-    device = network.targets.weight.device
-    items, gaps = items.to(device), gaps.to(device)
-    y = network(items[:, :-1], gaps[:, :-1])
-    has_next = (items[:, :-1] >= 0) & (items[:, 1:] >= 0)
-    target = items[:, 1:][has_next]
-    return sampled_softmax(y[has_next], target, network.targets, drawn.to(device))
-
-
-def sampled_softmax(y: Tensor, target: Tensor, targets: nn.Module, drawn: Tensor) -> Tensor:
-    """Return the summed loss of vectors y (n, d), their next items (n,) and negatives (m,)."""
-    known = targets.weight.shape[0]
-    correction = math.log(max(1.0, (known - 1) / len(drawn)))
-    own = (y * targets.weight[target]).sum(-1) + targets.bias[target]
-    others = y @ targets.weight[drawn].t() + (targets.bias[drawn] + correction)
-    others = others.masked_fill(target[:, None] == drawn[None, :], -math.inf)
-    logits = torch.cat([own[:, None], others], dim=1)
-    return functional.cross_entropy(logits, torch.zeros_like(target), reduction="sum")

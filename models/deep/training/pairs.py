@@ -4,7 +4,7 @@ The events of a step are drawn as sequences, some new and some replayed, and eac
 it come `NEGATIVES` uniform items (He et al., WWW 2017) that are not in the drawn sequence.
 
 The network knows a user only from training on it. So what is held out is no users but events: the
-newest of each user that other networks would hold out.
+newest of some users who have new ones.
 """
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.deep.training import privacy
 from models.deep.training.ncf import Ncf
 from models.deep.training.plan import Plan
 from models.deep.training.ranks import Rank
@@ -21,6 +22,8 @@ from models.deep.training.train import LARGEST_JUDGED, Judged, ranked
 
 NEGATIVES = 4
 """Items sampled for each pair."""
+_LEAST_JUDGED = 500
+"""Events that are held out where there are so many users with new ones."""
 _START = 0.1
 _BLOCK = 1 << 24
 """Numbers of hidden units at a time when the catalogue is ranked."""
@@ -55,8 +58,10 @@ class Pairs:
         items: int,
         random: np.random.Generator,
     ) -> None:
-        chosen = held_out(histories.users, plan.held_out, plan.round)
-        judged = np.flatnonzero(chosen & (histories.new > 0) & (histories.count > 1))
+        able = (histories.new > 0) & (histories.count > 1)
+        # an event each: it takes more users than where whole histories are held out
+        share = max(plan.held_out, min(1.0, _LEAST_JUDGED / max(1, int(able.sum()))))
+        judged = np.flatnonzero(held_out(histories.users, share, plan.round) & able)
         judged = judged[:LARGEST_JUDGED]
         newest = histories.start[judged + 1] - 1
         self.items, self.users, self.events = items, len(histories), len(histories.item)
@@ -91,6 +96,11 @@ class Pairs:
             logits[wanted], label[wanted], reduction="sum"
         )
         return total / max(1, int(weight.sum()))
+
+    def private_users(self) -> privacy.Users:
+        """Refuse: an embedding of a user's own cannot be private to that user."""
+        message = "plan: expected another network than ncf for a private round, got ncf"
+        raise ValueError(message)
 
     def judge(self, network: nn.Module) -> Judged:
         """Rank the held-out events' items."""

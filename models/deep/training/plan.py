@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from models.deep.privacy import Privacy, Spend
 from models.deep.shape import Shape
 
 
@@ -28,6 +29,10 @@ class Plan:
     """Index of the first event that came since the last round."""
     memory_bytes: int = 0
     """Address space the trainer may use; 0: no limit."""
+    privacy: Privacy | None = None
+    """Settings of user-level differential privacy; None: without."""
+    spent: tuple[Spend, ...] = ()
+    """What earlier rounds spent of the budget."""
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> "Plan":
@@ -35,4 +40,10 @@ class Plan:
         known = {one.name for one in fields(cls)}
         if unknown := values.keys() - known:
             raise ValueError(f"plan: expected some of {sorted(known)}, got {sorted(unknown)}")
-        return cls(**{**values, "shape": Shape(**values.get("shape", {}))})
+        privacy = values.get("privacy")
+        read = {
+            "shape": Shape(**values.get("shape", {})),
+            "privacy": Privacy(**privacy) if privacy else None,
+            "spent": tuple((n, q, steps) for n, q, steps in values.get("spent", ())),
+        }
+        return cls(**{**values, **read})

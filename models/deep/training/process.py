@@ -4,12 +4,13 @@ In: `plan.json`; `users.npy`, `items.npy`, `times.npy` (or several of each, `use
 the order of their names); for a round after the first `parent.safetensors` with the champion's
 tensors and the optimiser's. Out: `out/weights.safetensors`, `out/optimizer.safetensors`,
 `out/ranks-*.npy`, `out/report.json`, written under another name and renamed; meanwhile
-`progress.json`.
+`progress.json`; of a private round, before its first step, `privacy.json` with what it spends.
 """
 
 import json
 import resource
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,47 +40,78 @@ def run(folder: Path) -> Report:
         resource.setrlimit(resource.RLIMIT_DATA, (plan.memory_bytes, plan.memory_bytes))
     torch.set_num_threads(plan.threads)
     rank = Rank.join()
-    users, keys, times = (_column(folder, name) for name in ("users", "items", "times"))
-    tensors = _parent(folder)
-    known = {"keys": _known(keys, tensors.get("keys"))}
+    if plan.privacy is not None and rank.of > 1:
+        raise ValueError(f"plan: expected one process for a private round, got {rank.of}")
+    columns = [_column(folder, name) for name in ("users", "items", "times")]
+    tensors, random = _parent(folder), np.random.default_rng([plan.seed, plan.round])
     torch.manual_seed(plan.seed)
-    index, new_from = _index(known["keys"], keys), plan.new_from
-    if by_user := plan.shape.network == "ncf":
-        known["user_keys"], tensors = _known_users(users, tensors)
-        kept = np.isin(users, known["user_keys"])
-        new_from = int(kept[:new_from].sum())
-        users, index, times = users[kept], index[kept], times[kept]
-    sizes = len(known["keys"])
-    histories = Histories.of(users, index, times, new_from)
-    random = np.random.default_rng([plan.seed, plan.round])
-    network: nn.Module
-    if by_user:
-        network = pairs.network(plan, len(known["user_keys"]), sizes)
-    else:
-        network = _NETWORKS[plan.shape.network](plan.shape, sizes, plan.dropout)
-    network.to(rank.device)
+    made = (_of_pairs if plan.shape.network == "ncf" else _of_sequences)(
+        plan, columns, tensors, random
+    )
+    network = made.network.to(rank.device)
     optimizer = torch.optim.AdamW(
         network.parameters(), plan.rate, betas=(0.9, 0.98), weight_decay=0.0
     )
-    if tensors:
-        restore(network, optimizer, tensors)
+    if made.tensors:
+        restore(network, optimizer, made.tensors)
     torch.manual_seed(int(random.integers(2**62)) + rank.number)
-    task: Task
-    if by_user:
-        rows = _index(known["user_keys"], histories.users).astype(np.int64)
-        task = pairs.Pairs(plan, histories, rows, sizes, random)
-    else:
-        task = NextItems(plan, histories, sizes, random)
 
     def progress(what: dict[str, Any]) -> None:
         if rank.number == 0:
             _write(folder / "progress.json", json.dumps(what).encode())
 
-    report, ranks = train(plan, network, optimizer, task, progress, rank)
+    def announce(what: dict[str, Any]) -> None:
+        _write(folder / "privacy.json", json.dumps(what).encode())
+
+    report, ranks = train(plan, network, optimizer, made.task, progress, rank, announce)
     if rank.number == 0:
-        _save(folder, known, network, optimizer, report, ranks)
+        _save(folder, made.known, network, optimizer, report, ranks)
     rank.leave()
     return report
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What a round trains."""
+
+    known: dict[str, NDArray[np.uint64]]
+    """Keys by row of the embeddings."""
+    tensors: dict[str, NDArray[Any]]
+    """What the round starts from; empty in the first one."""
+    network: nn.Module
+    task: Task
+
+
+def _of_sequences(
+    plan: Plan,
+    columns: Sequence[NDArray[Any]],
+    tensors: dict[str, NDArray[Any]],
+    random: np.random.Generator,
+) -> _Made:
+    users, keys, times = columns
+    known = _known(keys, tensors.get("keys"))
+    histories = Histories.of(users, _index(known, keys), times, plan.new_from)
+    network = _NETWORKS[plan.shape.network](plan.shape, len(known), plan.dropout)
+    task = NextItems(plan, histories, len(known), random)
+    return _Made({"keys": known}, tensors, network, task)
+
+
+def _of_pairs(
+    plan: Plan,
+    columns: Sequence[NDArray[Any]],
+    tensors: dict[str, NDArray[Any]],
+    random: np.random.Generator,
+) -> _Made:
+    users, keys, times = columns
+    items = _known(keys, tensors.get("keys"))
+    known, tensors = _known_users(users, tensors)
+    kept = np.isin(users, known)
+    new_from = int(kept[: plan.new_from].sum())
+    histories = Histories.of(users[kept], _index(items, keys)[kept], times[kept], new_from)
+    rows = _index(known, histories.users).astype(np.int64)
+    network = pairs.network(plan, len(known), len(items))
+    task = pairs.Pairs(plan, histories, rows, len(items), random)
+    return _Made({"keys": items, "user_keys": known}, tensors, network, task)
 
 
 def restore(

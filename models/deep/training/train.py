@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.deep.training import privacy
 from models.deep.training.plan import Plan
 from models.deep.training.ranks import Rank
 
@@ -57,6 +58,9 @@ class Task(Protocol):
     def loss(self, network: nn.Module, rank: Rank) -> Tensor:
         """Return this process's part of the mean loss of a freshly drawn step."""
 
+    def private_users(self) -> privacy.Users:
+        """Return what draws the users of a private round's steps."""
+
     def judge(self, network: nn.Module) -> Judged:
         """Rank what was held out, in the full catalogue."""
 
@@ -68,14 +72,22 @@ def train(
     task: Task,
     progress: Progress,
     rank: Rank,
+    announce: Callable[[dict[str, Any]], None],
 ) -> tuple[Report, dict[str, NDArray[np.int32]]]:
-    """Train in place; return the report and the ranks of what was held out, before and after."""
+    """Train in place; return the report and the ranks of what was held out, before and after.
+
+    `announce` is told what a private round spends, before its first step.
+    """
     begin = time.monotonic()
     report = Report(items=task.items, users=task.users, events=task.events)
     ranks: dict[str, NDArray[np.int32]] = {}
     if plan.round > 1:
         report.champion, ranks["champion"] = task.judge(network)
-    if not task.empty:
+    if plan.privacy is not None:
+        users = task.private_users()
+        taken = privacy.steps(plan, plan.privacy, network, optimizer, users, progress, announce)
+        report.steps = taken
+    elif not task.empty:
         _steps(plan, network, optimizer, task, report, progress, rank)
     report.challenger, ranks["challenger"] = task.judge(network)
     report.seconds = time.monotonic() - begin

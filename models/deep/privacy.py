@@ -1,0 +1,34 @@
+"""What user-level differential privacy is asked for, and what of it is spent."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+Spend = tuple[float, float, int]
+"""Noise multiplier, sample rate and steps: what an accountant sums over."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Privacy:
+    """The budget of all rounds together, and how a step is made private."""
+
+    epsilon: float
+    delta: float
+    clip: float
+    """Largest L2 norm of a user's gradient."""
+    noise: float
+    """Standard deviation of the noise on a sum of gradients, in units of `clip`."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings by name."""
+        return asdict(self)
+
+
+def merged(spends: Iterable[Spend]) -> list[Spend]:
+    """Return spends in their order, the steps of equal neighbours added up."""
+    found: list[Spend] = []
+    for noise, rate, steps in spends:
+        if found and found[-1][:2] == (noise, rate):
+            steps += found.pop()[2]
+        found.append((noise, rate, steps))
+    return found
