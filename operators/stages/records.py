@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +23,7 @@ from models.keys import key_of
 from operators.stages.decode import Rejected
 from state import bounds
 from state.examples import Examples
+from state.topics.recommendation import Item, Recommendation, Session, Trigger, encode
 
 _HEADER_BYTES = 1_024
 """Longest header of a dead letter; messages are far shorter."""
@@ -36,34 +36,6 @@ _REASONS = {
     NEW: "new",
     DEEP: "deep",
 }
-
-
-class _Item(msgspec.Struct, omit_defaults=True):
-    item_id: str
-    score: float
-    reason: str
-    source: str | None = msgspec.field(default=None, name="from")
-
-
-class _Trigger(msgspec.Struct):
-    event_id: str
-    timestamp: int
-    published_at: int
-
-
-class _Session(msgspec.Struct):
-    started_at: int
-    events: int
-
-
-class _Recommendation(msgspec.Struct):
-    rec_id: str
-    user_id: str
-    generated_at: int
-    trigger: _Trigger
-    model_version: str
-    session: _Session
-    items: list[_Item]
 
 
 @dataclass(slots=True)
@@ -96,7 +68,6 @@ class Recommendations:
 
     def __init__(self, model_version: str) -> None:
         self.model_version = model_version
-        self._encode = msgspec.json.Encoder().encode
 
     def __call__(
         self,
@@ -125,7 +96,7 @@ class Recommendations:
         records = []
         for user, event_id, time, published, start, count, rows, scores, reasons, sources in lists:
             best = [
-                _Item(
+                Item(
                     named[row] or "",
                     score,
                     _REASONS[reason],
@@ -134,16 +105,16 @@ class Recommendations:
                 for row, score, reason, source in zip(rows, scores, reasons, sources, strict=True)
                 if row >= 0
             ]
-            record = _Recommendation(
+            record = Recommendation(
                 recommendation_id(user, event_id),
                 user,
                 now_ms,
-                _Trigger(event_id, time, published),
+                Trigger(event_id, time, published),
                 self.model_version,
-                _Session(start, count),
+                Session(start, count),
                 best,
             )
-            records.append((user.encode(), self._encode(record)))
+            records.append(encode(record))
         return records
 
 

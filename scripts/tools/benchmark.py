@@ -4,7 +4,13 @@ import argparse
 import os
 from pathlib import Path
 
-from scripts.tools import benchmark_latency, benchmark_plots, benchmark_throughput, results
+from scripts.tools import (
+    benchmark_latency,
+    benchmark_plots,
+    benchmark_throughput,
+    benchmark_training,
+    results,
+)
 from scripts.tools.benchmark_terminal import show
 from scripts.tools.console import run
 
@@ -31,6 +37,11 @@ def latency(options: argparse.Namespace) -> None:
         benchmark_plots.latency(options.plot, ages)
 
 
+def training(options: argparse.Namespace) -> None:
+    """Throughput and checkpoints while a round is trained, next to those without one."""
+    _report(options, benchmark_training.measure(options))
+
+
 def _report(options: argparse.Namespace, figures: list[results.Result]) -> None:
     if options.json:
         results.write(options.json, figures)
@@ -39,7 +50,7 @@ def _report(options: argparse.Namespace, figures: list[results.Result]) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/benchmark", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="throughput|latency")
+    commands = parser.add_subparsers(required=True, metavar="throughput|latency|training")
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--json", type=Path, metavar="OUT", help="write the figures to a file")
     shared.add_argument("--plot", type=Path, metavar="PNG", help="draw a picture")
@@ -50,12 +61,7 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("throughput", parents=[shared], help=throughput.__doc__)
     _numbers(command, runs=3, warm_up=25, seconds=30, parallelism=min(os.cpu_count() or 1, 8))
-    command.add_argument(
-        "--data", type=Path, metavar="FILE.parquet",
-        help="events to learn from, repeated with new users as often as needed;"
-        " without it, they are generated",
-    )  # fmt: skip
-    command.add_argument("--events", type=int, default=6_000_000, metavar="N", help="about so many")
+    _data(command)
     command.add_argument(
         "--river-seconds", type=float, default=20, metavar="S", help="seconds that count of River"
     )
@@ -68,7 +74,22 @@ def _parser() -> argparse.ArgumentParser:
         "--history", type=int, default=200_000, metavar="N", help="events learnt beforehand"
     )
     command.set_defaults(command=latency)
+
+    command = commands.add_parser("training", parents=[shared], help=training.__doc__)
+    _numbers(command, runs=3, warm_up=25, seconds=20, parallelism=min(os.cpu_count() or 1, 8))
+    _data(command)
+    command.add_argument("--steps", type=int, default=200, metavar="N", help="steps of a round")
+    command.set_defaults(command=training)
     return parser
+
+
+def _data(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--data", type=Path, metavar="FILE.parquet",
+        help="events to learn from, repeated with new users as often as needed;"
+        " without it, they are generated",
+    )  # fmt: skip
+    command.add_argument("--events", type=int, default=6_000_000, metavar="N", help="about so many")
 
 
 def _numbers(

@@ -68,7 +68,7 @@ def measure(options: argparse.Namespace) -> list[Result]:
     runs: dict[str, list[Figures]] = {name: [] for name in OBJECTIVES}
     peers: list[RiverFigures] = []
     with stage(options.parallelism) as here:
-        topic = _preload(here, options)
+        topic = preload(here, options)
         river = River(python, here.local.brokers, topic)
         for number in range(options.runs):
             # River in the middle and the order turned around every time: nobody has the same place
@@ -80,7 +80,8 @@ def measure(options: argparse.Namespace) -> list[Result]:
     return [*_results("ranking", runs, peers), *_results("rating", runs, peers), _startup(runs)]
 
 
-def _preload(here: Stage, options: argparse.Namespace) -> str:
+def preload(here: Stage, options: argparse.Namespace) -> str:
+    """Fill the input topic with what the options ask for; return its name."""
     with here.outputs("preload", options.overrides) as (config, _):
         name = config.kafka.topics.user_behavior
     events = _events(options.data, options.events)

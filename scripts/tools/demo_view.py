@@ -12,7 +12,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from scripts.tools.observer import Recommendation, Seen
+from scripts.tools.observer import Seen
+from state.topics.recommendation import Recommendation
 
 LINE_SECONDS = 5.0
 RATE_SECONDS = 10.0

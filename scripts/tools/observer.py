@@ -6,34 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-import msgspec
 import numpy as np
 from confluent_kafka import Consumer, Message
 
 from conf.schema import JobConfig
 from scripts.tools.accounting import Metrics
 from scripts.tools.kafka_client import KafkaAddress, consumer, offsets, records
-
-
-class _Item(msgspec.Struct):
-    item_id: str
-    score: float
-    reason: str
-    source: str | None = msgspec.field(default=None, name="from")
-
-
-class _Trigger(msgspec.Struct):
-    published_at: int
-
-
-class Recommendation(msgspec.Struct):
-    """A recommendation, as far as it is looked at here."""
-
-    rec_id: str
-    user_id: str
-    trigger: _Trigger
-    items: list[_Item]
-    model_version: str = ""
+from state.topics import recommendation
+from state.topics.recommendation import Recommendation
 
 
 @dataclass
@@ -64,20 +44,20 @@ class Seen:
         p50, p99 = np.percentile(np.array(self.ages_ms), (50, 99))
         return float(p50), float(p99)
 
-    def take(self, recommendation: Recommendation, now_ms: int) -> None:
+    def take(self, one: Recommendation, now_ms: int) -> None:
         """Note one recommendation that has just come in."""
         self.recommendations += 1
-        identity = hash(recommendation.rec_id)
+        identity = hash(one.rec_id)
         self.repeats += identity in self._ids
         self._ids.add(identity)
-        self.users.add(recommendation.user_id)
-        published = recommendation.trigger.published_at
+        self.users.add(one.user_id)
+        published = one.trigger.published_at
         if self.fresh_since_ms is not None and published >= self.fresh_since_ms:
             self.ages_ms.append(now_ms - published)
-        self.reasons.update(item.reason for item in recommendation.items)
-        self.versions[recommendation.model_version] += 1
-        if recommendation.items:
-            self.newest = recommendation
+        self.reasons.update(item.reason for item in one.items)
+        self.versions[one.model_version] += 1
+        if one.items:
+            self.newest = one
 
 
 class Observer:
@@ -95,7 +75,6 @@ class Observer:
         self.seen = Seen()
         self._client = client
         self._topics = config.kafka.topics
-        self._decode = msgspec.json.Decoder(Recommendation).decode
 
     def look(self, seconds: float) -> int:
         """Take in what arrives within some time; return the number of records."""
@@ -115,7 +94,7 @@ class Observer:
         if message.topic() == self._topics.recommendation_metrics:
             self.seen.metrics.take(message.key(), value)
         elif value is not None:
-            self.seen.take(self._decode(value), time.time_ns() // 1_000_000)
+            self.seen.take(recommendation.decode(value), time.time_ns() // 1_000_000)
 
 
 @contextmanager

@@ -3,12 +3,14 @@
 import json
 
 from scripts.tools.demo_summary import Summary
-from scripts.tools.observer import Recommendation, Seen, _Item, _Trigger
+from scripts.tools.observer import Seen
+from state.topics.recommendation import Item, Recommendation, Session, Trigger
 
 
 def recommendation(number, user, published):
-    items = [_Item("i", 1.0, "transition", "j")]
-    return Recommendation(f"r{number}", user, _Trigger(published), items)
+    items = [Item("i", 1.0, "transition", "j")]
+    trigger, session = Trigger("e", 0, published), Session(0, 1)
+    return Recommendation(f"r{number}", user, 0, trigger, "online-ranking-1", session, items)
 
 
 def summary(seen, users, ends):
