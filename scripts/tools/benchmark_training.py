@@ -106,12 +106,13 @@ class _Run:
             self._ask(self._config)
             self._until(lambda: self._seen.status.model > 0, "a first model")
             phases = []
-            for _ in range(self._options.runs):
+            for number in range(self._options.runs):
+                if number:
+                    self._until(lambda: self._seen.status.status == "idle", "its end")
                 phases.append(self._phase(training=False))
                 self._ask(self._config)
                 self._until(lambda: self._seen.status.status == "training", "a round")
                 phases.append(self._phase(training=True))
-                self._until(lambda: self._seen.status.status == "idle", "its end")
         return self._compared(phases)
 
     def _ask(self, config: JobConfig) -> None:
