@@ -1,6 +1,6 @@
 """The deep model inside a worker: its weights, its items by replica row, its users' states."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -75,10 +75,10 @@ class Deep:
             # an item that the model does not know has the score 0: let that be the average
             order = np.argsort(model.keys)
             self._sorted = model.keys[order], order.astype(np.int32)
-            self._known = model.targets, model.bias
             if not len(model.output):
                 centred = model.targets - model.targets.mean(axis=0)
-                self._known = centred, model.bias - model.bias.mean()
+                # in place of the model's own, which would be as large again
+                model = replace(model, targets=centred, bias=model.bias - model.bias.mean())
             self._output = model.output
         self.model = model
         self._index = np.empty(0, np.int32)
@@ -113,7 +113,7 @@ class Deep:
         model = self.model
         if model is None:
             return DeepArrays.none()
-        self._follow(items)
+        self._follow(model, items)
         positive = np.flatnonzero(events.weight > 0)
         user = events.user[positive]
         asked = np.flatnonzero(scored[positive])
@@ -149,7 +149,7 @@ class Deep:
         model = self.model
         if model is None or not len(users):
             return DeepArrays.none()
-        self._follow(items)
+        self._follow(model, items)
         everyone = np.arange(len(users), dtype=np.int32)
         return self._arrays(self._outputs(model, items, users, everyone), everyone)
 
@@ -218,12 +218,12 @@ class Deep:
         users.deep[chosen] = state
         users.deep_version[chosen] = root
 
-    def _follow(self, items: Items) -> None:
+    def _follow(self, model: Model, items: Items) -> None:
         """Give item rows that are new here their embeddings."""
         done, size, room = len(self._index), items.size, len(items.arrays.keys)
         if len(self._targets) != room or done == 0:
             absent = NEVER if len(self._output) else 0
-            self._targets = np.full((room, self._known[0].shape[1]), absent, np.float32)
+            self._targets = np.full((room, model.targets.shape[1]), absent, np.float32)
             self._bias = np.zeros(room, np.float32)
             done = 0
         if done < size:
@@ -233,9 +233,8 @@ class Deep:
             index = np.where(keys[at] == items.keys[done:], order[at], -1).astype(np.int32)
             self._index = np.concatenate([self._index[:done], index])
             rows = done + np.flatnonzero(index >= 0)
-            targets, bias = self._known
-            self._targets[rows] = targets[self._index[rows]]
-            self._bias[rows] = bias[self._index[rows]]
+            self._targets[rows] = model.targets[self._index[rows]]
+            self._bias[rows] = model.bias[self._index[rows]]
 
     def _indices(self, rows: NDArray[np.int32]) -> NDArray[np.int32]:
         """Return the row of the embeddings of every item row, -1 for none."""
