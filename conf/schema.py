@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, model_validator
 
+from conf.deep_rules import DeepRules, FineTuneRules
 from conf.repeats import Repeats, hidden_for
 from conf.rules import broken_rules
 from conf.secrets import checked_properties
@@ -33,7 +34,6 @@ WEIGHTS: dict[str, float | None] = {
 
 # what a model learns with is the model's own: defaults are taken from it
 _TRANSITIONS, _RANKING, _RATING = TransitionParams(), RankingParams(), RatingParams()
-_SHAPE = Shape()
 
 
 def _power_of_two(value: int) -> int:
@@ -189,8 +189,8 @@ class UserRules(Section):
         default=2048,
         ge=1,
         le=16_384,
-        description="Items kept that are not recommended again, 4 bytes each; those of purchases"
-        " stay while others leave.",
+        description="Items kept that are not recommended again, 4 bytes each (8 where some come"
+        " back after a time); those of purchases stay while others leave.",
     )
     recent_events: int = Field(
         default=64, ge=1, le=4096, description="Event identities kept to recognise duplicates."
@@ -360,134 +360,6 @@ class Recommend(Section):
         description="Whether an item that the user had is recommended again: `exclude`, `allow` or"
         " `{after: 30d}`, or one of these by event type: `{view: allow, purchase: {after: 90d}}`.",
     )
-
-
-class DeepRules(Section):
-    """The deep model: served from keyed state, fine-tuned from the stream."""
-
-    enabled: bool = Field(
-        default=True, description="Off: neither state nor training of a deep model."
-    )
-    network: Literal["recurrent", "sasrec", "ncf"] = Field(
-        default="recurrent",
-        description="Gated linear recurrence, whose state is one vector a layer; self-attention"
-        " over the last items, which looks at them anew each time; or neural collaborative"
-        " filtering, which knows only users it was trained on.",
-    )
-    dim: int = Field(
-        default=_SHAPE.dim,
-        ge=4,
-        le=512,
-        description="Length of embeddings; of `ncf` also units of the hidden layer.",
-    )
-    width: int = Field(
-        default=_SHAPE.width,
-        ge=4,
-        le=1024,
-        description="Length of a layer's state, 4 bytes each; units of a tower of `ncf`; without"
-        " effect on `sasrec`.",
-    )
-    layers: int = Field(default=_SHAPE.layers, ge=1, le=4, description="Layers; 1 for `ncf`.")
-    length: int = Field(
-        default=_SHAPE.length,
-        ge=2,
-        le=1024,
-        description="Events of a training sequence; `ncf` learns each as a pair.",
-    )
-
-
-class PrivacyRules(Section):
-    """User-level differential privacy of the deep model's weights."""
-
-    enabled: bool = Field(
-        default=False,
-        description="On: gradients are clipped a user and noised (DP-SGD).",
-    )
-    epsilon: float = Field(
-        default=8.0, gt=0, le=1000, description="Budget over all rounds; then none begins any more."
-    )
-    delta: float = Field(
-        default=1e-6, gt=0, lt=1, description="Far less than 1 / users: chance that epsilon fails."
-    )
-    clip: float = Field(default=1.0, gt=0, le=1e6, description="Largest norm of a user's gradient.")
-    noise: float = Field(
-        default=1.0,
-        gt=0,
-        le=1000,
-        description="Noise multiplier: standard deviation of the noise in units of `clip`.",
-    )
-
-
-class FineTuneRules(Section):
-    """When and how the deep model is trained from the stream."""
-
-    every_events: int = Field(
-        default=50_000, ge=0, description="Positive events between two rounds; 0 = not by number."
-    )
-    every: Annotated[int, Duration("0s", "30d")] = Field(
-        default=duration("30m"), description="Time between two rounds; 0s = not by time."
-    )
-    drift: bool = Field(
-        default=True, description="Whether a rise of the loss of what is served begins a round."
-    )
-    least_events: int = Field(
-        default=1_000, ge=1, description="New events below which no round begins by time."
-    )
-    events: int = Field(
-        default=5_000_000,
-        ge=1_000,
-        le=200_000_000,
-        description="Newest events kept for training, 24 bytes each, in state and on local disk;"
-        " a fifth as many older ones of some users come on top.",
-    )
-    steps: int = Field(default=250, ge=1, le=1_000_000, description="Steps of a round.")
-    batch: int = Field(default=64, ge=1, le=65_536, description="Sequences a step.")
-    replay: float = Field(
-        default=0.4, ge=0, le=1, description="Share of sequences that are not of this round."
-    )
-    negatives: int = Field(
-        default=512, ge=1, le=65_536, description="Sampled items a step; of `ncf` 4 a pair."
-    )
-    rate: float = Field(default=1e-3, gt=0, le=1, description="Rate of AdamW.")
-    tolerance: float = Field(
-        default=0.02,
-        ge=0,
-        le=1,
-        description="Relative loss of NDCG@10 on held-out users that the gate forgives.",
-    )
-    store: str = Field(
-        default="",
-        description="Folder or URI (file, s3, gs, hdfs) of the models, for all workers to read;"
-        " empty = `~/.local/share/streamrec/models/<job.name>` of the submitting user.",
-    )
-    keep: int = Field(default=5, ge=2, le=1000, description="Versions kept in the store.")
-    python: str = Field(
-        default="python3",
-        description="Interpreter of an environment with torch (`scripts/setup --train`), where"
-        " fine-tune runs.",
-    )
-    threads: int = Field(default=1, ge=1, le=256, description="Threads of the trainer.")
-    processes: int = Field(
-        default=1,
-        ge=1,
-        le=64,
-        description="Processes that train one model together (data-parallel, torchrun).",
-    )
-    nice: int = Field(default=10, ge=0, le=19, description="How far the trainer stands back.")
-    memory: Annotated[int, Size("512MiB", "1024GiB")] = Field(
-        default=size("16GiB"), description="Most memory the trainer may use for data."
-    )
-    time_limit: Annotated[int, Duration("10s", "7d")] = Field(
-        default=duration("1h"), description="A trainer that takes longer is ended."
-    )
-    slot_group: str = Field(
-        default="",
-        pattern=r"^[a-zA-Z0-9_-]*$",
-        description="Slot sharing group of fine-tune, to place it on a machine of its own; empty ="
-        " that of the others.",
-    )
-    seed: int = Field(default=1, ge=0, description="Seed of every random choice of the trainer.")
-    privacy: PrivacyRules = PrivacyRules()
 
 
 class Evaluation(Section):

@@ -29,7 +29,7 @@ def note_past(
     is hidden longer already stays so.
     """
     past, n = users.past, users.past_length[u]
-    if hide <= 0:
+    if hide <= 0 or past.shape[1] == 0:
         return
     short, until = short_of(key), _until(time, hide)
     bit = np.uint32(1) if strong else np.uint32(0)

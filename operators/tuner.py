@@ -16,10 +16,10 @@ from models.arrays import LOSSES
 from models.blend import COUNT, LOSS, Blend
 from models.columns import OFFSET_BITS
 from models.deep import watch
-from models.deep.privacy import merged
 from operators import rounds
 from operators.blocks import Blocks, Memory, of_share
 from operators.drift import KEPT, DriftAlarm
+from operators.privacy_budget import PrivacyBudget
 from operators.rounds import RoundParams
 from operators.trainer import Ended, Trainer, TrainerParams
 from state import examples, tuner_state
@@ -91,7 +91,7 @@ class Tuner:
         self.state = tuner_state.decode(stored) if stored else TunerState()
         self._blocks = Blocks(self.state, memory, folder / "blocks", params.ring_events)
         self._trainer: Trainer | None = None
-        self._charged = False
+        self._budget = PrivacyBudget(params.round.privacy, self.state)
         self._served: Manifest | None = None
         self._sent: bytes | None = None
         self._sent_ms = 0
@@ -213,7 +213,7 @@ class Tuner:
     # ---- rounds ----
     def _trigger(self, reason: str) -> None:
         """Ask for a round; while one runs, the first asker is remembered."""
-        if not self.state.trigger and not self._exhausted:
+        if not self.state.trigger and not self._budget.exhausted:
             self.state.trigger = reason
         self.state.since_round = self.state.since_share = 0
         self.state.last_round_ms = self._clock_ms()
@@ -252,7 +252,8 @@ class Tuner:
                 spent=self.state.privacy,
             )
             self._blocks.lay_out(folder)
-            self._trainer, self._charged = Trainer(self._params.trainer, folder), False
+            self._trainer = Trainer(self._params.trainer, folder)
+            self._budget.begin()
         except (StateError, OSError) as error:
             self._fail(f"expected to begin, got: {error}")
 
@@ -261,11 +262,15 @@ class Tuner:
             self._start()
             return
         ended = self._trainer.poll()
-        wrong = self._charge(self._trainer.folder)
+        wrong = ""
+        try:
+            self._budget.charge(self._trainer.folder)
+        except StateError as error:
+            wrong = str(error)
         if ended is None:
             return
         folder, self._trainer = self._trainer.folder, None
-        if self._exhausted:
+        if self._budget.exhausted:
             self._stop_rounds()
         elif ended.ok and not wrong:
             self._conclude(folder, ended)
@@ -287,7 +292,7 @@ class Tuner:
                 version=current.version,
                 parent=parent,
                 offsets=current.offsets,
-                epsilon=state.epsilon if self._params.round.privacy else 0.0,
+                epsilon=self._budget.epsilon,
             )
         except StateError as error:
             self._fail(str(error))
@@ -315,40 +320,9 @@ class Tuner:
         if current.failures >= _FAILURES:
             state.round = None
 
-    # ---- privacy ----
-    def _charge(self, folder: Path) -> str:
-        """Note what the trainer spends, once, whatever becomes of it; return what is wrong."""
-        privacy = self._params.round.privacy
-        if privacy is None or self._charged:
-            return ""
-        try:
-            spent = rounds.spent(folder)
-        except StateError as error:
-            return str(error)
-        if spent is None:
-            return ""
-        self._charged, state = True, self.state
-        if spent.steps == 0:
-            state.exhausted = privacy.to_dict()
-        else:
-            state.privacy = merged([*state.privacy, (spent.noise, spent.rate, spent.steps)])
-            state.epsilon = spent.epsilon
-        return ""
-
-    @property
-    def _exhausted(self) -> bool:
-        """Whether no step fits into the privacy budget; other settings are tried anew."""
-        privacy = self._params.round.privacy
-        return privacy is not None and self.state.exhausted == privacy.to_dict()
-
-    def _budget_reached(self) -> str:
-        privacy = self._params.round.privacy
-        budget = privacy.epsilon if privacy else 0.0
-        return f"privacy budget reached: epsilon {self.state.epsilon:.3g} of {budget:g}"
-
     def _stop_rounds(self) -> None:
         self.state.round, self.state.trigger = None, ""
-        self.state.verdict = self._budget_reached()
+        self.state.verdict = self._budget.reached()
         _LOG.warning("%s", self.state.verdict)
 
     # ---- models ----
@@ -384,8 +358,8 @@ class Tuner:
 
     def _carry_out(self, command: control.Command) -> str:
         if command.command == "fine_tune_now":
-            if self._exhausted:
-                message = f"control: expected room for a round, got {self._budget_reached()}"
+            if self._budget.exhausted:
+                message = f"control: expected room for a round, got {self._budget.reached()}"
                 raise StateError(f"{message}; raise fine_tune.privacy.epsilon, knowing what it is")
             self._trigger("command")
             return "a round follows" if self.state.round else "a round begins"
@@ -460,14 +434,8 @@ class Tuner:
             "rejected": state.rejected,
             "failed": state.failed,
             "rollbacks": state.rollbacks,
+            **self._budget.status(),
         }
-        if (privacy := self._params.round.privacy) is not None:
-            status["privacy"] = {
-                "epsilon": state.epsilon,
-                "budget": privacy.epsilon,
-                "delta": privacy.delta,
-                "steps": sum(steps for _, _, steps in state.privacy),
-            }
         told = msgspec.json.encode(status)
         if told != self._told:
             self._told = told

@@ -5,7 +5,6 @@ No Flink: the same stages, trainer, gate and swap as in the job, one pass, over 
 
 import argparse
 import json
-import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -100,7 +99,7 @@ def _show(
 
 def _document(rows: Sequence[dict[str, Any]], evaluation: Evaluation) -> dict[str, Any]:
     return {
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": results.command(),
         "commit": results.commit(),
         "machine": results.machine(),
         "rows": list(rows),

@@ -48,7 +48,7 @@ class Result:
 def document(results: Iterable[Result]) -> dict[str, Any]:
     """Return the object with what is needed to judge the figures: command, commit and machine."""
     return {
-        "command": shlex.join([_script(), *sys.argv[1:]]),
+        "command": command(),
         "commit": commit(),
         "machine": machine(),
         "results": [result.as_mapping() for result in results],
@@ -89,6 +89,16 @@ def _processor() -> str:
         lines = []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(names, platform.machine())
+
+
+def command() -> str:
+    """Return the command line, of paths elsewhere on this machine the names alone."""
+    return shlex.join([_script(), *map(_portable, sys.argv[1:])])
+
+
+def _portable(argument: str) -> str:
+    name, sign, path = argument.rpartition("=")
+    return f"{name}{sign}{Path(path).name}" if Path(path).is_absolute() else argument
 
 
 def _script() -> str:

@@ -9,7 +9,6 @@ tensors and the optimiser's. Out: `out/weights.safetensors`, `out/optimizer.safe
 
 import json
 import resource
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -42,12 +41,11 @@ def run(folder: Path) -> Report:
     rank = Rank.join()
     if plan.privacy is not None and rank.of > 1:
         raise ValueError(f"plan: expected one process for a private round, got {rank.of}")
-    columns = [_column(folder, name) for name in ("users", "items", "times")]
-    tensors, random = _parent(folder), np.random.default_rng([plan.seed, plan.round])
+    users, keys, times = (_column(folder, name) for name in ("users", "items", "times"))
+    random = np.random.default_rng([plan.seed, plan.round])
+    given = _Given(plan, users, keys, times, _parent(folder), random)
     torch.manual_seed(plan.seed)
-    made = (_of_pairs if plan.shape.network == "ncf" else _of_sequences)(
-        plan, columns, tensors, random
-    )
+    made = _of_pairs(given) if plan.shape.network == "ncf" else _of_sequences(given)
     network = made.network.to(rank.device)
     optimizer = torch.optim.AdamW(
         network.parameters(), plan.rate, betas=(0.9, 0.98), weight_decay=0.0
@@ -71,46 +69,50 @@ def run(folder: Path) -> Report:
 
 
 @dataclass(frozen=True, slots=True)
+class _Given:
+    """What a round is made from."""
+
+    plan: Plan
+    users: NDArray[np.uint64]
+    keys: NDArray[np.uint64]
+    times: NDArray[np.int64]
+    tensors: dict[str, NDArray[Any]]
+    """Of the parent; empty in the first round."""
+    random: np.random.Generator
+
+
+@dataclass(frozen=True, slots=True)
 class _Made:
     """What a round trains."""
 
     known: dict[str, NDArray[np.uint64]]
     """Keys by row of the embeddings."""
     tensors: dict[str, NDArray[Any]]
-    """What the round starts from; empty in the first one."""
+    """What network and optimiser start from; empty in the first round."""
     network: nn.Module
     task: Task
 
 
-def _of_sequences(
-    plan: Plan,
-    columns: Sequence[NDArray[Any]],
-    tensors: dict[str, NDArray[Any]],
-    random: np.random.Generator,
-) -> _Made:
-    users, keys, times = columns
-    known = _known(keys, tensors.get("keys"))
-    histories = Histories.of(users, _index(known, keys), times, plan.new_from)
+def _of_sequences(given: _Given) -> _Made:
+    plan = given.plan
+    known = _known(given.keys, given.tensors.get("keys"))
+    index = _index(known, given.keys)
+    histories = Histories.of(given.users, index, given.times, plan.new_from)
     network = _NETWORKS[plan.shape.network](plan.shape, len(known), plan.dropout)
-    task = NextItems(plan, histories, len(known), random)
-    return _Made({"keys": known}, tensors, network, task)
+    task = NextItems(plan, histories, len(known), given.random)
+    return _Made({"keys": known}, given.tensors, network, task)
 
 
-def _of_pairs(
-    plan: Plan,
-    columns: Sequence[NDArray[Any]],
-    tensors: dict[str, NDArray[Any]],
-    random: np.random.Generator,
-) -> _Made:
-    users, keys, times = columns
-    items = _known(keys, tensors.get("keys"))
-    known, tensors = _known_users(users, tensors)
-    kept = np.isin(users, known)
-    new_from = int(kept[: plan.new_from].sum())
-    histories = Histories.of(users[kept], _index(items, keys)[kept], times[kept], new_from)
+def _of_pairs(given: _Given) -> _Made:
+    plan = given.plan
+    items = _known(given.keys, given.tensors.get("keys"))
+    known, tensors = _known_users(given.users, given.tensors)
+    kept = np.isin(given.users, known)
+    index, new_from = _index(items, given.keys), int(kept[: plan.new_from].sum())
+    histories = Histories.of(given.users[kept], index[kept], given.times[kept], new_from)
     rows = _index(known, histories.users).astype(np.int64)
     network = pairs.network(plan, len(known), len(items))
-    task = pairs.Pairs(plan, histories, rows, len(items), random)
+    task = pairs.Pairs(plan, histories, rows, len(items), given.random)
     return _Made({"keys": items, "user_keys": known}, tensors, network, task)
 
 
