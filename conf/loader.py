@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from conf import event_plans
 from conf.document import Tree, override, read
 from conf.problems import ConfigError, problems_of, without
 from conf.schema import JobConfig
@@ -27,6 +28,7 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> JobConfig:
     """
     tree, lines = read(Path(path))
     origins, misunderstood = override(tree, overrides)
+    misunderstood += _lay_plan(tree, str(path))
     missing = list(_resolve(tree))
     problems = missing + problems_of(without(tree, [problem.key for problem in missing]))
     lines += misunderstood
@@ -34,6 +36,24 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> JobConfig:
     if lines:
         raise ConfigError(lines)
     return JobConfig.model_validate(tree)
+
+
+def _lay_plan(tree: Tree, origin: str) -> list[str]:
+    """Put the event plan that the tree names under what it says itself."""
+    events = tree.get("events")
+    name = events.get("plan") if isinstance(events, dict) else None
+    if not isinstance(events, dict) or not isinstance(name, str):
+        return []
+    if name not in event_plans.names():
+        known = ", ".join(event_plans.names())
+        return [f"{origin}: events.plan: expected one of {known}, got {name!r}"]
+    for key, preset in event_plans.plan(name).items():
+        own = events.get(key)
+        if isinstance(preset, dict) and isinstance(own, dict):
+            events[key] = preset | own
+        elif key not in events:
+            events[key] = preset
+    return []
 
 
 def _resolve(tree: Tree) -> Iterator[Problem]:

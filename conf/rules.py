@@ -66,14 +66,17 @@ RULES = (
     Rule(
         "events.weights",
         "events.weights",
-        "a weight for 'rating', whose value is checked (0 only counts it)",
-        lambda c: c.events.weights.get("rating") is not None,
+        "a weight for events.rating_type, whose value is checked (0 only counts it)",
+        lambda c: c.events.weights.get(c.events.rating_type) is not None,
     ),
     Rule(
         "events.weights",
         "learning.objective",
-        "a positive weight for 'rating', which learning.objective asks for",
-        lambda c: c.learning.objective != "rating" or (c.events.weights.get("rating") or 0) > 0,
+        "a positive weight for events.rating_type, which learning.objective asks for",
+        lambda c: (
+            c.learning.objective != "rating"
+            or (c.events.weights.get(c.events.rating_type) or 0) > 0
+        ),
     ),
     Rule(
         "recommend.repeats",
@@ -112,12 +115,6 @@ RULES = (
         "kafka.max_record_bytes",
         "few enough for a list of the longest ids to fit into kafka.max_record_bytes",
         lambda c: bounds.recommendation(c.recommend.k, c.events.max_id_bytes) <= _room(c),
-    ),
-    Rule(
-        "trending.top",
-        "kafka.max_record_bytes",
-        "few enough for the longest ids to fit into a record of kafka.max_record_bytes",
-        lambda c: bounds.trending(c.trending.top, c.events.max_id_bytes) <= _room(c),
     ),
     Rule(
         "items.publish_interval",
@@ -162,10 +159,14 @@ RULES = (
         lambda c: c.deep.network != "ncf" or not c.fine_tune.privacy.enabled,
     ),
     Rule(
-        "learning.rating.lowest",
-        "learning.rating.highest",
-        "less than learning.rating.highest",
-        lambda c: c.learning.rating.lowest < c.learning.rating.highest,
+        "events.rating_centre",
+        "events.rating_max",
+        "from events.rating_min to less than events.rating_max, or null",
+        lambda c: (
+            c.events.rating_centre is None
+            or c.events.rating_min >= c.events.rating_max  # told already
+            or c.events.rating_min <= c.events.rating_centre < c.events.rating_max
+        ),
     ),
     Rule(
         "trending.hop",

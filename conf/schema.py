@@ -4,6 +4,7 @@ Durations ("15m"), sizes ("64KiB") and days ("2000-01-01") become integers in mi
 and milliseconds since 1970 (`conf.units`). Rules between keys are in `conf.rules`.
 """
 
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, model_validator
@@ -15,25 +16,21 @@ from conf.secrets import checked_properties
 from conf.section import Section, refusal, refuse
 from conf.units import Day, Duration, Size, day, duration, size
 from models.deep.shape import Shape
-from models.params import EventPolicy, RankingParams, RatingParams, TransitionParams, UserParams
+from models.params import (
+    SENTINEL_PATTERNS,
+    SENTINELS,
+    WEIGHTS,
+    EventPolicy,
+    RankingParams,
+    RatingParams,
+    TransitionParams,
+    UserParams,
+)
 from models.past import ALWAYS
 
-WEIGHTS: dict[str, float | None] = {
-    "impression": 0.0,
-    "click": 1.0,
-    "view": 1.0,
-    "favorite": 2.0,
-    "add_to_cart": 3.0,
-    "purchase": 5.0,
-    "rating": 1.0,
-    "dislike": -1.0,
-    "remove": -1.0,
-}
-"""Weight of an event type: > 0 is learnt, 0 only counted, < 0 hides the item from the user."""
-
-
-# what a model learns with is the model's own: defaults are taken from it
+# what a model learns with, or an event is held against, is its own: defaults are taken from it
 _TRANSITIONS, _RANKING, _RATING = TransitionParams(), RankingParams(), RatingParams()
+_USERS, _EVENTS = UserParams(), EventPolicy()
 
 
 def _power_of_two(value: int) -> int:
@@ -43,13 +40,28 @@ def _power_of_two(value: int) -> int:
     return value
 
 
+def _weights() -> dict[str, float | None]:
+    return {**WEIGHTS}
+
+
 def _with_default_weights(value: Any) -> Any:
     return {**WEIGHTS, **value} if isinstance(value, dict) else value
 
 
+def _regular(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error:
+        words = "a regular expression"
+        raise refusal(words) from None
+    return pattern
+
+
 Topic = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{1,249}$")]
 Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,99}$")]
-EventType = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+EventType = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,100}$")]
+FieldPath = Annotated[str, Field(pattern=r"^[^.\s'\"\x00-\x1f\x7f]+(\.[^.\s'\"\x00-\x1f\x7f]+)*$")]
+Regular = Annotated[str, AfterValidator(_regular)]
 Buckets = Annotated[int, AfterValidator(_power_of_two)]
 Properties = Annotated[dict[str, str], PlainValidator(checked_properties)]
 
@@ -137,12 +149,72 @@ class Kafka(Section):
     )
 
 
+class EventFields(Section):
+    """Where the fields of events are: steps with dots; of several paths the first that leads on."""
+
+    user_id: tuple[FieldPath, ...] = Field(
+        default=("user_id",), description="Path of the user's id."
+    )
+    item_id: tuple[FieldPath, ...] = Field(
+        default=("item_id",),
+        description="Path of the item's id; inside `items`, from there.",
+    )
+    event_type: tuple[FieldPath, ...] = Field(
+        default=("event_type",), description="Path of the event type."
+    )
+    timestamp: tuple[FieldPath, ...] = Field(
+        default=("timestamp",), description="Path of the event's time."
+    )
+    event_id: tuple[FieldPath, ...] = Field(
+        default=("event_id",),
+        description="Path of the event's id; without, content stands for it.",
+    )
+    value: tuple[FieldPath, ...] = Field(
+        default=("value",), description="Path of the value of a rating."
+    )
+    items: FieldPath | None = Field(
+        default=None, description="Path of a list of items, each an event of its own."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lists(cls, value: Any) -> Any:
+        """Take one path for a list of one, and a list for a tuple."""
+        if not isinstance(value, dict):
+            return value
+        several = {name: (path,) if isinstance(path, str) else path for name, path in value.items()}
+        several |= {name: tuple(p) for name, p in several.items() if isinstance(p, list)}
+        return several | ({"items": value["items"]} if "items" in value else {})
+
+    def paths(self) -> dict[str, tuple[str, ...]]:
+        """Return the paths of each field but `items`."""
+        return self.model_dump(exclude={"items"})
+
+
 class EventRules(Section):
     """What a valid event is."""
 
+    plan: str | None = Field(
+        default=None,
+        pattern=r"^[a-z0-9_]{1,40}$",
+        description="Preset of the keys below for a common event plan, see `conf/event_plans/`.",
+    )
+    fields: EventFields = EventFields()
+    time: Literal["ms", "s", "us", "iso8601"] = Field(
+        default=_EVENTS.time, description="Unit or form of `timestamp`."
+    )
+    keyed: bool = Field(
+        default=_EVENTS.keyed,
+        description="Record keys are user ids; off: keys are something else and not looked at.",
+    )
+    identity: Literal["event_id", "event_id+item+type"] = Field(
+        default=_EVENTS.identity,
+        description="What an event is known by: its id, or id, item and type (one id for all lines"
+        " of an order).",
+    )
     weights: Annotated[dict[EventType, float | None], BeforeValidator(_with_default_weights)] = (
         Field(
-            default_factory=lambda: dict(WEIGHTS),
+            default_factory=_weights,
             description="Weight by event type, on top of the defaults: > 0 is learnt, 0 counted,"
             " < 0 hides the item from the user, null refuses the type.",
         )
@@ -151,18 +223,39 @@ class EventRules(Section):
         default=size("64KiB"), description="Larger values are dead letters without their value."
     )
     max_id_bytes: int = Field(
-        default=128,
+        default=_EVENTS.max_id_bytes,
         ge=8,
         le=1024,
-        description="Longest user, item or event id; printable ASCII, bytes.",
+        description="Longest user, item or event id, bytes of UTF-8.",
+    )
+    ids: Literal["utf8", "ascii"] = Field(
+        default=_EVENTS.ids,
+        description="Characters of ids: all but control characters, or visible ASCII only.",
     )
     sentinel_ids: Annotated[tuple[str, ...], Field(strict=False)] = Field(
-        default=("null", "undefined", "none", "nan", "anonymous", "unknown", "-1", "(null)"),
+        default=SENTINELS,
         description="Ids, in any case, that stand for a missing one: thousands of people would"
         ' share one profile. "0" is not among them, data sets count from it.',
     )
-    rating_min: float = Field(default=0.5, description="Least value of a rating event.")
-    rating_max: float = Field(default=5.0, description="Greatest value of a rating event.")
+    sentinel_patterns: Annotated[tuple[Regular, ...], Field(strict=False)] = Field(
+        default=SENTINEL_PATTERNS,
+        description="Regular expressions for the same: nothing but zeros and punctuation.",
+    )
+    rating_type: EventType = Field(
+        default=_EVENTS.rating_type,
+        description="Event type whose value is a rating; it must be among the weights.",
+    )
+    rating_min: float = Field(
+        default=_EVENTS.lowest_rating, description="Least value of a rating, and predicted."
+    )
+    rating_max: float = Field(
+        default=_EVENTS.highest_rating, description="Greatest value of a rating, and predicted."
+    )
+    rating_centre: float | None = Field(
+        default=_EVENTS.rating_centre,
+        description="Rating that says nothing: ones above teach `ranking` by their distance, ones"
+        " below hide the item; null: every rating is liking.",
+    )
     earliest: Annotated[int, Day()] = Field(
         default=day("2000-01-01"),
         description="Older timestamps are refused: seconds sent as milliseconds.",
@@ -193,7 +286,20 @@ class UserRules(Section):
         " back after a time); those of purchases stay while others leave.",
     )
     recent_events: int = Field(
-        default=64, ge=1, le=4096, description="Event identities kept to recognise duplicates."
+        default=_USERS.recent_events,
+        ge=1,
+        le=4096,
+        description="Newest events by event time whose repeats are recognised; 20 bytes each.",
+    )
+    lateness: Annotated[int, Duration("1s", "365d")] = Field(
+        default=_USERS.lateness_ms,
+        description="An event no older than this against the user's newest is never late; an older"
+        " one may be, if it is also older than the `recent_events`.",
+    )
+    count_window: Annotated[int, Duration("1s", "365d")] = Field(
+        default=_USERS.count_window_ms,
+        description="A user's further events of one type on one item within this event time teach"
+        " nobody else: bounded influence.",
     )
     exclusions: int = Field(
         default=32, ge=1, le=4096, description="Last disliked or removed items kept."
@@ -324,8 +430,6 @@ class RatingRules(Section):
     bias_decay: float = Field(
         default=_RATING.bias_decay, ge=0, le=1, description="L2 decay of the biases an update."
     )
-    lowest: float = Field(default=_RATING.lowest, description="Least rating predicted.")
-    highest: float = Field(default=_RATING.highest, description="Greatest rating predicted.")
     radius: float = Field(
         default=_RATING.radius,
         gt=0,
@@ -472,6 +576,8 @@ class JobConfig(Section):
             strong=max(weight or 0 for weight in self.events.weights.values()),
             deep_state=self.deep_shape().state if self.deep.enabled else 0,
             recent_events=self.users.recent_events,
+            lateness_ms=self.users.lateness,
+            count_window_ms=self.users.count_window,
             exclusions=self.users.exclusions,
             session_gap_ms=self.users.session_gap,
         )
@@ -497,7 +603,22 @@ class JobConfig(Section):
 
     def rating_params(self) -> RatingParams:
         """Return the parameters of the rating objective."""
-        return RatingParams(**self.learning.rating.model_dump())
+        return RatingParams(
+            **self.learning.rating.model_dump(),
+            lowest=self.events.rating_min,
+            highest=self.events.rating_max,
+        )
+
+    def _fields(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Return the paths of fields; none where events are the project's own."""
+        events = self.events
+        if events.fields == EventFields() and events.time == "ms":
+            return ()
+        return tuple(events.fields.paths().items())
+
+    def _centre(self) -> float | None:
+        """Return where liking begins; a rating that is predicted is not weighed by itself."""
+        return None if self.learning.objective == "rating" else self.events.rating_centre
 
     def event_policy(self) -> EventPolicy:
         """Return what a valid event is."""
@@ -505,6 +626,15 @@ class JobConfig(Section):
         return EventPolicy(
             weights={name: weight for name, weight in weights if weight is not None},
             hide=self._hidden(),
+            rating_type=self.events.rating_type,
+            rating_centre=self._centre(),
+            identity=self.events.identity,
+            fields=self._fields(),
+            items=self.events.fields.items or "",
+            time=self.events.time,
+            keyed=self.events.keyed,
+            ids=self.events.ids,
+            sentinel_patterns=self.events.sentinel_patterns,
             max_bytes=self.events.max_bytes,
             max_id_bytes=self.events.max_id_bytes,
             sentinel_ids=frozenset(name.lower() for name in self.events.sentinel_ids),

@@ -76,11 +76,27 @@ def user_bucket(identifier: str, buckets: int) -> str:
     return f"CAST(MOD(MOD({mixed}, {buckets}) + {buckets}, {buckets}) AS INT)"
 
 
+def _json_path(steps: Sequence[str]) -> str:
+    """Return a path as JSON_VALUE wants it.
+
+    >>> _json_path(["context", "user id"])
+    "$.context['user id']"
+    """
+    return "$" + "".join(
+        f".{step}" if step.isidentifier() and step.isascii() else f"['{step}']" for step in steps
+    )
+
+
 def bucketed(config: JobConfig) -> str:
-    """Events with their user bucket: by the key, or by `user_id` where there is none."""
-    # CASE is lazy, COALESCE is not: parsing every value costs more than the rest of the source
-    user = """CASE WHEN k IS NOT NULL THEN CAST(k AS STRING)
-          ELSE COALESCE(JSON_VALUE(CAST(v AS STRING), '$.user_id'), '') END"""
+    """Events with their user bucket: by the key, or by the user id where there is none."""
+    steps = [path.split(".") for path in config.events.fields.user_id]
+    found = ", ".join(
+        f"JSON_VALUE(CAST(v AS STRING), '{_quoted(_json_path(path))}')" for path in steps
+    )
+    user = f"COALESCE({found}, '')"
+    if config.events.keyed:
+        # CASE is lazy, COALESCE is not: parsing every value costs more than the rest of the source
+        user = f"CASE WHEN k IS NOT NULL THEN CAST(k AS STRING) ELSE {user} END"
     return f"""SELECT k, v, pt,
           CAST(part AS BIGINT) * {1 << OFFSET_BITS} + off AS coordinate,
           EXTRACT(EPOCH FROM published) * 1000 + EXTRACT(MILLISECOND FROM published) AS published,

@@ -108,6 +108,7 @@ class EventArrays(NamedTuple):
     value: NDArray[np.float32]
     time: NDArray[np.int64]
     hide: NDArray[np.int64]
+    counts: NDArray[np.bool_]
     gap: NDArray[np.uint8]
     """Time since the user's positive event before, see `models.deep.gaps`."""
 

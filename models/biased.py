@@ -74,7 +74,7 @@ def learn_events(
     users = work.users
     for e in range(len(rows)):
         u, weight = events.user[e], events.weight[e]
-        if rows[e] >= 0 and is_rating(events.value[e], work.knobs):
+        if rows[e] >= 0 and events.counts[e] and is_rating(events.value[e], work.knobs):
             error = events.value[e] - predict(work, u, rows[e])
             if scored[e]:
                 out.error[e] = events.value[e] - _clipped(predict(work, u, rows[e]), work.knobs)

@@ -1,6 +1,6 @@
 """Columns of one micro-batch: the only language the stages speak with each other.
 
-U distinct users, n events, H history length, R recent-event ring, X exclusions, F factors.
+U distinct users, n events, H history length, R recent events, X exclusions, F factors.
 Events stand in processing order; events of one user are in (partition, offset) order.
 """
 
@@ -9,8 +9,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-ACCEPTED, DUPLICATE, LATE = 0, 1, 2
-"""Fates of an event that was decoded; a record that was not decoded is rejected."""
+ACCEPTED, DUPLICATE, LATE, CONFLICT = 0, 1, 2, 3
+"""Fates of an event that was decoded; a record that was not decoded is rejected. A conflict has the
+identity of an accepted event and another content."""
 
 OFFSET_BITS = 48
 """A coordinate is `partition << OFFSET_BITS | offset` of the record in its source topic."""
@@ -26,6 +27,11 @@ class Events:
     """64-bit key of the item id (`models.keys.key_of`)."""
     identity: NDArray[np.uint64]
     """64-bit key of the event id, or of the event's content where it has none."""
+    content: NDArray[np.uint32]
+    """Hash of what the event says, never 0: a repeat says the same."""
+    subject: NDArray[np.uint32]
+    """Hash of item and event type, see `operators.events.identity`: for one user they are told
+    apart by it; its lowest bit says whether the type has a weight."""
     weight: NDArray[np.float32]
     """Strength of the event type: > 0 is learnt, 0 only counted, < 0 hides the item."""
     value: NDArray[np.float32]
@@ -39,6 +45,9 @@ class Events:
     hide: NDArray[np.int64]
     """How long the user is not recommended the item again, ms from the event time; see
     `models.past`."""
+    counts: NDArray[np.bool_]
+    """Whether the event teaches about its item: one user's say is bounded, see
+    `operators.stages.deduplicate`."""
 
     def __len__(self) -> int:
         """Return the number of events."""
@@ -87,13 +96,20 @@ class Users:
     excluded_length: NDArray[np.int32]
     """(U,)"""
     recent: NDArray[np.uint64]
-    """(U, R) identities of the last accepted events."""
-    recent_time: NDArray[np.int64]
-    """(U, R) their event times, ms."""
+    """(U, R) identities of the newest accepted events, in the order of their event time."""
+    recent_content: NDArray[np.uint32]
+    """(U, R) what each of them said, see `Events.content`; 0 where that was not kept."""
+    recent_subject: NDArray[np.uint32]
+    """(U, R) what each of them was about, see `Events.subject`."""
+    recent_time: NDArray[np.uint32]
+    """(U, R) their event times in seconds since 1970, none later than they arrived."""
     recent_length: NDArray[np.int32]
     """(U,)"""
     floor: NDArray[np.int64]
-    """(U,) newest event time that ever left `recent`, ms; -1 while nothing did."""
+    """(U,) event time, ms, before which events with a weight are late; -1 while none left
+    `recent`."""
+    idle_floor: NDArray[np.int64]
+    """(U,) the same for events without weight."""
     session_start: NDArray[np.int64]
     """(U,) event time of the session's first event, ms."""
     session_last: NDArray[np.int64]

@@ -59,11 +59,12 @@ def learn_events(
                 return e
             if scored[e] and users.history_length[u] > 0 and not is_own(users, u, key, time):
                 rank_all(e, u, row, time, work, out)
-            if row >= 0:
+            if row >= 0 and events.counts[e]:
                 _compare(e, row, fresh[e], events, work, out)
                 if fresh[e]:
                     count_event(work.items, row, time)
                     _follow(window, u, row, weight, work.transitions, knobs.window_decay)
+            if row >= 0:
                 remember(window.rows, window.length, u, row)
             remember_positive(users, u, key, events.gap[e])
             note_past(users, u, key, weight >= knobs.strong, time, events.hide[e])
@@ -83,14 +84,17 @@ def apply_events(
     t: TransitionArrays,
     knobs: Knobs,
 ) -> Integer:
-    """Learn the item side of events another worker accepted; otherwise as `learn_events`."""
+    """Learn the item side of events another worker accepted; otherwise as `learn_events`.
+
+    An event of weight 0 is one that does not count: it is only remembered.
+    """
     for e in range(begin, len(batch.item)):
         u, item = batch.user[e], batch.item[e]
-        if item < 0 or not batch.weight[e] > 0:
+        if item < 0 or not batch.weight[e] >= 0:
             continue
         if len(t.successor) - t.top[0] < knobs.reserve:
             return e
-        if fresh[e]:
+        if fresh[e] and batch.weight[e] > 0:
             _move_compared(e, u, batch, a, knobs)
             if batch.owned[item]:
                 count_event(a, batch.rows[item], batch.time)

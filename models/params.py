@@ -1,8 +1,9 @@
 """Hyper-parameters: frozen, validated where they are made; the models own their knobs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
+from typing import Literal
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -11,8 +12,12 @@ class UserParams:
 
     history: int = 64
     """Last positive items kept: context of the models."""
-    recent_events: int = 64
-    """Identities kept to recognise duplicates; older events are late."""
+    recent_events: int = 128
+    """Identities kept to recognise repeats: those of the newest events by event time."""
+    lateness_ms: int = 3_600_000
+    """An event that is no older than this against the user's newest is never late."""
+    count_window_ms: int = 21_600_000
+    """A user counts once for an item and event type within this event time."""
     past: int = 2048
     """Items kept that are not recommended again, four bytes each."""
     timed: bool = False
@@ -73,7 +78,7 @@ class RatingParams:
     bias_rate: float = 0.05
     decay: float = 0.02
     bias_decay: float = 0.02
-    lowest: float = 1.0
+    lowest: float = 0.5
     highest: float = 5.0
     radius: float = 4.0
     """Largest norm of a factor vector, and largest bias: no input can spoil the state."""
@@ -82,18 +87,30 @@ class RatingParams:
     seed: int = 1
 
 
-def _default_weights() -> dict[str, float]:
-    return {
-        "impression": 0.0,
-        "click": 1.0,
-        "view": 1.0,
-        "favorite": 2.0,
-        "add_to_cart": 3.0,
-        "purchase": 5.0,
-        "rating": 1.0,
-        "dislike": -1.0,
-        "remove": -1.0,
-    }
+WEIGHTS: Mapping[str, float] = {
+    "impression": 0.0,
+    "click": 1.0,
+    "view": 1.0,
+    "favorite": 2.0,
+    "add_to_cart": 3.0,
+    "purchase": 5.0,
+    "rating": 1.0,
+    "dislike": -1.0,
+    "remove": -1.0,
+}
+"""Weight of an event type: > 0 is learnt, 0 only counted, < 0 hides the item from the user."""
+
+SENTINELS = (
+    "null", "undefined", "none", "nil", "nan", "anonymous", "unknown", "-1", "(null)", "(not set)",
+)  # fmt: skip
+"""What producers write for "nobody", in lower case: one giant fake user otherwise."""
+
+SENTINEL_PATTERNS = (
+    r"[0\s!-/:-@\[-`{-~\u2010-\u203f]{2,}",
+    r"[\s!-/:-@\[-`{-~\u2010-\u203f]",
+)
+"""The same as patterns: nothing but zeros and punctuation; "0" alone is an id, data sets count
+from it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,7 +123,7 @@ class EventPolicy:
         For a policy that no event could meet, or that would let harmful ones in.
     """
 
-    weights: dict[str, float] = field(default_factory=_default_weights)
+    weights: dict[str, float] = field(default_factory=lambda: dict(WEIGHTS))
     """Strength of each known event type: > 0 is learnt, 0 only counted, < 0 hides the item."""
     hide: dict[str, int] = field(default_factory=dict)
     """How long an item is not recommended again after an event of a type, ms; for ever where it
@@ -114,16 +131,32 @@ class EventPolicy:
     rating_type: str = "rating"
     """Event type whose `value` is required, must lie in the range below and is learnt; a `value`
     of any other type, such as a price, is not."""
-    lowest_rating: float = 1.0
+    lowest_rating: float = 0.5
     highest_rating: float = 5.0
+    rating_centre: float | None = 2.75
+    """Rating that says nothing: one above is liking, one below dislike, each by its distance.
+    None where every rating has the weight of its type."""
+    identity: Literal["event_id", "event_id+item+type"] = "event_id"
+    """Whether events of one id are one, or one for each item and type: lines of an order."""
+    fields: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Where fields of an event are, as paths with dots, of which the first counts that leads to
+    something; none for the project's own events."""
+    items: str = ""
+    """Path of the list of items in an event that may have several."""
+    time: Literal["ms", "s", "us", "iso8601"] = "ms"
+    """What `timestamp` is."""
+    keyed: bool = True
+    """Whether records have the user id for their key, where they have one."""
     max_bytes: int = 65_536
     """Largest record value that is parsed."""
-    max_id_bytes: int = 128
-    """Longest id; ids consist of visible ASCII (0x21 to 0x7e) and are never normalised."""
-    sentinel_ids: frozenset[str] = frozenset(
-        {"0", "-1", "null", "none", "nil", "nan", "undefined", "unknown", "anonymous"}
-    )
-    """Ids, in lower case, that producers write for "nobody": one giant fake user otherwise."""
+    max_id_bytes: int = 512
+    """Longest id, in bytes; ids are never normalised."""
+    ids: Literal["utf8", "ascii"] = "utf8"
+    """Characters of ids: all but control characters, or visible ASCII (0x21 to 0x7e) only."""
+    sentinel_ids: frozenset[str] = frozenset(SENTINELS)
+    """Ids, in lower case, that stand for nobody."""
+    sentinel_patterns: tuple[str, ...] = SENTINEL_PATTERNS
+    """Regular expressions; an id that matches one as a whole stands for nobody."""
     earliest_ms: int = 946_684_800_000
     """2000-01-01: a time before it is in seconds, or wrong."""
     max_future_ms: int = 300_000
@@ -134,11 +167,13 @@ class EventPolicy:
     def __post_init__(self) -> None:
         """Refuse a policy that makes no sense."""
         limits = (self.lowest_rating, self.highest_rating)
+        centre = limits[0] if self.rating_centre is None else self.rating_centre
         checks = (
             ("weights", "finite numbers", all(map(isfinite, self.weights.values()))),
             ("weights", f"known for {self.rating_type}", self.rating_type in self.weights),
             ("hide", "durations >= 0", all(ms >= 0 for ms in self.hide.values())),
             ("lowest_rating", "< highest_rating", isfinite(sum(limits)) and limits[0] < limits[1]),
+            ("rating_centre", "in the range of ratings", limits[0] <= centre < limits[1]),
             ("max_bytes", ">= 1", self.max_bytes >= 1),
             ("max_id_bytes", ">= 1", self.max_id_bytes >= 1),
             ("sentinel_ids", "lower case", all(s == s.lower() for s in self.sentinel_ids)),

@@ -11,13 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import evaluation
-from models.columns import ACCEPTED, DUPLICATE, LATE, NOT_SCORED, Events, Users
+from models.columns import ACCEPTED, NOT_SCORED, Events, Users
 from models.items import Items
 from models.keys import key_of
+from operators.events.codes import Code
 from operators.inbox import Handler
 from operators.params import LearnUsersParams
 from operators.stages.decode import Decode, Decoded
 from operators.stages.deduplicate import deduplicate
+from operators.stages.fates import Fates
 from operators.stages.learn import Learn, Taught
 from operators.stages.rank import Rank
 from operators.stages.records import (
@@ -25,6 +27,7 @@ from operators.stages.records import (
     Metrics,
     Outcome,
     Recommendations,
+    Triggers,
     last_events,
 )
 from operators.stages.sessionize import sessionize
@@ -32,7 +35,7 @@ from state import accepted as accepted_codec
 from state import bounds, chunks
 from state.accounting import Accounting
 from state.codec import IncompatibleError
-from state.descriptors import ACCOUNTING_ENTRY
+from state.descriptors import ACCOUNTING_ENTRY, entry_of
 from state.examples import Examples
 from state.model_store import ModelStore
 from state.topics import model_pointer
@@ -92,16 +95,19 @@ class Corridor:
         """Take one micro-batch of raw records of a user bucket, in the order of consumption."""
         now_ms = self._clock_ms()
         decoded = self._decode(keys, values, coordinates, published, bucket=bucket, now_ms=now_ms)
-        users = self._user_state.decode([memory.get(user) for user in decoded.users], decoded.users)
-        fate = deduplicate(users, decoded.events)
+        stored = [memory.get(entry_of(user)) for user in decoded.users]
+        users = self._user_state.decode(stored, decoded.users, most_of_one(decoded.events.user))
+        fate = deduplicate(users, decoded.events, self._params.learning.users, now_ms)
+        fates = Fates.of(decoded, fate, len(values))
+        letters = sorted([*decoded.rejected, *fates.letters], key=lambda one: one.position)
         outcome = Outcome(
-            dead_letters=self._dead_letters(decoded.rejected, keys, values, coordinates, published),
+            dead_letters=self._dead_letters(letters, keys, values, coordinates, published),
         )
         if (fate == ACCEPTED).any():
             self._accept(bucket, decoded, users, fate == ACCEPTED, outcome, now_ms)
             for user, value in zip(decoded.users, self._user_state.encode(users), strict=True):
-                memory.put(user, value)
-        self._account(bucket, decoded, fate, np.asarray(coordinates, np.int64), memory, outcome)
+                memory.put(entry_of(user), value)
+        self._account(bucket, decoded, fates, np.asarray(coordinates, np.int64), memory, outcome)
         outcome.metrics.age = max(0, self._clock_ms() - min(published, default=now_ms))
         return outcome
 
@@ -176,6 +182,10 @@ class Corridor:
         events = decoded.events.take(accepted)
         chosen = np.flatnonzero(accepted).tolist()
         item_ids = [decoded.item_ids[n] for n in chosen]
+        event_ids = [decoded.event_ids[n] for n in chosen]
+        triggers = last_events(events, event_ids, len(decoded.users))
+        # a clock that is fast must not move what everybody sees into the future
+        events.time = np.minimum(events.time, now_ms)
         sessionize(users, events, params.learning.users.session_gap_ms)
         users.seen[events.user] = now_ms
         taught = self._learn(bucket, users, events, item_ids, self._scored(decoded.users, events))
@@ -192,13 +202,11 @@ class Corridor:
             outcome.examples = self._examples(users, events, taught)
         outcome.trending = self._sample(events, item_ids)
         if params.recommend:
-            event_ids = [decoded.event_ids[n] for n in chosen]
-            outcome.recommendations = self._recommend(decoded, users, events, event_ids)
+            outcome.recommendations = self._recommend(decoded, users, triggers)
 
     def _recommend(
-        self, decoded: Decoded, users: Users, events: Events, event_ids: list[str]
+        self, decoded: Decoded, users: Users, triggers: Triggers
     ) -> list[tuple[bytes, bytes]]:
-        triggers = last_events(events, event_ids, len(decoded.users))
         chosen = users.take(triggers.users)
         return self._recommendations(
             [decoded.users[u] for u in triggers.users.tolist()],
@@ -210,7 +218,7 @@ class Corridor:
         )
 
     def _examples(self, users: Users, events: Events, taught: Taught) -> Examples:
-        positive = np.flatnonzero(events.weight > 0)
+        positive = np.flatnonzero((events.weight > 0) & events.counts)
         learnt = taught.learnt
         judged = np.flatnonzero(learnt.deep_rank != NOT_SCORED)
         return Examples(
@@ -230,7 +238,7 @@ class Corridor:
         return users[events.user]
 
     def _sample(self, events: Events, item_ids: list[str]) -> list[str]:
-        positive = np.flatnonzero(events.weight > 0)
+        positive = np.flatnonzero((events.weight > 0) & events.counts)
         step = max(1, -(-len(positive) // max(1, self._params.trending_sample)))
         return [item_ids[n] for n in positive[::step].tolist()]
 
@@ -252,7 +260,7 @@ class Corridor:
         self,
         bucket: int,
         decoded: Decoded,
-        fate: NDArray[np.uint8],
+        fates: Fates,
         coordinates: NDArray[np.int64],
         memory: Memory,
         outcome: Outcome,
@@ -260,9 +268,9 @@ class Corridor:
         stored = memory.get(ACCOUNTING_ENTRY)
         accounting = Accounting.from_state(stored) if stored else Accounting.start(bucket)
         accepted, duplicate, late = (
-            decoded.events.coordinate[fate == f] for f in (ACCEPTED, DUPLICATE, LATE)
+            coordinates[records] for records in (fates.accepted, fates.duplicate, fates.late)
         )
-        codes = [record.code for record in decoded.rejected]
+        codes = [record.code for record in decoded.rejected] + [Code.ID_CONFLICT] * fates.conflicts
         accounting.count(coordinates, accepted, duplicate, late, codes)
         accounting.generated_at = self._clock_ms()
         outcome.accounting = accounting.records()
@@ -274,8 +282,13 @@ class Corridor:
             len(duplicate),
             len(late),
         )
-        metrics.rejected = len(decoded.rejected)
+        metrics.rejected = len(codes)
         metrics.recommended = len(outcome.recommendations)
+
+
+def most_of_one(user: NDArray[np.int32]) -> int:
+    """Return how many events the busiest user of a micro-batch has."""
+    return int(np.bincount(user).max()) if len(user) else 0
 
 
 def _trending_keys(value: bytes) -> NDArray[np.uint64]:

@@ -9,7 +9,12 @@ from pyflink.datastream.state import MapStateDescriptor
 _BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
 
 ACCOUNTING_ENTRY = " accounting"
-"""Entry of `users` that counts a bucket's records; no user id may contain a space."""
+"""Entry of `users` that counts a bucket's records; no user's entry is called so."""
+
+
+def entry_of(user: str) -> str:
+    """Return the entry of a user: the id, with one more blank before one that starts with one."""
+    return f" {user}" if user.startswith(" ") else user
 
 
 def users() -> MapStateDescriptor:

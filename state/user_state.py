@@ -1,6 +1,6 @@
 """What is remembered of a user, as bytes: one sealed value a user (magic `US`).
 
-Payload of version 3, little-endian:
+Payload of version 4, little-endian:
 
 ============== ===== ============ ==========================================================
 field          type  count        holds
@@ -14,7 +14,8 @@ deep           u32   1            S, how many numbers of the deep model's state 
 until          u32   1            t, how many minutes follow: p, or 0 where all are for ever
 gradient_sum   f32   1            AdaGrad sum of the factors
 bias           f32   1            rating bias
-floor          i64   1            newest event time that left the recent events, ms; -1 none
+floor          i64   1            event time before which events with a weight are late, ms; -1 none
+idle_floor     i64   1            the same for events without weight
 session_start  i64   1            event time of the session's first event, ms
 session_last   i64   1            newest event time of the session, ms; -1 before the first
 events         i64   1            accepted events ever
@@ -25,18 +26,21 @@ session_events i32   1            accepted events in the session
 …              f32   F            latent factors
 …              u64   h            keys of the last positive items, oldest first
 …              u64   x            keys of the last disliked or removed items, oldest first
-…              u64   r            identities of the last accepted events, oldest first
-…              i64   r            their event times, ms
+…              u64   r            identities of the newest accepted events, by event time
+…              u32   r            hash of what each said, 0 unknown
+…              u32   r            hash of item and type; lowest bit: has a weight
+…              u32   r            event time, s, none later than it arrived
 …              u32   p            short keys of items not recommended again, oldest first
 …              f32   S            state of the deep model
 …              u8    h            octaves of seconds before each item of the history
 …              u32   t            minute until which each short key is hidden
 ============== ===== ============ ==========================================================
 
-A value takes 108 + 4 (F + p + S + t) + 9 h + 8 x + 16 r bytes; the lists hold what there is, not
-what may be. Version 2 had no t: all was hidden for ever. Version 1 had neither past nor deep model:
-80 + 4 F + 8 (h + x) + 16 r bytes. A user read from it has the history for its past, gaps of 0, and
-no state of the deep model.
+A value takes 116 + 4 (F + p + S + t) + 9 h + 8 x + 20 r bytes; the lists hold what there is, not
+what may be. Until version 3 there was one floor, at which an event was late, too, and recent events
+had their time in ms (i64) and neither of the hashes. Version 2 had no t: all was hidden for ever.
+Version 1 had neither past nor deep model: 80 + 4 F + 8 (h + x) + 16 r bytes. A user read from it
+has the history for its past, gaps of 0, and no state of the deep model.
 """
 
 from collections.abc import Callable, Sequence
@@ -50,12 +54,12 @@ from models.initial import initial_factors
 from models.keys import key_of
 from models.params import UserParams
 from models.past import FOREVER
-from state.codec import Payloads, corrupt, incompatible_factors, open_all, seal_all
+from state.codec import HEADER, Payloads, corrupt, incompatible_factors, open_all, seal_all
 from state.ragged import as_bytes, bounds_of, copy_ranges, rows_at
 
 MAGIC = b"US"
-VERSION = 3
-READ_VERSIONS = (1, 2, 3)
+VERSION = 4
+READ_VERSIONS = (1, 2, 3, 4)
 
 _SCALARS = (
     ("gradient_sum", "<f4"),
@@ -67,25 +71,37 @@ _SCALARS = (
     ("seen", "<i8"),
     ("session_events", "<i4"),
 )
+_OLD_TIMES = "recent_time_ms"
+"""Column of `recent_time` until version 3: ms, in the order of acceptance."""
 _LISTS: dict[int, tuple[tuple[str, str, int], ...]] = {
     1: (
         ("factors", "factors", 4),
         ("history", "history", 8),
         ("excluded", "excluded", 8),
         ("recent", "recent", 8),
-        ("recent_time", "recent", 8),
+        (_OLD_TIMES, "recent", 8),
     )
 }
 """By version: column of Users, name of its count, bytes of an element, as the payload has them."""
 _LISTS[2] = (*_LISTS[1], ("past", "past", 4), ("deep", "deep", 4), ("history_gap", "history", 1))
 _LISTS[3] = (*_LISTS[2], ("past_until", "until", 4))
+_LISTS[4] = (
+    *_LISTS[3][:4],
+    ("recent_content", "recent", 4),
+    ("recent_subject", "recent", 4),
+    ("recent_time", "recent", 4),
+    *_LISTS[3][5:],
+)
 _COUNTS: dict[int, tuple[str, ...]] = {1: ("factors", "history", "excluded", "recent")}
 _COUNTS[2] = (*_COUNTS[1], "past", "deep")
-_COUNTS[3] = (*_COUNTS[2], "until")
+_COUNTS[3] = _COUNTS[4] = (*_COUNTS[2], "until")
 _FIXED = {1: np.dtype([(name, "<u4") for name in _COUNTS[1]] + list(_SCALARS))}
 _SCALARS_2 = (*_SCALARS[:-1], ("last_positive", "<i8"), ("deep_version", "<i8"), _SCALARS[-1])
 _FIXED[2] = np.dtype([(name, "<u4") for name in _COUNTS[2]] + list(_SCALARS_2))
 _FIXED[3] = np.dtype([(name, "<u4") for name in _COUNTS[3]] + list(_SCALARS_2))
+_SCALARS_4 = (*_SCALARS_2[:3], ("idle_floor", "<i8"), *_SCALARS_2[3:])
+_FIXED[4] = np.dtype([(name, "<u4") for name in _COUNTS[4]] + list(_SCALARS_4))
+_SCALARS_OF = {1: _SCALARS, 2: _SCALARS_2, 3: _SCALARS_2, 4: _SCALARS_4}
 _PREFIXES = ("factors", "deep")
 """Lists of a length of their own: they cannot be cut."""
 
@@ -111,7 +127,9 @@ class UserState:
         self._factors = factors
         self._seed = seed
 
-    def decode(self, values: Sequence[bytes | None], ids: Sequence[str]) -> Users:
+    def decode(
+        self, values: Sequence[bytes | None], ids: Sequence[str], more: int | None = None
+    ) -> Users:
         """Return the columns of U users.
 
         Parameters
@@ -120,13 +138,16 @@ class UserState:
             What `encode` returned; None for a new user.
         ids : sequence of str, length U
             Their keys seed the factors of new users, and name users in errors.
+        more : int, optional
+            Most events of one user that will be remembered: the lists of recent events are as long
+            as that asks for, by default as long as they ever may be.
 
         Raises
         ------
         StateError
             If a value is damaged, of an unknown version or has another number of factors.
         """
-        users = self._empty(len(values))
+        users = self._empty(len(values), self._recent(values, more))
         users.key[:] = [key_of(name) for name in ids]
         known = np.array([value is not None for value in values], np.bool_)
         fresh = np.flatnonzero(~known)
@@ -149,7 +170,7 @@ class UserState:
         for name in ("history", "excluded", "recent", "past"):
             fixed[name] = getattr(users, f"{name}_length")
         fixed["until"] = np.where(_timed(users), users.past_length, 0)
-        for name, _ in _SCALARS_2:
+        for name, _ in _SCALARS_4:
             fixed[name] = getattr(users, name)
         bounds = bounds_of(_sizes(fixed, VERSION))
         buffer = np.empty(bounds[-1], np.uint8)
@@ -192,29 +213,34 @@ class UserState:
         where: Callable[[int], str],
     ) -> None:
         fixed = self._fixed(payloads, version, where)
-        for name, _ in _SCALARS if version == 1 else _SCALARS_2:
+        for name, _ in _SCALARS_OF[version]:
             getattr(users, name)[rows] = fixed[name]
+        old_times = np.zeros(users.recent.shape if version < 4 else (len(users), 0), np.int64)
         at = payloads.start + _FIXED[version].itemsize
         for name, count, width in _LISTS[version]:
-            column: NDArray[Any] = getattr(users, name)
+            column: NDArray[Any] = old_times if name == _OLD_TIMES else getattr(users, name)
             capacity = column.shape[1]
+            if count == "recent":  # its column has room for one more
+                capacity = min(capacity, self._params.recent_events)
             stored = fixed[count].astype(np.int64)
             dropped = np.maximum(stored - capacity, 0)
             if name == "deep":  # of another shape it is of no use
                 dropped = np.where(stored == capacity, 0, stored)
                 users.deep_version[rows[stored != capacity]] = 0
             kept = stored - dropped
-            target = rows * (capacity * width)
+            target = rows * (column.shape[1] * width)
             copy_ranges(
                 payloads.buffer, at + dropped * width, as_bytes(column), target, kept * width
             )
-            if name == "recent_time" and dropped.any():
-                _raise_floor(users, rows, payloads.buffer, at, dropped)
+            if name in ("recent_time", _OLD_TIMES) and dropped.any():
+                self._raise_floors(users, rows, payloads.buffer, at, dropped, width)
             if name == count and name not in _PREFIXES:
                 getattr(users, f"{name}_length")[rows] = kept
             at += stored * width
         if version == 1:
             self._migrate(users, rows)
+        if version < 4:
+            _migrate_recent(users, rows, old_times)
 
     def _migrate(self, users: Users, rows: NDArray[np.intp]) -> None:
         """Give users of version 1 what version 2 added."""
@@ -245,7 +271,36 @@ class UserState:
             raise incompatible_factors(where(i), self._factors, int(fixed["factors"][i]))
         return fixed
 
-    def _empty(self, count: int) -> Users:
+    def _recent(self, values: Sequence[bytes | None], more: int | None) -> int:
+        """Return how long the lists of recent events have to be: a batch's seldom are as may be."""
+        most = self._params.recent_events + 1  # the one that is about to leave
+        if more is None:
+            return most
+        place = HEADER.size + _FIXED[VERSION].fields["recent"][1]  # type: ignore[index]
+        held = [int.from_bytes(value[place : place + 4], "little") for value in values if value]
+        return min(most, max(held, default=0) + more)
+
+    def _raise_floors(
+        self,
+        users: Users,
+        rows: NDArray[np.intp],
+        buffer: NDArray[np.uint8],
+        start: NDArray[np.int64],
+        dropped: NDArray[np.int64],
+        width: int,
+    ) -> None:
+        """Raise the floors to the newest time dropped, or a dropped event could pass as new."""
+        some = np.flatnonzero(dropped)
+        bounds = bounds_of(dropped[some])
+        times = np.empty(bounds[-1], np.int64 if width == 8 else np.uint32)
+        size = dropped[some] * width
+        copy_ranges(buffer, start[some], as_bytes(times), bounds[:-1] * width, size)
+        newest = np.maximum.reduceat(times.astype(np.int64), bounds[:-1])
+        newest = newest if width == 8 else newest * 1000 + 1000
+        for floor in (users.floor, users.idle_floor):
+            floor[rows[some]] = np.maximum(floor[rows[some]], newest)
+
+    def _empty(self, count: int, recent: int) -> Users:
         """Return columns as new users have them, the factors still zero."""
         params = self._params
 
@@ -268,10 +323,13 @@ class UserState:
             deep_version=scalars(0, np.int64),
             excluded=np.zeros((count, params.exclusions), np.uint64),
             excluded_length=scalars(0, np.int32),
-            recent=np.zeros((count, params.recent_events), np.uint64),
-            recent_time=np.zeros((count, params.recent_events), np.int64),
+            recent=np.zeros((count, recent), np.uint64),
+            recent_content=np.zeros((count, recent), np.uint32),
+            recent_subject=np.zeros((count, recent), np.uint32),
+            recent_time=np.zeros((count, recent), np.uint32),
             recent_length=scalars(0, np.int32),
             floor=scalars(-1, np.int64),
+            idle_floor=scalars(-1, np.int64),
             session_start=scalars(-1, np.int64),
             session_last=scalars(-1, np.int64),
             session_events=scalars(0, np.int32),
@@ -304,17 +362,18 @@ def _timed(users: Users) -> NDArray[np.bool_]:
     return timed
 
 
-def _raise_floor(
-    users: Users,
-    rows: NDArray[np.intp],
-    buffer: NDArray[np.uint8],
-    start: NDArray[np.int64],
-    dropped: NDArray[np.int64],
-) -> None:
-    """Raise the floor to the newest event time dropped, or a dropped event could pass as new."""
-    some = np.flatnonzero(dropped)
-    bounds = bounds_of(dropped[some])
-    times = np.empty(bounds[-1], np.int64)
-    copy_ranges(buffer, start[some], as_bytes(times), bounds[:-1] * 8, dropped[some] * 8)
-    newest = np.maximum.reduceat(times, bounds[:-1])
-    users.floor[rows[some]] = np.maximum(users.floor[rows[some]], newest)
+def _migrate_recent(users: Users, rows: NDArray[np.intp], times: NDArray[np.int64]) -> None:
+    """Give users of version 3 and before what version 4 says of their recent events.
+
+    What was at the floor was late then and is not now; of what is not known, nothing is held
+    against an event.
+    """
+    for row in rows.tolist():
+        held = int(users.recent_length[row])
+        order = np.argsort(times[row, :held], kind="stable")
+        users.recent[row, :held] = users.recent[row, :held][order]
+        users.recent_time[row, :held] = np.clip(times[row, :held][order] // 1000, 0, 2**32 - 1)
+        users.recent_subject[row, :held] = 1
+        if users.floor[row] >= 0:
+            users.floor[row] += 1
+        users.idle_floor[row] = users.floor[row]

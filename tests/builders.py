@@ -96,7 +96,7 @@ def cut(records: Sequence[Record], sizes: Iterable[int]) -> Iterator[Sequence[Re
         yield records[begin:]
 
 
-USERS = UserParams(history=16, recent_events=12, exclusions=4)
+USERS = UserParams(history=16, recent_events=48, lateness_ms=1000, exclusions=4)
 
 
 def learning(**changes: Any) -> LearningParams:

@@ -1,25 +1,24 @@
 """First stage: raw records in, columns of events out, and a reason for each record refused.
 
-Whatever the bytes are, a record has exactly one outcome: a row of `Decoded.events` or an entry
-of `Decoded.rejected`. A micro-batch of usual records is decoded as a whole
-(`operators.stages.clean`), any other record by record; a record that fails anywhere is looked at
-again, check by check, by `operators.stages.explain`.
+Whatever the bytes are, a record has exactly one outcome: one or more events, or an entry of
+`Decoded.rejected`. How records are read and what is expected of them is in `operators.events`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import nan
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from models.columns import Events
-from models.keys import bucket_of, key_of
+from models.keys import key_of
 from models.params import EventPolicy
 from models.past import ALWAYS
-from operators.stages.clean import DecodeClean, Event, identity_of, name_of
-from operators.stages.explain import INT64, MAX_DEPTH, Explain, Rejected, depth_of, is_id, kind_of
+from operators.events.codes import Rejected
+from operators.events.fields import INT64, Event
+from operators.events.identity import contents, identities, subjects
+from operators.events.parse import Parse
+from operators.events.rules import Columns, Rule, Rules
 
 __all__ = ["Decode", "Decoded", "Rejected"]
 
@@ -28,25 +27,19 @@ _CACHED_ITEMS = 1_000_000
 
 @dataclass(slots=True)
 class Decoded:
-    """What became of the records of one micro-batch; events and rejected add up to them."""
+    """What became of the records of one micro-batch; each has events or is rejected."""
 
     users: list[str]
     """Distinct user ids, in order of first appearance: what `events.user` points into."""
     events: Events
     """n events, in the order of the records."""
+    record: NDArray[np.intp]
+    """(n,) record that each event is of: one may list several items."""
     item_ids: list[str]
     """Item id of each event, length n."""
     event_ids: list[str]
     """Event id, or the identity in hexadecimal where there is none, length n."""
     rejected: list[Rejected]
-
-
-_Row = tuple[int, int, int, float, float, int, int, str, str]
-"""User, item, identity, weight, rating, time, hiding time, item id, event id of an event."""
-
-
-class _RefusedError(Exception):
-    """A check of the short path failed; the long path finds out which."""
 
 
 class Decode:
@@ -59,15 +52,14 @@ class Decode:
 
     def __init__(self, policy: EventPolicy) -> None:
         self._policy = policy
-        self._largest = policy.max_bytes
-        self._longest = policy.max_id_bytes
-        self._earliest = policy.earliest_ms
-        self._rating_type = policy.rating_type
-        self._kinds = {name: kind_of(policy, name) for name in policy.weights}
-        self._parse = msgspec.json.Decoder(Event).decode
-        self._explain = Explain(policy)
+        self._parse = Parse(policy)
+        self._rules = Rules(policy)
         self._item_keys: dict[str, int] = {}
-        self._decode_clean = DecodeClean(policy, self._kinds, self._item_keys)
+        self._codes = {name: code for code, name in enumerate(policy.weights)}
+        self._weight = np.array([*policy.weights.values(), 0], np.float32)
+        self._type_keys = np.array([*map(key_of, policy.weights), 0], np.uint64)
+        hide = [policy.hide.get(name, ALWAYS) for name in policy.weights]
+        self._hide = np.array([*hide, ALWAYS], np.int64)
 
     def __call__(
         self,
@@ -92,120 +84,128 @@ class Decode:
         now_ms : int
             Processing time.
         """
-        if len(self._item_keys) > _CACHED_ITEMS:
-            self._item_keys.clear()
-        latest = now_ms + self._policy.max_future_ms
-        try:
-            clean = self._decode_clean(keys, values, coordinates, published, latest)
-        except Exception:  # whatever its class: the way below finds out what there is to it
-            return self._each(keys, values, coordinates, published, bucket, latest)
-        return Decoded(clean.users, clean.events, clean.item_ids, clean.event_ids, [])
+        events, records, rejected = self._parse(values)
+        record = np.arange(len(events)) if records is None else np.array(records, np.intp)
+        columns = self._columns(events, record, keys, bucket, now_ms + self._policy.max_future_ms)
+        broken = self._rules.broken(columns) if events else {}
+        if broken:
+            refused = self._refused(broken, columns, record)
+            rejected = sorted([*rejected, *refused.values()], key=lambda one: one.position)
+            kept = np.array([at not in refused for at in record.tolist()], np.bool_)
+            columns, record = _kept(columns, kept), record[kept]
+        return self._decoded(
+            columns,
+            record,
+            rejected,
+            np.asarray(published, np.int64)[record],
+            np.asarray(coordinates, np.int64)[record],
+        )
 
-    def _each(
+    def _columns(
         self,
+        events: list[Event],
+        record: NDArray[np.intp],
         keys: Sequence[bytes | None],
-        values: Sequence[bytes | None],
-        coordinates: Sequence[int] | NDArray[np.int64],
-        published: Sequence[int] | NDArray[np.int64],
         bucket: int,
         latest: int,
-    ) -> Decoded:
-        """Decode record by record."""
-        users: dict[str, int] = {}
-        rows: list[_Row] = []
-        rejected: list[Rejected] = []
-        read = self._read
-        for position, (key, value) in enumerate(zip(keys, values, strict=True)):
-            try:
-                rows.append(read(key, value, users, bucket, latest))
-            except Exception:  # whatever its class: one bad record must not stop the others
-                rejected.append(self._explain(position, key, value, bucket, latest))
-        kept = np.ones(len(values), np.bool_)
-        kept[[one.position for one in rejected]] = False
-        user, item, identity, weight, rating, time, hide, item_ids, event_ids = (
-            zip(*rows, strict=True) if rows else [()] * 9
+    ) -> Columns:
+        # one comprehension a column: four times as fast as turning tuples of rows around
+        codes = self._codes
+        if not self._policy.keyed:
+            keys = [None] * len(keys)
+        return Columns(
+            events=events,
+            user_ids=[event.user_id for event in events],
+            item_ids=[event.item_id for event in events],
+            code=np.array([codes.get(event.event_type, -1) for event in events], np.intp),
+            time=_times([event.timestamp for event in events]),
+            amount=np.array([event.value for event in events], np.float64),  # None becomes NaN
+            keys=list(keys) if len(keys) == len(events) else [keys[at] for at in record.tolist()],
+            bucket=bucket,
+            latest=latest,
         )
-        events = Events(
-            user=np.array(user, np.int32),
-            item=np.array(item, np.uint64),
-            identity=np.array(identity, np.uint64),
-            weight=np.array(weight, np.float32),
-            value=np.array(rating, np.float32),
-            time=np.array(time, np.int64),
-            published=np.asarray(published, np.int64)[kept],
-            coordinate=np.asarray(coordinates, np.int64)[kept],
-            hide=np.array(hide, np.int64),
-        )
-        return Decoded(list(users), events, list(item_ids), list(event_ids), rejected)
 
-    def _read(
+    def _refused(
+        self, broken: dict[int, Rule], columns: Columns, record: NDArray[np.intp]
+    ) -> dict[int, Rejected]:
+        """Return why records are refused, by record: one event of several is enough."""
+        refused: dict[int, Rejected] = {}
+        for n in sorted(broken):
+            rule, position = broken[n], int(record[n])
+            if position not in refused:
+                message = self._rules.message(rule, columns, n)
+                refused[position] = Rejected(position, rule.code.value, rule.field, message)
+        return refused
+
+    def _decoded(
         self,
-        key: bytes | None,
-        value: bytes | None,
-        users: dict[str, int],
-        bucket: int,
-        latest: int,
-    ) -> _Row:
-        """Return the row of a good record; raises, whatever it may be, for any other."""
-        if value is None or len(value) > self._largest:
-            raise _RefusedError
-        # the nesting cannot be deeper than there are brackets, and counting those is fast
-        if value.count(b"{") + value.count(b"[") > MAX_DEPTH and depth_of(value) > MAX_DEPTH:
-            raise _RefusedError
-        if not value.isascii():
-            value.decode()
-        event = self._parse(value)
-        user_id, item_id, event_id = event.user_id, event.item_id, event.event_id
-        weight, lowest, highest, absent = self._kinds[event.event_type]
-        time, amount = event.timestamp, absent if event.value is None else event.value
-        if not (
-            self._earliest <= time <= latest
-            and (lowest <= amount <= highest or amount is nan)
-            and (key is None or key == user_id.encode())
-        ):
-            raise _RefusedError
-        if event_id is not None and not is_id(event_id, self._longest):
-            raise _RefusedError
-        identity = identity_of(event)
-        if (event.rec_id, event.session_id, event.position) != (None, None, None):
-            self._check_rest(event)
-        item = self._item_keys.get(item_id)
-        if item is None:
-            item = self._admit_item(item_id)
-        # last, for a user without an accepted event must not be in the list
-        user = users.get(user_id)
-        if user is None:
-            user = self._admit_user(users, user_id, key, bucket)
+        columns: Columns,
+        record: NDArray[np.intp],
+        rejected: list[Rejected],
+        published: NDArray[np.int64],
+        coordinate: NDArray[np.int64],
+    ) -> Decoded:
+        users = {user: u for u, user in enumerate(dict.fromkeys(columns.user_ids))}
+        item, code = self._items(columns.item_ids), columns.code
+        kind = self._type_keys[code]
+        event_ids, identity = identities(columns.events, self._policy.identity, item, kind)
         # a price that happens to lie in the rating range must not be learnt as a rating
-        rating = amount if event.event_type == self._rating_type else nan
-        hide = self._policy.hide.get(event.event_type, ALWAYS)
-        return user, item, identity, weight, rating, time, hide, item_id, name_of(event, identity)
+        rating = np.where(self._rules.is_rating[code], columns.amount, np.nan)
+        weight = self._weights(code, rating)
+        events = Events(
+            user=np.fromiter(map(users.__getitem__, columns.user_ids), np.int32, len(item)),
+            item=item,
+            identity=identity,
+            content=contents(item, kind, columns.amount),
+            subject=subjects(item, kind, self._weight[code]),
+            weight=weight,
+            value=rating.astype(np.float32),
+            time=columns.time,
+            published=published,
+            coordinate=coordinate,
+            hide=self._hide[code],
+            counts=np.ones(len(item), np.bool_),
+        )
+        return Decoded(list(users), events, record, columns.item_ids, event_ids, rejected)
 
-    def _check_rest(self, event: Event) -> None:
-        """Check the fields that only have to be of good form."""
-        for identifier in (event.rec_id, event.session_id):
-            if identifier is not None and not is_id(identifier, self._longest):
-                raise _RefusedError
-        if event.position is not None and not -INT64 <= event.position < INT64:
-            raise _RefusedError
+    def _weights(self, code: NDArray[np.intp], rating: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Return the weights; a rating's share of it grows with the distance from the centre."""
+        weight, policy = self._weight[code], self._policy
+        if policy.rating_centre is None or not self._rules.is_rating[code].any():
+            return weight
+        share = (rating - policy.rating_centre) / (policy.highest_rating - policy.rating_centre)
+        shared: NDArray[np.float32] = np.where(np.isnan(rating), weight, weight * share)
+        return shared.astype(np.float32)
 
-    def _admit_item(self, item_id: str) -> int:
-        """Return the key of an item that has not been met, once its id is known to be good."""
-        if not self._is_somebody(item_id):
-            raise _RefusedError
-        return self._item_keys.setdefault(item_id, key_of(item_id))
+    def _items(self, ids: Sequence[str]) -> NDArray[np.uint64]:
+        known = self._item_keys
+        if len(known) > _CACHED_ITEMS:
+            known.clear()
+        found = list(map(known.get, ids))
+        if None in found:
+            known.update((item, key_of(item)) for item in set(ids) - known.keys())
+            found = list(map(known.__getitem__, ids))
+        return np.array(found, np.uint64)
 
-    def _admit_user(
-        self, users: dict[str, int], user_id: str, key: bytes | None, bucket: int
-    ) -> int:
-        """Return the number of a user who is new in this micro-batch."""
-        if not self._is_somebody(user_id):
-            raise _RefusedError
-        if key is None and bucket_of(user_id, self._policy.buckets) != bucket:
-            raise _RefusedError
-        return users.setdefault(user_id, len(users))
 
-    def _is_somebody(self, identifier: str) -> bool:
-        """Return whether a user or item id is good and no stand-in for nobody."""
-        policy = self._policy
-        return is_id(identifier, self._longest) and identifier.lower() not in policy.sentinel_ids
+def _times(stamps: list[int]) -> NDArray[np.int64]:
+    """Return times; what does not fit into 64 bits is as far away as they reach."""
+    try:
+        return np.array(stamps, np.int64)
+    except OverflowError:
+        return np.array([max(-INT64, min(stamp, INT64 - 1)) for stamp in stamps], np.int64)
+
+
+def _kept(columns: Columns, kept: NDArray[np.bool_]) -> Columns:
+    chosen = np.flatnonzero(kept).tolist()
+    return Columns(
+        events=[columns.events[n] for n in chosen],
+        user_ids=[columns.user_ids[n] for n in chosen],
+        item_ids=[columns.item_ids[n] for n in chosen],
+        code=columns.code[kept],
+        time=columns.time[kept],
+        amount=columns.amount[kept],
+        keys=[],
+        bucket=columns.bucket,
+        latest=columns.latest,
+    )

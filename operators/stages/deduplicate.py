@@ -1,20 +1,32 @@
 """Second stage: accepts each event once, and says of every other one why it was not accepted.
 
-A user's record holds the identities of the last R accepted events and a floor, the newest event
-time that ever left them. An event with a time above the floor, had it been accepted before, would
-still be among the R: so not finding it there proves that it is new. At or below the floor nothing
-can be proved, and the event is late. There is no time window and no false duplicate, and a user
-takes 16 R bytes however long the stream is.
+A user's record holds the identities of the R newest accepted events by event time. What is found
+there is a duplicate if it says the same, and a conflict if it does not. What is not found is new,
+unless it is older than what has left: then nothing can be proved, and it is late. Three things keep
+that from an event that nobody has sent twice:
+
+- no event pushes out the identity of a newer one, and one that shares its time is not late;
+- a clock that is fast counts as right: an event happened no later than it arrived;
+- nothing is late that is not older than the newest event by more than `lateness_ms`, and what has
+  no weight (impressions) leaves first, but for the newest fourth, and makes late only its like.
+
+So repeats are found among the newest R events of a user, whatever came in between, and distinct
+events are lost to lateness only beyond both R events and `lateness_ms`. A user takes 20 R bytes
+however long the stream is.
+
+One user's say is bounded by the same memory: an event counts if the user has no other one with a
+weight for the same item and event type within `count_window_ms`.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.columns import ACCEPTED, DUPLICATE, LATE, Events, Users
-from models.compiled import compiled
+from models.columns import ACCEPTED, CONFLICT, DUPLICATE, LATE, Events, Users
+from models.compiled import Integer, Truth, compiled, kernel
+from models.params import UserParams
 
 
-def deduplicate(users: Users, events: Events) -> NDArray[np.uint8]:
+def deduplicate(users: Users, events: Events, params: UserParams, now_ms: int) -> NDArray[np.uint8]:
     """Decide the fate of each event and remember the accepted ones.
 
     Events are taken one after the other, so that a repetition inside the micro-batch is found as
@@ -23,74 +35,174 @@ def deduplicate(users: Users, events: Events) -> NDArray[np.uint8]:
     Parameters
     ----------
     users : Users
-        `recent`, `recent_time`, `recent_length` and `floor` are updated in place.
+        `recent…`, `floor` and `idle_floor` are updated in place; the lists have room for as many
+        of the events as `params` lets them keep.
     events : Events
-        n events in processing order.
+        n events in processing order; `counts` is set.
+    params : UserParams
+    now_ms : int
+        Processing time.
 
     Returns
     -------
     uint8[n]
-        ACCEPTED, DUPLICATE or LATE.
+        ACCEPTED, DUPLICATE, LATE or CONFLICT.
     """
     return _fates(
         events.user,
         events.identity,
+        events.content,
+        events.subject,
+        np.minimum(events.time, now_ms) // 1000,
         events.time,
-        users.recent,
-        users.recent_time,
-        users.recent_length,
-        users.floor,
+        events.counts,
+        (
+            users.recent,
+            users.recent_content,
+            users.recent_subject,
+            users.recent_time,
+            users.recent_length,
+        ),
+        (users.floor, users.idle_floor),
+        (params.recent_events, params.lateness_ms // 1000, params.count_window_ms // 1000),
     )
 
 
 @compiled
-def _fates(
+def _fates(  # noqa: PLR0913  # columns
     user: NDArray[np.int32],
     identity: NDArray[np.uint64],
+    content: NDArray[np.uint32],
+    subject: NDArray[np.uint32],
+    second: NDArray[np.int64],
     time: NDArray[np.int64],
-    recent: NDArray[np.uint64],
-    recent_time: NDArray[np.int64],
-    recent_length: NDArray[np.int32],
-    floor: NDArray[np.int64],
+    counts: NDArray[np.bool_],
+    recent: tuple[
+        NDArray[np.uint64],
+        NDArray[np.uint32],
+        NDArray[np.uint32],
+        NDArray[np.uint32],
+        NDArray[np.int32],
+    ],
+    floors: tuple[NDArray[np.int64], NDArray[np.int64]],
+    limits: tuple[int, int, int],
 ) -> NDArray[np.uint8]:
     fate = np.empty(len(user), np.uint8)
+    floor, idle_floor = floors
+    known, said, _, _, length = recent
+    most, lateness, window = limits
     for e in range(len(user)):
         u = user[e]
-        if _holds(recent[u, : recent_length[u]], identity[e]):
-            fate[e] = DUPLICATE
-        elif time[e] <= floor[u]:
+        weighty = subject[e] & np.uint32(1) != 0
+        at = _place_of(known, length, u, identity[e])
+        if at >= 0:
+            same = said[u, at] == content[e] or said[u, at] == 0
+            fate[e] = DUPLICATE if same else CONFLICT
+        elif time[e] < (floor[u] if weighty else idle_floor[u]):
             fate[e] = LATE
         else:
             fate[e] = ACCEPTED
-            if recent_length[u] == recent.shape[1]:
-                _drop_oldest(u, recent, recent_time, recent_length, floor)
-            recent[u, recent_length[u]] = identity[e]
-            recent_time[u, recent_length[u]] = time[e]
-            recent_length[u] += 1
+            counts[e] = not weighty or not _counted(recent, u, subject[e], second[e], window)
+            _insert(recent, u, identity[e], content[e], subject[e], second[e])
+            if length[u] > most:
+                _drop(recent, floor, idle_floor, u, lateness)
     return fate
 
 
-@compiled
-def _holds(identities: NDArray[np.uint64], wanted: np.uint64) -> bool:
-    """Return whether one of the identities is the wanted one."""
+@kernel
+def _place_of(
+    known: NDArray[np.uint64], length: NDArray[np.int32], u: Integer, wanted: Integer
+) -> Integer:
+    """Return where an identity stands, -1 where it does not."""
     found = False
-    for identity in identities:  # no early exit: the loop is vectorised
-        found |= identity == wanted
+    for at in range(length[u]):  # no early exit: the loop is vectorised
+        found |= known[u, at] == wanted
+    if found:
+        for at in range(length[u]):
+            if known[u, at] == wanted:
+                return at
+    return -1
+
+
+@kernel
+def _counted(
+    recent: tuple[
+        NDArray[np.uint64],
+        NDArray[np.uint32],
+        NDArray[np.uint32],
+        NDArray[np.uint32],
+        NDArray[np.int32],
+    ],
+    u: Integer,
+    subject: Integer,
+    second: Integer,
+    window: Integer,
+) -> Truth:
+    """Return whether the user has an event about the subject close to a time."""
+    _, _, about, times, length = recent
+    found = False
+    for at in range(length[u]):
+        apart = np.int64(times[u, at]) - second
+        found |= (about[u, at] == subject) & (-window < apart) & (apart < window)
     return found
 
 
-@compiled
-def _drop_oldest(
-    u: int,
-    recent: NDArray[np.uint64],
-    recent_time: NDArray[np.int64],
-    recent_length: NDArray[np.int32],
-    floor: NDArray[np.int64],
+@kernel
+def _insert(
+    recent: tuple[
+        NDArray[np.uint64],
+        NDArray[np.uint32],
+        NDArray[np.uint32],
+        NDArray[np.uint32],
+        NDArray[np.int32],
+    ],
+    u: Integer,
+    identity: Integer,
+    content: Integer,
+    subject: Integer,
+    second: Integer,
 ) -> None:
-    """Forget the event that was accepted first, and raise the floor to its time."""
-    floor[u] = max(floor[u], recent_time[u, 0])
-    last = recent_length[u] - 1
-    for i in range(last):
-        recent[u, i] = recent[u, i + 1]
-        recent_time[u, i] = recent_time[u, i + 1]
-    recent_length[u] = last
+    """Put an event behind all that are not newer."""
+    known, said, about, times, length = recent
+    at = length[u]
+    when = np.uint32(max(second, 0))
+    while at > 0 and times[u, at - 1] > when:
+        known[u, at], said[u, at] = known[u, at - 1], said[u, at - 1]
+        about[u, at], times[u, at] = about[u, at - 1], times[u, at - 1]
+        at -= 1
+    known[u, at], said[u, at], about[u, at], times[u, at] = identity, content, subject, when
+    length[u] += 1
+
+
+@kernel
+def _drop(
+    recent: tuple[
+        NDArray[np.uint64],
+        NDArray[np.uint32],
+        NDArray[np.uint32],
+        NDArray[np.uint32],
+        NDArray[np.int32],
+    ],
+    floor: NDArray[np.int64],
+    idle_floor: NDArray[np.int64],
+    u: Integer,
+    lateness: Integer,
+) -> None:
+    """Forget the oldest event without weight, else the oldest, and raise the floor of its kind."""
+    known, said, about, times, length = recent
+    last = length[u] - 1
+    out, old = 0, last - last // 4
+    while out < old and about[u, out] & np.uint32(1) != 0:
+        out += 1
+    if out == old:
+        out = 0
+    newest = np.int64(times[u, last])
+    raised = 1000 * min(np.int64(times[u, out]), max(newest - lateness, 0))
+    if about[u, out] & np.uint32(1) != 0:
+        floor[u] = max(floor[u], raised)
+    else:
+        idle_floor[u] = max(idle_floor[u], raised)
+    for at in range(out, last):
+        known[u, at], said[u, at] = known[u, at + 1], said[u, at + 1]
+        about[u, at], times[u, at] = about[u, at + 1], times[u, at + 1]
+    length[u] = last

@@ -101,7 +101,8 @@ class Learn:
     def _message(
         self, bucket: int, events: Events, rows: NDArray[np.int32], learnt: Learnt
     ) -> AcceptedBatch | None:
-        teaches = (~np.isnan(events.value) if self._rating else events.weight > 0) & (rows >= 0)
+        rated = ~np.isnan(events.value) & events.counts
+        teaches = (rated if self._rating else events.weight > 0) & (rows >= 0)
         if not teaches.any():
             return None
         item_rows = rows[teaches]
@@ -117,7 +118,7 @@ class Learn:
             user=events.user[teaches],
             item=index[0],
             coordinate=events.coordinate[teaches],
-            weight=events.weight[teaches],
+            weight=np.where(events.counts, events.weight, np.float32(0))[teaches],
             value=events.value[teaches],
             time=int(events.time[teaches].max()),
             context=index[1],

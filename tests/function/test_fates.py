@@ -3,15 +3,17 @@
 from collections import Counter
 from hashlib import sha256
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.keys import bucket_of
+from models.keys import bucket_of, key_of
 from models.params import EventPolicy
 from tests.bad_input import BAD, MAX_BYTES
 from tests.builders import (
     HOUR,
+    MINUTE,
     NOW,
     USERS,
     Record,
@@ -80,7 +82,9 @@ def test_every_record_has_one_fate_and_the_counts_add_up(
         assert counts["consumed"] == sum(counts[fate] for fate in FATES) == len(mine)
         assert counts["next_offset"] == max(mine) + 1
     letters = [letter for learned in emitted for letter in learned.dead_letters]
-    assert Counter(headers["err.code"] for *_, headers in letters) == accounting["rejected"]
+    codes = Counter(headers["err.code"] for *_, headers in letters)
+    assert codes.pop("late", 0) == fates(emitted[-1]).get("late", 0)
+    assert codes == accounting["rejected"]
     by_coordinate = {(str(r.partition), str(r.offset)): r for r in log}
     for key, value, headers in letters:
         record = by_coordinate.pop((headers["src.partition"], headers["src.offset"]))
@@ -183,11 +187,47 @@ def test_events_without_id_are_told_apart_by_their_content() -> None:
 def test_an_event_too_old_to_prove_new_is_late() -> None:
     users = subtask()
     ring = USERS.recent_events
-    users.take(in_order(event(item=f"i{n}", at=NOW + n) for n in range(ring + 1)))
-    late = [event(item="new", at=NOW - 1), event(item="i0", at=NOW)]
-    on_time = [event(item="new", at=NOW + 1, event_id="another")]
+    start = NOW - MINUTE
+    users.take(in_order(event(item=f"i{n}", at=start + 1000 * n) for n in range(ring + 1)))
+    late = [event(item="new", at=start - 1), event(item="i9", at=start - 2)]
+    on_time = [event(item="new", at=start, event_id="another")]
     learned = users.take(in_order(late + on_time, first=ring + 1))
     assert fates(learned) == {"accepted": ring + 2, "late": 2}
+    assert learned.codes == ["late", "late"]
+
+
+def test_an_id_that_says_something_else_is_a_conflict() -> None:
+    lines = [event(item=item, kind="purchase", event_id="order-1") for item in ("tea", "mate")]
+    learned = subtask().take(in_order([*lines, lines[0]]))
+    assert fates(learned) == {"accepted": 1, "duplicate": 1, "rejected": 1}
+    assert learned.codes == ["id_conflict"]
+    assert learned.accounting["rejected"] == {"id_conflict": 1}
+
+
+def test_the_lines_of_an_order_are_told_apart_where_that_is_configured() -> None:
+    policy = EventPolicy(buckets=1, identity="event_id+item+type")
+    lines = [event(item=item, kind="purchase", event_id="order-1") for item in ("tea", "mate")]
+    assert fates(subtask(policy=policy).take(in_order(lines + lines))) == {
+        "accepted": 2,
+        "duplicate": 2,
+    }
+
+
+def test_a_user_with_the_name_of_the_accounting_is_a_user() -> None:
+    users = subtask()
+    users.take(in_order([event(" accounting"), event(" anna"), event("anna")]))
+    learned = users.take(in_order([event(" accounting")], first=3))
+    assert fates(learned) == {"accepted": 3, "duplicate": 1}
+
+
+def test_one_users_repeated_views_teach_once() -> None:
+    users = subtask()
+    views = [event(event_id=f"v{n}", at=NOW + n) for n in range(50)]
+    learned = users.take(in_order(views))
+    assert fates(learned) == {"accepted": 50}
+    assert learned.row.trending == ["tea"]
+    items = users.function._corridor.items
+    assert items.count[items.rows(np.array([key_of("tea")], np.uint64))].tolist() == [1]
 
 
 def test_a_replay_of_the_whole_log_is_never_accepted_again() -> None:

@@ -57,10 +57,13 @@ def users() -> Users:
         deep_version=column("i8", 3, 0),
         excluded=column("u8", [21, 0, 0], [0, 0, 0]),
         excluded_length=column("i4", 1, 0),
-        recent=column("u8", [31, 32, 0, 0], [0, 0, 0, 0]),
-        recent_time=column("i8", [1_700_000_000_000, 1_700_000_000_001, 0, 0], [0, 0, 0, 0]),
+        recent=column("u8", [31, 32, 0, 0, 0], [0] * 5),
+        recent_content=column("u4", [41, 2**32 - 1, 0, 0, 0], [0] * 5),
+        recent_subject=column("u4", [51, 52, 0, 0, 0], [0] * 5),
+        recent_time=column("u4", [1_700_000_000, 1_700_000_000, 0, 0, 0], [0] * 5),
         recent_length=column("i4", 2, 0),
         floor=column("i8", 1_600_000_000_000, -1),
+        idle_floor=column("i8", 1_600_000_000_007, -1),
         session_start=column("i8", 1_700_000_000_000, -1),
         session_last=column("i8", 1_700_000_000_001, -1),
         session_events=column("i4", 2, 0),
@@ -139,9 +142,19 @@ def test_the_header_is_read_and_written_the_same() -> None:
     assert seal(b"XX", 2, b"payload") == value
 
 
+def users_of_version_3() -> Users:
+    """What version 3 knew of them: one floor, and of recent events neither content nor subject."""
+    expected = users()
+    expected.recent_content[:] = 0
+    expected.recent_subject[0] = [1, 1, 0, 0, 0]
+    expected.floor[0] += 1
+    expected.idle_floor[:] = expected.floor
+    return expected
+
+
 def users_of_version_2() -> Users:
     """What version 2 knew of them: all of the past is for ever."""
-    expected = users()
+    expected = users_of_version_3()
     expected.past_until[:] = FOREVER
     return expected
 
@@ -161,9 +174,10 @@ def test_users_of_version_1_are_read() -> None:
 
 
 def test_users_of_all_versions_may_be_mixed() -> None:
-    mixed = [golden(f"users-v{version}")[0] for version in (1, 2, 3)]
-    found = USERS.decode(mixed, ["ann", "ann", "ann"])
-    for row, expected in enumerate((users_of_version_1(), users_of_version_2(), users())):
+    mixed = [golden(f"users-v{version}")[0] for version in (1, 2, 3, 4)]
+    found = USERS.decode(mixed, ["ann"] * 4)
+    versions = (users_of_version_1(), users_of_version_2(), users_of_version_3(), users())
+    for row, expected in enumerate(versions):
         assert same(found.take(np.array([row])), expected.take(np.array([0])))
 
 
@@ -172,12 +186,12 @@ def test_users_of_version_2_are_read() -> None:
 
 
 def test_users_of_version_3_are_read() -> None:
-    assert same(USERS.decode(golden("users-v3"), ["ann", "bob"]), users())
+    assert same(USERS.decode(golden("users-v3"), ["ann", "bob"]), users_of_version_3())
 
 
-def test_users_are_written_as_version_3() -> None:
-    assert USERS.encode(users()) == golden("users-v3")
-    assert USERS.encode(USERS.decode(golden("users-v3"), ["ann", "bob"])) == golden("users-v3")
+def test_users_are_written_as_version_4() -> None:
+    assert USERS.encode(users()) == golden("users-v4")
+    assert USERS.encode(USERS.decode(golden("users-v4"), ["ann", "bob"])) == golden("users-v4")
 
 
 def test_a_deep_state_of_another_shape_is_left_out() -> None:
@@ -232,7 +246,8 @@ def test_a_new_user_starts_from_the_same_factors_for_ever() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["users-v1", "users-v2", "users-v3", "items-v1", "accepted-v1", "accounting-v1"]
+    "name",
+    ["users-v1", "users-v2", "users-v3", "users-v4", "items-v1", "accepted-v1", "accounting-v1"],
 )
 def test_a_golden_value_names_its_version(name: str) -> None:
     for value in golden(name):

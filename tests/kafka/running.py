@@ -40,6 +40,7 @@ SETTINGS = (
     "metrics.window=2s",
     "users.buckets=16",
     "users.recent_events=16",
+    "users.lateness=1s",
 )
 
 

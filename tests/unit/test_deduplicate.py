@@ -1,133 +1,236 @@
 """Each event is accepted once, and only what cannot be proved new is late."""
 
+import random
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.columns import ACCEPTED, DUPLICATE, LATE, Events, Users
+from models.columns import ACCEPTED, CONFLICT, DUPLICATE, LATE, Events, Users
 from models.params import UserParams
 from operators.stages.deduplicate import deduplicate
 from state.user_state import UserState
 
-CAPACITY = 3
-STATE = UserState(UserParams(recent_events=CAPACITY), 1, seed=1)
+CAPACITY = 4
+LATENESS, WINDOW = 10, 5
+"""Seconds."""
+PARAMS = UserParams(
+    recent_events=CAPACITY, lateness_ms=1000 * LATENESS, count_window_ms=1000 * WINDOW
+)
+STATE = UserState(PARAMS, 1, seed=1)
+NOW = 10**12
 
-Record = tuple[int, int, int]
-"""User, identity, time."""
+
+@dataclass(frozen=True)
+class Sent:
+    """An event of a user: who it is, when (s), what it says and about what."""
+
+    identity: int
+    time: int
+    user: int = 0
+    content: int = 1
+    subject: int | None = None
+    weighty: bool = True
 
 
-def new_users(count: int) -> Users:
-    return STATE.decode([None] * count, [f"u{i}" for i in range(count)])
+def new_users(count: int, state: UserState = STATE) -> Users:
+    return state.decode([None] * count, [f"u{i}" for i in range(count)])
 
 
-def events(records: list[Record]) -> Events:
-    n = len(records)
-    user, identity, time = zip(*records, strict=True) if records else ((), (), ())
+def events(sent: list[Sent]) -> Events:
+    def column(name: str, kind: Any) -> Any:
+        return np.array([getattr(one, name) for one in sent], kind)
+
+    n = len(sent)
+    subject = [one.identity if one.subject is None else one.subject for one in sent]
+    weighty = column("weighty", np.uint32)
     return Events(
-        user=np.array(user, np.int32),
+        user=column("user", np.int32),
         item=np.zeros(n, np.uint64),
-        identity=np.array(identity, np.uint64),
-        weight=np.ones(n, np.float32),
+        identity=column("identity", np.uint64),
+        content=column("content", np.uint32),
+        subject=np.array(subject, np.uint32) << np.uint32(1) | weighty,
+        weight=weighty.astype(np.float32),
         value=np.ones(n, np.float32),
-        time=np.array(time, np.int64),
+        time=1000 * column("time", np.int64),
         published=np.zeros(n, np.int64),
         coordinate=np.arange(n, dtype=np.int64),
         hide=np.zeros(n, np.int64),
+        counts=np.ones(n, np.bool_),
     )
 
 
-def fates(users: Users, records: list[Record]) -> list[int]:
-    return deduplicate(users, events(records)).tolist()
+def fates(
+    users: Users, sent: list[Sent], *, params: UserParams = PARAMS, now: int = NOW
+) -> list[int]:
+    return deduplicate(users, events(sent), params, now).tolist()
 
 
 def test_a_repeated_event_is_a_duplicate_even_inside_one_micro_batch() -> None:
     users = new_users(1)
-    assert fates(users, [(0, 7, 100), (0, 7, 100), (0, 8, 100)]) == [ACCEPTED, DUPLICATE, ACCEPTED]
-    assert fates(users, [(0, 7, 100), (0, 8, 999)]) == [DUPLICATE, DUPLICATE]
+    sent = [Sent(7, 100), Sent(7, 100), Sent(8, 100)]
+    assert fates(users, sent) == [ACCEPTED, DUPLICATE, ACCEPTED]
+    assert fates(users, [Sent(7, 100), Sent(8, 999)]) == [DUPLICATE, DUPLICATE]
 
 
 def test_the_same_identity_of_another_user_is_another_event() -> None:
-    assert fates(new_users(2), [(0, 7, 100), (1, 7, 100)]) == [ACCEPTED, ACCEPTED]
+    assert fates(new_users(2), [Sent(7, 100), Sent(7, 100, user=1)]) == [ACCEPTED, ACCEPTED]
 
 
-def test_an_event_not_newer_than_what_was_forgotten_is_late() -> None:
+def test_the_same_identity_with_another_content_is_a_conflict() -> None:
     users = new_users(1)
-    filled = [(0, identity, 10 * identity) for identity in range(1, CAPACITY + 2)]
+    sent = [Sent(7, 100), Sent(7, 100, content=2), Sent(7, 100)]
+    assert fates(users, sent) == [ACCEPTED, CONFLICT, DUPLICATE]
+
+
+def test_events_of_one_time_are_all_accepted() -> None:
+    users = new_users(1)
+    assert fates(users, [Sent(n, 100) for n in range(200)]) == [ACCEPTED] * 200
+    newest = [Sent(n, 100) for n in range(200 - CAPACITY, 200)]
+    assert fates(users, newest) == [DUPLICATE] * CAPACITY
+
+
+def test_a_fast_clock_makes_no_punctual_event_late() -> None:
+    users = new_users(1)
+    now = 1_000_000
+    fast = [Sent(n, now + 300) for n in range(65)]
+    punctual = [Sent(100 + n, now - 3 + n % 3) for n in range(50)]
+    assert fates(users, fast + punctual, now=1000 * now) == [ACCEPTED] * 115
+
+
+def test_events_without_weight_make_none_with_weight_late() -> None:
+    users = new_users(1)
+    seen = [Sent(n, 10_000 + n, weighty=False) for n in range(70)]
+    assert fates(users, [*seen, Sent(999, 10_000 - 3600)]) == [ACCEPTED] * 71
+    assert users.floor.tolist() == [-1]
+
+
+def test_only_what_is_older_than_what_was_forgotten_and_than_the_lateness_is_late() -> None:
+    users = new_users(1)
+    filled = [Sent(n, 100 * n) for n in range(1, CAPACITY + 2)]
     assert fates(users, filled) == [ACCEPTED] * (CAPACITY + 1)
-    assert users.floor.tolist() == [10]
-    assert fates(users, [(0, 1, 10), (0, 99, 10), (0, 98, 11)]) == [LATE, LATE, ACCEPTED]
+    assert users.floor.tolist() == [100_000]
+    sent = [Sent(1, 99), Sent(90, 100), Sent(91, 101)]
+    assert fates(users, sent) == [LATE, ACCEPTED, ACCEPTED]
+    assert fates(users, [Sent(92, 500 - LATENESS)]) == [ACCEPTED]
 
 
-def test_an_event_out_of_order_is_accepted_while_it_can_be_proved_new() -> None:
-    assert fates(new_users(1), [(0, 1, 500), (0, 2, 3)]) == [ACCEPTED, ACCEPTED]
-
-
-def test_the_floor_never_falls() -> None:
+def test_the_lists_hold_the_newest_events_by_time() -> None:
     users = new_users(1)
-    fates(users, [(0, 1, 900), *((0, i, 1_000 - i) for i in range(2, 9))])
-    assert users.floor.tolist() == [998]
+    fates(users, [Sent(i, time) for i, time in ((1, 50), (2, 10), (2, 10), (3, 30), (4, 20))])
+    assert users.recent[0, :CAPACITY].tolist() == [2, 4, 3, 1]
+    assert users.recent_time[0, :CAPACITY].tolist() == [10, 20, 30, 50]
+    fates(users, [Sent(5, 40)])
+    assert users.recent[0, :CAPACITY].tolist() == [4, 3, 5, 1]
 
 
-def test_the_lists_hold_the_last_accepted_events_oldest_first() -> None:
-    users = new_users(1)
-    fates(users, [(0, i, i) for i in (1, 2, 2, 3, 4, 5)])
-    assert users.recent.tolist() == [[3, 4, 5]]
-    assert users.recent_time.tolist() == [[3, 4, 5]]
-    assert users.recent_length.tolist() == [CAPACITY]
+def test_a_user_counts_once_for_a_subject_and_window() -> None:
+    users = new_users(2)
+    batch = events(
+        [
+            Sent(1, 100, subject=7),
+            Sent(2, 101, subject=7),
+            Sent(3, 101, subject=8),
+            Sent(4, 101, subject=7, user=1),
+            Sent(5, 100 + WINDOW, subject=7),
+        ]
+    )
+    assert set(deduplicate(users, batch, PARAMS, NOW).tolist()) == {ACCEPTED}
+    assert batch.counts.tolist() == [True, False, True, True, False]
+    later = events([Sent(6, 101 + 2 * WINDOW, subject=7)])
+    deduplicate(users, later, PARAMS, NOW)
+    assert later.counts.tolist() == [True]
 
 
 @dataclass
 class Reference:
     """The rule in plain Python."""
 
-    ring: list[tuple[int, int]] = field(default_factory=list)
-    floor: int = -1
+    ring: list[Sent] = field(default_factory=list)
+    floor: dict[bool, int] = field(default_factory=lambda: {True: -1, False: -1})
 
-    def fate(self, identity: int, time: int) -> int:
-        if identity in [known for known, _ in self.ring]:
-            return DUPLICATE
-        if time <= self.floor:
+    def fate(self, sent: Sent) -> int:
+        for known in self.ring:
+            if known.identity == sent.identity:
+                return DUPLICATE if known.content == sent.content else CONFLICT
+        if 1000 * sent.time < self.floor[sent.weighty]:
             return LATE
-        self.ring.append((identity, time))
+        place = sum(known.time <= sent.time for known in self.ring)
+        self.ring.insert(place, sent)
         if len(self.ring) > CAPACITY:
-            self.floor = max(self.floor, self.ring.pop(0)[1])
+            last = len(self.ring) - 1
+            idle = [n for n in range(last - last // 4) if not self.ring[n].weighty]
+            out = self.ring.pop(idle[0] if idle else 0)
+            raised = 1000 * min(out.time, max(self.ring[-1].time - LATENESS, 0))
+            self.floor[out.weighty] = max(self.floor[out.weighty], raised)
         return ACCEPTED
 
 
-RECORDS = st.lists(
-    st.tuples(st.integers(0, 2), st.integers(0, 12), st.integers(0, 20)), max_size=40
+SENT = st.builds(
+    Sent,
+    identity=st.integers(0, 12),
+    time=st.integers(0, 40),
+    user=st.integers(0, 2),
+    content=st.integers(1, 2),
+    weighty=st.booleans(),
 )
 
 
-@given(records=RECORDS, cut=st.integers(0, 40))
+@given(sent=st.lists(SENT, max_size=40), cut=st.integers(0, 40))
 def test_the_fates_are_those_of_the_rule_however_the_stream_is_cut(
-    records: list[Record], cut: int
+    sent: list[Sent], cut: int
 ) -> None:
     references = [Reference() for _ in range(3)]
-    expected = [references[user].fate(identity, time) for user, identity, time in records]
+    expected = [references[one.user].fate(one) for one in sent]
     users = new_users(3)
-    found = fates(users, records[:cut])
-    stored = STATE.decode(STATE.encode(users), ["u0", "u1", "u2"])
-    assert found + fates(stored, records[cut:]) == expected
-    assert stored.floor.tolist() == [reference.floor for reference in references]
+    found = fates(users, sent[:cut])
+    most = max((sum(one.user == u for one in sent[cut:]) for u in range(3)), default=0)
+    stored = STATE.decode(STATE.encode(users), ["u0", "u1", "u2"], most)
+    assert found + fates(stored, sent[cut:]) == expected
     for u, reference in enumerate(references):
         length = int(stored.recent_length[u])
-        assert stored.recent[u, :length].tolist() == [known for known, _ in reference.ring]
+        assert stored.recent[u, :length].tolist() == [one.identity for one in reference.ring]
+        assert stored.floor[u] == reference.floor[True]
+        assert stored.idle_floor[u] == reference.floor[False]
 
 
 @given(
-    times=st.lists(st.integers(0, 20), min_size=1, max_size=12),
-    deliveries=st.lists(st.integers(0, 11), max_size=60),
+    seed=st.integers(0, 10**6),
+    burst=st.integers(1, 60),
+    ahead=st.integers(0, 300),
+    impressions=st.integers(0, 60),
 )
-def test_no_event_is_ever_accepted_twice(times: list[int], deliveries: list[int]) -> None:
-    sent = [(0, e % len(times), times[e % len(times)]) for e in deliveries]
+def test_no_distinct_event_inside_the_horizon_is_lost(
+    seed: int, burst: int, ahead: int, impressions: int
+) -> None:
+    chance = random.Random(seed)
+    now = 10_000_000
+    params = UserParams(recent_events=16, lateness_ms=3_600_000)
+    state = UserState(params, 1, seed=1)
+    users = new_users(1, state)
+    sent = [Sent(n, now + ahead) for n in range(burst)]
+    sent += [Sent(1000 + n, now - n, weighty=False) for n in range(impressions)]
+    sent += [Sent(2000 + n, now - chance.randrange(3_600)) for n in range(burst)]
+    chance.shuffle(sent)
+    found: list[int] = []
+    while sent:
+        size = chance.randint(1, 20)
+        found += fates(users, sent[:size], params=params, now=1000 * now)
+        users = state.decode(state.encode(users), ["u0"])
+        sent = sent[size:]
+    assert set(found) == {ACCEPTED}
+
+
+@given(
+    times=st.lists(st.integers(0, 1_000), min_size=1, max_size=CAPACITY),
+    deliveries=st.lists(st.integers(0, 3), max_size=60),
+)
+def test_no_event_inside_the_horizon_is_ever_accepted_twice(
+    times: list[int], deliveries: list[int]
+) -> None:
+    sent = [Sent(e % len(times), times[e % len(times)]) for e in deliveries]
     found = fates(new_users(1), sent)
-    accepted = [record for record, fate in zip(sent, found, strict=True) if fate == ACCEPTED]
+    accepted = [one for one, fate in zip(sent, found, strict=True) if fate == ACCEPTED]
     assert len(accepted) == len(set(accepted))
-
-
-@given(count=st.integers(0, 30))
-def test_in_order_and_without_repetition_every_event_is_accepted(count: int) -> None:
-    assert fates(new_users(1), [(0, i, i) for i in range(count)]) == [ACCEPTED] * count

@@ -49,11 +49,11 @@ def test_a_rating_takes_one_step_of_the_equations() -> None:
     items, users, batch = new_items(), new_users(8), ratings(50)
     rows = rows_of(items, batch)
     p, q = users.factors.astype(float), items.arrays.factors[: items.size].astype(float)
-    bu, bi, mean = np.zeros(8), np.zeros(items.size), 3.0
+    bu, bi, mean = np.zeros(8), np.zeros(items.size), 2.75
     errors = []
     for n, (u, i, r) in enumerate(zip(batch.user, rows, batch.value.astype(float), strict=True)):
         predicted = mean + bu[u] + bi[i] + p[u] @ q[i]
-        errors.append(r - min(5, max(1, predicted)))
+        errors.append(r - min(5, max(0.5, predicted)))
         e = r - predicted
         bu[u] += PARAMS.bias_rate * (e - PARAMS.bias_decay * bu[u])
         bi[i] += PARAMS.bias_rate * (e - PARAMS.bias_decay * bi[i])

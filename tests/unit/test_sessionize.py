@@ -23,12 +23,15 @@ def events(records: list[tuple[int, int]]) -> Events:
         user=np.array([user for user, _ in records], np.int32),
         item=np.zeros(n, np.uint64),
         identity=np.arange(n, dtype=np.uint64),
+        content=np.ones(n, np.uint32),
+        subject=np.ones(n, np.uint32),
         weight=np.ones(n, np.float32),
         value=np.ones(n, np.float32),
         time=np.array([time for _, time in records], np.int64),
         published=np.zeros(n, np.int64),
         coordinate=np.arange(n, dtype=np.int64),
         hide=np.zeros(n, np.int64),
+        counts=np.ones(n, np.bool_),
     )
 
 

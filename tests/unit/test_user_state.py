@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.columns import ACCEPTED, DUPLICATE, LATE, Events, Users
+from models.columns import DUPLICATE, LATE, Events, Users
 from models.params import UserParams
 from operators.stages.deduplicate import deduplicate
 from state.codec import CorruptError, IncompatibleError, StateError, seal
@@ -34,7 +34,8 @@ def remembered(lengths: list[tuple[int, int, int]], seed: int = 0) -> Users:
         users.deep[u] *= history > 0
         users.excluded_length[u], users.excluded[u, excluded:] = excluded, 0
         users.recent_length[u], users.recent[u, recent:] = recent, 0
-        users.recent_time[u, recent:] = 0
+        for name in ("recent_content", "recent_subject", "recent_time"):
+            getattr(users, name)[u, recent:] = 0
     return users
 
 
@@ -61,8 +62,8 @@ def test_what_is_remembered_comes_back(lengths: list[tuple[int, int, int]], seed
 
 def test_a_value_takes_only_what_the_lists_hold() -> None:
     empty, full = STATE.encode(remembered([(0, 0, 0), (5, 3, 6)]))
-    assert len(empty) == 108 + 4 * (FACTORS + 1)
-    assert len(full) == len(empty) + 9 * 5 + 8 * 3 + 16 * 6 + 4 * (5 + 2)
+    assert len(empty) == 116 + 4 * (FACTORS + 1)
+    assert len(full) == len(empty) + 9 * 5 + 8 * 3 + 20 * 6 + 4 * (5 + 2)
 
 
 def test_a_new_user_has_factors_of_its_own_and_nothing_else() -> None:
@@ -89,8 +90,8 @@ def test_lists_are_cut_to_their_newest_entries() -> None:
     cut = small.decode(STATE.encode(users), ["a", "b"])
     assert cut.history[0].tolist() == users.history[0, 3:].tolist()
     assert cut.excluded[0].tolist() == users.excluded[0, 2:].tolist()
-    assert cut.recent[0].tolist() == users.recent[0, 3:].tolist()
-    assert cut.recent_time[0].tolist() == users.recent_time[0, 3:].tolist()
+    assert cut.recent[0, :3].tolist() == users.recent[0, 3:6].tolist()
+    assert cut.recent_time[0, :3].tolist() == users.recent_time[0, 3:6].tolist()
     assert cut.history_length.tolist() == [2, 1]
     assert cut.excluded_length.tolist() == [1, 0]
     assert cut.recent_length.tolist() == [3, 2]
@@ -116,24 +117,29 @@ def test_longer_lists_in_the_configuration_keep_what_there_is() -> None:
 def test_no_event_can_pass_as_new_after_a_cut(times: list[int], kept: int, floor: int) -> None:
     users = remembered([(0, 0, len(times))])
     users.recent[0, : len(times)] = range(100, 100 + len(times))
-    users.recent_time[0, : len(times)] = times
+    users.recent_content[0, : len(times)] = 1
+    users.recent_time[0, : len(times)] = sorted(times)
+    times = sorted(times)
     users.floor[0] = floor
-    small = UserState(UserParams(history=5, recent_events=kept, exclusions=3), FACTORS, seed=1)
+    small_params = UserParams(history=5, recent_events=kept, exclusions=3)
+    small = UserState(small_params, FACTORS, seed=1)
     cut = small.decode(STATE.encode(users), ["a"])
     n = len(times)
     events = Events(
         user=np.zeros(n, np.int32),
         item=np.zeros(n, np.uint64),
         identity=np.arange(100, 100 + n, dtype=np.uint64),
+        content=np.ones(n, np.uint32),
+        subject=np.ones(n, np.uint32),
         weight=np.ones(n, np.float32),
         value=np.ones(n, np.float32),
-        time=np.array(times, np.int64),
+        time=1000 * np.array(times, np.int64),
         published=np.zeros(n, np.int64),
         coordinate=np.arange(n, dtype=np.int64),
         hide=np.zeros(n, np.int64),
+        counts=np.ones(n, np.bool_),
     )
-    assert ACCEPTED not in deduplicate(cut, events).tolist()
-    assert set(deduplicate(cut, events).tolist()) <= {DUPLICATE, LATE}
+    assert set(deduplicate(cut, events, small_params, 10**12).tolist()) <= {DUPLICATE, LATE}
 
 
 def test_another_number_of_factors_is_refused() -> None:
