@@ -32,6 +32,7 @@ _DATA = (
     "lock",
     ownership.NAME,
     "pids",
+    "ready",
     "tmp",
 )
 _START_SECONDS = 90
@@ -179,6 +180,7 @@ class Local:
             self._check_ports()
             self._save(owned=owned)
         try:
+            self._supervise(revives=revives)  # from the first second on: the owner may be killed
             names = ", ".join(dead) or "all of it"
             report(
                 f"starting Flink ({self.rest_url}) and Kafka ({self.brokers})"
@@ -188,7 +190,7 @@ class Local:
             self.revive(dead)
             self._wait("Kafka", self.broker.answers)
             self._wait("Flink", self.flink.ready)
-            self._supervise(revives=revives)
+            self._ready.touch()
         except BaseException:
             if fresh:
                 processes.end_all(self.run_dir, grace_seconds=2)
@@ -215,16 +217,28 @@ class Local:
         with self._locked():  # `up` and the supervisor must not both start one
             dead = self.dead()
             if TASK_MANAGER in dead and JOB_MANAGER in dead:
-                self.flink.prepare()
+                self._prepare()
             started = [part for part in parts if part in dead]
             for part in started:
                 processes.end(self.run_dir, part, grace_seconds=1)
                 self._start(part)
         return started
 
+    @property
+    def was_up(self) -> bool:
+        """Whether it ever answered since `up`: what dies before, dies of a mistake."""
+        return self._ready.exists()
+
     def release(self) -> None:
         """Let everything run on when this process has ended."""
         ownership.release(self.run_dir)
+
+    @property
+    def _ready(self) -> Path:
+        return self.run_dir / "ready"
+
+    def _prepare(self) -> None:
+        self.flink.prepare()
 
     def _start(self, part: str) -> None:
         if part == kafka_broker.NAME:
@@ -244,6 +258,7 @@ class Local:
         self.run_dir.mkdir(parents=True, exist_ok=True)
         saved = {"ports": asdict(self.ports), "slots": self.slots}
         (self.run_dir / "local.json").write_text(json.dumps(saved))
+        self._ready.unlink(missing_ok=True)
         if owned:
             ownership.claim(self.run_dir)
         else:

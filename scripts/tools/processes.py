@@ -4,7 +4,6 @@ The mark is inherited, so a Python worker whose TaskManager was killed is still 
 that another run folder or another user started ever is.
 """
 
-import locale
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,7 @@ PART = "STREAMREC_PART"
 """Name of the process that was started, or of the one that started it."""
 SUPERVISOR = "supervisor"
 """Name of the process that starts dead ones again; it is ended before them."""
+_UTF8 = {"LC_ALL": "C.UTF-8"}  # in any other locale a JVM may not find a folder with an umlaut
 _started: list["subprocess.Popen[bytes]"] = []  # collected while its process runs, a Popen warns
 
 
@@ -42,13 +42,7 @@ def marked_environment(run_dir: Path, extra: Mapping[str, str] | None = None) ->
     left_out = ("PYTHONPATH", PART)
     inherited = {name: value for name, value in os.environ.items() if name not in left_out}
     own = {"TMPDIR": str(temporary(run_dir)), MARK: str(run_dir.resolve())}
-    return {**inherited, **without_proxy(os.environ), **_utf8(), **(extra or {}), **own}
-
-
-def _utf8() -> dict[str, str]:
-    """Return what makes a JVM take an umlaut in a path for one, where the locale is plain C."""
-    with_it = locale.getlocale()[1] == "UTF-8" and os.environ.get("LC_ALL") not in ("C", "POSIX")
-    return {} if with_it else {"LC_ALL": "C.UTF-8"}
+    return {**inherited, **without_proxy(os.environ), **_UTF8, **(extra or {}), **own}
 
 
 def start(

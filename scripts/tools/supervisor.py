@@ -1,6 +1,7 @@
 """Watches over one run folder: starts again what has died, ends everything after its owner."""
 
 import argparse
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from scripts.tools import ownership
 from scripts.tools.cluster import Local
 from scripts.tools.console import ToolError, progress, run
 from scripts.tools.flink_cluster import JOB_MANAGER
+from scripts.tools.plain_path import plain
 
 _LOOK_SECONDS = 0.5
 _LONGEST_WAIT = 30.0
@@ -56,7 +58,9 @@ class Supervisor:
             progress(f"{_clock()} the owner has ended: ending all")
             self.local.down()
             return False
-        dead = self.local.dead() if self.revives else []
+        for folder in (self.local.run_dir, Path(sys.prefix)):
+            plain(folder)  # some systems delete links in their temporary folder after days
+        dead = self.local.dead() if self.revives and self.local.was_up else []
         now = time.monotonic()
         due = [part for part in dead if self._patience.setdefault(part, Patience()).due(now)]
         for part in self.local.revive(due):
