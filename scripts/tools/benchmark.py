@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from scripts.tools import (
+    benchmark_beside,
     benchmark_latency,
     benchmark_plots,
     benchmark_throughput,
@@ -18,6 +19,7 @@ from scripts.tools.console import run
 def main() -> None:
     """Read the command line and measure."""
     options = _parser().parse_args()
+    options.beside = benchmark_beside.insist(beside_others=options.beside_others)
     options.command(options)
 
 
@@ -44,7 +46,7 @@ def training(options: argparse.Namespace) -> None:
 
 def _report(options: argparse.Namespace, figures: list[results.Result]) -> None:
     if options.json:
-        results.write(options.json, figures)
+        results.write(options.json, figures, beside=options.beside)
     show(figures)
 
 
@@ -53,6 +55,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="throughput|latency|training")
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--json", type=Path, metavar="OUT", help="write the figures to a file")
+    shared.add_argument(
+        "--beside-others", action="store_true",
+        help="measure although other stacks or busy processes run; the results name them",
+    )  # fmt: skip
     shared.add_argument("--plot", type=Path, metavar="PNG", help="draw a picture")
     shared.add_argument(
         "--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE",

@@ -149,7 +149,10 @@ class CpuTime:
 
     def sample(self) -> None:
         """Take the CPU time of all processes now."""
+        supervisor = processes.named(self.local.run_dir, processes.SUPERVISOR)
         for process in processes.find(self.local.run_dir):
+            if process == supervisor:  # no part of the job
+                continue
             try:
                 used = process.cpu_times()
             except psutil.NoSuchProcess:

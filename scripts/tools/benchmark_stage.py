@@ -3,12 +3,10 @@
 import contextlib
 import os
 import shutil
-import signal
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -23,6 +21,7 @@ from scripts.tools.flink_rest import FlinkUnreachableError
 from scripts.tools.kafka_client import KafkaAddress
 from scripts.tools.paths import LOCAL_CONFIG, cache_dir
 from scripts.tools.precompile import precompile
+from scripts.tools.signals import interruptible, undisturbed
 from scripts.tools.submit import Submission, submit
 
 _OUTPUTS = (
@@ -115,7 +114,7 @@ class Stage:
 
 @contextlib.contextmanager
 def stage(slots: int) -> Iterator[Stage]:
-    """Start broker and cluster on free ports, and end them with the block, or by SIGTERM.
+    """Start broker and cluster on free ports, and end them with the block, by SIGTERM or SIGHUP.
 
     Raises
     ------
@@ -129,14 +128,14 @@ def stage(slots: int) -> Iterator[Stage]:
     load_average = os.getloadavg()[0]
     if load_average > _QUIET_LOAD:
         progress(f"note: this machine is busy (load {load_average:.1f}); figures will be lower")
-    before = signal.signal(signal.SIGTERM, _interrupt)
     local = Local.plan(run_dir, port_base=0, slots=slots)
-    try:
-        local.up()
-        yield Stage(local, Path(shutil.copy(build(), run_dir)))
-    finally:
-        local.down()
-        signal.signal(signal.SIGTERM, before)
+    with interruptible():
+        try:
+            local.up(owned=True, revives=False)
+            yield Stage(local, Path(shutil.copy(build(), run_dir)))
+        finally:
+            with undisturbed():
+                local.down()
 
 
 def _load(overrides: Sequence[str]) -> JobConfig:
@@ -144,10 +143,6 @@ def _load(overrides: Sequence[str]) -> JobConfig:
         return load(LOCAL_CONFIG, overrides)
     except ConfigError as error:
         raise ToolError(str(error), code=2) from error
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _silent(_text: str) -> None:

@@ -14,6 +14,7 @@ from scripts.tools.console import ToolError, answer, run
 from scripts.tools.paths import ROOT
 
 _PROJECT_FILES = ("setup.cfg", "pyproject.toml", "LICENSE")
+_MODE, _UMASK = 0o644, 0o022  # under umask 077 too: other users' clusters read the wheel
 _BUILD = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
 
 
@@ -56,6 +57,7 @@ def build(root: Path = ROOT, *, force: bool = False) -> Path:
             target = Path(folder) / "source" / path
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(root / path, target)
+            target.chmod(_MODE)
         _build_wheel(Path(folder) / "source", Path(folder))
         built = next(Path(folder).glob("*.whl"))
         dist.mkdir(exist_ok=True)
@@ -83,6 +85,7 @@ def _build_wheel(source: Path, target: Path) -> None:
         [sys.executable, "-c", _BUILD, str(target)],
         cwd=source,
         env=os.environ | reproducible,
+        umask=_UMASK,
         capture_output=True,
         text=True,
         check=False,

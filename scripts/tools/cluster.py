@@ -1,26 +1,40 @@
 """One broker and one Flink cluster in one run folder: `scripts/local` for programs."""
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
 import socket
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from scripts.tools import kafka_broker, processes
+from scripts.tools import kafka_broker, loopback, ownership, processes
 from scripts.tools.console import ToolError, progress
 from scripts.tools.flink_cluster import JOB_MANAGER, TASK_MANAGER, FlinkCluster
 from scripts.tools.flink_rest import FlinkUnreachableError
 from scripts.tools.kafka_broker import Broker
+from scripts.tools.paths import ROOT
 from scripts.tools.stack_trace import innermost_cause
 
-_PARTS = (kafka_broker.NAME, JOB_MANAGER, TASK_MANAGER)
+_PARTS = (JOB_MANAGER, TASK_MANAGER, kafka_broker.NAME)
 # what `down` deletes; logs, savepoints and whatever else lies in the folder stay
-_DATA = ("checkpoints", "demo.job", "flink", "kafka", "local.json", "pids", "tmp")
+_DATA = (
+    "checkpoints",
+    "demo.job",
+    "flink",
+    "kafka",
+    "local.json",
+    "lock",
+    ownership.NAME,
+    "pids",
+    "ready",
+    "tmp",
+)
 _START_SECONDS = 90
 
 
@@ -41,7 +55,7 @@ class Ports:
         with contextlib.ExitStack() as held:
             sockets = [held.enter_context(socket.socket()) for _ in range(4)]
             for each in sockets:
-                each.bind(("127.0.0.1", 0))
+                each.bind((loopback.HOST, 0))
             kafka, controller, rest, rpc = (each.getsockname()[1] for each in sockets)
         return cls(kafka=kafka, controller=controller, rest=rest, rpc=rpc)
 
@@ -127,8 +141,23 @@ class Local:
         """Web page and REST interface of Flink."""
         return self.flink.rest_url
 
-    def up(self, report: Callable[[str], None] = progress) -> bool:
-        """Start what is described and wait until it answers.
+    def up(
+        self,
+        report: Callable[[str], None] = progress,
+        *,
+        owned: bool = False,
+        revives: bool = True,
+    ) -> bool:
+        """Start what does not run yet, leave the rest alone, and wait until all of it answers.
+
+        A supervisor then starts again what dies.
+
+        Parameters
+        ----------
+        owned
+            End everything when this process has ended, however it did.
+        revives
+            Whether the supervisor starts anything again.
 
         Returns
         -------
@@ -138,25 +167,108 @@ class Local:
         Raises
         ------
         ToolError
-            If a port is taken, a process ends, or nothing answers in time; nothing is left running.
+            If a port is taken, a process ends, or nothing answers in time; what was started here
+            does not stay.
         """
         if self.is_up():
+            self._supervise(revives=revives)
             return False
-        processes.end_all(self.run_dir)  # halves of an instance that lost the other one
-        self._check_ports()
+        dead = self.dead()
+        fresh = not self.runs()
+        if fresh:
+            processes.end_all(self.run_dir)  # workers of an instance that is gone
+            self._check_ports()
+            self._save(owned=owned)
+        try:
+            self._supervise(revives=revives)  # from the first second on: the owner may be killed
+            names = ", ".join(dead) or "all of it"
+            report(
+                f"starting Flink ({self.rest_url}) and Kafka ({self.brokers})"
+                if fresh
+                else f"waiting for {names}; the others run on"
+            )
+            self.revive(dead)
+            self._wait("Kafka", self.broker.answers)
+            self._wait("Flink", self.flink.ready)
+            self._ready.touch()
+        except BaseException:
+            if fresh:
+                processes.end_all(self.run_dir, grace_seconds=2)
+            for part in () if fresh else dead:
+                processes.end(self.run_dir, part, grace_seconds=2)
+            raise
+        return True
+
+    def runs(self) -> bool:
+        """Whether any part of it does."""
+        return len(self.dead()) < len(_PARTS)
+
+    def dead(self) -> list[str]:
+        """Return the parts of which no process lives."""
+        return [part for part in _PARTS if processes.named(self.run_dir, part) is None]
+
+    def revive(self, parts: Sequence[str]) -> list[str]:
+        """Start those of the parts that are still dead; return which ones.
+
+        What they left behind, as the Python workers of a TaskManager, is ended before.
+        """
+        if not parts:
+            return []
+        with self._locked():  # `up` and the supervisor must not both start one
+            dead = self.dead()
+            if TASK_MANAGER in dead and JOB_MANAGER in dead:
+                self._prepare()
+            started = [part for part in parts if part in dead]
+            for part in started:
+                processes.end(self.run_dir, part, grace_seconds=1)
+                self._start(part)
+        return started
+
+    @property
+    def was_up(self) -> bool:
+        """Whether it ever answered since `up`: what dies before, dies of a mistake."""
+        return self._ready.exists()
+
+    def release(self) -> None:
+        """Let everything run on when this process has ended."""
+        ownership.release(self.run_dir)
+
+    @property
+    def _ready(self) -> Path:
+        return self.run_dir / "ready"
+
+    def _prepare(self) -> None:
+        self.flink.prepare()
+
+    def _start(self, part: str) -> None:
+        if part == kafka_broker.NAME:
+            self.broker.start()
+        else:
+            self.flink.start(part)
+
+    def _supervise(self, *, revives: bool) -> None:
+        if processes.named(self.run_dir, processes.SUPERVISOR) is not None:
+            return
+        options = [] if revives else ["--guard"]
+        command = [sys.executable, "-m", "scripts.tools.supervisor", str(self.run_dir), *options]
+        ours = {"PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1"}
+        processes.start(processes.SUPERVISOR, command, self.run_dir, ours)
+
+    def _save(self, *, owned: bool) -> None:
         self.run_dir.mkdir(parents=True, exist_ok=True)
         saved = {"ports": asdict(self.ports), "slots": self.slots}
         (self.run_dir / "local.json").write_text(json.dumps(saved))
-        try:
-            report(f"starting Flink ({self.rest_url}) and Kafka ({self.brokers})")
-            self.flink.start()
-            self.broker.start()
-            self._wait("Kafka", self.broker.answers)
-            self._wait("Flink", self.flink.ready)
-        except BaseException:
-            processes.end_all(self.run_dir, grace_seconds=2)
-            raise
-        return True
+        self._ready.unlink(missing_ok=True)
+        if owned:
+            ownership.claim(self.run_dir)
+        else:
+            ownership.release(self.run_dir)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        with (self.run_dir / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def down(self, *, keep_data: bool = False) -> int:
         """End every process of the instance, Python workers without a parent included.
@@ -182,8 +294,7 @@ class Local:
 
     def is_up(self) -> bool:
         """Whether all three processes live and answer."""
-        alive = all(processes.named(self.run_dir, part) for part in _PARTS)
-        return alive and self.flink.ready() and self.broker.answers()
+        return not self.dead() and self.flink.ready() and self.broker.answers()
 
     def status(self) -> dict[str, Any]:
         """Describe the instance for people and programs."""
@@ -203,6 +314,7 @@ class Local:
             "slots": slots,
             "slots_free": free,
             "pids": {part: process.pid for part, process in pids.items() if process},
+            "supervised": processes.named(self.run_dir, processes.SUPERVISOR) is not None,
             "processes": len(processes.find(self.run_dir)),
             "jobs": jobs,
             "run_dir": str(self.run_dir),
@@ -211,13 +323,9 @@ class Local:
 
     def _check_ports(self) -> None:
         for name, port in asdict(self.ports).items():
-            with socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind(("127.0.0.1", port))
-                except OSError:
-                    message = f"port {port} ({name}): expected a free one, got one in use; end what"
-                    raise ToolError(f"{message} listens there, or pass --port-base 0") from None
+            if not loopback.is_free(port):
+                message = f"port {port} ({name}): expected a free one, got one in use; end what"
+                raise ToolError(f"{message} listens there, or pass --port-base 0")
 
     def _wait(self, what: str, answers: Callable[[], bool]) -> None:
         deadline = time.monotonic() + _START_SECONDS

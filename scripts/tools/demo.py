@@ -2,8 +2,6 @@
 
 import argparse
 import contextlib
-import signal
-import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +11,7 @@ from pathlib import Path
 from conf.loader import ConfigError, load
 from conf.schema import JobConfig
 from jobs import parameters
-from scripts.tools import control, processes, results, topics
+from scripts.tools import control, loopback, processes, results, topics
 from scripts.tools.behaviour import Block, Source, source
 from scripts.tools.build import build
 from scripts.tools.cluster import Local, Ports
@@ -26,6 +24,7 @@ from scripts.tools.observer import Observer, observer
 from scripts.tools.paths import ROOT, RUN_DIR
 from scripts.tools.replay import Pace, positive
 from scripts.tools.sending import Sending
+from scripts.tools.signals import interruptible, undisturbed
 from scripts.tools.submit import Submission, fine_tuning, submit
 from scripts.tools.torch_setup import Torch
 
@@ -166,7 +165,11 @@ class Play:
 def main() -> int:
     """Read the command line, play, sum up, and stop all that was started."""
     options = _parser().parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with interruptible():
+        return _play(options)
+
+
+def _play(options: argparse.Namespace) -> int:
     begin = time.monotonic()
     events = source(options.data, events=options.events, seed=options.seed)
     _config(options.config, options.overrides)  # before anything starts
@@ -235,22 +238,23 @@ def _running(run_dir: Path, *, keep: bool) -> Iterator[Local]:
     if not _free(local.ports):
         local = Local.plan(run_dir, port_base=0)
     try:
-        local.up()
+        local.up(owned=True)
         yield local
     except BaseException:
         _stop(local)
         raise
     if keep:
+        local.release()
         print(_GO_ON.format(url=local.rest_url, dir=_run_dir_option(run_dir)))
     else:
         _stop(local)
 
 
 def _stop(local: Local) -> None:
-    """End everything; an impatient second Ctrl-C must not leave half of it running."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    progress("stopping Flink and Kafka")
-    local.down()
+    with undisturbed():
+        with contextlib.suppress(OSError):  # a terminal that was closed
+            progress("stopping Flink and Kafka")
+        local.down()
 
 
 def _clear(run_dir: Path) -> None:
@@ -271,15 +275,7 @@ def _clear(run_dir: Path) -> None:
 
 
 def _free(ports: Ports) -> bool:
-    with contextlib.ExitStack() as probes:
-        try:
-            for port in asdict(ports).values():
-                probe = probes.enter_context(socket.socket())
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
+    return all(loopback.is_free(port) for port in asdict(ports).values())
 
 
 def _run_dir_option(run_dir: Path) -> str:

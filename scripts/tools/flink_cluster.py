@@ -2,21 +2,23 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from scripts.tools import processes
+from scripts.tools import loopback, processes
 from scripts.tools.flink_rest import FlinkRest, FlinkUnreachableError
 from scripts.tools.paths import ROOT, connector_jar, flink_home, java
+from scripts.tools.plain_path import plain
 
 JOB_MANAGER, TASK_MANAGER = "jobmanager", "taskmanager"
 _MAIN = {
     JOB_MANAGER: "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint",
     TASK_MANAGER: "org.apache.flink.runtime.taskexecutor.TaskManagerRunner",
 }
+_CLIENT = "org.apache.flink.client.cli.CliFrontend"
 _METASPACE = "-XX:MaxMetaspaceSize=512m"  # every submitted job loads its planner once more
 
 PYTHON_ENVIRONMENT = {
@@ -60,19 +62,22 @@ class FlinkCluster:
     @property
     def checkpoints(self) -> Path:
         """Folder of the checkpoints of all jobs."""
-        return self.run_dir / "checkpoints"
+        return self._home / "checkpoints"
 
     @property
     def savepoints(self) -> Path:
         """Folder of the savepoints."""
-        return self.run_dir / "savepoints"
+        return self._home / "savepoints"
 
-    def start(self) -> None:
-        """Write the settings and start both processes; they find each other."""
+    def prepare(self) -> None:
+        """Write the settings; not while one of the processes runs on them."""
         self._write_conf()
         self._link_jars()
-        self._start(JOB_MANAGER, ["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC"])
-        self._start(TASK_MANAGER, self._task_manager_jvm())
+
+    def start(self, name: str) -> None:
+        """Start one of both processes; they find each other."""
+        manager = ["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC"]
+        self._start(name, manager if name == JOB_MANAGER else self._task_manager_jvm())
 
     def ready(self) -> bool:
         """Whether every slot is registered."""
@@ -81,46 +86,59 @@ class FlinkCluster:
         except FlinkUnreachableError:
             return False
 
+    def client(self, arguments: Sequence[str]) -> list[str]:
+        """Return the command that is `flink ARGUMENTS`: the script of that name quotes nothing."""
+        quick = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
+        return [*self._java("client", "log4j-cli", quick), _CLIENT, *arguments]
+
     def client_environment(self) -> dict[str, str]:
-        """Environment in which the wheel's `bin/flink` talks to this cluster."""
-        options = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", *self._java_options())
-        return self._environment() | PYTHON_ENVIRONMENT | {"FLINK_ENV_JAVA_OPTS": " ".join(options)}
+        """Environment in which the client talks to this cluster."""
+        return self._environment() | PYTHON_ENVIRONMENT
 
     def _environment(self) -> dict[str, str]:
+        home = plain(flink_home())
         return {
             "FLINK_CONF_DIR": str(self._conf),
             "FLINK_LIB_DIR": str(self._lib),
-            "FLINK_PLUGINS_DIR": str(flink_home() / "plugins"),
-            "FLINK_OPT_DIR": str(flink_home() / "opt"),
-            "FLINK_LOG_DIR": str(self.run_dir / "logs"),
-            "FLINK_IDENT_STRING": "streamrec",
+            "FLINK_PLUGINS_DIR": str(home / "plugins"),
+            "FLINK_OPT_DIR": str(home / "opt"),
+            "FLINK_BIN_DIR": str(home / "bin"),
+            "FLINK_LOG_DIR": str(self._home / "logs"),
         }
 
     @property
+    def _home(self) -> Path:
+        return processes.home(self.run_dir)
+
+    @property
     def _conf(self) -> Path:
-        return self.run_dir / "flink" / "conf"
+        return self._home / "flink" / "conf"
 
     @property
     def _lib(self) -> Path:
-        return self.run_dir / "flink" / "lib"
+        return self._home / "flink" / "lib"
 
     def _start(self, name: str, jvm: list[str]) -> None:
-        command = [
+        main = [_MAIN[name], "--configDir", str(self._conf)]
+        command = [*self._java(name, "log4j", [*jvm, _METASPACE]), *main]
+        processes.start(name, command, self.run_dir, self._environment() | PYTHON_ENVIRONMENT)
+
+    def _java(self, name: str, log4j: str, jvm: list[str]) -> list[str]:
+        return [
             java(),
             *jvm,
-            _METASPACE,
             *self._java_options(),
-            f"-Dlog.file={self.run_dir / 'logs' / name}.log",
-            f"-Dlog4j.configurationFile={self._conf / 'log4j.properties'}",
-            *("-classpath", self._class_path(), _MAIN[name], "--configDir", str(self._conf)),
+            f"-Dlog.file={self._home / 'logs' / name}.log",
+            f"-Dlog4j.configurationFile={self._conf / log4j}.properties",
+            *("-classpath", self._class_path()),
         ]
-        processes.start(name, command, self.run_dir, self._environment() | PYTHON_ENVIRONMENT)
 
     def _java_options(self) -> list[str]:
         """Return the `--add-opens` this version of Flink needs, and where temporary files go."""
         settings = yaml.safe_load((flink_home() / "conf" / "config.yaml").read_text())
         opens = settings["env"]["java"]["opts"]["all"].split()
-        return [f"-Djava.io.tmpdir={processes.temporary(self.run_dir)}", *opens]
+        temporary = processes.temporary(self.run_dir)
+        return [f"-Djava.io.tmpdir={temporary}", *loopback.JVM_OPTIONS, *opens]
 
     def _class_path(self) -> str:
         jars = sorted(

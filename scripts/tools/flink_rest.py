@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from scripts.tools import loopback
 from scripts.tools.stack_trace import innermost_cause
 
 
@@ -70,7 +71,8 @@ class FlinkRest:
 
     def _call(self, request: urllib.request.Request, timeout_seconds: float) -> Any:
         try:
-            with urllib.request.urlopen(request, timeout=timeout_seconds) as response:
+            opener = loopback.opener(request.full_url)
+            with opener.open(request, timeout=timeout_seconds) as response:
                 body = response.read()
         except (OSError, urllib.error.HTTPError) as error:
             message = f"{request.full_url}: expected an answer of Flink, got {error}"

@@ -8,9 +8,10 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from scripts.tools import processes
+from scripts.tools import loopback, processes
 from scripts.tools.console import ToolError
 from scripts.tools.paths import ROOT, connector_jar, jars_dir, java
+from scripts.tools.plain_path import plain
 
 NAME = "kafka"
 _CLUSTER_ID = "c3RyZWFtcmVjLWxvY2FsMQ"  # any 16 bytes in base64: one broker is a cluster of its own
@@ -54,9 +55,10 @@ class Broker:
         command = [
             java(),
             *_JVM,
+            *loopback.JVM_OPTIONS,
             f"-Djava.io.tmpdir={processes.temporary(self.run_dir)}",
-            f"-Dlog.file={self.run_dir / 'logs' / 'kafka.log'}",
-            f"-Dlog4j2.configurationFile={ROOT / 'conf' / 'kafka' / 'log4j2.properties'}",
+            f"-Dlog.file={processes.home(self.run_dir) / 'logs' / 'kafka.log'}",
+            f"-Dlog4j2.configurationFile={plain(ROOT / 'conf' / 'kafka') / 'log4j2.properties'}",
             *("-cp", _class_path(), "kafka.Kafka", str(properties)),
         ]
         processes.start(NAME, command, self.run_dir)
@@ -75,7 +77,7 @@ class Broker:
 
     @property
     def _data(self) -> Path:
-        return self.run_dir / "kafka" / "data"
+        return processes.home(self.run_dir) / "kafka" / "data"
 
     def _write_properties(self) -> Path:
         controller = f"127.0.0.1:{self.controller_port}"
@@ -86,7 +88,7 @@ class Broker:
             "log.dirs": self._data,
         }
         fixed = (ROOT / "conf" / "kafka" / "server.properties").read_text()
-        path = self.run_dir / "kafka" / "server.properties"
+        path = processes.home(self.run_dir) / "kafka" / "server.properties"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(fixed + "".join(f"{name}={value}\n" for name, value in own.items()))
         return path
@@ -105,4 +107,4 @@ class Broker:
 def _class_path() -> str:
     connector = connector_jar()  # carries its own copy of the Kafka client
     jars = (jar for jar in sorted(jars_dir().glob("*.jar")) if jar != connector)
-    return os.pathsep.join(map(str, jars))
+    return os.pathsep.join(str(plain(jar)) for jar in jars)

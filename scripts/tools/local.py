@@ -6,11 +6,12 @@ from pathlib import Path
 
 from conf.loader import ConfigError, load
 from conf.schema import JobConfig
-from scripts.tools import processes, topics
+from scripts.tools import topics
 from scripts.tools.cluster import Local
 from scripts.tools.console import ToolError, answer, progress, run
 from scripts.tools.kafka_client import KafkaAddress
 from scripts.tools.paths import LOCAL_CONFIG, RUN_DIR
+from scripts.tools.signals import interruptible
 
 
 def main() -> int:
@@ -27,17 +28,18 @@ def main() -> int:
 
 
 def up(arguments: argparse.Namespace) -> int:
-    """Start broker and cluster, create the topics that are missing, and say where they are."""
+    """Start what does not run of broker and cluster, and what keeps them alive; create topics."""
     begin = time.monotonic()
     config = _load(arguments.config)
     local = Local.plan(arguments.run_dir, port_base=arguments.port_base, slots=arguments.slots)
-    if processes.find(arguments.run_dir):
-        running = Local.load(arguments.run_dir)
-        if running.is_up():
-            progress("already up")
-            answer(_addresses(running), as_json=arguments.json)
-            return 0
-    local.up()
+    if local.runs():  # at its own ports and slots, whatever is asked for now
+        local = Local.load(arguments.run_dir)
+    with interruptible():
+        started = local.up()
+    if not started:
+        progress("already up")
+        answer(_addresses(local), as_json=arguments.json)
+        return 0
     created = topics.create(config, KafkaAddress.of(config, local.brokers))
     progress(f"created {len(created)} topics" if created else "every topic was there")
     progress(f"up after {time.monotonic() - begin:.1f} s")

@@ -45,20 +45,27 @@ class Result:
         return {k: v for k, v in asdict(self).items() if v is not None or k not in optional}
 
 
-def document(results: Iterable[Result]) -> dict[str, Any]:
-    """Return the object with what is needed to judge the figures: command, commit and machine."""
+def document(results: Iterable[Result], *, beside: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the object with what is needed to judge the figures: command, commit and machine.
+
+    Parameters
+    ----------
+    beside
+        What else ran on the machine.
+    """
     return {
         "command": command(),
         "commit": commit(),
         "machine": machine(),
+        **({"beside": list(beside)} if beside else {}),
         "results": [result.as_mapping() for result in results],
     }
 
 
-def write(path: Path, results: Iterable[Result]) -> None:
+def write(path: Path, results: Iterable[Result], *, beside: Sequence[str] = ()) -> None:
     """Write the object to a file, in a folder that is made where it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document(results), indent=2) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(document(results, beside=beside), indent=2) + "\n", encoding="utf-8")
 
 
 def commit() -> str:

@@ -2,7 +2,6 @@
 
 import argparse
 import time
-import urllib.parse
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -78,7 +77,8 @@ def _trigger(local: Local, job: str, *, stop: bool) -> Path:
             if failure is not None:
                 cause = innermost_cause(failure["stack-trace"])
                 raise ToolError(f"job {job}: expected a savepoint, got: {cause}; try again")
-            return Path(urllib.parse.urlparse(seen["operation"]["location"]).path)
+            location = seen["operation"]["location"].removeprefix("file:")  # as it is, not quoted
+            return Path("/" + location.lstrip("/")).resolve()
         time.sleep(0.2)
     message = f"job {job}: expected a savepoint within {_TIMEOUT_SECONDS} s, got none; see"
     raise ToolError(f"{message} {local.run_dir / 'logs'}")

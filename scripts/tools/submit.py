@@ -3,7 +3,6 @@
 import argparse
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,10 +22,10 @@ from scripts.tools.paths import (
     LOCAL_CONFIG,
     RUN_DIR,
     TRAINER_PYTHON,
-    flink_home,
     store_of,
     store_uri,
 )
+from scripts.tools.plain_path import plain, python
 from scripts.tools.precompile import precompile
 from scripts.tools.processes import marked_environment
 from scripts.tools.stack_trace import innermost_cause
@@ -62,15 +61,14 @@ class Submission:
     arguments: Sequence[str] = field(default=())
 
     def command(self) -> list[str]:
-        """Return `flink run …`, with absolute paths: it runs in a folder of its own."""
-        python = sys.executable
-        restore = ["-s", self.savepoint.resolve().as_uri()] if self.savepoint else []
+        """Return what `flink` is told, with absolute paths: it runs in a folder of its own."""
+        restore = ["-s", plain(self.savepoint.resolve()).as_uri()] if self.savepoint else []
+        wheel = plain((self.wheel or build()).resolve())
         options = [option for value in self.overrides for option in ("--set", value)]
         return [
-            str(flink_home() / "bin" / "flink"),
             *("run", "-d", *restore),
-            *("-pyexec", python, "-pyclientexec", python),
-            *("-pyfs", str(self.wheel or build()), "-pym", self.module),
+            *("-pyexec", str(python()), "-pyclientexec", str(python())),
+            *("-pyfs", str(wheel), "-pym", self.module),
             *("--config", str(self.config.resolve()), *options),
             *self.arguments,
         ]
@@ -142,7 +140,7 @@ def _flink_run(local: Local, command: Sequence[str]) -> str:
     folder = local.run_dir / "flink" / "client"
     folder.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
-        command,
+        local.flink.client(command),
         cwd=folder,
         env=marked_environment(local.run_dir, local.flink.client_environment()),
         capture_output=True,

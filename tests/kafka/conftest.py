@@ -15,7 +15,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
     """A broker and a cluster with two slots, at free ports."""
     local = Local.plan(tmp_path_factory.mktemp("cluster"), port_base=0, slots=2)
     try:
-        local.up()
+        local.up(owned=True)
         yield local
     finally:
         local.down()

@@ -1,0 +1,77 @@
+"""A benchmark sees what else runs, and says so."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from scripts.tools import benchmark_beside, processes, results
+from scripts.tools.benchmark_beside import Neighbour
+from scripts.tools.console import ToolError
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Path]:
+    """A run folder in which something runs."""
+    processes.start("kafka", (sys.executable, "-c", "import time; time.sleep(60)"), tmp_path)
+    yield tmp_path
+    processes.end_all(tmp_path, grace_seconds=1)
+
+
+def test_a_stack_of_another_run_folder_is_seen(stack: Path) -> None:
+    found = [n for n in benchmark_beside.neighbours(0.1) if stack.name in n.what]
+    (one,) = found
+    assert one.what == f"a stack of 1 processes (run folder {stack.name})"
+    assert one.remedy == f"scripts/local down --run-dir {str(stack)!r}"
+
+
+def test_a_busy_process_is_seen_and_an_idle_one_is_not(tmp_path: Path) -> None:
+    for name, body in (("busy", "while True: pass"), ("idle", "import time; time.sleep(60)")):
+        pid = processes.start(name, (sys.executable, "-c", body), tmp_path / name)
+        (tmp_path / name / "pid").write_text(str(pid))
+    busy, idle = (int((tmp_path / name / "pid").read_text()) for name in ("busy", "idle"))
+    try:
+        time.sleep(0.5)
+        looked_at = [psutil.Process(busy), psutil.Process(idle)]
+        for process in looked_at:
+            benchmark_beside._percent(process)
+        time.sleep(1)
+        (one,) = benchmark_beside._busy(looked_at)
+        assert f"pid {busy}," in one.what
+    finally:
+        for name in ("busy", "idle"):
+            processes.end_all(tmp_path / name, grace_seconds=1)
+
+
+def test_a_broker_of_somebody_else_is_known_by_its_class(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        (sys.executable, "-c", "import time; time.sleep(60)", "kafka.Kafka"), env={}
+    )
+    try:
+        (found,) = benchmark_beside._stacks([psutil.Process(process.pid)])
+        assert found == (Neighbour(f"Kafka or Flink (pid {process.pid})"), {process.pid})
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_beside_others_it_refuses_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = Neighbour("a stack", "scripts/local down")
+    monkeypatch.setattr(benchmark_beside, "neighbours", lambda: [other])
+    with pytest.raises(ToolError, match=r"got a stack: scripts/local down; or .* --beside-others"):
+        benchmark_beside.insist(beside_others=False)
+    assert benchmark_beside.insist(beside_others=True) == ["a stack"]
+    monkeypatch.setattr(benchmark_beside, "neighbours", list)
+    assert benchmark_beside.insist(beside_others=False) == []
+
+
+def test_the_results_name_what_ran_beside(tmp_path: Path) -> None:
+    results.write(tmp_path / "out.json", [], beside=["a stack"])
+    assert json.loads((tmp_path / "out.json").read_text())["beside"] == ["a stack"]
+    results.write(tmp_path / "out.json", [])
+    assert "beside" not in json.loads((tmp_path / "out.json").read_text())
