@@ -258,7 +258,9 @@ class Corridor:
         outcome: Outcome,
     ) -> None:
         stored = memory.get(ACCOUNTING_ENTRY)
-        accounting = Accounting.from_state(stored) if stored else Accounting.start(bucket)
+        accounting = (
+            Accounting.from_state(stored) if stored is not None else Accounting.start(bucket)
+        )
         accepted, duplicate, late = (
             decoded.events.coordinate[fate == f] for f in (ACCEPTED, DUPLICATE, LATE)
         )
