@@ -9,10 +9,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, model_validator
 
+from conf.bootstrap import brokers
 from conf.deep_rules import DeepRules, FineTuneRules
+from conf.kafka_properties import checked_properties
 from conf.repeats import Repeats, hidden_for
 from conf.rules import broken_rules
-from conf.secrets import checked_properties
 from conf.section import Section, refusal, refuse
 from conf.units import Day, Duration, Size, day, duration, size
 from models.deep.shape import Shape
@@ -105,16 +106,20 @@ class Topics(Section):
 class Kafka(Section):
     """Where records come from and go to."""
 
-    bootstrap_servers: str = Field(
+    bootstrap_servers: Annotated[str, BeforeValidator(brokers)] = Field(
         default="localhost:9092",
-        pattern=r"^[^\s,:]+:\d{1,5}(,[^\s,:]+:\d{1,5})*$",
-        description="`host:port[,host:port…]`.",
+        description="`host:port[, host:port…]`; an IPv6 address in brackets: `[::1]:9092`.",
     )
     group: Name = Field(
         default="streamrec", description="Consumer group whose committed offsets show progress."
     )
     start: Literal["earliest", "latest", "committed"] = Field(
         default="earliest", description="Where a job without restored state starts to read."
+    )
+    partition_discovery: Annotated[int, Duration("1s", "1d")] = Field(
+        default=duration("30s"),
+        description="Time between two looks for new partitions of the topics that are read; a new"
+        " one is read from its beginning, whatever `kafka.start` says.",
     )
     delivery: Literal["exactly-once", "at-least-once"] = Field(
         default="exactly-once",
@@ -144,8 +149,8 @@ class Kafka(Section):
     topics: Topics = Topics()
     properties: Properties = Field(
         default_factory=dict,
-        description="Client properties (`security.*`, `sasl.*`, `ssl.*`, `fetch.*`, …); secrets"
-        " only as `${env:NAME}` or `${file:PATH}`.",
+        description="Client properties (`security.*`, `sasl.*`, `ssl.*`, `fetch.*`, …), of the job"
+        " and of the tools; secrets only as `${env:NAME}` or `${file:PATH}`.",
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from py4j.protocol import Py4JError
 from pyflink.java_gateway import get_gateway
 
+from conf.kafka_classes import for_job
 from conf.schema import JobConfig
 
 _LOG = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ def _largest_records(config: JobConfig, topics: Sequence[str]) -> dict[str, int]
     jvm = get_gateway().jvm
     kafka: Any = jvm.org.apache.flink.kafka.shaded.org.apache.kafka
     properties = jvm.java.util.Properties()
-    for name, value in config.kafka.properties.items():
+    for name, value in for_job(config.kafka.properties).items():
         properties.setProperty(name, str(value))
     properties.setProperty("bootstrap.servers", config.kafka.bootstrap_servers)
     properties.setProperty("default.api.timeout.ms", str(1000 * _WAIT_SECONDS))

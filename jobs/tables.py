@@ -6,6 +6,7 @@ uids from the order of declaration.
 
 from collections.abc import Sequence
 
+from conf.kafka_classes import for_job
 from conf.schema import JobConfig
 from models.columns import OFFSET_BITS
 from models.keys import MIXER, MIXER_SHIFT
@@ -17,8 +18,15 @@ _MOST_PIECES = 256
 
 
 def _properties(config: JobConfig) -> str:
-    options = {"bootstrap.servers": config.kafka.bootstrap_servers, **config.kafka.properties}
+    kafka = config.kafka
+    options = {"bootstrap.servers": kafka.bootstrap_servers, **for_job(kafka.properties)}
     return ", ".join(f"'properties.{name}' = '{_quoted(value)}'" for name, value in options.items())
+
+
+def _discovery(config: JobConfig) -> str:
+    """Return how often a source looks for new partitions; five minutes unless told otherwise."""
+    milliseconds = config.kafka.partition_discovery
+    return f"'scan.topic-partition-discovery.interval' = '{milliseconds} ms'"
 
 
 def _producer(config: JobConfig) -> str:
@@ -64,7 +72,7 @@ def events(config: JobConfig) -> str:
           {_properties(config)}, 'properties.group.id' = '{_quoted(config.kafka.group)}',
           'properties.isolation.level' = 'read_committed',
           'properties.auto.offset.reset' = 'earliest',
-          'scan.startup.mode' = '{start}',
+          {_discovery(config)}, 'scan.startup.mode' = '{start}',
           'key.format' = 'raw', 'key.fields' = 'k',
           'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY')"""
 
@@ -165,7 +173,7 @@ def loop_records(config: JobConfig) -> str:
           topic STRING METADATA VIRTUAL, k BYTES, v BYTES)
         WITH ('connector' = 'kafka', 'topic' = '{_quoted(topics)}', {_properties(config)},
           'properties.group.id' = '{_quoted(config.kafka.group)}-loop',
-          'scan.startup.mode' = 'latest-offset',
+          {_discovery(config)}, 'scan.startup.mode' = 'latest-offset',
           'key.format' = 'raw', 'key.fields' = 'k',
           'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY')"""
 
@@ -176,7 +184,7 @@ def commands(config: JobConfig) -> str:
         WITH ('connector' = 'kafka', 'topic' = '{_quoted(config.kafka.topics.control)}',
           {_properties(config)}, 'properties.group.id' = '{_quoted(config.kafka.group)}-control',
           'properties.isolation.level' = 'read_committed',
-          'scan.startup.mode' = 'latest-offset',
+          {_discovery(config)}, 'scan.startup.mode' = 'latest-offset',
           'key.format' = 'raw', 'key.fields' = 'k',
           'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY')"""
 

@@ -266,7 +266,9 @@ class Corridor:
         outcome: Outcome,
     ) -> None:
         stored = memory.get(ACCOUNTING_ENTRY)
-        accounting = Accounting.from_state(stored) if stored else Accounting.start(bucket)
+        accounting = (
+            Accounting.from_state(stored) if stored is not None else Accounting.start(bucket)
+        )
         accepted, duplicate, late = (
             coordinates[records] for records in (fates.accepted, fates.duplicate, fates.late)
         )

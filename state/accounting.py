@@ -1,6 +1,7 @@
 """The accounting identity, per user bucket: consumed = accepted + duplicate + late + rejected."""
 
 from collections.abc import Iterable
+from heapq import nlargest
 
 import msgspec
 import numpy as np
@@ -10,9 +11,12 @@ from models.columns import OFFSET_BITS
 from state.codec import open_sealed, seal
 
 MAGIC = b"AU"
-VERSION = 1
-READ_VERSIONS = (1,)
-_PARTITIONS_A_RECORD = 256
+VERSION = 2
+READ_VERSIONS = (1, 2)
+GAPS = 8
+"""Longest stretches of offsets kept, of a bucket and partition, in which it consumed nothing."""
+UNKNOWN = -1
+_PARTITIONS_A_RECORD = 64
 """Less than 64 KiB, the smallest `kafka.max_record_bytes`."""
 
 
@@ -25,6 +29,28 @@ class PartitionCounts(msgspec.Struct):
     late: int = 0
     rejected: int = 0
     next_offset: int = 0
+    first_offset: int = UNKNOWN
+    """Of the oldest record; unknown where version 1 began to count."""
+    gaps: list[tuple[int, int]] = []
+    """First offset of each gap and one past its last, in no order; since version 2."""
+
+    def pass_over(self, offsets: NDArray[np.int64]) -> None:
+        """Note where these records begin and end, and what lies between them.
+
+        What no bucket consumed is in a gap of every one: so a reader of all buckets finds what the
+        source jumped over.
+        """
+        offsets = np.sort(offsets)
+        if not self.consumed:
+            self.first_offset = self.next_offset = int(offsets[0])
+        begins = np.concatenate(([self.next_offset], offsets[:-1] + 1))
+        lengths = offsets - begins
+        kept = min((end - begin for begin, end in self.gaps), default=0)
+        longer = np.flatnonzero(lengths > (kept if len(self.gaps) == GAPS else 0))
+        if len(longer):
+            found = zip(begins[longer].tolist(), offsets[longer].tolist(), strict=True)
+            self.gaps = nlargest(GAPS, [*self.gaps, *found], key=lambda gap: gap[1] - gap[0])
+        self.next_offset = max(self.next_offset, int(offsets[-1]) + 1)
 
 
 class Accounting(msgspec.Struct):
@@ -59,14 +85,13 @@ class Accounting(msgspec.Struct):
         for partition, consumed in every.items():
             counts = self.partitions.setdefault(str(partition), PartitionCounts())
             by_fate = {name: fate.get(partition, 0) for name, fate in fates.items()}
+            mine = coordinates[coordinates >> OFFSET_BITS == partition]
+            counts.pass_over(mine & (1 << OFFSET_BITS) - 1)
             counts.consumed += consumed
             counts.accepted += by_fate["accepted"]
             counts.duplicate += by_fate["duplicate"]
             counts.late += by_fate["late"]
             counts.rejected += consumed - sum(by_fate.values())
-            mine = coordinates[coordinates >> OFFSET_BITS == partition]
-            newest = int(mine.max()) & (1 << OFFSET_BITS) - 1
-            counts.next_offset = max(counts.next_offset, newest + 1)
         for code in rejected:
             self.rejected[code] = self.rejected.get(code, 0) + 1
 
@@ -89,7 +114,7 @@ class Accounting(msgspec.Struct):
         ]
 
     def to_state(self) -> bytes:
-        """Return the sealed value kept in state (magic `AU`, version 1: the JSON)."""
+        """Return the sealed value kept in state (magic `AU`, version 2: the JSON)."""
         return seal(MAGIC, VERSION, msgspec.json.encode(self))
 
     @classmethod

@@ -11,7 +11,9 @@ from typing import Any
 
 import msgspec
 
+from scripts.tools.balance import UNKNOWN, Consumed
 from scripts.tools.kafka_client import KafkaAddress, read_all
+from scripts.tools.ranges import BEGIN, END, Range, common, joined
 
 FATES = ("accepted", "duplicate", "late", "rejected")
 """What can become of a record; exactly one of them does."""
@@ -32,26 +34,47 @@ class Totals:
     """Consumed records by partition of the input topic."""
     next_offset: Mapping[int, int] = field(default_factory=dict)
     """One past the newest record consumed, by partition."""
+    first_offset: Mapping[int, int] = field(default_factory=dict)
+    """Of the oldest record consumed, by partition; -1 where a release before did not note it."""
+    gaps: Mapping[int, list[Range]] = field(default_factory=dict)
+    """Offsets between those two that no bucket consumed, by partition, as far as they are known."""
+
+    def partition(self, number: int) -> Consumed:
+        """Return what was consumed of one partition."""
+        return Consumed(
+            self.by_partition.get(number, 0),
+            self.first_offset.get(number, UNKNOWN),
+            self.next_offset.get(number, 0),
+            self.gaps.get(number, ()),
+        )
+
+    def contradictions(self) -> list[str]:
+        """Return what contradicts that each record consumed had exactly one fate."""
+        found = []
+        fates = sum(getattr(self, fate) for fate in FATES)
+        if fates != self.consumed:
+            found.append(
+                f"consumed: expected the sum of all fates, {fates:,}, got {self.consumed:,}"
+            )
+        codes = sum(self.by_code.values())
+        if codes != self.rejected:
+            found.append(
+                f"rejected: expected the sum of all codes, {codes:,}, got {self.rejected:,}"
+            )
+        return found
 
     def objections(self, ends: Mapping[int, tuple[int, int]]) -> list[str]:
         """Return what contradicts that each record of the input had exactly one fate.
+
+        For a topic in which every offset is a record, none was deleted, and all were to be read;
+        `scripts.tools.balance` compares any topic.
 
         Parameters
         ----------
         ends
             First and end offset of every partition of the input topic.
         """
-        fates = sum(getattr(self, fate) for fate in FATES)
-        found = []
-        if fates != self.consumed:
-            found.append(
-                f"consumed: expected the sum of all fates, {fates:,}, got {self.consumed:,}"
-            )
-        if sum(self.by_code.values()) != self.rejected:
-            codes = sum(self.by_code.values())
-            found.append(
-                f"rejected: expected the sum of all codes, {codes:,}, got {self.rejected:,}"
-            )
+        found = self.contradictions()
         for partition, (low, high) in sorted(ends.items()):
             consumed = self.by_partition.get(partition, 0)
             if consumed != high - low:
@@ -135,6 +158,8 @@ class Metrics:
         codes: Counter[str] = Counter()
         consumed: Counter[int] = Counter()
         ends: dict[int, int] = {}
+        first: dict[int, int] = {}
+        gaps: dict[int, list[Range]] = {}
         for bucket in self._accounting.values():
             codes.update(bucket.get("rejected", {}))
             for name, counts in bucket["partitions"].items():
@@ -142,7 +167,13 @@ class Metrics:
                 sums.update({fate: counts[fate] for fate in ("consumed", *FATES)})
                 consumed[partition] += counts["consumed"]
                 ends[partition] = max(ends.get(partition, 0), counts["next_offset"])
-        return Totals(**sums, by_code=codes, by_partition=consumed, next_offset=ends)
+                begin = counts.get("first_offset", UNKNOWN)
+                first[partition] = min(first.get(partition, begin), begin)
+                gaps[partition] = common(gaps.get(partition, [(BEGIN, END)]), _silent(counts))
+        return Totals(
+            **sums, by_code=codes, by_partition=consumed, next_offset=ends, first_offset=first,
+            gaps={p: common(found, [(first[p], ends[p])]) for p, found in gaps.items()},
+        )  # fmt: skip
 
     def counted(self, name: str) -> int:
         """Return the sum of a count over all windows."""
@@ -192,6 +223,16 @@ class Metrics:
         weights = [window.get("errors") or window["accepted"] for window in rated]
         squares = [window["rmse"] ** 2 * n for window, n in zip(rated, weights, strict=True)]
         return (sum(squares) / sum(weights)) ** 0.5 if sum(weights) else None
+
+
+def _silent(counts: Mapping[str, Any]) -> list[Range]:
+    """Return all offsets of a partition in which one bucket is known to have consumed nothing."""
+    between = [(begin, end) for begin, end in counts.get("gaps", ())]
+    return joined([
+        (BEGIN, max(BEGIN, counts.get("first_offset", BEGIN))),
+        *between,
+        (counts["next_offset"], END),
+    ])  # fmt: skip
 
 
 def read(address: KafkaAddress, topic: str) -> Metrics:

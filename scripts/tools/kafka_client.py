@@ -1,17 +1,19 @@
 """Kafka for the tools: client settings from the job's configuration, reading whole topics."""
 
-import re
+from array import array
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from numpy.typing import NDArray
 
+from conf.bootstrap import without_blanks
 from conf.schema import JobConfig
 from scripts.tools.console import ToolError
-
-_SAME = ("security.protocol", "sasl.mechanism", "client.id")
+from scripts.tools.kafka_login import librdkafka
 
 
 @dataclass(frozen=True)
@@ -23,30 +25,20 @@ class KafkaAddress:
 
     @classmethod
     def of(cls, config: JobConfig, brokers: str | None = None) -> "KafkaAddress":
-        """Return the address a configuration names, or another one with the same login."""
+        """Return the address a configuration names, or another one with the same login.
+
+        Raises
+        ------
+        ToolError
+            If the tools cannot log in as the job does.
+        """
         address = brokers or config.kafka.bootstrap_servers
-        return cls(address, librdkafka(config.kafka.properties))
+        return cls(without_blanks(address), librdkafka(config.kafka.properties))
 
     def client(self, settings: Mapping[str, object]) -> dict[str, Any]:
         """Return the settings of one client, which logs nothing but emergencies."""
         common = {"bootstrap.servers": self.brokers, "log_level": 2}
         return {**common, **self.settings, **settings}
-
-
-def librdkafka(properties: Mapping[str, str]) -> dict[str, str]:
-    """Return what the Java client's properties are called in librdkafka.
-
-    User and password are taken out of `sasl.jaas.config`, PEM stores become file names; properties
-    without counterpart (fetch sizes and the like) are left out.
-    """
-    settings = {name: properties[name] for name in _SAME if name in properties}
-    login = dict(
-        re.findall(r'\b(username|password)="([^"]*)"', properties.get("sasl.jaas.config", ""))
-    )
-    settings |= {f"sasl.{name}": value for name, value in login.items()}
-    if "ssl.truststore.location" in properties:
-        settings["ssl.ca.location"] = properties["ssl.truststore.location"]
-    return settings
 
 
 @contextmanager
@@ -118,6 +110,28 @@ def read_all(address: KafkaAddress, topic: str, *, committed: bool = True) -> It
                     open_ends.discard(message.partition())
                 else:
                     yield message
+
+
+def read_offsets(
+    address: KafkaAddress, topic: str, ends: Mapping[int, tuple[int, int]]
+) -> dict[int, NDArray[np.int64]]:
+    """Return the offsets of all records between first and end offset of some partitions.
+
+    Whoever reads records only sees no markers of transactions, and nothing of aborted ones.
+    """
+    found = {partition: array("q") for partition, (low, high) in ends.items()}
+    left = {partition for partition, (low, high) in ends.items() if low < high}
+    with consumer(address, [topic], isolation="read_committed") as client:
+        client.assign([TopicPartition(topic, p, ends[p][0]) for p in left])
+        while left:
+            for message in client.consume(10_000, 0.5):
+                partition, offset = int(message.partition() or 0), int(message.offset() or 0)
+                end = _is_end(message)
+                if not end and offset < ends[partition][1]:
+                    found[partition].append(offset)
+                if end or offset >= ends[partition][1] - 1:
+                    left.discard(partition)
+    return {p: np.array(offsets, np.int64) for p, offsets in found.items()}
 
 
 def _is_end(message: Message) -> bool:

@@ -3,22 +3,25 @@
 import argparse
 import json
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
 from scripts.tools import accounting, results, topics
-from scripts.tools.accounting import FATES, Metrics
+from scripts.tools.accounting import FATES, Metrics, Totals
+from scripts.tools.balance import Balance, Log, balance, contradictions, plain
 from scripts.tools.console import ToolError, run
 from scripts.tools.demo_view import console
 from scripts.tools.flink_rest import FlinkRest, FlinkUnreachableError
-from scripts.tools.kafka_client import consumer, offsets
+from scripts.tools.kafka_client import consumer, offsets, read_offsets
 from scripts.tools.results import Result
-from scripts.tools.target import add_arguments, target
+from scripts.tools.target import Target, add_arguments, target
 
 LAST_WINDOWS = 6
-NOT_RUNNING, UNBALANCED, TOO_SMALL = 3, 4, 5
+NOT_RUNNING, UNBALANCED, TOO_SMALL, OVERTAKEN = 3, 4, 5, 6
 
 
 def main() -> int:
@@ -28,42 +31,84 @@ def main() -> int:
     -------
     int
         0; 3 where no job runs; 4 where a running job has not yet accounted for every record;
-        5 where a topic refuses records that the job may write.
+        5 where a topic refuses records that the job may write; 6 where retention deleted records
+        before the job read them.
     """
     options = _parser().parse_args()
     job = target(options, options.flink)
     jobs = _jobs(job.flink, job.config.job.name)
     named = job.config.kafka.topics
     metrics = accounting.read(job.address, named.recommendation_metrics)
-    with consumer(job.address, [named.user_behavior], isolation="read_committed") as client:
-        ends = offsets(client, named.user_behavior)
-    objections = metrics.totals().objections(ends)
+    found = _balances(job, metrics.totals())
+    objections = [*metrics.totals().contradictions(), *contradictions(found.balances)]
     refusing = topics.too_small(job.config, job.address)
     if options.json is None:
-        _show(jobs, metrics, ends, objections)
+        _show(jobs, metrics, found, objections)
         for line in refusing:
             console().print(f"[red]{line}[/red]")
     else:
         refused = Result("kafka.topics_too_small", len(refusing), "topics")
-        _write(options.json, [*figures(jobs, metrics, ends, objections), refused])
+        _write(options.json, [*figures(jobs, metrics, found, objections), refused])
     running = any(job["state"] == "RUNNING" for job in jobs)
     if not running:
         return NOT_RUNNING
-    return UNBALANCED if objections else TOO_SMALL if refusing else 0
+    if objections:
+        return UNBALANCED
+    return TOO_SMALL if refusing else OVERTAKEN if found.sum("overtaken") else 0
+
+
+@dataclass(frozen=True)
+class Input:
+    """What the input topic holds, and what became of it."""
+
+    records: int
+    balances: Mapping[int, Balance]
+
+    def sum(self, name: str) -> int:
+        """Return one of the figures over all partitions."""
+        return sum(getattr(one, name) for one in self.balances.values())
+
+
+def _balances(job: Target, totals: Totals) -> Input:
+    """Compare; the log itself is read only where its offsets leave a question."""
+    topic, kafka = job.config.kafka.topics.user_behavior, job.config.kafka
+    with consumer(job.address, [topic], isolation="read_committed") as client:
+        ends = offsets(client, topic)
+    unclear = {p: e for p, e in ends.items() if not plain(totals.partition(p), *e)}
+    read = read_offsets(job.address, topic, unclear)
+    logs = {
+        p: Log(low, high, read[p]) if p in read else Log.full(low, high)
+        for p, (low, high) in ends.items()
+    }
+    return Input(
+        sum(len(log.offsets) for log in logs.values()),
+        {
+            p: balance(p, totals.partition(p), log, from_earliest=kafka.start == "earliest")
+            for p, log in sorted(logs.items())
+        },
+    )
 
 
 def figures(
     jobs: list[dict[str, Any]],
     metrics: Metrics,
-    ends: dict[int, tuple[int, int]],
+    found: Input,
     objections: list[str],
 ) -> list[Result]:
     """Return everything shown, as figures."""
     totals, quality = metrics.totals(), metrics.quality()
     running = sum(job["state"] == "RUNNING" for job in jobs)
-    found = [
+    known = [
         Result("job.running", running, "jobs"),
-        Result("input.records", sum(high - low for low, high in ends.values()), "records"),
+        Result("input.records", found.records, "records"),
+        Result("input.before_start", found.sum("before"), "records"),
+        Result("input.without_record", found.sum("empty"), "offsets"),
+        Result("input.missing", found.sum("missing"), "records"),
+        Result("input.overtaken", found.sum("overtaken"), "records"),
+        *(
+            Result(f"input.overtaken.{p}", one.overtaken, "records")
+            for p, one in found.balances.items()
+        ),
         Result("accounting.consumed", totals.consumed, "records"),
         *(Result(f"accounting.{fate}", getattr(totals, fate), "records") for fate in FATES),
         *(Result(f"rejected.{code}", n, "records") for code, n in sorted(totals.by_code.items())),
@@ -78,7 +123,7 @@ def figures(
         Result("quality.mrr", quality.mrr, ""),
         Result("quality.rmse", quality.rmse, ""),
     ]  # fmt: skip
-    return [figure for figure in found if figure.value is not None]
+    return [figure for figure in known if figure.value is not None]
 
 
 def _jobs(flink: FlinkRest, name: str) -> list[dict[str, Any]]:
@@ -91,7 +136,7 @@ def _jobs(flink: FlinkRest, name: str) -> list[dict[str, Any]]:
 def _show(
     jobs: list[dict[str, Any]],
     metrics: Metrics,
-    ends: dict[int, tuple[int, int]],
+    found: Input,
     objections: list[str],
 ) -> None:
     out = console()
@@ -99,12 +144,17 @@ def _show(
         out.print(f"job {job['name']} {job['jid']}: [bold]{job['state']}[/bold]")
     if not jobs:
         out.print("no job")
-    out.print(accounting_table(metrics, sum(high - low for low, high in ends.values())))
+    out.print(accounting_table(metrics, found.records))
     out.print(window_table(metrics))
+    for one in found.balances.values():
+        for remark in one.remarks():
+            out.print(remark)
+        for alarm in one.alarms():
+            out.print(f"[red]{alarm}[/red]")
     for objection in objections:
         out.print(f"[yellow]{objection}[/yellow]")
     if not objections:
-        out.print("[green]every record has exactly one fate[/green]")
+        out.print("[green]every record consumed has exactly one fate[/green]")
 
 
 def accounting_table(metrics: Metrics, records: int) -> Table:
@@ -173,7 +223,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="scripts/status",
         description=__doc__,
         epilog="Exit status: 0, 3 where no job runs, 4 where records are not accounted for yet,"
-        " 5 where a topic refuses records that the job may write.",
+        " 5 where a topic refuses records that the job may write, 6 where retention deleted records"
+        " before the job read them.",
     )
     parser.add_argument(
         "--json", type=Path, nargs="?", const=Path("-"), metavar="OUT",

@@ -1,5 +1,6 @@
-"""The job's topics: what they are called, how they are made."""
+"""Make the job's topics that are missing, with the settings they need; leave others as they are."""
 
+import argparse
 from collections.abc import Mapping
 from concurrent.futures import Future
 
@@ -9,8 +10,9 @@ from confluent_kafka.admin._config import ConfigEntry, ConfigResource
 from confluent_kafka.cimpl import NewTopic
 
 from conf.schema import JobConfig
-from scripts.tools.console import ToolError
+from scripts.tools.console import ToolError, answer, run
 from scripts.tools.kafka_client import KafkaAddress
+from scripts.tools.target import add_arguments, target
 
 KAFKA_DEFAULT = 1_048_588
 """Largest record that a broker and a topic take unless told otherwise (message.max.bytes)."""
@@ -109,3 +111,33 @@ def _done(futures: Mapping[str, "Future[None]"]) -> list[str]:
                 message = f"kafka: expected to create the topic {name}, got {cause.str()}"
                 raise ToolError(message) from None
     return created
+
+
+def main() -> None:
+    """Read the command line, make the topics and say which."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/topics",
+        description=__doc__,
+        epilog="kafka.partitions and kafka.replication say how many; logs in by kafka.properties.",
+    )
+    parser.add_argument("--print", action="store_true", help="print the settings, make nothing")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_arguments(parser)
+    options = parser.parse_args()
+    job = target(options)
+    wanted = settings(job.config)
+    if options.print:
+        written = {name: _written(own) for name, own in wanted.items()}
+        answer(wanted if options.json else written, as_json=options.json)
+        return
+    made = create(job.config, job.address)
+    found = {name: "created" if name in made else "was there" for name in wanted}
+    answer(found, as_json=options.json)
+
+
+def _written(own: Mapping[str, str]) -> str:
+    return " ".join(f"{name}={value}" for name, value in own.items()) or "no settings of its own"
+
+
+if __name__ == "__main__":
+    run(main)

@@ -17,7 +17,7 @@ from models.params import TransitionParams, UserParams
 from operators.stages.decode import Rejected
 from operators.stages.records import DeadLetters, Recommendations, Triggers
 from state import bounds, chunks
-from state.accounting import Accounting, PartitionCounts
+from state.accounting import GAPS, Accounting, PartitionCounts
 from state.user_state import UserState
 
 LIMIT = 64 << 10
@@ -156,7 +156,7 @@ def item_rows(items: int, successors: int, factors: int, id_bytes: int) -> ItemR
 def test_accounting_of_many_partitions_takes_several_records(partitions: int) -> None:
     most = 2**62
     counts = {
-        str(30_000 + n): PartitionCounts(most, most, most, most, most, most)
+        str(30_000 + n): PartitionCounts(*[most] * 7, gaps=[(most, most)] * GAPS)
         for n in range(partitions)
     }
     whole = Accounting("accounting", 32_767, counts, dict.fromkeys(map(str, range(40)), most), most)

@@ -41,7 +41,8 @@ def test_an_empty_section_is_all_defaults(tmp_path):
 def test_the_files_that_ship_are_valid(monkeypatch, tmp_path):
     load(ROOT / "conf" / "local.yaml")
     secret = tmp_path / "jaas"
-    secret.write_text('x.ScramLoginModule required username="u" password="p";')
+    scram = "org.apache.kafka.common.security.scram.ScramLoginModule"
+    secret.write_text(f'{scram} required username="u" password="p";')
     cluster = (ROOT / "conf" / "cluster.yaml").read_text()
     assert "/run/secrets/kafka-jaas" in cluster
     loaded(tmp_path, cluster.replace("/run/secrets/kafka-jaas", str(secret)))
@@ -166,7 +167,8 @@ def test_strict_types_refuse_text_for_numbers_and_words_for_switches(tmp_path):
 
 def test_secrets_come_by_reference_and_are_masked(tmp_path, monkeypatch):
     (tmp_path / "password").write_text("hunter2\n")
-    monkeypatch.setenv("JAAS", 'x.ScramLoginModule required password="hunter3";')
+    scram = "org.apache.kafka.common.security.scram.ScramLoginModule"
+    monkeypatch.setenv("JAAS", f'{scram} required password="hunter3";')
     config = loaded(
         tmp_path,
         f"""
@@ -209,6 +211,15 @@ def test_missing_references_are_told_with_everything_else(tmp_path, monkeypatch)
         "group.id: other",
         "ssl.engine.factory.class: evil.Factory",
         "security.providers.classes: evil.Provider",
+        "security.providers: evil.Provider",
+        "sasl.kerberos.kinit.cmd: /tmp/evil",
+        "sasl.login.class: evil.Login",
+        "sasl.login.callback.handler.class: evil.Handler",
+        "sasl.oauthbearer.jwt.retriever.class: evil.Retriever",
+        "sasl.jaas.config: evil.Module required;",
+        "sasl.jaas.config: no module at all",
+        "sasl.oauthbearer.client.credentials.client.secret: hunter2",
+        "sasl.oauthbearer.assertion.private.key.passphrase: hunter2",
         "client.id: 5",
     ],
 )
@@ -219,7 +230,57 @@ def test_only_harmless_text_properties_are_accepted(tmp_path, entry):
 def test_a_login_module_that_loads_code_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("JAAS", "com.sun.security.auth.module.JndiLoginModule required;")
     lines = problems(tmp_path, "kafka: {properties: {sasl.jaas.config: '${env:JAAS}'}}")
-    assert "JNDI" in lines[0]
+    assert "kafka.properties.sasl.jaas.config: expected a class that is known" in lines[0]
+    assert "got com.sun.security.auth.module.JndiLoginModule" in lines[0]
+
+
+def test_what_is_about_a_secret_and_a_login_without_one_may_be_written_down(tmp_path):
+    config = loaded(
+        tmp_path,
+        """
+kafka:
+  properties:
+    sasl.jaas.config: software.amazon.msk.auth.iam.IAMLoginModule required;
+    sasl.client.callback.handler.class: software.amazon.msk.auth.iam.IAMClientCallbackHandler
+    sasl.oauthbearer.token.endpoint.url: https://login.example.com/token
+    sasl.oauthbearer.client.credentials.client.id: streamrec
+    sasl.oauthbearer.assertion.private.key.file: /run/secrets/key.pem
+""",
+    )
+    assert len(config.kafka.properties) == 5
+
+
+@pytest.mark.parametrize("end", ['";', "';", '"', " password=x;"])
+def test_a_line_of_jaas_that_cannot_be_read_is_refused_without_repeating_it(tmp_path, end):
+    line = f"org.apache.kafka.common.security.plain.PlainLoginModule required hunter2={end}"
+    (tmp_path / "jaas").write_text(line)
+    reference = f"kafka: {{properties: {{sasl.jaas.config: '${{file:{tmp_path}/jaas}}'}}}}"
+    lines = problems(tmp_path, reference)
+    assert len(lines) == 1
+    assert "expected one login module" in lines[0]
+    assert "hunter2" not in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("kafka-1:9092, kafka-2:9092 ,kafka-3:9092", "kafka-1:9092,kafka-2:9092,kafka-3:9092"),
+        (" [::1]:9092", "[::1]:9092"),
+        ("[fe80::1%eth0]:9092,127.0.0.1:9092", "[fe80::1%eth0]:9092,127.0.0.1:9092"),
+    ],
+)
+def test_brokers_are_listed_with_blanks_and_by_ipv6_addresses(tmp_path, written, read):
+    config = loaded(tmp_path, f"kafka: {{bootstrap_servers: '{written}'}}")
+    assert config.kafka.bootstrap_servers == read
+
+
+@pytest.mark.parametrize(
+    "brokers", ["", "kafka", "::1:9092", "a:1,", "a:1 b:1", "a:1;b:1", "[x]:1"]
+)
+def test_what_is_no_list_of_brokers_is_refused(tmp_path, brokers):
+    (line,) = problems(tmp_path, f"kafka: {{bootstrap_servers: '{brokers}'}}")
+    told = 'expected brokers such as "one:9092, two:9092", an IPv6 address in brackets'
+    assert line == f"FILE: kafka.bootstrap_servers: {told}, got '{brokers}'"
 
 
 def test_weights_are_added_to_the_defaults_and_null_refuses_a_type(tmp_path):

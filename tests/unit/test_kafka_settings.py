@@ -2,15 +2,18 @@
 
 from conf.schema import JobConfig
 from scripts.tools import topics
-from scripts.tools.kafka_client import KafkaAddress, librdkafka
+from scripts.tools.kafka_client import KafkaAddress
+from scripts.tools.kafka_login import librdkafka
 
 
 def test_a_java_login_is_translated_for_librdkafka():
-    jaas = 'org.apache.ScramLoginModule required username="ann" password="p=w;";'
+    module = "org.apache.kafka.common.security.scram.ScramLoginModule"
+    jaas = f'{module} required username="ann" password="p=w;";'
     assert librdkafka({
         "security.protocol": "SASL_SSL",
         "sasl.mechanism": "SCRAM-SHA-512",
         "sasl.jaas.config": jaas,
+        "ssl.truststore.type": "PEM",
         "ssl.truststore.location": "/ca.pem",
         "fetch.min.bytes": "1",
     }) == {
