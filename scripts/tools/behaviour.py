@@ -1,7 +1,8 @@
 """Behaviour to replay: a Parquet file's rows or generated ones, as blocks of columns."""
 
+import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,8 +17,13 @@ from scripts.tools.console import ToolError, progress
 
 BLOCK = 5_000
 COLUMNS = ("user_id", "item_id", "timestamp")
-UNITS = (("s", 1e11, 1_000.0), ("ms", 1e14, 1.0), ("us", 1e17, 1e-3), ("ns", 1e20, 1e-6))
-"""Unit of a timestamp, what it stays below (until the year 5138), and its milliseconds."""
+UNITS = (("s", 2**32, 1e3), ("ms", 2**32 * 1e3, 1.0), ("us", 2**32 * 1e6, 1e-3),
+         ("ns", 2**32 * 1e9, 1e-6))  # fmt: skip
+"""Unit of a timestamp, what it stays below (until the year 2106), and its milliseconds.
+
+So s are told from ms of February 20, 1970 and later, and ms from us.
+"""
+DAY_MS = 86_400_000
 
 
 @dataclass(slots=True)
@@ -44,6 +50,13 @@ class Source(Protocol):
     def events(self) -> int:
         """How many there are."""
 
+    @property
+    def times(self) -> NDArray[np.int64]:
+        """When they happened, ms since 1970; of generated ones the first and last time."""
+
+    def moved(self, days: int) -> "Source":
+        """Return the same behaviour as other events, so many days later."""
+
     def blocks(self) -> Iterator[Block]:
         """Yield all events, in order; the same ones at every call."""
 
@@ -54,11 +67,24 @@ class Generated:
 
     events: int
     params: GeneratorParams = GeneratorParams()  # noqa: RUF009  # frozen
+    mark: str = ""
+    """Part of every event id."""
+
+    @property
+    def times(self) -> NDArray[np.int64]:
+        """The first time and about the last one."""
+        first, pace = self.params.start_ms, self.params.events_per_second
+        return np.array([first, first + int(1000 * self.events / pace)])
+
+    def moved(self, days: int) -> "Generated":
+        """Return the same behaviour as other events, so many days later."""
+        start_ms = self.params.start_ms + days * DAY_MS
+        return replace(self, params=replace(self.params, start_ms=start_ms), mark=_moved_by(days))
 
     def blocks(self) -> Iterator[Block]:
         """Yield all events, in order; the same ones at every call."""
         generator = Generator(self.params)
-        prefix = f"g{self.params.seed}"
+        prefix = f"g{self.params.seed}{self.mark}"
         users = [f"user-{number}" for number in range(self.params.users)]
         items: list[str] = []
         for first in range(0, self.events, BLOCK):
@@ -88,6 +114,10 @@ class Names:
         """Return the names of some rows."""
         return [self.distinct[code] for code in self.codes[rows].tolist()]
 
+    def ordered(self, order: NDArray[np.intp]) -> "Names":
+        """Return the same column in another order."""
+        return Names(self.distinct, self.codes[order])
+
     def marked(self, mark: str) -> "Names":
         """Return the same column with other names."""
         return Names([name + mark for name in self.distinct], self.codes)
@@ -96,14 +126,16 @@ class Names:
 class Recorded:
     """Rows of a Parquet file with the columns user_id, item_id, timestamp and perhaps rating.
 
+    They come in the order of their times, rows of the same time as they are stored.
+
     Parameters
     ----------
     path
-        The file; its rows are taken in stored order.
+        The file.
     events
-        Take only that many rows; None = all of them.
+        Take only that many rows, the first ones stored; None = all of them.
     start_ms
-        Shift event times so that the first event is at this instant; None = leave them.
+        Shift event times so that the oldest event is at this instant; None = leave them.
     repeat
         Replay the rows that many times, each time with new users: more data of the same kind.
 
@@ -121,20 +153,31 @@ class Recorded:
         start_ms: int | None = None,
         repeat: int = 1,
     ) -> None:
-        table = _read(path)
-        rows = table.slice(0, events)
+        rows = _read(path).slice(0, events)
         if len(rows) == 0:
             message = f"{path}: expected at least one row, got none; choose another file"
             raise ToolError(message)
         self.events = len(rows) * repeat
         self._name = path.stem
+        self.mark = ""
         self._repeat = repeat
-        self._users = text(path, rows, "user_id")
-        self._items = text(path, rows, "item_id")
-        times, self.unit = milliseconds(numbers(path, rows, "timestamp"))
-        self._times = times if start_ms is None else times - times[:1] + start_ms
-        rated = "rating" in rows.column_names
-        self._values = numbers(path, rows, "rating").astype(np.float64) if rated else None
+        times, self.unit = times_of(path, rows)
+        self._rows = np.argsort(times, kind="stable")
+        self.sorted = bool((np.diff(self._rows) > 0).all())
+        times = times[self._rows]
+        self.times = times if start_ms is None else times - times[:1] + start_ms
+        self._users = text(path, rows, "user_id").ordered(self._rows)
+        self._items = text(path, rows, "item_id").ordered(self._rows)
+        self._values: NDArray[np.float64] | None = None
+        if "rating" in rows.column_names:
+            self._values = numbers(path, rows, "rating").astype(np.float64)[self._rows]
+
+    def moved(self, days: int) -> "Recorded":
+        """Return the same behaviour as other events, so many days later."""
+        moved = copy.copy(self)
+        moved.times = self.times + days * DAY_MS
+        moved.mark = _moved_by(days)
+        return moved
 
     def blocks(self) -> Iterator[Block]:
         """Yield all events, in order; the same ones at every call."""
@@ -148,11 +191,11 @@ class Recorded:
     def _block(self, users: "Names", rows: slice, mark: str) -> Block:
         size = rows.stop - rows.start
         return Block(
-            event_ids=[f"{self._name}{mark}-{n}" for n in range(rows.start, rows.stop)],
+            event_ids=[f"{self._name}{self.mark}{mark}-{n}" for n in self._rows[rows].tolist()],
             users=users.take(rows),
             items=self._items.take(rows),
             types=["view" if self._values is None else "rating"] * size,
-            times=self._times[rows].tolist(),
+            times=self.times[rows].tolist(),
             values=[None] * size if self._values is None else self._values[rows].tolist(),
         )
 
@@ -168,12 +211,27 @@ def source(
     """Return a file's events, or generated ones where there is no file."""
     if data is not None:
         recorded = Recorded(data, events=events, start_ms=start_ms, repeat=repeat)
-        progress(f"{data}: {recorded.events:,} events; timestamps are in {recorded.unit}")
+        told = f"{data}: {recorded.events:,} events; timestamps are in {recorded.unit}"
+        progress(told if recorded.sorted else f"{told}; rows sorted by them")
         return recorded
     params = GeneratorParams(seed=seed)
     if start_ms is not None:
         params = GeneratorParams(seed=seed, start_ms=start_ms)
     return Generated(200_000 if events is None else events, params)
+
+
+def _moved_by(days: int) -> str:
+    """Return a part of an event id: at another time it is another event."""
+    return f"@{days:+d}d" if days else ""
+
+
+def times_of(path: Path, table: pa.Table) -> tuple[NDArray[np.int64], str]:
+    """Return event times in ms, and the unit of the column: of its type, else told by size."""
+    kind, column = table.schema.field("timestamp").type, numbers(path, table, "timestamp")
+    if _is_instant(kind):
+        return column, str(kind)
+    times, unit = milliseconds(column)
+    return times, f"{unit}, as their size tells"
 
 
 def milliseconds(times: NDArray[Any]) -> tuple[NDArray[np.int64], str]:
@@ -195,7 +253,7 @@ def unit_of(largest: float) -> tuple[str, float]:
     for unit, limit, factor in UNITS:
         if largest < limit:
             return unit, factor
-    message = f"timestamp: expected s, ms, us or ns since 1970, got {largest:g}"
+    message = f"timestamp: expected s, ms, us or ns since 1970, up to 2106, got {largest:g}"
     raise ToolError(message)
 
 
@@ -266,10 +324,14 @@ def text(path: Path, table: pa.Table, name: str, first: int = 0) -> Names:
 def numbers(path: Path, table: pa.Table, name: str, first: int = 0) -> NDArray[Any]:
     """Return a column of numbers, timestamps as ms since 1970; `first` as in `text`."""
     column = _column(path, table, name, first)
-    if pa.types.is_timestamp(column.type):
+    if _is_instant(column.type):
         column = column.cast(pa.timestamp("ms"), safe=False).cast(pa.int64())
     numeric = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
     if not numeric:
         message = f"{path}: {name}: expected numbers, got {column.type}; cast it"
         raise ToolError(message)
     return np.asarray(column.to_numpy(zero_copy_only=False))
+
+
+def _is_instant(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))

@@ -11,18 +11,20 @@ from pathlib import Path
 from conf.loader import ConfigError, load
 from conf.schema import JobConfig
 from jobs import parameters
-from scripts.tools import control, loopback, processes, results, topics
+from scripts.tools import control, event_times, loopback, processes, results, topics
 from scripts.tools.behaviour import Block, Source, source
 from scripts.tools.build import build
 from scripts.tools.cluster import Local, Ports
 from scripts.tools.console import ToolError, progress, run
 from scripts.tools.demo_summary import Summary
 from scripts.tools.demo_view import View
+from scripts.tools.event_times import in_time
 from scripts.tools.flink_rest import FlinkUnreachableError
 from scripts.tools.kafka_client import KafkaAddress
 from scripts.tools.observer import Observer, observer
 from scripts.tools.paths import ROOT, RUN_DIR
-from scripts.tools.replay import Pace, positive
+from scripts.tools.refusals import mostly_refused, refusals
+from scripts.tools.replay import Pace, event_window, positive
 from scripts.tools.sending import Sending
 from scripts.tools.signals import interruptible, undisturbed
 from scripts.tools.submit import Submission, fine_tuning, submit
@@ -78,6 +80,8 @@ class Play:
         self._insist(self._accounted, READY_SECONDS)
         ready = time.monotonic() - begin
         self.view.say(f"first {self.sending.sent:,} events processed after {ready:.1f} s")
+        if mostly_refused(self.watch.seen.metrics.totals()):
+            self.view.say("most of them were refused; the summary will say why")
         self.watch.seen.fresh_since_ms = time.time_ns() // 1_000_000
         parts = _parts(blocks, events.events - self.sending.sent) if torch else [blocks]
         for number, part in enumerate(parts):
@@ -91,6 +95,8 @@ class Play:
 
     def _fine_tune(self, torch: "Torch", models: int) -> None:
         """Wait until so many models have been trained; the stream waits for the first ones."""
+        if mostly_refused(self.watch.seen.metrics.totals()):
+            return  # hardly anything to train from
         if not torch.ready(lambda: self._wait(lambda: True, 1)):
             return
         control.send(self.address, self.config, "fine_tune_now")
@@ -172,7 +178,9 @@ def main() -> int:
 def _play(options: argparse.Namespace) -> int:
     begin = time.monotonic()
     events = source(options.data, events=options.events, seed=options.seed)
-    _config(options.config, options.overrides)  # before anything starts
+    # before anything starts
+    asked = _config(options.config, options.overrides)
+    events = in_time(events, event_window(asked), options.times)
     build()
     with _running(options.run_dir, keep=options.keep) as local:
         overrides = [f"fine_tune.steps={STEPS}", *fine_tuning(local), *options.overrides]
@@ -197,6 +205,7 @@ def _play(options: argparse.Namespace) -> int:
                 seconds=time.monotonic() - begin,
                 started=started,
                 ready=ready,
+                refused=refusals(watch.seen.metrics.totals(), address, config.kafka.topics),
             )
         summary.show()
         if options.json:
@@ -292,7 +301,12 @@ _GO_ON = """still running; go on with
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="scripts/demo",
+        description=__doc__,
+        epilog="Exit status: 0, or 1 where something was not as promised: most events refused,"
+        " records without a fate, users without recommendations, a job that failed.",
+    )
     parser.add_argument(
         "--data", type=Path, metavar="FILE.parquet",
         help="columns user_id, item_id, timestamp[, rating]; without it, events are generated",
@@ -300,6 +314,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--events", type=positive(int), metavar="N", help="default: the file's, or 200000"
     )
+    event_times.add_argument(parser)
     parser.add_argument("--seed", type=int, default=1, help="of generated events (default: 1)")
     parser.add_argument(
         "--rate", type=float, default=10_000, metavar="R",

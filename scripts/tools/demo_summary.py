@@ -1,6 +1,6 @@
 """What a demonstration showed, as a table, as figures, and what was wrong with it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.table import Table
@@ -27,6 +27,8 @@ class Summary:
         First and end offset of every partition of the input topic.
     seconds, started, ready
         Duration of the whole; until the job ran; from the first event until it had learnt.
+    refused
+        Which events were refused and why, where most of them were.
     """
 
     seen: Seen
@@ -36,6 +38,7 @@ class Summary:
     seconds: float
     started: float
     ready: float
+    refused: Sequence[str] = ()
 
     def results(self) -> list[Result]:
         """Return all figures."""
@@ -79,8 +82,8 @@ class Summary:
         return found
 
     def faults(self) -> list[str]:
-        """Return what was not as promised: fates that do not add up, users left out."""
-        found = self.seen.metrics.totals().objections(self.ends)
+        """Return what was not as promised: refusals, fates that do not add up, users left out."""
+        found = [*self.refused[:1], *self.seen.metrics.totals().objections(self.ends)]
         missing = len(self.users - self.seen.users)
         if missing:
             users = f"{len(self.users):,}"
@@ -90,8 +93,10 @@ class Summary:
         return found
 
     def show(self) -> None:
-        """Print some recommendations and the figures."""
+        """Print what was refused if most was, some recommendations, and the figures."""
         out = console()
+        for line in self.refused:
+            out.print(line, style="red", highlight=False, markup=False, soft_wrap=True)
         if self.seen.newest is not None:
             out.print(recommendation_table(self.seen.newest, rows=10))
         table = Table(show_header=False, title="summary", title_justify="left")

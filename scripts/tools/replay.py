@@ -15,9 +15,11 @@ from confluent_kafka import KafkaError, Message, Producer
 from numpy.typing import NDArray
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from scripts.tools import results
+from conf.schema import JobConfig
+from scripts.tools import event_times, results
 from scripts.tools.behaviour import Block, source
 from scripts.tools.console import ToolError, progress, run
+from scripts.tools.event_times import Window, in_time
 from scripts.tools.kafka_client import KafkaAddress
 from scripts.tools.target import add_arguments, target
 
@@ -50,7 +52,8 @@ class Pace:
         if self.rate:
             return (first + np.arange(len(times))) / self.rate
         if self.speed:
-            return (np.array(times) - start_ms) / 1000 / self.speed
+            due = (np.array(times) - start_ms) / 1000 / self.speed
+            return np.asarray(np.maximum.accumulate(due))  # none before the one it follows
         return None
 
 
@@ -186,6 +189,8 @@ def main() -> int:
         repeat=options.repeat,
         seed=options.seed,
     )
+    choice = "keep" if options.start_time else options.times
+    events = in_time(events, event_window(job.config), choice)
     with progress_bar() as bar:
         task = bar.add_task("replay", total=events.events)
         done = replay(
@@ -204,6 +209,12 @@ def main() -> int:
         ]
         results.write(options.json, figures)
     return 0
+
+
+def event_window(config: JobConfig) -> Window:
+    """Return the event times that a job takes now."""
+    rules = config.events
+    return Window(rules.earliest, rules.max_future, time.time_ns() // 1_000_000)
 
 
 def _start_ms(text: str | None) -> int | None:
@@ -241,9 +252,11 @@ def _parser() -> argparse.ArgumentParser:
     pace.add_argument(
         "--speed", type=positive(float), metavar="S", help="seconds of event time a second"
     )
-    parser.add_argument(
+    times = parser.add_mutually_exclusive_group()
+    event_times.add_argument(times)
+    times.add_argument(
         "--start-time", metavar="TIME",
-        help="shift event times so that the first is now, or at an ISO 8601 instant",
+        help="shift event times so that the oldest is now, or at an ISO 8601 instant",
     )  # fmt: skip
     parser.add_argument("--topic", help="instead of the configuration's")
     add_arguments(parser)

@@ -13,15 +13,16 @@ from rich.table import Table
 from scripts.tools import accounting, results, topics
 from scripts.tools.accounting import FATES, Metrics, Totals
 from scripts.tools.balance import Balance, Log, balance, contradictions, plain
-from scripts.tools.console import ToolError, run
+from scripts.tools.console import ToolError, progress, run
 from scripts.tools.demo_view import console
 from scripts.tools.flink_rest import FlinkRest, FlinkUnreachableError
 from scripts.tools.kafka_client import consumer, offsets, read_offsets
+from scripts.tools.refusals import refusals
 from scripts.tools.results import Result
 from scripts.tools.target import Target, add_arguments, target
 
 LAST_WINDOWS = 6
-NOT_RUNNING, UNBALANCED, TOO_SMALL, OVERTAKEN = 3, 4, 5, 6
+NOT_RUNNING, UNBALANCED, TOO_SMALL, OVERTAKEN, REFUSED = 3, 4, 5, 6, 7
 
 
 def main() -> int:
@@ -32,7 +33,8 @@ def main() -> int:
     int
         0; 3 where no job runs; 4 where a running job has not yet accounted for every record;
         5 where a topic refuses records that the job may write; 6 where retention deleted records
-        before the job read them.
+        before the job read them; 7 where the job refused most records. The first of 3, 7, 4, 5
+        and 6 that applies.
     """
     options = _parser().parse_args()
     job = target(options, options.flink)
@@ -42,19 +44,24 @@ def main() -> int:
     found = _balances(job, metrics.totals())
     objections = [*metrics.totals().contradictions(), *contradictions(found.balances)]
     refusing = topics.too_small(job.config, job.address)
+    refused = refusals(metrics.totals(), job.address, named)
+    for line in refused:
+        progress(f"error: {line}" if line is refused[0] else line)
     if options.json is None:
         _show(jobs, metrics, found, objections)
         for line in refusing:
             console().print(f"[red]{line}[/red]")
     else:
-        refused = Result("kafka.topics_too_small", len(refusing), "topics")
-        _write(options.json, [*figures(jobs, metrics, found, objections), refused])
-    running = any(job["state"] == "RUNNING" for job in jobs)
-    if not running:
-        return NOT_RUNNING
-    if objections:
-        return UNBALANCED
-    return TOO_SMALL if refusing else OVERTAKEN if found.sum("overtaken") else 0
+        too_small = Result("kafka.topics_too_small", len(refusing), "topics")
+        _write(options.json, [*figures(jobs, metrics, found, objections), too_small])
+    verdicts = (
+        (NOT_RUNNING, not any(job["state"] == "RUNNING" for job in jobs)),
+        (REFUSED, refused),
+        (UNBALANCED, objections),
+        (TOO_SMALL, refusing),
+        (OVERTAKEN, found.sum("overtaken")),
+    )
+    return next((status for status, applies in verdicts if applies), 0)
 
 
 @dataclass(frozen=True)
@@ -224,7 +231,8 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         epilog="Exit status: 0, 3 where no job runs, 4 where records are not accounted for yet,"
         " 5 where a topic refuses records that the job may write, 6 where retention deleted records"
-        " before the job read them.",
+        " before the job read them, 7 where the job refused most records; the first of 3, 7, 4, 5,"
+        " 6 that applies.",
     )
     parser.add_argument(
         "--json", type=Path, nargs="?", const=Path("-"), metavar="OUT",

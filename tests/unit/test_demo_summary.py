@@ -13,8 +13,10 @@ def recommendation(number, user, published):
     return Recommendation(f"r{number}", user, 0, trigger, "online-ranking-1", session, items)
 
 
-def summary(seen, users, ends):
-    return Summary(seen, 3, frozenset(users), ends, seconds=9.0, started=5.0, ready=2.0)
+def summary(seen, users, ends, refused=()):
+    return Summary(
+        seen, 3, frozenset(users), ends, seconds=9.0, started=5.0, ready=2.0, refused=refused
+    )
 
 
 def seen_with(consumed):
@@ -58,3 +60,11 @@ def test_figures_without_a_value_are_left_out():
     names = {result.name for result in summary(seen_with(3), set(), {0: (0, 3)}).results()}
     assert "events.accepted" in names
     assert "quality.hit_rate" not in names
+
+
+def test_refusals_come_first_in_what_is_shown_and_are_a_fault(capsys):
+    refused = ["input: expected events, got 3 of 3 refused", "  late_code 3 times: expected [x]"]
+    shown = summary(seen_with(3), set(), {0: (0, 3)}, refused)
+    assert shown.faults() == refused[:1]
+    shown.show()
+    assert capsys.readouterr().out.splitlines()[:2] == refused

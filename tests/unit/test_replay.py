@@ -98,6 +98,34 @@ def test_parquet_timestamps_and_fractions_of_seconds_are_understood(tmp_path):
     assert written(Recorded(path))[0][1]["timestamp"] == 956703836500
 
 
+def test_a_parquet_type_tells_the_unit_at_any_age(tmp_path):
+    for kind, stamp in ((pa.timestamp("s"), 86_400), (pa.timestamp("ns"), 86_400 * 10**9)):
+        path = parquet(tmp_path, user_id=[1], item_id=[1], timestamp=pa.array([stamp], kind))
+        assert written(Recorded(path))[0][1]["timestamp"] == 86_400_000
+    path = parquet(tmp_path, user_id=[1], item_id=[1], timestamp=pa.array([1], pa.date32()))
+    assert written(Recorded(path))[0][1]["timestamp"] == 86_400_000
+
+
+def test_rows_come_in_the_order_of_their_times_and_keep_the_ids_of_their_places(tmp_path):
+    path = parquet(
+        tmp_path, user_id=[1, 2, 3, 4], item_id=[5, 6, 7, 8], rating=[1, 2, 3, 4],
+        timestamp=[10**9 + 2, 10**9, 10**9 + 1, 10**9],
+    )  # fmt: skip
+    found = [(key, e["event_id"], e["item_id"], e["value"]) for key, e in written(Recorded(path))]
+    assert found == [
+        ("2", "plays-1", "6", 2.0),
+        ("4", "plays-3", "8", 4.0),
+        ("3", "plays-2", "7", 3.0),
+        ("1", "plays-0", "5", 1.0),
+    ]
+
+
+def test_of_rows_in_any_order_the_oldest_is_at_the_start_time(tmp_path):
+    path = parquet(tmp_path, user_id=[1, 1], item_id=[1, 2], timestamp=[10**9 + 60, 10**9])
+    times = [event["timestamp"] for _, event in written(Recorded(path, start_ms=5_000))]
+    assert times == [5_000, 65_000]
+
+
 def test_missing_columns_are_named(tmp_path):
     path = parquet(tmp_path, session_id=[1], item_id=[1])
     with pytest.raises(ToolError, match=r"got session_id, item_id; .* user_id, timestamp"):
@@ -145,6 +173,7 @@ def test_a_rate_spreads_events_evenly_and_a_speed_follows_event_time():
     assert Pace().due(0, [1, 2], 0) is None
     assert Pace(rate=10).due(5, [0, 0], 0).tolist() == [0.5, 0.6]
     assert Pace(speed=60).due(0, [1_000, 61_000], 1_000).tolist() == [0.0, 1.0]
+    assert Pace(speed=60).due(0, [61_000, 1_000], 1_000).tolist() == [1.0, 1.0]
 
 
 def test_events_are_sent_when_they_are_due():

@@ -1,0 +1,68 @@
+"""Exit status of scripts/status, and what it says first."""
+
+import json
+import sys
+
+import pytest
+
+from scripts.tools import accounting, status, topics
+from scripts.tools.accounting import Metrics
+
+
+def metrics(accepted, early):
+    found = Metrics()
+    consumed = accepted + early
+    counts = {"consumed": consumed, "accepted": accepted, "duplicate": 0, "late": 0}
+    counts |= {"rejected": early, "first_offset": 0, "next_offset": consumed}
+    record = {"kind": "accounting", "bucket": 0, "partitions": {"0": counts}}
+    record["rejected"] = {"timestamp_past": early} if early else {}
+    found.take(b"accounting/0", json.dumps(record).encode())
+    return found
+
+
+@pytest.fixture
+def world(monkeypatch):
+    """Return a function that calls the tool where the job says this and that."""
+
+    def run(found, *arguments, state="RUNNING", too_small=()):
+        monkeypatch.setattr(sys, "argv", ["status", *arguments])
+        monkeypatch.setattr(status, "_jobs", lambda *_: [{"name": "j", "jid": "1", "state": state}])
+        monkeypatch.setattr(status, "_balances", lambda *_: status.Input(0, {}))
+        monkeypatch.setattr(accounting, "read", lambda *_: found)
+        monkeypatch.setattr(topics, "too_small", lambda *_: list(too_small))
+        return status.main()
+
+    example = {"timestamp_past": "timestamp: expected 2000 or later, got less"}
+    monkeypatch.setattr("scripts.tools.refusals.read_all", lambda *_: iter(()))
+    monkeypatch.setattr("scripts.tools.refusals.examples", lambda *_: example)
+    return run
+
+
+def test_all_is_well_where_most_was_taken(world, capsys):
+    assert world(metrics(3, 2)) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_where_most_was_refused_it_says_which_code_and_why_first(world, capsys):
+    assert world(metrics(2, 3), too_small=["topic too small"]) == status.REFUSED == 7
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("error: user_behavior: expected most records")
+    assert "got 3 of 5 refused" in first
+    assert "timestamp_past 3 times: timestamp: expected 2000 or later" in second
+
+
+def test_json_stays_one_object_where_most_was_refused(world, capsys):
+    assert world(metrics(0, 3), "--json") == 7
+    assert "results" in json.loads(capsys.readouterr().out)
+
+
+def test_no_job_is_told_before_what_was_refused(world):
+    assert world(metrics(0, 3), state="FINISHED") == 3
+
+
+def test_the_help_names_every_exit_status(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["status", "--help"])
+    with pytest.raises(SystemExit):
+        status.main()
+    told = " ".join(capsys.readouterr().out.split())
+    assert "7 where the job refused most records" in told
