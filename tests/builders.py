@@ -8,9 +8,9 @@ from typing import Any
 
 from models.columns import OFFSET_BITS
 from models.deep.shape import Shape
-from models.generator import EVENT_TYPES, Generator, GeneratorParams
 from models.params import EventPolicy, RankingParams, RatingParams, TransitionParams, UserParams
 from operators.params import LearningParams, LearnItemsParams, LearnUsersParams
+from scripts.tools.data.generator import EVENT_TYPES, Generator, GeneratorParams
 
 NOW = 1_700_000_000_000
 """Processing time at which tests begin, ms."""

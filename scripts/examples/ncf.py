@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 
 from scripts.examples.command import options, save, show
 from scripts.examples.preferences import Preferences, World, preferences
+from scripts.tools.cluster.paths import ROOT
 from scripts.tools.console import ToolError, progress, run
-from scripts.tools.paths import ROOT
 
 TITLES = {"additive": "no hidden layer", "hidden": "hidden layer", "softmax": "softmax"}
 _WORLD = World(users=300, items=150, factors=3, taken=30, taste=3.0)

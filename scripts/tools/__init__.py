@@ -1,1 +1,1 @@
-"""One module a tool; `scripts/with-venv NAME` runs `scripts.tools.NAME`."""
+"""Programs behind the scripts, in rooms; `scripts/with-venv NAME` finds a tool in any of them."""

@@ -1,5 +1,6 @@
 """What every tool does alike on the terminal: one line an error, progress, JSON for programs."""
 
+import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping
@@ -35,6 +36,19 @@ def answer(values: Mapping[str, Any], *, as_json: bool) -> None:
     width = max(map(len, values), default=0)
     for name, value in values.items():
         print(f"{name:<{width}}  {value}")
+
+
+def positive(kind: type[int] | type[float]) -> Callable[[str], float]:
+    """Return a type of argument: a number above 0."""
+
+    def parse(text: str) -> float:
+        number = kind(text)
+        if number <= 0:
+            raise argparse.ArgumentTypeError(f"expected more than 0, got {text}")
+        return number
+
+    parse.__name__ = "number"
+    return parse
 
 
 def run(main: Callable[[], int | None]) -> None:

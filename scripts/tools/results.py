@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from scripts.tools.paths import ROOT
+from scripts.tools.cluster.paths import ROOT
 
 
 @dataclass(frozen=True)

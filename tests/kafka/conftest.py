@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from scripts.tools import processes
-from scripts.tools.cluster import Local
+from scripts.tools.cluster import processes
+from scripts.tools.cluster.instance import Local
 from tests.kafka.running import RunningJob
 
 

@@ -17,12 +17,14 @@ from confluent_kafka.cimpl import NewTopic
 from conf.loader import load
 from conf.schema import JobConfig
 from models.columns import OFFSET_BITS
-from scripts.tools import accounting, processes, savepoint, topics
-from scripts.tools.accounting import Metrics, Totals
-from scripts.tools.cluster import Local
-from scripts.tools.kafka_client import KafkaAddress, consumer, offsets, read_all, records
-from scripts.tools.paths import LOCAL_CONFIG
-from scripts.tools.submit import Submission, submit
+from scripts.tools.cluster import processes
+from scripts.tools.cluster.instance import Local
+from scripts.tools.cluster.paths import LOCAL_CONFIG
+from scripts.tools.commands import savepoint
+from scripts.tools.commands.submit import Submission, submit
+from scripts.tools.kafka import accounting, topics
+from scripts.tools.kafka.accounting import Metrics, Totals
+from scripts.tools.kafka.client import KafkaAddress, consumer, offsets, read_all, records
 from tests.bad_input import MAX_BYTES
 from tests.builders import Record
 

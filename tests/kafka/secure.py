@@ -18,10 +18,10 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
-from scripts.tools.cluster import Local
-from scripts.tools.flink_cluster import FlinkCluster
-from scripts.tools.kafka_broker import Broker
-from scripts.tools.paths import jars_dir
+from scripts.tools.cluster.broker import Broker
+from scripts.tools.cluster.flink import FlinkCluster
+from scripts.tools.cluster.instance import Local
+from scripts.tools.cluster.paths import jars_dir
 
 SECRET = "it's;a=secret"
 PORTS = {"LOGIN": 9093, "MTLS": 9094, "OIDC": 9095, "UNSIGNED": 9096}

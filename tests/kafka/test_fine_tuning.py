@@ -10,8 +10,9 @@ import psutil
 import pytest
 from confluent_kafka import Producer
 
-from scripts.tools import control, models, processes, submit
-from scripts.tools.paths import TRAINER_PYTHON
+from scripts.tools.cluster import processes
+from scripts.tools.cluster.paths import TRAINER_PYTHON
+from scripts.tools.commands import control, models, submit
 from tests.builders import behaviour
 from tests.kafka.poisoning import Poison
 from tests.kafka.running import RunningJob

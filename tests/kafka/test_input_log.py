@@ -8,7 +8,7 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions
 
-from scripts.tools import status
+from scripts.tools.commands import status
 from tests.builders import NOW, Record, event
 from tests.kafka.running import RunningJob
 

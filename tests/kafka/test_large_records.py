@@ -7,8 +7,8 @@ from hashlib import sha256
 import pyarrow as pa
 import pytest
 
-from scripts.tools import topics
 from scripts.tools.console import ToolError
+from scripts.tools.kafka import topics
 from tests.builders import NOW, Record, event
 from tests.kafka.running import LARGEST_SENT, RunningJob, by_coordinate
 

@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from conf.kafka_classes import SHADED
-from scripts.tools import processes
-from scripts.tools.cluster import Ports
-from scripts.tools.paths import ROOT
+from scripts.tools.cluster import processes
+from scripts.tools.cluster.instance import Ports
+from scripts.tools.cluster.paths import ROOT
 from tests.builders import NOW, event
 from tests.kafka.running import RunningJob
 from tests.kafka.secure import (

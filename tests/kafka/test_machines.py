@@ -12,11 +12,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from scripts.tools import processes
-from scripts.tools.cluster import Local
-from scripts.tools.flink_cluster import JOB_MANAGER, TASK_MANAGER
-from scripts.tools.kafka_broker import NAME as BROKER
-from scripts.tools.paths import ROOT
+from scripts.tools.cluster import processes
+from scripts.tools.cluster.broker import NAME as BROKER
+from scripts.tools.cluster.flink import JOB_MANAGER, TASK_MANAGER
+from scripts.tools.cluster.instance import Local
+from scripts.tools.cluster.paths import ROOT
 from tests.builders import NOW, event
 from tests.kafka.running import RunningJob
 

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 
 from conf.schema import WEIGHTS
-from models.generator import GeneratorParams
-from scripts.tools.behaviour import Generated
-from scripts.tools.replay import Pace
-from scripts.tools.sending import Sending
+from scripts.tools.data.behaviour import Generated
+from scripts.tools.data.generator import GeneratorParams
+from scripts.tools.kafka.produce import Pace
+from scripts.tools.kafka.sending import Sending
 from tests.builders import MINUTE, NOW, Record, event
 from tests.kafka.running import RunningJob
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.tools import build
-from scripts.tools.paths import ROOT
+from scripts.tools.checks.sources import sources
+from scripts.tools.cluster.paths import ROOT
+from scripts.tools.commands import build
 
 
 def cache_home(environment: dict[str, str]) -> Path:
@@ -47,7 +48,7 @@ def checkout(tmp_path: Path) -> Path:
     folder.mkdir(parents=True)
     for name in ("setup.cfg", "pyproject.toml", "LICENSE"):
         shutil.copyfile(ROOT / name, folder / name)
-    for name in ("scripts", *{path.parts[0] for path in build.sources()} - {"setup.cfg"}):
+    for name in ("scripts", *{path.parts[0] for path in sources()} - {"setup.cfg"}):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     (folder / ".venv").symlink_to(ROOT / ".venv")

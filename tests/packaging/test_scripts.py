@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.tools.paths import ROOT
+from scripts.tools.cluster.paths import ROOT
 
 SCRIPTS = sorted(
     path.name

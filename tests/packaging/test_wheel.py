@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts.tools import build
-from scripts.tools.flink_cluster import PYTHON_ENVIRONMENT
-from scripts.tools.paths import ROOT
+from scripts.tools.checks.sources import sources
+from scripts.tools.cluster.flink import PYTHON_ENVIRONMENT
+from scripts.tools.cluster.paths import ROOT
+from scripts.tools.commands import build
 
 PACKAGES = ("conf", "jobs", "models", "operators", "state")
 
@@ -46,14 +47,14 @@ def test_every_folder_with_modules_is_a_declared_package() -> None:
     found = {
         path.parent.relative_to(ROOT) for name in PACKAGES for path in (ROOT / name).rglob("*.py")
     }
-    assert found == {path.parent for path in build.sources() if path.suffix == ".py"}
+    assert found == {path.parent for path in sources() if path.suffix == ".py"}
     assert all((ROOT / folder / "__init__.py").is_file() for folder in found)
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """Return a copy of the sources: nobody edits it meanwhile, and nobody runs its wheel."""
-    for path in (*map(Path, ("setup.cfg", "pyproject.toml", "LICENSE")), *build.sources()):
+    for path in (*map(Path, ("setup.cfg", "pyproject.toml", "LICENSE")), *sources()):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_bytes((ROOT / path).read_bytes())
     return tmp_path

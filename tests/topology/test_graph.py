@@ -10,7 +10,7 @@ from conf.schema import JobConfig
 from jobs import environment, tables, topology
 from jobs.keys import balanced_keys
 from models.keys import bucket_of
-from scripts.tools.paths import connector_jar
+from scripts.tools.cluster.paths import connector_jar
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 pytestmark = pytest.mark.flink

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from scripts.tools.accounting import Metrics
+from scripts.tools.kafka.accounting import Metrics
 
 
 def account(bucket, partitions, **more):

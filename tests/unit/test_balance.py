@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.columns import OFFSET_BITS
-from scripts.tools.accounting import Metrics
-from scripts.tools.balance import Balance, Consumed, Log, balance, plain
+from scripts.tools.kafka.accounting import Metrics
+from scripts.tools.kafka.balance import Balance, Consumed, Log, balance, plain
 from state.accounting import GAPS, UNKNOWN, Accounting
 from state.codec import StateError
 from tests.unit.test_accounting_reader import account

@@ -10,8 +10,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from scripts.tools import benchmark_beside, processes, results
-from scripts.tools.benchmark_beside import Neighbour
+from scripts.tools import results
+from scripts.tools.benchmarks import beside
+from scripts.tools.benchmarks.beside import Neighbour
+from scripts.tools.cluster import processes
 from scripts.tools.console import ToolError
 
 
@@ -24,7 +26,7 @@ def stack(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_stack_of_another_run_folder_is_seen(stack: Path) -> None:
-    found = [n for n in benchmark_beside.neighbours(0.1) if stack.name in n.what]
+    found = [n for n in beside.neighbours(0.1) if stack.name in n.what]
     (one,) = found
     assert one.what == f"a stack of 1 processes (run folder {stack.name})"
     assert one.remedy == f"scripts/local down --run-dir {str(stack)!r}"
@@ -39,9 +41,9 @@ def test_a_busy_process_is_seen_and_an_idle_one_is_not(tmp_path: Path) -> None:
         time.sleep(0.5)
         looked_at = [psutil.Process(busy), psutil.Process(idle)]
         for process in looked_at:
-            benchmark_beside._percent(process)
+            beside._percent(process)
         time.sleep(1)
-        (one,) = benchmark_beside._busy(looked_at)
+        (one,) = beside._busy(looked_at)
         assert f"pid {busy}," in one.what
     finally:
         for name in ("busy", "idle"):
@@ -53,7 +55,7 @@ def test_a_broker_of_somebody_else_is_known_by_its_class(tmp_path: Path) -> None
         (sys.executable, "-c", "import time; time.sleep(60)", "kafka.Kafka"), env={}
     )
     try:
-        (found,) = benchmark_beside._stacks([psutil.Process(process.pid)])
+        (found,) = beside._stacks([psutil.Process(process.pid)])
         assert found == (Neighbour(f"Kafka or Flink (pid {process.pid})"), {process.pid})
     finally:
         process.kill()
@@ -62,12 +64,12 @@ def test_a_broker_of_somebody_else_is_known_by_its_class(tmp_path: Path) -> None
 
 def test_beside_others_it_refuses_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
     other = Neighbour("a stack", "scripts/local down")
-    monkeypatch.setattr(benchmark_beside, "neighbours", lambda: [other])
+    monkeypatch.setattr(beside, "neighbours", lambda: [other])
     with pytest.raises(ToolError, match=r"got a stack: scripts/local down; or .* --beside-others"):
-        benchmark_beside.insist(beside_others=False)
-    assert benchmark_beside.insist(beside_others=True) == ["a stack"]
-    monkeypatch.setattr(benchmark_beside, "neighbours", list)
-    assert benchmark_beside.insist(beside_others=False) == []
+        beside.insist(beside_others=False)
+    assert beside.insist(beside_others=True) == ["a stack"]
+    monkeypatch.setattr(beside, "neighbours", list)
+    assert beside.insist(beside_others=False) == []
 
 
 def test_the_results_name_what_ran_beside(tmp_path: Path) -> None:

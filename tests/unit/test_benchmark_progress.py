@@ -2,11 +2,11 @@ import json
 
 import pytest
 
-from scripts.tools.behaviour import Block
-from scripts.tools.benchmark_latency import first
-from scripts.tools.benchmark_progress import Consumption, grown
-from scripts.tools.benchmark_throughput import rated
+from scripts.tools.benchmarks.latency import first
+from scripts.tools.benchmarks.progress import Consumption, grown
+from scripts.tools.benchmarks.throughput import rated
 from scripts.tools.console import ToolError
+from scripts.tools.data.behaviour import Block
 
 
 def accounting(bucket: int, at: int, consumed: int) -> bytes:

@@ -16,7 +16,7 @@ from models.params import RankingParams, TransitionParams
 from models.ranking import Ranking
 from operators import rounds
 from operators.rounds import RoundParams
-from scripts.tools.paths import ROOT, TRAINER_PYTHON
+from scripts.tools.cluster.paths import ROOT, TRAINER_PYTHON
 from state import model_file
 from state.codec import CorruptError
 from state.model_store import WEIGHTS, ModelStore

@@ -2,8 +2,8 @@
 
 import json
 
-from scripts.tools.demo_summary import Summary
-from scripts.tools.observer import Seen
+from scripts.tools.commands.demo_summary import Summary
+from scripts.tools.kafka.observer import Seen
 from state.topics.recommendation import Item, Recommendation, Session, Trigger
 
 

@@ -9,12 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from conf.loader import load
-from models.generator import GeneratorParams
-from scripts.tools import event_times
-from scripts.tools.behaviour import DAY_MS, Generated, Recorded
-from scripts.tools.event_times import Window, in_time
-from scripts.tools.paths import LOCAL_CONFIG
-from scripts.tools.replay import encoded, event_window
+from scripts.tools.cluster.paths import LOCAL_CONFIG
+from scripts.tools.data import event_times
+from scripts.tools.data.behaviour import DAY_MS, Generated, Recorded
+from scripts.tools.data.event_times import Window, in_time
+from scripts.tools.data.generator import GeneratorParams
+from scripts.tools.kafka.produce import encoded
 
 NOW_MS = 1_795_770_000_000
 WINDOW = Window(946_684_800_000, 300_000, NOW_MS)
@@ -129,7 +129,7 @@ def test_generated_events_are_shifted_too():
 
 
 def test_the_configuration_says_what_the_job_takes():
-    window = event_window(load(LOCAL_CONFIG, ["events.earliest=1990-01-01"]))
+    window = Window.of(load(LOCAL_CONFIG, ["events.earliest=1990-01-01"]))
     assert window.outside(np.array([seconds("1995-01-01") * 1000])) == 0
     assert "1990-01-01 (events.earliest) to 5 min ahead" in str(window)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.generator import EVENT_TYPES, Generator, GeneratorParams
+from scripts.tools.data.generator import EVENT_TYPES, Generator, GeneratorParams
 
 SMALL = {"users": 200, "clusters": 5, "places": 20, "sessions": 20, "birth": 50}
 

@@ -9,9 +9,9 @@ from conf.kafka_classes import HANDLERS, MODULES, OIDC_BEFORE_4, for_job, known
 from conf.schema import JobConfig, Kafka
 from conf.secrets import Secret
 from jobs import tables
+from scripts.tools.cluster.paths import connector_jar
 from scripts.tools.console import ToolError
-from scripts.tools.kafka_login import librdkafka
-from scripts.tools.paths import connector_jar
+from scripts.tools.kafka.login import librdkafka
 
 SECURITY = "org.apache.kafka.common.security"
 PLAIN = f"{SECURITY}.plain.PlainLoginModule"

@@ -1,9 +1,9 @@
 """Clients of the tools log in as the job does, and topics are made as the job needs them."""
 
 from conf.schema import JobConfig
-from scripts.tools import topics
-from scripts.tools.kafka_client import KafkaAddress
-from scripts.tools.kafka_login import librdkafka
+from scripts.tools.kafka import topics
+from scripts.tools.kafka.client import KafkaAddress
+from scripts.tools.kafka.login import librdkafka
 
 
 def test_a_java_login_is_translated_for_librdkafka():

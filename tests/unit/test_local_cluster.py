@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.tools import processes
-from scripts.tools.cluster import Local, Ports
+from scripts.tools.cluster import processes
+from scripts.tools.cluster.instance import Local, Ports
 from scripts.tools.console import ToolError
 
 SLEEP = (sys.executable, "-c", "import time; time.sleep(60)")

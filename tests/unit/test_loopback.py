@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.tools import loopback, processes
+from scripts.tools.cluster import loopback, processes
+from scripts.tools.cluster.flink_rest import FlinkRest, FlinkUnreachableError
 from scripts.tools.console import ToolError
-from scripts.tools.flink_rest import FlinkRest, FlinkUnreachableError
 
 NOBODY = "http://127.0.0.1:9"
 PROXIES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "all_proxy")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.tools import manifest
+from scripts.tools.cluster import manifest
 from scripts.tools.console import ToolError
 
 

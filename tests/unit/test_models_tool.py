@@ -14,10 +14,10 @@ from jobs import parameters
 from models.deep.recurrent import Recurrent
 from models.deep.shape import Shape
 from operators.tuner import Tuner
-from scripts.tools import control, models, submit
+from scripts.tools.cluster.paths import LOCAL_CONFIG
+from scripts.tools.commands import control, models, submit
+from scripts.tools.commands.submit import Submission
 from scripts.tools.console import ToolError
-from scripts.tools.paths import LOCAL_CONFIG
-from scripts.tools.submit import Submission
 from state.model_store import OPTIMIZER, WEIGHTS, Manifest, ModelStore
 from state.topics import model_pointer
 

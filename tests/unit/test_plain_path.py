@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.tools import plain_path, processes
-from scripts.tools.plain_path import is_plain, plain
+from scripts.tools.cluster import plain_path, processes
+from scripts.tools.cluster.plain_path import is_plain, plain
 
 AWKWARD = ("my project", "pröject", "100%", "a,b", "a:b", "a#b", "it's", 'so "called"', "a+b~c")
 

@@ -12,7 +12,7 @@ import pytest
 from models.deep.privacy import Privacy, merged
 from operators.rounds import RoundParams
 from operators.trainer import TrainerParams
-from scripts.tools.paths import ROOT, TRAINER_PYTHON
+from scripts.tools.cluster.paths import ROOT, TRAINER_PYTHON
 from tests.unit.test_tuner import SHAPE, World, prepared, program, some
 
 PRIVACY = Privacy(epsilon=3.0, delta=1e-5, clip=0.5, noise=1.0)

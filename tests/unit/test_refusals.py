@@ -1,8 +1,8 @@
 """Input that was mostly refused is told with its codes and an example of what was expected."""
 
 from conf.schema import Topics
-from scripts.tools import refusals
-from scripts.tools.accounting import Totals
+from scripts.tools.kafka import refusals
+from scripts.tools.kafka.accounting import Totals
 
 EARLY = {
     "err.code": b"timestamp_past",

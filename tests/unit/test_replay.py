@@ -8,11 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from models.generator import GeneratorParams
-from scripts.tools import replay
-from scripts.tools.behaviour import Block, Generated, Recorded, milliseconds
 from scripts.tools.console import ToolError
-from scripts.tools.replay import Pace, encoded
+from scripts.tools.data.behaviour import Block, Generated, Recorded, milliseconds
+from scripts.tools.data.generator import GeneratorParams
+from scripts.tools.kafka import produce
+from scripts.tools.kafka.produce import Pace, encoded
 
 
 def parquet(tmp_path, **columns):
@@ -181,7 +181,7 @@ def test_events_are_sent_when_they_are_due():
     due = np.array([0.0, 0.0, 0.05, 0.1])
     parts = [
         (len(part), time.monotonic() - begin)
-        for part in replay._when_due([(b"", b"")] * 4, due, begin)
+        for part in produce._when_due([(b"", b"")] * 4, due, begin)
     ]
     assert sum(size for size, _ in parts) == 4
     assert parts[0][0] == 2

@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from operators.trainer import Trainer, TrainerParams
-from scripts.tools.paths import TRAINER_PYTHON
+from scripts.tools.cluster.paths import TRAINER_PYTHON
 
 PLAN = {
     "shape": {"dim": 16, "width": 16, "length": 12},

@@ -1,6 +1,6 @@
 """The one line an operator needs out of a stack trace."""
 
-from scripts.tools.stack_trace import innermost_cause
+from scripts.tools.cluster.stack_trace import innermost_cause
 
 JAVA = """org.example.Outer: job failed
 \tat org.example.Job.run(Job.java:10)

@@ -5,8 +5,9 @@ import sys
 
 import pytest
 
-from scripts.tools import accounting, status, topics
-from scripts.tools.accounting import Metrics
+from scripts.tools.commands import status
+from scripts.tools.kafka import accounting, topics
+from scripts.tools.kafka.accounting import Metrics
 
 
 def metrics(accepted, early):
@@ -33,8 +34,8 @@ def world(monkeypatch):
         return status.main()
 
     example = {"timestamp_past": "timestamp: expected 2000 or later, got less"}
-    monkeypatch.setattr("scripts.tools.refusals.read_all", lambda *_: iter(()))
-    monkeypatch.setattr("scripts.tools.refusals.examples", lambda *_: example)
+    monkeypatch.setattr("scripts.tools.kafka.refusals.read_all", lambda *_: iter(()))
+    monkeypatch.setattr("scripts.tools.kafka.refusals.examples", lambda *_: example)
     return run
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from scripts.tools import ownership, processes
-from scripts.tools.cluster import Local
-from scripts.tools.flink_cluster import JOB_MANAGER, TASK_MANAGER
-from scripts.tools.kafka_broker import NAME as BROKER
-from scripts.tools.signals import interruptible, undisturbed
-from scripts.tools.supervisor import Patience, Supervisor
+from scripts.tools.cluster import ownership, processes
+from scripts.tools.cluster.broker import NAME as BROKER
+from scripts.tools.cluster.flink import JOB_MANAGER, TASK_MANAGER
+from scripts.tools.cluster.instance import Local
+from scripts.tools.cluster.signals import interruptible, undisturbed
+from scripts.tools.cluster.supervisor import Patience, Supervisor
 
 PARTS = (JOB_MANAGER, TASK_MANAGER, BROKER)
 WORKER = "import time; time.sleep(60)"

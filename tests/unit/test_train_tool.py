@@ -9,9 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from models.keys import key_of
-from scripts.tools import train, train_events
+from scripts.tools.cluster.paths import TRAINER_PYTHON
+from scripts.tools.commands import train
 from scripts.tools.console import ToolError
-from scripts.tools.paths import TRAINER_PYTHON
+from scripts.tools.data import train_events
 from state.model_store import ModelStore
 
 with_torch = pytest.mark.skipif(

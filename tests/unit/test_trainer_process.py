@@ -15,7 +15,7 @@ import pytest
 
 from models.deep.shape import Shape
 from operators.trainer import Ended, Trainer, TrainerParams
-from scripts.tools.paths import ROOT, TRAINER_PYTHON
+from scripts.tools.cluster.paths import ROOT, TRAINER_PYTHON
 from state import model_file
 from state.codec import CorruptError
 

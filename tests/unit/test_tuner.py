@@ -20,7 +20,7 @@ from models.deep.shape import Shape
 from operators.rounds import RoundParams
 from operators.trainer import TrainerParams
 from operators.tuner import STATUS_ENTRY, FineTuneParams, Tuner
-from scripts.tools.paths import TRAINER_PYTHON
+from scripts.tools.cluster.paths import TRAINER_PYTHON
 from state import examples, tuner_state
 from state.codec import StateError
 from state.examples import Examples

@@ -1,0 +1,1 @@
+"""Measurements of `scripts/benchmark`; their results lie in `tests/benchmarks/`."""

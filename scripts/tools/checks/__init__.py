@@ -1,0 +1,1 @@
+"""What is checked, tested and prepared before anything runs."""

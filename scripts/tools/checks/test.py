@@ -1,0 +1,106 @@
+"""Check, then run every level of tests, cheap ones first; nothing is left running."""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+import psutil
+
+from scripts.tools.checks.check import check
+from scripts.tools.cluster import processes
+from scripts.tools.cluster.paths import ROOT
+from scripts.tools.console import progress, run
+
+LEVELS = ("unit", "golden", "function", "packaging", "topology", "kafka")
+_NO_TORCH = "--ignore=models/deep/training"  # it is in another environment
+_DOCTESTS = (
+    "--doctest-modules",
+    _NO_TORCH,
+    "models",
+    "scripts/tools/cluster/stack_trace.py",
+    "scripts/tools/data",
+)
+_ALONE = ("kafka",)
+"""Levels whose tests share a cluster and need the machine for themselves."""
+_TOGETHER = ("--numprocesses=logical", "--maxprocesses=8", "--dist=loadfile")
+_NONE_SELECTED = 5
+_MARK = "STREAMREC_TEST_RUN"
+_GRACE_SECONDS = 15
+
+
+def pytest(levels: Sequence[str], options: Sequence[str]) -> int:
+    """Run the levels: several processes take those that need no cluster, one those that do.
+
+    Returns
+    -------
+    int
+        Its exit status, or 1 where a test left a process behind.
+    """
+    run_id, status = str(os.getpid()), 0
+    environment = {**os.environ, _MARK: run_id}
+    alone = [level for level in levels if level in _ALONE]
+    together = [level for level in levels if level not in _ALONE]
+    for part, how in ((together, _TOGETHER), (alone, ())):
+        if part and not (status and {"-x", "--exitfirst"} & set(options)):
+            doctests = _DOCTESTS if "unit" in part else ()
+            folders = [f"tests/{level}" for level in part]
+            command = [sys.executable, "-m", "pytest", *how, *doctests, *folders, *options]
+            code = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+            status = status or (0 if code == _NONE_SELECTED and len(levels) > 1 else code)
+    return _end_leftovers(run_id) or status
+
+
+def _end_leftovers(run_id: str) -> int:
+    deadline = time.monotonic() + _GRACE_SECONDS  # a JVM ends a moment after its Python
+    while (left := processes.with_variable(_MARK, run_id)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    for process in left:
+        command = " ".join(process.cmdline())[:100]
+        progress(f"error: expected no process left by a test, got {process.pid}: {command}")
+        process.kill()
+    psutil.wait_procs(left, timeout=5)
+    return 1 if left else 0
+
+
+def main() -> int:
+    """Read the command line, check and test."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/test",
+        description=__doc__,
+        epilog="Everything after -- goes to pytest, as in: scripts/test unit -- -x -k savepoint",
+    )
+    names = ", ".join(("all", "check", *LEVELS))
+    parser.add_argument(
+        "levels", nargs="*", metavar="LEVEL", help=f"some of {names} (default: all)"
+    )
+    own, options = _split(sys.argv[1:])
+    wanted = parser.parse_args(own).levels or ["all"]
+    unknown = set(wanted) - {"all", "check", *LEVELS}
+    if unknown:
+        parser.error(f"expected some of {names}, got {min(unknown)}")
+    begin = time.monotonic()
+    failed = check() if {"all", "check"} & set(wanted) else []
+    levels = [level for level in LEVELS if "all" in wanted or level in wanted]
+    if levels:
+        progress("torch for the trainer (scripts/setup --train)")
+        setup = [str(ROOT / "scripts" / "setup"), "--train", "--quick"]
+        subprocess.run(setup, check=True)
+    status = pytest(levels, options) if levels else 0
+    progress(f"{time.monotonic() - begin:.0f} s in all")
+    for command in failed:
+        progress(f"error: {command}: expected to pass; see above")
+    return 1 if failed else status
+
+
+def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
+    if "--" not in arguments:
+        return arguments, []
+    at = arguments.index("--")
+    return arguments[:at], arguments[at + 1 :]
+
+
+if __name__ == "__main__":
+    run(main)

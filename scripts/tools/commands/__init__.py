@@ -1,0 +1,1 @@
+"""One module a command; `scripts/NAME` runs it."""

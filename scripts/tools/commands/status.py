@@ -1,0 +1,248 @@
+"""Show the job, where every record went, and how good the recommendations are."""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from scripts.tools import results
+from scripts.tools.cluster.flink_rest import FlinkRest, FlinkUnreachableError
+from scripts.tools.commands.demo_view import console
+from scripts.tools.console import ToolError, progress, run
+from scripts.tools.kafka import accounting, topics
+from scripts.tools.kafka.accounting import FATES, Metrics, Totals
+from scripts.tools.kafka.balance import Balance, Log, balance, contradictions, plain
+from scripts.tools.kafka.client import consumer, offsets, read_offsets
+from scripts.tools.kafka.refusals import refusals
+from scripts.tools.kafka.target import Target, add_arguments, target
+from scripts.tools.results import Result
+
+LAST_WINDOWS = 6
+NOT_RUNNING, UNBALANCED, TOO_SMALL, OVERTAKEN, REFUSED = 3, 4, 5, 6, 7
+
+
+def main() -> int:
+    """Read the command line and show.
+
+    Returns
+    -------
+    int
+        0; 3 where no job runs; 4 where a running job has not yet accounted for every record;
+        5 where a topic refuses records that the job may write; 6 where retention deleted records
+        before the job read them; 7 where the job refused most records. The first of 3, 7, 4, 5
+        and 6 that applies.
+    """
+    options = _parser().parse_args()
+    job = target(options, options.flink)
+    jobs = _jobs(job.flink, job.config.job.name)
+    named = job.config.kafka.topics
+    metrics = accounting.read(job.address, named.recommendation_metrics)
+    found = _balances(job, metrics.totals())
+    objections = [*metrics.totals().contradictions(), *contradictions(found.balances)]
+    refusing = topics.too_small(job.config, job.address)
+    refused = refusals(metrics.totals(), job.address, named)
+    for line in refused:
+        progress(f"error: {line}" if line is refused[0] else line)
+    if options.json is None:
+        _show(jobs, metrics, found, objections)
+        for line in refusing:
+            console().print(f"[red]{line}[/red]")
+    else:
+        too_small = Result("kafka.topics_too_small", len(refusing), "topics")
+        _write(options.json, [*figures(jobs, metrics, found, objections), too_small])
+    verdicts = (
+        (NOT_RUNNING, not any(job["state"] == "RUNNING" for job in jobs)),
+        (REFUSED, refused),
+        (UNBALANCED, objections),
+        (TOO_SMALL, refusing),
+        (OVERTAKEN, found.sum("overtaken")),
+    )
+    return next((status for status, applies in verdicts if applies), 0)
+
+
+@dataclass(frozen=True)
+class Input:
+    """What the input topic holds, and what became of it."""
+
+    records: int
+    balances: Mapping[int, Balance]
+
+    def sum(self, name: str) -> int:
+        """Return one of the figures over all partitions."""
+        return sum(getattr(one, name) for one in self.balances.values())
+
+
+def _balances(job: Target, totals: Totals) -> Input:
+    """Compare; the log itself is read only where its offsets leave a question."""
+    topic, kafka = job.config.kafka.topics.user_behavior, job.config.kafka
+    with consumer(job.address, [topic], isolation="read_committed") as client:
+        ends = offsets(client, topic)
+    unclear = {p: e for p, e in ends.items() if not plain(totals.partition(p), *e)}
+    read = read_offsets(job.address, topic, unclear)
+    logs = {
+        p: Log(low, high, read[p]) if p in read else Log.full(low, high)
+        for p, (low, high) in ends.items()
+    }
+    return Input(
+        sum(len(log.offsets) for log in logs.values()),
+        {
+            p: balance(p, totals.partition(p), log, from_earliest=kafka.start == "earliest")
+            for p, log in sorted(logs.items())
+        },
+    )
+
+
+def figures(
+    jobs: list[dict[str, Any]],
+    metrics: Metrics,
+    found: Input,
+    objections: list[str],
+) -> list[Result]:
+    """Return everything shown, as figures."""
+    totals, quality = metrics.totals(), metrics.quality()
+    running = sum(job["state"] == "RUNNING" for job in jobs)
+    known = [
+        Result("job.running", running, "jobs"),
+        Result("input.records", found.records, "records"),
+        Result("input.before_start", found.sum("before"), "records"),
+        Result("input.without_record", found.sum("empty"), "offsets"),
+        Result("input.missing", found.sum("missing"), "records"),
+        Result("input.overtaken", found.sum("overtaken"), "records"),
+        *(
+            Result(f"input.overtaken.{p}", one.overtaken, "records")
+            for p, one in found.balances.items()
+        ),
+        Result("accounting.consumed", totals.consumed, "records"),
+        *(Result(f"accounting.{fate}", getattr(totals, fate), "records") for fate in FATES),
+        *(Result(f"rejected.{code}", n, "records") for code, n in sorted(totals.by_code.items())),
+        Result("accounting.objections", len(objections), "objections"),
+        Result("recommendations", metrics.counted("recommendations"), "records"),
+        Result("quality.scored", quality.scored, "events"),
+        Result(
+            "quality.hit_rate", quality.hit_rate, "share",
+            peer=quality.popularity_hit_rate, ratio=quality.ratio,
+        ),
+        Result("quality.ndcg", quality.ndcg, "", peer=quality.popularity_ndcg),
+        Result("quality.mrr", quality.mrr, ""),
+        Result("quality.rmse", quality.rmse, ""),
+    ]  # fmt: skip
+    return [figure for figure in known if figure.value is not None]
+
+
+def _jobs(flink: FlinkRest, name: str) -> list[dict[str, Any]]:
+    try:
+        return [job for job in flink.jobs() if job["name"] == name][:1]
+    except FlinkUnreachableError as error:
+        raise ToolError(f"{error}; is the cluster up?") from None
+
+
+def _show(
+    jobs: list[dict[str, Any]],
+    metrics: Metrics,
+    found: Input,
+    objections: list[str],
+) -> None:
+    out = console()
+    for job in jobs:
+        out.print(f"job {job['name']} {job['jid']}: [bold]{job['state']}[/bold]")
+    if not jobs:
+        out.print("no job")
+    out.print(accounting_table(metrics, found.records))
+    out.print(window_table(metrics))
+    for one in found.balances.values():
+        for remark in one.remarks():
+            out.print(remark)
+        for alarm in one.alarms():
+            out.print(f"[red]{alarm}[/red]")
+    for objection in objections:
+        out.print(f"[yellow]{objection}[/yellow]")
+    if not objections:
+        out.print("[green]every record consumed has exactly one fate[/green]")
+
+
+def accounting_table(metrics: Metrics, records: int) -> Table:
+    """Return what became of the records of the input topic."""
+    totals = metrics.totals()
+    table = Table("records", "consumed", *FATES, title="accounting", title_justify="left")
+    fates = [f"{getattr(totals, name):,}" for name in ("consumed", *FATES)]
+    table.add_row(f"{records:,}", *fates)
+    for code, count in sorted(totals.by_code.items()):
+        table.add_row("", "", "", "", "", f"{code} {count:,}")
+    return table
+
+
+def window_table(metrics: Metrics) -> Table:
+    """Return the last windows, and all of them in one row."""
+    table = Table(title="quality, newest windows last", title_justify="left")
+    names = ("scored", "hr@", "popularity_hr@", "ndcg@", "mrr", "rmse")
+    newest = metrics.windows[-LAST_WINDOWS:]
+    titles = [_title(newest, name) for name in names]
+    for heading in ("seconds", "accepted", *titles, "freshness p50", "p99"):
+        table.add_column(heading, justify="right")
+    for window in newest:
+        fresh = window.get("freshness_ms") or {}
+        table.add_row(
+            f"{(window['window_start'] - newest[-1]['window_end']) / 1000:.0f}",
+            f"{window['accepted']:,}",
+            *(_figure(window, name) for name in names),
+            *(_milliseconds(fresh.get(name)) for name in ("p50", "p99")),
+        )
+    quality = metrics.quality()
+    whole = (quality.hit_rate, quality.popularity_hit_rate, quality.ndcg, quality.mrr, quality.rmse)
+    table.add_section()
+    accepted = f"{metrics.counted('accepted'):,}"
+    table.add_row("all", accepted, f"{quality.scored:,}", *map(_decimal, whole))
+    return table
+
+
+def _title(windows: list[dict[str, Any]], prefix: str) -> str:
+    """Return a figure's full name: its prefix, and the cut-off the job was told."""
+    names = (name for window in windows for name in window if name.startswith(prefix))
+    return next(names, prefix.rstrip("@")).replace("popularity_", "popularity ")
+
+
+def _figure(window: dict[str, Any], prefix: str) -> str:
+    found = next((value for name, value in window.items() if name.startswith(prefix)), None)
+    return f"{found:,}" if isinstance(found, int) else _decimal(found)
+
+
+def _decimal(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _milliseconds(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f} ms"
+
+
+def _write(path: Path, found: list[Result]) -> None:
+    if str(path) == "-":
+        sys.stdout.write(json.dumps(results.document(found)) + "\n")
+    else:
+        results.write(path, found)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scripts/status",
+        description=__doc__,
+        epilog="Exit status: 0, 3 where no job runs, 4 where records are not accounted for yet,"
+        " 5 where a topic refuses records that the job may write, 6 where retention deleted records"
+        " before the job read them, 7 where the job refused most records; the first of 3, 7, 4, 5,"
+        " 6 that applies.",
+    )
+    parser.add_argument(
+        "--json", type=Path, nargs="?", const=Path("-"), metavar="OUT",
+        help="write one JSON object to a file, or to standard output",
+    )  # fmt: skip
+    add_arguments(parser)
+    parser.add_argument("--flink", metavar="URL", help="REST address of the JobManager")
+    return parser
+
+
+if __name__ == "__main__":
+    run(main)

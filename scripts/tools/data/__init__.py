@@ -1,0 +1,1 @@
+"""Behaviour: files, generated worlds, their times."""

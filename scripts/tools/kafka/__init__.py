@@ -1,0 +1,1 @@
+"""What the tools send to Kafka and read from it."""

@@ -1,0 +1,243 @@
+"""What the metrics topic says: the fate of every record, and how good the recommendations are.
+
+Records are absolute and the newest of a key wins: `accounting/<bucket>` counts every record that
+the bucket's users ever sent, `window/…` measures a stretch of time.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from scripts.tools.kafka.balance import UNKNOWN, Consumed
+from scripts.tools.kafka.client import KafkaAddress, read_all
+from scripts.tools.kafka.ranges import BEGIN, END, Range, common, joined
+
+FATES = ("accepted", "duplicate", "late", "rejected")
+"""What can become of a record; exactly one of them does."""
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Sums over all user buckets."""
+
+    consumed: int = 0
+    accepted: int = 0
+    duplicate: int = 0
+    late: int = 0
+    rejected: int = 0
+    by_code: Mapping[str, int] = field(default_factory=dict)
+    """Rejected records by error code."""
+    by_partition: Mapping[int, int] = field(default_factory=dict)
+    """Consumed records by partition of the input topic."""
+    next_offset: Mapping[int, int] = field(default_factory=dict)
+    """One past the newest record consumed, by partition."""
+    first_offset: Mapping[int, int] = field(default_factory=dict)
+    """Of the oldest record consumed, by partition; -1 where a release before did not note it."""
+    gaps: Mapping[int, list[Range]] = field(default_factory=dict)
+    """Offsets between those two that no bucket consumed, by partition, as far as they are known."""
+
+    def partition(self, number: int) -> Consumed:
+        """Return what was consumed of one partition."""
+        return Consumed(
+            self.by_partition.get(number, 0),
+            self.first_offset.get(number, UNKNOWN),
+            self.next_offset.get(number, 0),
+            self.gaps.get(number, ()),
+        )
+
+    def contradictions(self) -> list[str]:
+        """Return what contradicts that each record consumed had exactly one fate."""
+        found = []
+        fates = sum(getattr(self, fate) for fate in FATES)
+        if fates != self.consumed:
+            found.append(
+                f"consumed: expected the sum of all fates, {fates:,}, got {self.consumed:,}"
+            )
+        codes = sum(self.by_code.values())
+        if codes != self.rejected:
+            found.append(
+                f"rejected: expected the sum of all codes, {codes:,}, got {self.rejected:,}"
+            )
+        return found
+
+    def objections(self, ends: Mapping[int, tuple[int, int]]) -> list[str]:
+        """Return what contradicts that each record of the input had exactly one fate.
+
+        For a topic in which every offset is a record, none was deleted, and all were to be read;
+        `scripts.tools.kafka.balance` compares any topic.
+
+        Parameters
+        ----------
+        ends
+            First and end offset of every partition of the input topic.
+        """
+        found = self.contradictions()
+        for partition, (low, high) in sorted(ends.items()):
+            consumed = self.by_partition.get(partition, 0)
+            if consumed != high - low:
+                found.append(
+                    f"partition {partition}: expected {high - low:,} records, got {consumed:,}"
+                )
+        return found
+
+
+@dataclass(frozen=True)
+class DeepQuality:
+    """Hit rates on the same events, all ranked by every model."""
+
+    scored: int
+    blend: float
+    online: float
+    deep: float
+    popularity: float
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Test-then-learn quality over windows, each weighted by the events it scored."""
+
+    scored: int = 0
+    hit_rate: float | None = None
+    ndcg: float | None = None
+    mrr: float | None = None
+    popularity_hit_rate: float | None = None
+    popularity_ndcg: float | None = None
+    with_deep: "DeepQuality | None" = None
+    """Of the windows in which a deep model was served throughout."""
+    rmse: float | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        """Hit rate as a multiple of popularity's."""
+        if not self.popularity_hit_rate or self.hit_rate is None:
+            return None
+        return self.hit_rate / self.popularity_hit_rate
+
+
+class Metrics:
+    """The present content of the metrics topic; feed it records in their order.
+
+    >>> metrics = Metrics()
+    >>> metrics.take(b"accounting/0", b'''{"kind": "accounting", "bucket": 0, "partitions": {"0":
+    ...     {"consumed": 2, "accepted": 1, "duplicate": 1, "late": 0, "rejected": 0,
+    ...      "next_offset": 2}}}''')
+    >>> metrics.totals().objections({0: (0, 2)})
+    []
+    """
+
+    def __init__(self) -> None:
+        self._accounting: dict[bytes, dict[str, Any]] = {}
+        self._windows: dict[bytes, dict[str, Any]] = {}
+        self.fine_tune: dict[str, Any] = {}
+        """Where fine-tuning stands; empty before it said anything."""
+
+    def take(self, key: bytes | None, value: bytes | None) -> None:
+        """Note one record; kinds that are not known are left out."""
+        if key is None or value is None:
+            return
+        record = msgspec.json.decode(value)
+        match record.get("kind"):
+            case "accounting":
+                self._accounting[key] = record
+            case "window":
+                self._windows[key] = record
+            case "fine_tune":
+                self.fine_tune = record
+
+    @property
+    def windows(self) -> list[dict[str, Any]]:
+        """Windows by their start, oldest first."""
+        return sorted(self._windows.values(), key=lambda window: window["window_start"])
+
+    def totals(self) -> Totals:
+        """Return the sums over all buckets."""
+        sums: Counter[str] = Counter()
+        codes: Counter[str] = Counter()
+        consumed: Counter[int] = Counter()
+        ends: dict[int, int] = {}
+        first: dict[int, int] = {}
+        gaps: dict[int, list[Range]] = {}
+        for bucket in self._accounting.values():
+            codes.update(bucket.get("rejected", {}))
+            for name, counts in bucket["partitions"].items():
+                partition = int(name)
+                sums.update({fate: counts[fate] for fate in ("consumed", *FATES)})
+                consumed[partition] += counts["consumed"]
+                ends[partition] = max(ends.get(partition, 0), counts["next_offset"])
+                begin = counts.get("first_offset", UNKNOWN)
+                first[partition] = min(first.get(partition, begin), begin)
+                gaps[partition] = common(gaps.get(partition, [(BEGIN, END)]), _silent(counts))
+        return Totals(
+            **sums, by_code=codes, by_partition=consumed, next_offset=ends, first_offset=first,
+            gaps={p: common(found, [(first[p], ends[p])]) for p, found in gaps.items()},
+        )  # fmt: skip
+
+    def counted(self, name: str) -> int:
+        """Return the sum of a count over all windows."""
+        return sum(window.get(name) or 0 for window in self.windows)
+
+    def quality(self) -> Quality:
+        """Return the quality over all windows."""
+        return Quality(
+            scored=self.counted("scored"),
+            hit_rate=self._mean("hr@"),
+            ndcg=self._mean("ndcg@"),
+            mrr=self._mean("mrr"),
+            popularity_hit_rate=self._mean("popularity_hr@"),
+            popularity_ndcg=self._mean("popularity_ndcg@"),
+            with_deep=self._with_deep(),
+            rmse=self._rmse(),
+        )
+
+    def _with_deep(self) -> DeepQuality | None:
+        windows = [w for w in self.windows if w["scored"] and w.get("deep_scored") == w["scored"]]
+        scored = sum(window["scored"] for window in windows)
+        if not scored:
+            return None
+
+        def mean(prefix: str) -> float:
+            total = 0.0
+            for window in windows:
+                (figure,) = (v for name, v in window.items() if name.startswith(prefix))
+                total += figure * window["scored"]
+            return float(total / scored)
+
+        return DeepQuality(
+            scored, mean("hr@"), mean("online_hr@"), mean("deep_hr@"), mean("popularity_hr@")
+        )
+
+    def _mean(self, prefix: str) -> float | None:
+        total, weight = 0.0, 0
+        for window in self.windows:
+            figures = [v for name, v in window.items() if name.startswith(prefix) and v is not None]
+            if figures and window["scored"]:
+                total += figures[0] * window["scored"]
+                weight += window["scored"]
+        return total / weight if weight else None
+
+    def _rmse(self) -> float | None:
+        rated = [window for window in self.windows if window.get("rmse") is not None]
+        weights = [window.get("errors") or window["accepted"] for window in rated]
+        squares = [window["rmse"] ** 2 * n for window, n in zip(rated, weights, strict=True)]
+        return (sum(squares) / sum(weights)) ** 0.5 if sum(weights) else None
+
+
+def _silent(counts: Mapping[str, Any]) -> list[Range]:
+    """Return all offsets of a partition in which one bucket is known to have consumed nothing."""
+    between = [(begin, end) for begin, end in counts.get("gaps", ())]
+    return joined([
+        (BEGIN, max(BEGIN, counts.get("first_offset", BEGIN))),
+        *between,
+        (counts["next_offset"], END),
+    ])  # fmt: skip
+
+
+def read(address: KafkaAddress, topic: str) -> Metrics:
+    """Return what a metrics topic says now; open transactions are left out."""
+    metrics = Metrics()
+    for message in read_all(address, topic):
+        metrics.take(message.key(), message.value())
+    return metrics
