@@ -9,8 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from scripts.tools.console import ToolError
-from scripts.tools.data.behaviour import Block, Generated, Recorded, milliseconds
+from scripts.tools.data.behaviour import Block, Generated, Recorded
 from scripts.tools.data.generator import GeneratorParams
+from scripts.tools.data.time_units import milliseconds
 from scripts.tools.kafka import produce
 from scripts.tools.kafka.produce import Pace, encoded
 

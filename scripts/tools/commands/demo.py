@@ -3,9 +3,9 @@
 import argparse
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from conf.loader import ConfigError, load
@@ -13,163 +13,29 @@ from conf.schema import JobConfig
 from jobs import parameters
 from scripts.tools import results
 from scripts.tools.cluster import loopback, processes
-from scripts.tools.cluster.flink_rest import FlinkUnreachableError
 from scripts.tools.cluster.instance import Local, Ports
 from scripts.tools.cluster.paths import ROOT, RUN_DIR
 from scripts.tools.cluster.signals import interruptible, undisturbed
-from scripts.tools.commands import control
 from scripts.tools.commands.build import build
+from scripts.tools.commands.demo_play import Play
 from scripts.tools.commands.demo_summary import Summary
 from scripts.tools.commands.demo_view import View
 from scripts.tools.commands.submit import Submission, fine_tuning, submit
-from scripts.tools.commands.torch_setup import Torch
 from scripts.tools.console import ToolError, positive, progress, run
 from scripts.tools.data import event_times
-from scripts.tools.data.behaviour import Block, Source, source
+from scripts.tools.data.behaviour import source
 from scripts.tools.data.event_times import Window, in_time
 from scripts.tools.kafka import topics
 from scripts.tools.kafka.client import KafkaAddress
-from scripts.tools.kafka.observer import Observer, observer
+from scripts.tools.kafka.observer import observer
 from scripts.tools.kafka.produce import Pace
-from scripts.tools.kafka.refusals import mostly_refused, refusals
+from scripts.tools.kafka.refusals import refusals
 from scripts.tools.kafka.sending import Sending
 
 MARK = "demo.job"
 """File in the run folder that says which job is a demonstration's own."""
-LOOK_SECONDS = 0.2
-READY_SECONDS = 120
-STALL_SECONDS = 60
-TRAINING_SECONDS = 240
-ROUNDS = 2
-"""Rounds that the demonstration waits for; further ones are triggered by the events."""
 STEPS = 150
 """Of a round: a demonstration shall not wait long."""
-MOST_FAILURES = 3
-"""A job that fails as often does not recover; it would restart for ever."""
-ENDED = ("FAILED", "CANCELED", "FINISHED", "SUSPENDED")
-
-
-@dataclass(frozen=True)
-class Play:
-    """Events into a running job, and an eye on what comes out."""
-
-    local: Local
-    job: str
-    config: JobConfig
-    sending: Sending
-    watch: Observer
-    view: View
-    address: KafkaAddress
-    deep: bool
-    """Whether models are to be trained."""
-
-    def run(self, events: Source, pace: Pace) -> float:
-        """Send all events and wait until each has its fate and each user a recommendation.
-
-        Returns
-        -------
-        float
-            Seconds from the first event to the end of the first block: the workers' start.
-
-        Raises
-        ------
-        ToolError
-            With the root cause, if the job fails or stands still.
-        """
-        blocks = events.blocks()
-        begin = time.monotonic()
-        torch = Torch(self.view.say) if self.deep else None
-        # the first block wakes the workers; the others go to a job that is awake
-        self.sending.start([next(blocks)], Pace())
-        self._insist(self._accounted, READY_SECONDS)
-        ready = time.monotonic() - begin
-        self.view.say(f"first {self.sending.sent:,} events processed after {ready:.1f} s")
-        if mostly_refused(self.watch.seen.metrics.totals()):
-            self.view.say("most of them were refused; the summary will say why")
-        self.watch.seen.fresh_since_ms = time.time_ns() // 1_000_000
-        parts = _parts(blocks, events.events - self.sending.sent) if torch else [blocks]
-        for number, part in enumerate(parts):
-            self.sending.start(part, pace)
-            self._insist(self._accounted, STALL_SECONDS)
-            if torch is not None and number < ROUNDS:
-                self._fine_tune(torch, number + 1)
-        self._wait(self._recommended, 5 + 3 * self.config.flink.checkpoint_interval / 1000)
-        self._wait(self._measured, 5 + 2 * self.config.metrics.window / 1000)
-        return ready
-
-    def _fine_tune(self, torch: "Torch", models: int) -> None:
-        """Wait until so many models have been trained; the stream waits for the first ones."""
-        if mostly_refused(self.watch.seen.metrics.totals()):
-            return  # hardly anything to train from
-        if not torch.ready(lambda: self._wait(lambda: True, 1)):
-            return
-        control.send(self.address, self.config, "fine_tune_now")
-        self.view.say(f"training model {models} from the stream")
-        tuning = self.watch.seen.metrics.fine_tune
-        failed, rejected = tuning.get("failed", 0), tuning.get("rejected", 0)
-
-        def trained() -> bool:
-            now = self.watch.seen.metrics.fine_tune
-            beyond = now.get("failed", 0) > failed + 2 or now.get("rejected", 0) > rejected
-            return bool(now.get("model", 0) >= models or beyond)
-
-        self._wait(trained, TRAINING_SECONDS)
-        now = self.watch.seen.metrics.fine_tune
-        self.view.say(now.get("verdict") or "no model: see the logs")
-
-    def _insist(self, done: Callable[[], bool], seconds: float) -> None:
-        if not self._wait(done, seconds):
-            cause = self.local.flink.rest.root_cause(self.job) or "the job did not fail"
-            consumed = self.watch.seen.metrics.totals().consumed
-            message = f"job {self.job}: expected {self.sending.sent:,} events accounted for, got"
-            raise ToolError(f"{message} {consumed:,} and no progress for {seconds:.0f} s: {cause}")
-
-    def _wait(self, done: Callable[[], bool], seconds: float) -> bool:
-        """Look on until done (True), or until nothing has changed for some seconds (False)."""
-        since, before = time.monotonic(), (-1, -1, -1, -1)
-        while self.sending.active or not done():
-            self.watch.look(LOOK_SECONDS)
-            self._check_job()
-            seen = self.watch.seen
-            self.view.show(self.sending.sent, seen)
-            tuning = seen.metrics.fine_tune
-            told = tuning.get("step", 0) + tuning.get("model", 0) + tuning.get("events", 0)
-            consumed = seen.metrics.totals().consumed
-            now = (self.sending.sent, consumed, seen.recommendations, told)
-            if now != before:
-                since, before = time.monotonic(), now
-            if time.monotonic() - since > seconds:
-                return False
-        return True
-
-    def _accounted(self) -> bool:
-        return self.watch.seen.metrics.totals().consumed >= self.sending.sent
-
-    def _recommended(self) -> bool:
-        enabled = self.config.recommend.enabled
-        return not enabled or len(self.watch.seen.users) >= len(self.sending.users)
-
-    def _measured(self) -> bool:
-        metrics = self.watch.seen.metrics
-        return metrics.counted("consumed") >= metrics.totals().consumed
-
-    def _check_job(self) -> None:
-        try:
-            rest = self.local.flink.rest
-            state = rest.get(f"/jobs/{self.job}/status")["status"]
-            if state == "RUNNING":
-                return
-            failures = rest.get(f"/jobs/{self.job}/exceptions")["exceptionHistory"]["entries"]
-            cause = rest.root_cause(self.job)
-        except FlinkUnreachableError as error:
-            raise ToolError(f"{error}; see {self._log}") from None
-        if state in ENDED or len(failures) >= MOST_FAILURES:
-            message = f"job {self.job}: expected to run, got {state} after {len(failures)} failures"
-            raise ToolError(f"{message}: {cause}; see {self._log}")
-
-    @property
-    def _log(self) -> Path:
-        return self.local.run_dir / "logs" / "taskmanager.log"
 
 
 def main() -> int:
@@ -219,21 +85,6 @@ def _play(options: argparse.Namespace) -> int:
             progress(f"error: {fault}")
         print(f"logs: {local.run_dir / 'logs'}")
     return 1 if faults else 0
-
-
-def _parts(blocks: Iterator[Block], events: int) -> Iterator[Iterator[Block]]:
-    """Yield the events in parts of equal size: a round follows each of the first ones."""
-    size = -(-events // (ROUNDS + 1))
-
-    def part() -> Iterator[Block]:
-        sent = 0
-        while sent < size and (block := next(blocks, None)) is not None:
-            sent += len(block)
-            yield block
-
-    for _ in range(ROUNDS):
-        yield part()
-    yield blocks
 
 
 def _config(path: Path, overrides: Sequence[str]) -> JobConfig:

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from models.keys import key_of
 from scripts.tools.console import ToolError
-from scripts.tools.data import behaviour
-from scripts.tools.data.behaviour import COLUMNS, Names
+from scripts.tools.data import parquet, time_units
+from scripts.tools.data.parquet import COLUMNS, Names
 
 EVENT_BYTES = 24
 SORTING_BYTES = 150
@@ -68,7 +68,7 @@ def rows(paths: Sequence[Path]) -> int:
     """
     found = 0
     for path in paths:
-        with behaviour.opened(path) as file:
+        with parquet.opened(path) as file:
             found += file.metadata.num_rows
     return found
 
@@ -115,11 +115,11 @@ def _events(
     """Yield keys of users, keys of items and times in ms."""
     factor = _factor(path)
     for first, table in _batches(path, COLUMNS):
-        times = behaviour.numbers(path, table, "timestamp", first)
+        times = parquet.numbers(path, table, "timestamp", first)
         yield (
-            _keys(behaviour.text(path, table, "user_id", first)),
-            _keys(behaviour.text(path, table, "item_id", first)),
-            behaviour.scaled(times, factor),
+            _keys(parquet.text(path, table, "user_id", first)),
+            _keys(parquet.text(path, table, "item_id", first)),
+            time_units.scaled(times, factor),
         )
 
 
@@ -127,15 +127,15 @@ def _factor(path: Path) -> float:
     """Return a timestamp's ms, told by the largest of the whole file: a batch could mislead."""
     largest = 0.0
     for first, table in _batches(path, ("timestamp",)):
-        times = behaviour.numbers(path, table, "timestamp", first)
+        times = parquet.numbers(path, table, "timestamp", first)
         largest = max(largest, float(np.abs(times).max(initial=0)))
-    return behaviour.unit_of(largest)[1]
+    return time_units.unit_of(largest)[1]
 
 
 def _batches(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, pa.Table]]:
     """Yield the number of its first row, and a part of the file."""
     first = 0
-    with behaviour.opened(path) as file:
+    with parquet.opened(path) as file:
         for batch in _readable(path, file, columns):
             yield first, pa.Table.from_batches([batch])
             first += len(batch)
