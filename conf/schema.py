@@ -17,6 +17,7 @@ from conf.rules import broken_rules
 from conf.section import Section, refusal, refuse
 from conf.units import Day, Duration, Size, day, duration, size
 from models.deep.shape import Shape
+from models.items import HALF_LIFE_MS
 from models.params import (
     SENTINEL_PATTERNS,
     SENTINELS,
@@ -326,7 +327,20 @@ class ItemRules(Section):
         default=200_000,
         ge=100,
         le=50_000_000,
-        description="Most items a worker holds; about 3 KB each with 200 successors.",
+        description="Most items a worker holds, about 3 KB each with 200 successors; beyond, the"
+        " least popular eighth makes room.",
+    )
+    admission: int = Field(
+        default=1,
+        ge=1,
+        le=100,
+        description="Sightings after which a new item is learnt; more than 1 keeps ids that come"
+        " once out of a table that is too small.",
+    )
+    half_life: Annotated[int, Duration("1m", "3650d")] = Field(
+        default=HALF_LIFE_MS,
+        description="Event time in which an item's popularity halves: for users of whom nothing is"
+        " known, and for who makes room.",
     )
     successors: int = Field(
         default=200,
@@ -356,7 +370,11 @@ class ItemRules(Section):
     )
     publish_bytes_per_second: Annotated[int, Size("1KiB", "1GiB")] = Field(
         default=size("1MiB"),
-        description="Budget of `model_updates`, so that a restore does not drown the loop.",
+        description="Budget of `model_updates`, so that it does not drown the loop.",
+    )
+    restore_bytes_per_second: Annotated[int, Size("1KiB", "1GiB")] = Field(
+        default=size("32MiB"),
+        description="The same after a restore, until every worker has the whole catalogue again.",
     )
 
 
@@ -541,11 +559,10 @@ class Flink(Section):
     checkpoint_interval: Annotated[int, Duration("500ms", "1h")] = Field(
         default=duration("5s"), description="Exactly-once output becomes visible as often as this."
     )
-    state_cache_entries: int = Field(
-        default=100_000,
-        ge=1_000,
-        description="Entries a worker keeps of a map state; more than users in a bucket, or every"
-        " read calls the JVM.",
+    state_cache: Annotated[int, Size("64MiB", "1TiB")] = Field(
+        default=size("2GiB"),
+        description="Memory of a worker for user records, 4 KiB each; a user beyond costs a call to"
+        " the JVM.",
     )
 
 

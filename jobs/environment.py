@@ -8,6 +8,9 @@ from pyflink.table import StreamTableEnvironment
 
 from conf.schema import JobConfig
 
+_ENTRY_BYTES = 4_096
+"""Of a cached user record: bytes, key and Python's own."""
+
 
 def settings(config: JobConfig) -> dict[str, str]:
     """Return the Flink settings of a job; the cluster's own file holds the rest."""
@@ -26,14 +29,22 @@ def settings(config: JobConfig) -> dict[str, str]:
         "python.fn-execution.bundle.size": str(flink.bundle_size),
         "python.fn-execution.bundle.time": str(flink.bundle_time),
         "python.state.cache-size": str(4 * config.users.buckets),
-        "python.map-state.read-cache-size": str(flink.state_cache_entries),
-        "python.map-state.write-cache-size": str(flink.state_cache_entries),
+        "python.map-state.read-cache-size": str(cached_entries(config)),
+        "python.map-state.write-cache-size": str(cached_entries(config)),
         "python.map-state.iterate-response-batch-size": "10000",
         # without stable uids SQL operators would lose their state when the graph grows
         "table.exec.uid.generation": "ALWAYS",
         "table.exec.uid.format": "<id>_<type>_<version>_<transformation>",
         "table.local-time-zone": "UTC",
+        # a subtask without traffic must not hold up what is trending
+        "table.exec.source.idle-timeout": "10 s",
     }
+
+
+def cached_entries(config: JobConfig) -> int:
+    """Return the entries of a bucket that a worker may keep, so that all buckets fit in memory."""
+    buckets = -(-config.users.buckets // config.flink.parallelism)
+    return max(1_000, config.flink.state_cache // (buckets * _ENTRY_BYTES))
 
 
 def environment(

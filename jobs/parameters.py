@@ -7,6 +7,7 @@ from pathlib import Path
 
 from conf.schema import JobConfig
 from models.deep.privacy import Privacy
+from models.keys import origin_of
 from operators.params import LearningParams, LearnItemsParams, LearnUsersParams
 from operators.rounds import RoundParams
 from operators.trainer import TrainerParams
@@ -23,6 +24,7 @@ def learn_users(config: JobConfig) -> LearnUsersParams:
         k=config.recommend.k,
         evaluation_share=config.evaluation.share,
         evaluation_k=config.evaluation.k,
+        trending_window_ms=config.trending.window,
         trending_sample=config.trending.sample,
         source_topic=config.kafka.topics.user_behavior,
         job_version=job_version(),
@@ -93,6 +95,7 @@ def learn_items(config: JobConfig, keys: Sequence[int]) -> LearnItemsParams:
         chunks=config.items.chunks,
         publish_interval_ms=config.items.publish_interval,
         publish_bytes_per_second=config.items.publish_bytes_per_second,
+        restore_bytes_per_second=config.items.restore_bytes_per_second,
         max_record_bytes=config.kafka.max_record_bytes,
     )
 
@@ -114,4 +117,8 @@ def _learning(config: JobConfig) -> LearningParams:
         rating=config.rating_params(),
         deep=config.deep_shape(),
         item_limit=config.items.limit,
+        admission=config.items.admission,
+        half_life_ms=config.items.half_life,
+        item_buckets=config.items.buckets,
+        origin=origin_of(config.job.name, config.kafka.topics.user_behavior),
     )

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from conf.kafka_classes import for_job
 from conf.schema import JobConfig
 from models.columns import OFFSET_BITS
-from models.keys import MIXER, MIXER_SHIFT
+from models.keys import MIXER, MIXER_SHIFT, origin_of
+from state import bounds
+from state.topics import trending as topic
 
 _BUFFER_MEMORY = 32 << 20
 """Kafka's own default."""
@@ -215,13 +217,19 @@ def loop_sink(config: JobConfig, name: str, topic: str) -> str:
           'sink.delivery-guarantee' = 'at-least-once')"""
 
 
+def _transactions(config: JobConfig) -> str:
+    """Return the prefix of transactional ids: jobs of one name must not fence each other."""
+    origin = origin_of(config.job.name, config.kafka.topics.user_behavior)
+    return f"{config.job.name}-{origin:016x}"
+
+
 def output_sink(config: JobConfig, name: str, topic: str, *, headers: bool = False) -> str:
     """Sink of a topic others read, with the configured delivery guarantee."""
     columns = "k BYTES, v BYTES" + (", h MAP<STRING, BYTES> METADATA FROM 'headers'" * headers)
     guarantee = "'sink.delivery-guarantee' = 'at-least-once'"
     if config.kafka.delivery == "exactly-once":
         guarantee = f"""'sink.delivery-guarantee' = 'exactly-once',
-          'sink.transactional-id-prefix' = '{_quoted(config.job.name)}-{name}',
+          'sink.transactional-id-prefix' = '{_quoted(_transactions(config))}-{name}',
           'sink.transaction-naming-strategy' = 'pooling',
           'properties.transaction.timeout.ms' = '{config.kafka.transaction_timeout}'"""
     return f"""CREATE TABLE {name} ({columns})
@@ -262,14 +270,14 @@ def metric_windows(config: JobConfig) -> str:
             'late' VALUE late, 'rejected' VALUE rejected, 'recommendations' VALUE recommended,
             'event_time_max' VALUE event_time,
             'scored' VALUE scored,
-            'hr@{config.evaluation.k}' VALUE hits / NULLIF(scored, 0),
-            'ndcg@{config.evaluation.k}' VALUE ndcg / NULLIF(scored, 0),
+            'hr_at_{config.evaluation.k}' VALUE hits / NULLIF(scored, 0),
+            'ndcg_at_{config.evaluation.k}' VALUE ndcg / NULLIF(scored, 0),
             'mrr' VALUE mrr / NULLIF(scored, 0),
-            'popularity_hr@{config.evaluation.k}' VALUE popularity_hits / NULLIF(scored, 0),
-            'popularity_ndcg@{config.evaluation.k}' VALUE popularity_ndcg / NULLIF(scored, 0),
-            'online_hr@{config.evaluation.k}' VALUE online_hits / NULLIF(scored, 0),
+            'popularity_hr_at_{config.evaluation.k}' VALUE popularity_hits / NULLIF(scored, 0),
+            'popularity_ndcg_at_{config.evaluation.k}' VALUE popularity_ndcg / NULLIF(scored, 0),
+            'online_hr_at_{config.evaluation.k}' VALUE online_hits / NULLIF(scored, 0),
             'deep_scored' VALUE deep_scored,
-            'deep_hr@{config.evaluation.k}' VALUE deep_hits / NULLIF(deep_scored, 0),
+            'deep_hr_at_{config.evaluation.k}' VALUE deep_hits / NULLIF(deep_scored, 0),
             'errors' VALUE errors,
             'rmse' VALUE SQRT(squared_error / NULLIF(errors, 0)),
             'mae' VALUE absolute_error / NULLIF(errors, 0),
@@ -299,9 +307,14 @@ SIGHTINGS = """SELECT item, event_time, rowtime FROM learned
 
 def trending(config: JobConfig) -> str:
     """Most seen items of an event-time hopping window: one record a window, back to the loop."""
+    origin = origin_of(config.job.name, config.kafka.topics.user_behavior)
+    end = "UNIX_TIMESTAMP(CAST(window_end AS STRING)) * 1000"
+    # as many as fit into a record whatever their ids are
+    room = config.kafka.max_record_bytes - bounds.OVERHEAD
+    top = min(config.trending.top, bounds.most_trending(room, config.events.max_id_bytes))
     return f"""INSERT INTO model_updates
-        SELECT CAST('trending' AS BYTES),
-          CAST('{{"trending":"' || LISTAGG(item || ' ' || CAST(seen AS STRING)) || '"}}' AS BYTES)
+        SELECT CAST('{topic.KEY.decode()}' AS BYTES),
+          CAST({topic.written_by("item", "seen", end, origin)} AS BYTES)
         FROM (
           SELECT window_start, window_end, item, seen,
             ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY seen DESC) AS place
@@ -310,5 +323,5 @@ def trending(config: JobConfig) -> str:
             FROM TABLE(HOP(TABLE sightings, DESCRIPTOR(rowtime),
               {interval(config.trending.hop)}, {interval(config.trending.window)}))
             GROUP BY window_start, window_end, item))
-        WHERE place <= {config.trending.top}
+        WHERE place <= {top}
         GROUP BY window_start, window_end"""

@@ -1,11 +1,15 @@
 """Which events a worker has learnt already: the loop delivers at least once, and its own too."""
 
+from collections import deque
+
 import numpy as np
 from numpy.typing import NDArray
 
 from models.columns import OFFSET_BITS
 from models.compiled import kernel
 from models.transitions import extended
+
+_SNAPSHOTS = 64
 
 
 class Applied:
@@ -17,6 +21,34 @@ class Applied:
 
     def __init__(self) -> None:
         self._highest = np.full((0, 0), -1, np.int64)
+        self._past: deque[tuple[int, NDArray[np.int64]]] = deque(maxlen=_SNAPSHOTS)
+
+    @property
+    def highest(self) -> NDArray[np.int64]:
+        """(buckets, partitions) newest coordinate applied, -1 for none."""
+        return self._highest
+
+    def contain(self, marks: NDArray[np.int64]) -> None:
+        """Take for applied what somebody else has: (buckets, partitions) coordinates."""
+        self._make_room(*marks.shape)
+        rows, columns = marks.shape
+        mine = self._highest[:rows, :columns]
+        np.maximum(mine, marks, out=mine)
+
+    def note(self, step: int) -> None:
+        """Remember what is applied at a step of the caller's; the oldest notes are forgotten."""
+        self._past.append((step, self._highest.copy()))
+
+    def step_within(self, marks: NDArray[np.int64]) -> int:
+        """Return the newest step noted at which nothing was applied beyond marks; -1 for none."""
+        for step, highest in reversed(self._past):
+            rows, columns = highest.shape
+            within = np.full(highest.shape, -1, np.int64)
+            common = marks[:rows, :columns]
+            within[: common.shape[0], : common.shape[1]] = common
+            if (highest <= within).all():
+                return step
+        return -1
 
     def claim(self, bucket: int, coordinate: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which events are newer than all before them, and remember them.

@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 
 from models.columns import NOT_SCORED, AcceptedBatch, Events, Users
 
-SIZE, KNOWN, EVENTS, SKIPPED, REFUSED = 0, 1, 2, 3, 4
+SIZE, KNOWN, EVENTS, SKIPPED, REFUSED, EVICTED = 0, 1, 2, 3, 4, 5
 """Places in `ItemArrays.counters`: rows in use, rows with an event, accepted positive events,
-updates left out because they were not finite, keys refused because all rows were taken."""
+updates left out because they were not finite, keys refused because all rows were taken, rows given
+up for others."""
 
 LOSSES = 8
 """Numbers that scored events add to, see `models.blend`."""
@@ -37,6 +38,12 @@ class ItemArrays(NamedTuple):
     """Newest event time, ms; -1 before the first event."""
     value_sum: NDArray[np.float64]
     """Sum of the ratings learnt; `counts` is their number in the rating objective."""
+    popularity: NDArray[np.float32]
+    """Accepted positive events, halved every half-life, as of `last_time`."""
+    mark: NDArray[np.int32]
+    """What the row is known to contain, see `models.marks`; 0 for nothing."""
+    touched: NDArray[np.int64]
+    """Step at which the worker last changed the row, see `models.applied`."""
     named: NDArray[np.bool_]
     """Whether the id is known: only such items can be recommended."""
     known: NDArray[np.int32]
@@ -47,6 +54,8 @@ class ItemArrays(NamedTuple):
     value_total: NDArray[np.float64]
     """(1,) sum of `value_sum`."""
     norm: float
+    half_life: float
+    """Of the popularity, ms."""
 
 
 class TransitionArrays(NamedTuple):
@@ -104,6 +113,7 @@ class EventArrays(NamedTuple):
     user: NDArray[np.int32]
     item: NDArray[np.uint64]
     identity: NDArray[np.uint64]
+    coordinate: NDArray[np.int64]
     weight: NDArray[np.float32]
     value: NDArray[np.float32]
     time: NDArray[np.int64]
@@ -153,6 +163,7 @@ class BatchArrays(NamedTuple):
 
     user: NDArray[np.int32]
     item: NDArray[np.int32]
+    coordinate: NDArray[np.int64]
     weight: NDArray[np.float32]
     value: NDArray[np.float32]
     context: NDArray[np.int32]
@@ -164,11 +175,17 @@ class BatchArrays(NamedTuple):
     """(D,) row of each key, -1 where it has none."""
     owned: NDArray[np.bool_]
     """(D,) keys whose rows may be changed."""
+    until: NDArray[np.int64]
+    """(M, P) newest coordinate of each partition that rows with a mark contain."""
     time: int
 
     @classmethod
     def of(
-        cls, batch: AcceptedBatch, rows: NDArray[np.int32], owned: NDArray[np.bool_] | None
+        cls,
+        batch: AcceptedBatch,
+        rows: NDArray[np.int32],
+        owned: NDArray[np.bool_] | None,
+        until: NDArray[np.int64],
     ) -> "BatchArrays":
         """Return the columns; those that are views of received bytes are copied.
 
@@ -176,10 +193,10 @@ class BatchArrays(NamedTuple):
         """
         columns = {
             name: np.require(getattr(batch, name), None, ["C", "A", "W"])
-            for name in cls._fields[:9]
+            for name in cls._fields[:10]
         }
         owned = rows >= 0 if owned is None else owned & (rows >= 0)
-        return cls(**columns, rows=rows, owned=owned, time=batch.time)
+        return cls(**columns, rows=rows, owned=owned, until=until, time=batch.time)
 
 
 class DeepArrays(NamedTuple):
@@ -278,3 +295,7 @@ class Work(NamedTuple):
     scratch: Scratch
     knobs: Knobs
     deep: DeepArrays
+    until: NDArray[np.int64]
+    """See `BatchArrays.until`."""
+    fallback: NDArray[np.int32]
+    """Rows of trending items, best first: what is served where nothing else is known."""

@@ -1,5 +1,7 @@
 """The few best of many: a short list kept in order while everything is looked at once."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,7 +11,7 @@ from models.compiled import Integer, Real, kernel
 @kernel
 def keep_best(
     rows: NDArray[np.int32],
-    scores: NDArray[np.float32],
+    scores: NDArray[Any],
     u: Integer,
     held: Integer,
     row: Integer,

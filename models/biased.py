@@ -30,6 +30,7 @@ from models.compiled import Integer, Real, Truth, compiled, kernel
 from models.counts import count_event
 from models.history import remember, remember_positive
 from models.listing import Lists
+from models.marks import is_new
 from models.past import note_past
 from models.scoring import mark_own
 from models.vectors import dot, move, norm
@@ -68,6 +69,7 @@ def learn_events(
     fresh: NDArray[np.bool_],
     scored: NDArray[np.bool_],
     work: Work,
+    until: NDArray[np.int64],
     out: LearntArrays,
 ) -> None:
     """Learn events in order; see `models.rating.Rating.learn`."""
@@ -79,7 +81,8 @@ def learn_events(
             if scored[e]:
                 out.error[e] = events.value[e] - _clipped(predict(work, u, rows[e]), work.knobs)
             out.gradients[e, 0] = error
-            _step(e, u, rows[e], error, fresh[e], events, work)
+            new = fresh[e] and is_new(until, work.items, rows[e], events.coordinate[e])
+            _step(e, u, rows[e], error, new, events, work)
         if weight > 0:
             remember_positive(users, u, events.item[e], events.gap[e])
             strong = weight >= work.knobs.strong
@@ -94,8 +97,10 @@ def apply_events(batch: BatchArrays, fresh: NDArray[np.bool_], a: ItemArrays, kn
     """Learn the item side of ratings another worker accepted."""
     for e in range(len(batch.item)):
         item, u, value = batch.item[e], batch.user[e], batch.value[e]
-        if fresh[e] and item >= 0 and batch.owned[item] and is_rating(value, knobs):
-            row = batch.rows[item]
+        if not (fresh[e] and item >= 0 and batch.owned[item] and is_rating(value, knobs)):
+            continue
+        row = batch.rows[item]
+        if is_new(batch.until, a, row, batch.coordinate[e]):
             _move_item(a, row, batch.gradients[e, 0], batch.factors, u, knobs)
             _count(a, row, value, batch.time)
 

@@ -177,6 +177,8 @@ class AcceptedBatch:
     `item`, `context` and `negatives` are indices into `keys` (D distinct items).
     """
 
+    origin: int
+    """Whose events these are, see `models.keys.origin_of`; 0 where that is not said."""
     bucket: int
     """User bucket the micro-batch belongs to."""
     keys: NDArray[np.uint64]
@@ -252,6 +254,8 @@ class ItemRows:
     """(m,) newest event time, ms."""
     value_sum: NDArray[np.float64]
     """(m,) sum of the ratings learnt; `count` is their number in the rating objective."""
+    popularity: NDArray[np.float32]
+    """(m,) events halved every half-life, as of `last_time`."""
     factors: NDArray[np.float32]
     """(m, F) latent factors."""
     gradient_sum: NDArray[np.float32]

@@ -11,9 +11,20 @@ from models.compiled import Integer, kernel
 def count_event(a: ItemArrays, row: Integer, time: Integer) -> None:
     """Count one accepted positive event of an item."""
     _set_count(a, row, a.counts[row] + 1)
-    a.last_time[row] = max(a.last_time[row], time)
+    add_popularity(a, row, time)
     a.recent[a.counters[EVENTS] & len(a.recent) - 1] = row
     a.counters[EVENTS] += 1
+
+
+@kernel
+def add_popularity(a: ItemArrays, row: Integer, time: Integer) -> None:
+    """Add an event to the popularity of an item: halved every half-life, whatever the order."""
+    apart = time - a.last_time[row]
+    if apart >= 0:
+        a.popularity[row] = a.popularity[row] * np.exp2(-apart / a.half_life) + 1
+        a.last_time[row] = time
+    else:
+        a.popularity[row] += np.exp2(apart / a.half_life)
 
 
 @kernel

@@ -1,4 +1,8 @@
-"""Everything a worker knows about items, in dense rows; a row never moves and is never reused."""
+"""Everything a worker knows about items, in dense rows.
+
+A row moves only when the table is full and gives up the least popular items: `make_room`, which is
+called between micro-batches. Rows that somebody keeps are good for one `generation`.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,13 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import EVENTS, REFUSED, SIZE, SKIPPED, ItemArrays
-from models.columns import ItemRows
+from models.arrays import EVENTS, EVICTED, KNOWN, REFUSED, SIZE, SKIPPED, ItemArrays
+from models.columns import OFFSET_BITS, ItemRows
 from models.counts import replace_counts
 from models.exchange import export_rows, replace_row
 from models.initial import initial_factors
 from models.lookup import empty_slots, enter_all, find_rows
+from models.marks import Marks
 from models.params import TransitionParams
+from models.popularity import levels
 from models.transitions import Transitions, extended
 
 INITIAL_DEVIATION = 0.05
@@ -26,8 +32,15 @@ _RECENT = 1 << 14
 
 _PER_ROW = (
     "keys", "counts", "discount", "log_discount", "factors", "gradient_sum", "bias",
-    "bias_gradient_sum", "last_time", "value_sum", "named", "known",
+    "bias_gradient_sum", "last_time", "value_sum", "popularity", "mark", "touched", "named",
+    "known",
 )  # fmt: skip
+
+
+_FILLS: dict[str, float] = {"discount": 1, "last_time": -1}
+"""What unused rows hold, where that is not 0."""
+HALF_LIFE_MS = 7 * 86_400_000
+"""Of the popularity, unless something else is said."""
 
 
 class Items:
@@ -42,6 +55,8 @@ class Items:
         Most rows there may be; further keys are refused.
     seed : int
         New rows get factors from the seed and the key: the same in every worker.
+    half_life_ms : float
+        Of the popularity.
 
     Attributes
     ----------
@@ -50,10 +65,22 @@ class Items:
     transitions : Transitions
     ids : list of str or None
         Id of each row, None where only the key is known.
+    generation : int
+        Grows when rows move.
+    marks : Marks
+        What rows contain that came from elsewhere.
+    trending : uint64[m]
+        Keys of the items that are trending, best first.
     """
 
     def __init__(
-        self, *, factors: int, transitions: TransitionParams, limit: int, seed: int
+        self,
+        *,
+        factors: int,
+        transitions: TransitionParams,
+        limit: int,
+        seed: int,
+        half_life_ms: float = HALF_LIFE_MS,
     ) -> None:
         if factors < 1 or limit < 1:
             raise ValueError(
@@ -65,6 +92,9 @@ class Items:
         # a user and an item of one name must not start alike
         self._seed = ~seed & 0x7FFFFFFF
         self.ids: list[str | None] = []
+        self.generation = 0
+        self.marks = Marks()
+        self.trending = np.empty(0, np.uint64)
         self.transitions = Transitions(transitions, rows)
         self.arrays = ItemArrays(
             slots=empty_slots(rows),
@@ -79,12 +109,16 @@ class Items:
             bias_gradient_sum=np.zeros(rows, np.float32),
             last_time=np.full(rows, -1, np.int64),
             value_sum=np.zeros(rows, np.float64),
+            popularity=np.zeros(rows, np.float32),
+            mark=np.zeros(rows, np.int32),
+            touched=np.zeros(rows, np.int64),
             named=np.zeros(rows, np.bool_),
             known=np.zeros(rows, np.int32),
             recent=np.zeros(_RECENT, np.int32),
-            counters=np.zeros(5, np.int64),
+            counters=np.zeros(6, np.int64),
             value_total=np.zeros(1, np.float64),
             norm=float(transitions.norm),
+            half_life=float(half_life_ms),
         )
 
     @property
@@ -106,6 +140,11 @@ class Items:
     def refused(self) -> int:
         """How often a key got no row because all were taken."""
         return int(self.arrays.counters[REFUSED])
+
+    @property
+    def evicted(self) -> int:
+        """How many rows were given up for others."""
+        return int(self.arrays.counters[EVICTED])
 
     @property
     def keys(self) -> NDArray[np.uint64]:
@@ -138,6 +177,76 @@ class Items:
         self._start(before)
         return found
 
+    def until(self, bucket: int, coordinate: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return what rows contain already of a bucket's events, see `models.marks`."""
+        partitions = int(coordinate.max() >> OFFSET_BITS) + 1 if len(coordinate) else 1
+        return self.marks.until(bucket, partitions)
+
+    def trending_rows(self) -> NDArray[np.int32]:
+        """Return the rows of trending items that are known here, best first."""
+        rows = self.rows(self.trending, register=False)
+        return rows[rows >= 0]
+
+    def make_room(self, keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """Give up the least popular items where the limit leaves no row for new keys.
+
+        An eighth of all rows at once, and no more than that: what still has no row is refused.
+
+        Returns
+        -------
+        uint64[m]
+            Keys of the items that were given up.
+        """
+        free = self._limit - self.size
+        if free >= len(keys):
+            return keys[:0]
+        own = self.rows(keys, register=False)
+        if free >= len(np.unique(keys[own < 0])):
+            return keys[:0]
+        usefulness = levels(self.arrays)
+        usefulness[own[own >= 0]] = np.inf
+        given_up = np.argsort(usefulness, kind="stable")[: max(1, self._limit // 8)]
+        given_up = given_up[usefulness[given_up] < np.inf]
+        gone: NDArray[np.uint64] = self.keys[given_up]
+        kept = np.ones(self.size, np.bool_)
+        kept[given_up] = False
+        self._move(np.flatnonzero(kept))
+        self.arrays.counters[EVICTED] += len(gone)
+        return gone
+
+    def _move(self, kept: NDArray[np.intp]) -> None:
+        """Keep some rows only, in their order."""
+        a, size = self.arrays, self.size
+        moved = np.full(size, -1, np.int32)
+        moved[kept] = np.arange(len(kept), dtype=np.int32)
+        start, successors, weights = export_rows(
+            self.transitions.arrays, kept.astype(np.int32), 2 * self.transitions.arrays.keep
+        )
+        known = moved[a.known[: a.counters[KNOWN]]]
+        known = known[known >= 0]
+        recent = moved[a.recent] if size else a.recent
+        a.counters[EVENTS] -= a.counts[:size].sum() - a.counts[kept].sum()
+        a.value_total[0] -= a.value_sum[:size].sum() - a.value_sum[kept].sum()
+        for name in _PER_ROW:
+            column = getattr(a, name)
+            column[: len(kept)] = column[kept]
+            column[len(kept) :] = _FILLS.get(name, 0)
+        a.known[:] = 0
+        a.known[: len(known)] = known
+        # what is drawn in place of an item that is gone is any that is left
+        a.recent[:] = np.where(recent >= 0, recent, known[0] if len(known) else 0)
+        a.counters[SIZE], a.counters[KNOWN] = len(kept), len(known)
+        self.ids = [self.ids[row] for row in kept.tolist()]
+        self.arrays = a._replace(
+            slots=empty_slots(len(a.keys)), short_slots=empty_slots(len(a.keys))
+        )
+        enter_all(self.arrays)
+        self.transitions.clear()
+        for row in range(len(kept)):
+            bounds = slice(start[row], start[row + 1])
+            self._replace_row(row, moved[successors[bounds]], weights[bounds])
+        self.generation += 1
+
     def unnamed(self, rows: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Return which rows have no id yet; rows below 0 are not among them."""
         return (rows >= 0) & ~self.arrays.named[rows]
@@ -166,6 +275,7 @@ class Items:
             count=a.counts[rows],
             last_time=a.last_time[rows],
             value_sum=a.value_sum[rows],
+            popularity=a.popularity[rows],
             factors=a.factors[rows],
             gradient_sum=a.gradient_sum[rows],
             bias=a.bias[rows],
@@ -175,26 +285,35 @@ class Items:
             weights=weights,
         )
 
-    def replace(self, exported: ItemRows, *, only_newer: bool) -> None:
+    def replace(
+        self, exported: ItemRows, *, only_newer: bool, step: int = -1, mark: int = 0
+    ) -> None:
         """Overwrite rows by what another worker knows; new items get a row.
 
         Parameters
         ----------
         exported : ItemRows
         only_newer : bool
-            Pass over items of which this worker has counted as many events itself.
+            Pass over items of which this worker has counted as many events itself, unless it has
+            not changed them since `step`: then what is exported contains all that is in the row.
+        step, mark : int
+            See `models.arrays.ItemArrays.touched` and `.mark`.
         """
         rows = self.rows(exported.keys)
         taken = rows >= 0
         if only_newer:
-            taken[taken] = exported.count[taken] > self.arrays.counts[rows[taken]]
+            at = rows[taken]
+            newer = exported.count[taken] > self.arrays.counts[at]
+            taken[taken] = newer | (self.arrays.touched[at] <= step)
         self.name(rows, exported.ids)
         chosen = np.flatnonzero(taken)
         if not len(chosen):
             return
         successors = self.rows(exported.successors)
         a, at = self.arrays, rows[chosen]
-        a.last_time[at] = np.maximum(a.last_time[at], exported.last_time[chosen])
+        a.last_time[at] = exported.last_time[chosen]
+        a.popularity[at] = exported.popularity[chosen]
+        a.mark[at] = mark
         a.factors[at] = exported.factors[chosen]
         a.gradient_sum[at] = exported.gradient_sum[chosen]
         a.bias[at] = exported.bias[chosen]
@@ -214,9 +333,8 @@ class Items:
     def _grow(self) -> None:
         """Double the rows, up to the limit."""
         a, rows = self.arrays, min(2 * len(self.arrays.keys), self._limit)
-        fills: dict[str, float] = {"discount": 1, "last_time": -1}
         longer: dict[str, Any] = {
-            name: extended(getattr(a, name), rows, fills.get(name, 0)) for name in _PER_ROW
+            name: extended(getattr(a, name), rows, _FILLS.get(name, 0)) for name in _PER_ROW
         }
         self.arrays = a._replace(slots=empty_slots(rows), short_slots=empty_slots(rows), **longer)
         enter_all(self.arrays)

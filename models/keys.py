@@ -19,6 +19,11 @@ def key_of(identifier: str) -> int:
     return xxhash.xxh3_64_intdigest(identifier.encode())
 
 
+def origin_of(job: str, topic: str) -> int:
+    """Return the number that a job's records on the loop carry: of its name and input topic."""
+    return key_of(f"{job}\n{topic}") or 1
+
+
 def bucket_of(identifier: str, buckets: int) -> int:
     """Return the bucket that Flink's SQL puts a user id into (`jobs.tables.user_bucket`).
 

@@ -28,10 +28,11 @@ from models.compiled import Integer, Real, Truth, kernel
 from models.counts import count_event
 from models.history import remember, remember_positive
 from models.initial import GAMMA
+from models.marks import is_new
 from models.negatives import draw_negative, first_word
 from models.past import note_past
 from models.ranks import rank_all
-from models.scoring import is_own, score_of, weigh
+from models.scoring import score_of, weigh
 from models.transitions import add
 from models.vectors import move, norm
 
@@ -57,13 +58,13 @@ def learn_events(
         if weight > 0:
             if len(work.transitions.successor) - work.transitions.top[0] < knobs.reserve:
                 return e
-            if scored[e] and users.history_length[u] > 0 and not is_own(users, u, key, time):
-                rank_all(e, u, row, time, work, out)
+            if scored[e] and users.history_length[u] > 0:
+                rank_all(e, u, key, row, time, work, out)
             if row >= 0 and events.counts[e]:
                 _compare(e, row, fresh[e], events, work, out)
                 if fresh[e]:
-                    count_event(work.items, row, time)
-                    _follow(window, u, row, weight, work.transitions, knobs.window_decay)
+                    _count(e, row, events, work)
+                    _follow(e, u, row, events, work)
             if row >= 0:
                 remember(window.rows, window.length, u, row)
             remember_positive(users, u, key, events.gap[e])
@@ -96,9 +97,9 @@ def apply_events(
             return e
         if fresh[e] and batch.weight[e] > 0:
             _move_compared(e, u, batch, a, knobs)
-            if batch.owned[item]:
+            if batch.owned[item] and is_new(batch.until, a, batch.rows[item], batch.coordinate[e]):
                 count_event(a, batch.rows[item], batch.time)
-            _follow_owned(e, u, batch, window, t, knobs.window_decay)
+            _follow_owned(e, u, batch, window, a, t, knobs.window_decay)
         remember(window.rows, window.length, u, item)
     return len(batch.item)
 
@@ -130,20 +131,21 @@ def _compare(
     for f in range(pull.shape[1]):
         pull[0, f] += whole * a.factors[row, f]
     if fresh:
-        _move_items(e, row, work, u, out)
+        _move_items(e, row, events.coordinate[e], work, u, out)
     _move_user(work, u)
 
 
 @kernel
-def _move_items(e: Integer, row: Integer, work: Work, u: Integer, out: LearntArrays) -> None:
+def _move_items(
+    e: Integer, row: Integer, coordinate: Integer, work: Work, u: Integer, out: LearntArrays
+) -> None:
     """Move an event's item and its negatives along the user's factors."""
     factors, a, knobs = work.users.factors, work.items, work.knobs
     length = norm(factors, u)
-    _move_item(a, row, out.gradients[e, 0], factors, u, length, knobs)
-    for s in range(out.negatives.shape[1]):
-        if out.negatives[e, s] >= 0:
-            g = out.gradients[e, 1 + s]
-            _move_item(a, out.negatives[e, s], g, factors, u, length, knobs)
+    for s in range(1 + out.negatives.shape[1]):
+        moved = row if s == 0 else out.negatives[e, s - 1]
+        if moved >= 0 and is_new(work.until, a, moved, coordinate):
+            _move_item(a, moved, out.gradients[e, s], factors, u, length, knobs)
 
 
 @kernel
@@ -165,7 +167,11 @@ def _move_compared(e: Integer, u: Integer, batch: BatchArrays, a: ItemArrays, kn
     length = norm(batch.factors, u)
     for s in range(batch.gradients.shape[1]):
         item = batch.item[e] if s == 0 else batch.negatives[e, s - 1]
-        if item >= 0 and batch.owned[item]:
+        if (
+            item >= 0
+            and batch.owned[item]
+            and is_new(batch.until, a, batch.rows[item], batch.coordinate[e])
+        ):
             g = batch.gradients[e, s]
             _move_item(a, batch.rows[item], g, batch.factors, u, length, knobs)
 
@@ -195,26 +201,42 @@ def _move_item(
 
 
 @kernel
-def _follow(
-    window: Window, u: Integer, row: Integer, weight: Real, t: TransitionArrays, decay: Real
-) -> None:
+def _count(e: Integer, row: Integer, events: EventArrays, work: Work) -> None:
+    if is_new(work.until, work.items, row, events.coordinate[e]):
+        count_event(work.items, row, events.time[e])
+
+
+@kernel
+def _follow(e: Integer, u: Integer, row: Integer, events: EventArrays, work: Work) -> None:
     """Count that an item followed those of the window, the nearest most."""
-    step = np.float32(weight)
+    window, step = work.window, np.float32(events.weight[e])
     for at in range(window.length[u] - 1, -1, -1):
-        if window.rows[u, at] != row:
-            add(t, window.rows[u, at], row, step)
-        step *= np.float32(decay)
+        before = window.rows[u, at]
+        if before != row and is_new(work.until, work.items, before, events.coordinate[e]):
+            add(work.transitions, before, row, step)
+        step *= np.float32(work.knobs.window_decay)
 
 
 @kernel
 def _follow_owned(
-    e: Integer, u: Integer, batch: BatchArrays, window: Window, t: TransitionArrays, decay: Real
+    e: Integer,
+    u: Integer,
+    batch: BatchArrays,
+    window: Window,
+    a: ItemArrays,
+    t: TransitionArrays,
+    decay: Real,
 ) -> None:
     """Count that an item followed those of the window whose rows may be changed."""
     row = batch.rows[batch.item[e]]
     step = np.float32(batch.weight[e])
     for at in range(window.length[u] - 1, -1, -1):
         before = window.rows[u, at]
-        if row >= 0 and before != batch.item[e] and batch.owned[before]:
+        if (
+            row >= 0
+            and before != batch.item[e]
+            and batch.owned[before]
+            and is_new(batch.until, a, batch.rows[before], batch.coordinate[e])
+        ):
             add(t, batch.rows[before], row, step)
         step *= np.float32(decay)

@@ -59,6 +59,7 @@ def _part(
         len(batch.keys), batch.item[events], context[chosen], negatives.reshape(-1)
     )
     return AcceptedBatch(
+        origin=batch.origin,
         bucket=batch.bucket,
         keys=batch.keys[known],
         ids=[batch.ids[key] for key in known[: int(item.max()) + 1].tolist()],

@@ -1,20 +1,42 @@
-"""Popularity: the plainest recommender, yardstick and last resort of the others."""
+"""Popularity: the plainest recommender, yardstick and last resort of the others.
+
+An item's popularity is the number of its events, halved every half-life. Which of two is more
+popular does not depend on when one asks, so it is compared by its logarithm at the time 0.
+"""
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import SIZE, ItemArrays
 from models.best import keep_best
-from models.compiled import Integer, compiled
+from models.compiled import Integer, Real, compiled, kernel
+
+
+@kernel
+def level_of(a: ItemArrays, row: Integer) -> Real:
+    """Return the logarithm (base 2) of an item's popularity at the time 0; -inf for none."""
+    return np.log2(a.popularity[row]) + a.last_time[row] / a.half_life
+
+
+@compiled
+def levels(a: ItemArrays) -> NDArray[np.float64]:
+    """Return the level of each row: `level_of`, -inf where it never had an event."""
+    found = np.full(a.counters[SIZE], -np.inf, np.float64)
+    for row in range(len(found)):
+        if a.counts[row] > 0 and a.popularity[row] > 0:
+            found[row] = level_of(a, row)
+    return found
 
 
 @compiled
 def most_popular(a: ItemArrays, k: Integer) -> NDArray[np.int32]:
-    """Return the rows of the (at most) k named items with the most events, most first."""
+    """Return the rows of the (at most) k most popular items that have a name, best first."""
     rows = np.empty((1, k), np.int32)
-    counts = np.empty((1, k), np.float32)
+    scores: NDArray[Any] = np.empty((1, k), np.float64)
     held = 0
     for row in range(a.counters[SIZE]):
-        if a.named[row] and a.counts[row] > 0:
-            held = keep_best(rows, counts, 0, held, row, np.float32(a.counts[row]))
+        if a.named[row] and a.counts[row] > 0 and a.popularity[row] > 0:
+            held = keep_best(rows, scores, 0, held, row, level_of(a, row))
     return rows[0, :held].copy()

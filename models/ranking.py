@@ -20,6 +20,8 @@ from models.listing import Lists, add_deep, blocks, constant_scores, fill_empty,
 from models.pairwise import apply_events, learn_events
 from models.params import RankingParams, TransitionParams, UserParams
 
+_NO_EVENTS = np.empty(0, np.int64)
+
 
 class Ranking:
     """Learns what comes next and recommends it; equations in `models.scoring` and `.pairwise`.
@@ -39,13 +41,14 @@ class Ranking:
         self._transitions = transitions
         self._scratch = Scratch.of_size(0, params.factors)
 
-    def learn(
+    def learn(  # noqa: PLR0913  # columns
         self,
         items: Items,
         users: Users,
         events: Events,
         rows: NDArray[np.int32],
         *,
+        bucket: int,
         fresh: NDArray[np.bool_],
         scored: NDArray[np.bool_],
         gap: NDArray[np.uint8],
@@ -61,6 +64,8 @@ class Ranking:
         ----------
         rows : int32[n]
             `items.rows(events.item)`; events without a row only change the user's lists.
+        bucket : int
+            User bucket that the events belong to.
         fresh : bool[n]
             Events whose item side was not learnt before; the user side always is.
         scored : bool[n]
@@ -72,6 +77,7 @@ class Ranking:
         """
         factors = users.factors.copy()
         work = self._work(items, users, deep)
+        work = work._replace(until=items.until(bucket, events.coordinate))
         context, context_start = pack(work.window)
         out = LearntArrays.empty(len(rows), self._params.negatives)
         columns, done = EventArrays.of(events, gap), -1
@@ -103,7 +109,7 @@ class Ranking:
         owned : bool[D], optional
             Keys whose rows are to be changed, by default all.
         """
-        columns = BatchArrays.of(batch, rows, owned)
+        columns = BatchArrays.of(batch, rows, owned, items.until(batch.bucket, batch.coordinate))
         window = empty_window(len(batch.context_start) - 1, self._transitions.window)
         unpack(window, columns.context, columns.context_start)
         knobs, done = self._knobs(items), -1
@@ -113,17 +119,14 @@ class Ranking:
                 max(done, 0), columns, fresh, window, items.arrays, items.transitions.arrays, knobs
             )
 
-    def recommend(
-        self, items: Items, users: Users, k: int, fallback: NDArray[np.int32], deep: DeepArrays
-    ) -> Recommended:
+    def recommend(self, items: Items, users: Users, k: int, deep: DeepArrays) -> Recommended:
         """Return the k best items of every user, over the whole catalogue.
 
-        The user's past and exclusions are left out, and items without an id or an event.
+        The user's past and exclusions are left out, and items without an id or an event. Users
+        whose last items say nothing get trending items, then popular ones.
 
         Parameters
         ----------
-        fallback : int32[m]
-            Rows, best first, for users whose last items say nothing; popular items follow.
         deep : DeepArrays
             What the deep model says of every user now.
         """
@@ -140,7 +143,7 @@ class Ranking:
             if len(deep.output):  # no scalar product
                 add_deep(begin, products, share, deep)
             list_block(begin, products, work, lists)
-        fill_empty(work.users, work.items, work.scratch, lists, fallback)
+        fill_empty(work.users, work.items, work.scratch, lists, work.fallback)
         return out
 
     def _work(self, items: Items, users: Users, deep: DeepArrays) -> Work:
@@ -158,6 +161,8 @@ class Ranking:
             scratch=self._scratch,
             knobs=self._knobs(items),
             deep=deep,
+            until=items.until(0, _NO_EVENTS),
+            fallback=items.trending_rows(),
         )
 
     def _knobs(self, items: Items) -> Knobs:

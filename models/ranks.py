@@ -7,25 +7,40 @@ from models.arrays import SIZE, ItemArrays, LearntArrays, Work
 from models.blend import add_loss
 from models.columns import UNKNOWN
 from models.compiled import Integer, Real, kernel
-from models.scoring import boost_all, clear_boosts, deep_score, mark_own, weigh
+from models.popularity import level_of
+from models.scoring import boost_all, clear_boosts, deep_score, is_own, mark_own, weigh
 from models.vectors import dot
 
 
 @kernel
+def _miss_all(e: Integer, work: Work, out: LearntArrays) -> None:
+    """Note that an event's item was in nobody's list."""
+    out.rank[e], out.online_rank[e], out.popularity_rank[e] = UNKNOWN, UNKNOWN, UNKNOWN
+    out.transition_rank[e] = UNKNOWN
+    if len(work.deep.row) > 0 and work.deep.row[e] >= 0:
+        out.deep_rank[e] = UNKNOWN
+
+
+@kernel
 def rank_all(
-    e: Integer, u: Integer, target: Integer, time: Integer, work: Work, out: LearntArrays
+    e: Integer,
+    u: Integer,
+    key: Integer,
+    target: Integer,
+    time: Integer,
+    work: Work,
+    out: LearntArrays,
 ) -> None:
     """Rank an event's item among all known ones that are not the user's own at its time.
 
-    Ties count half. Where the user's last items say nothing, popularity stands for the online
-    model and for what is served, as it does in recommendations.
+    Ties count half. Where the user's last items say nothing, trending and then popular items stand
+    for the online model and for what is served, as they do in recommendations. An item that is the
+    user's own at its time is not recommended again: a miss.
     """
     a, scratch, deep = work.items, work.scratch, work.deep
     y = deep.row[e] if len(deep.row) > 0 else -1
-    out.rank[e], out.online_rank[e], out.popularity_rank[e] = UNKNOWN, UNKNOWN, UNKNOWN
-    out.transition_rank[e] = UNKNOWN
-    out.deep_rank[e] = UNKNOWN if y >= 0 else out.deep_rank[e]
-    if target < 0 or a.counts[target] == 0:
+    _miss_all(e, work, out)
+    if target < 0 or a.counts[target] == 0 or is_own(work.users, u, key, time):
         return
     mark = mark_own(scratch, a, work.users, u, time)
     popularity = _place_by_count(a, scratch.mark, mark, target)
@@ -47,8 +62,8 @@ def rank_all(
             out.rank[e] = _place(online, other, 1.0, share, a, scratch.mark, mark, target)
             add_loss(online, other, deep.weights, a, scratch.mark, mark, target, out.loss)
     else:
-        out.rank[e], out.online_rank[e] = popularity, popularity
-        out.transition_rank[e] = popularity
+        place = _place_in_fallback(work, mark, target)
+        out.rank[e], out.online_rank[e], out.transition_rank[e] = place, place, place
     clear_boosts(scratch, touched)
 
 
@@ -88,6 +103,25 @@ def _place(
         above += score > aim
         level += score == aim
     return above + level // 2
+
+
+@kernel
+def _place_in_fallback(work: Work, mark: Integer, target: Integer) -> Integer:
+    """Return the 0-based rank of the target among trending items, then by popularity."""
+    a, marks, before = work.items, work.scratch.mark, 0
+    listed = mark + 1  # no user's mark yet: stamps go up by two
+    for n in range(len(work.fallback)):
+        row = work.fallback[n]
+        if row == target:
+            return before
+        if marks[row] != mark and marks[row] != listed and a.counts[row] > 0:
+            marks[row] = listed
+            before += 1
+    aim = level_of(a, target)
+    for row in range(a.counters[SIZE]):
+        if a.counts[row] > 0 and marks[row] != mark and marks[row] != listed and row != target:
+            before += level_of(a, row) > aim
+    return before
 
 
 @kernel

@@ -40,13 +40,14 @@ class Rating:
             strong=users.strong,
         )
 
-    def learn(
+    def learn(  # noqa: PLR0913  # columns
         self,
         items: Items,
         users: Users,
         events: Events,
         rows: NDArray[np.int32],
         *,
+        bucket: int,
         fresh: NDArray[np.bool_],
         scored: NDArray[np.bool_],
         gap: NDArray[np.uint8],
@@ -61,7 +62,8 @@ class Rating:
         factors = users.factors.copy()
         out = LearntArrays.empty(len(rows), 0)
         columns = EventArrays.of(events, gap)
-        learn_events(columns, rows, fresh, scored, self._work(items, users), out)
+        until = items.until(bucket, events.coordinate)
+        learn_events(columns, rows, fresh, scored, self._work(items, users), until, out)
         return Learnt(
             context=np.empty(0, np.int32),
             context_start=np.zeros(len(users) + 1, np.int32),
@@ -79,14 +81,14 @@ class Rating:
         owned: NDArray[np.bool_] | None = None,
     ) -> None:
         """Learn the item side of other workers' events; as `models.ranking.Ranking.apply`."""
-        apply_events(BatchArrays.of(batch, rows, owned), fresh, items.arrays, self._knobs)
+        until = items.until(batch.bucket, batch.coordinate)
+        apply_events(BatchArrays.of(batch, rows, owned, until), fresh, items.arrays, self._knobs)
 
     def recommend(
         self,
         items: Items,
         users: Users,
         k: int,
-        fallback: NDArray[np.int32],
         deep: DeepArrays,  # noqa: ARG002
     ) -> Recommended:
         """Return the k items of highest predicted rating; as `models.ranking.Ranking.recommend`.
@@ -98,7 +100,7 @@ class Rating:
         lists = Lists.of(out, constant_predictions(items.arrays, self._knobs))
         for begin, products in blocks(users.factors, items.arrays.factors[: items.size]):
             list_block(begin, products, work, lists)
-        fill_empty(work.users, work.items, work.scratch, lists, fallback)
+        fill_empty(work.users, work.items, work.scratch, lists, items.trending_rows())
         return out
 
     def _work(self, items: Items, users: Users) -> Work:

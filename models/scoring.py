@@ -99,7 +99,7 @@ def mark_own(
     scratch: Scratch, a: ItemArrays, users: UserArrays, u: Integer, time: Integer
 ) -> Integer:
     """Mark the items of a user's past and exclusions at a time, ms; return the mark."""
-    scratch.stamp[0] += 1
+    scratch.stamp[0] += 2  # the odd ones are for whoever marks something besides
     mark = scratch.stamp[0]
     timed, minute = users.past_until.shape[1] > 0, minute_of(time)
     for at in range(users.past_length[u]):

@@ -62,6 +62,13 @@ class Transitions:
         }
         self.arrays = self.arrays._replace(**longer)
 
+    def clear(self) -> None:
+        """Forget everything."""
+        t = self.arrays
+        t.capacity[:], t.fill[:], t.total[:] = 0, 0, 0
+        t.successor[:] = -1
+        t.free[:], t.top[:] = -1, 0
+
     def make_room(self, slots: int) -> None:
         """Extend the arena so that the given number of slots is free at its end."""
         size = len(self.arrays.successor)

@@ -5,12 +5,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from models.applied import Applied
 from models.columns import AcceptedBatch
 from operators.params import LearnItemsParams
 from operators.publisher import Publisher
 from operators.stages.learn import empty_items, name_new, objective
 from state import accepted as accepted_codec
 from state import bounds, chunks
+from state import marks as marks_codec
 from state.item_state import ItemState
 
 _LONGEST_NAME = 32
@@ -24,37 +26,71 @@ class Catalogue:
         self._items = empty_items(params.learning)
         self._item_state = ItemState(params.learning.factors)
         self._objective = objective(params.learning)
+        self._applied = Applied()
         self._publishers: dict[int, Publisher] = {}
 
     def is_open(self, bucket: int) -> bool:
         """Whether the records of a bucket were read."""
         return bucket in self._publishers
 
-    def open(self, bucket: int, records: list[bytes]) -> None:
-        """Read the records of a bucket; all of them will be published, most used first."""
+    def open(self, bucket: int, records: list[bytes], marks: bytes | None = None) -> None:
+        """Read the records of a bucket; all of them will be published, most popular first.
+
+        Parameters
+        ----------
+        marks : bytes, optional
+            What the records contain, see `marks`.
+        """
         publisher = Publisher(
             bucket=bucket,
             buckets=self._params.buckets,
             chunks=self._params.chunks,
             interval_ms=self._params.publish_interval_ms,
             bytes_per_second=self._params.publish_bytes_per_second,
+            restore_bytes_per_second=self._params.restore_bytes_per_second,
         )
+        if marks is not None:
+            self._applied.contain(marks_codec.decode(marks))
         self._publishers[bucket] = publisher
         if records:
             stored = self._item_state.decode(records)
+            first = np.argsort(-stored.popularity, kind="stable")
+            # in this order, so that what the limit has no room for is what is least popular
+            self._items.rows(stored.keys[first])
             self._items.replace(stored, only_newer=False)
-            publisher.mark(stored.keys[np.argsort(-stored.count, kind="stable")])
+            publisher.restore(stored.keys[first])
 
-    def learn(self, bucket: int, messages: Sequence[bytes]) -> list[tuple[int, bytes]]:
+    def marks(self) -> bytes:
+        """Return what the records contain of each source, to be stored with them."""
+        return marks_codec.encode(self._applied.highest)
+
+    def learn(self, bucket: int, messages: Sequence[bytes]) -> list[tuple[int, bytes | None]]:
         """Learn sealed accepted batches; return the items' records that changed, by key.
 
-        Keys are item keys as signed 64-bit numbers.
+        Keys are item keys as signed 64-bit numbers; None stands for an item that was given up.
         """
-        changed = [self._learn(bucket, accepted_codec.decode(message)) for message in messages]
-        exported = self._items.export(np.unique(np.concatenate(changed)))
-        self._publishers[bucket].mark(exported.keys)
+        gone: list[NDArray[np.uint64]] = []
+        changed = [
+            self._learn(bucket, accepted_codec.decode(message), gone) for message in messages
+        ]
+        rows = self._items.rows(np.unique(np.concatenate(changed)), register=False)
+        exported = self._items.export(rows)
+        publisher = self._publishers[bucket]
+        publisher.mark(exported.keys)
         names = exported.keys.view(np.int64).tolist()
-        return list(zip(names, self._item_state.encode(exported), strict=True))
+        lost = self._lost(bucket, gone)
+        publisher.forget(lost)
+        return [
+            *((name, None) for name in lost.view(np.int64).tolist()),
+            *zip(names, self._item_state.encode(exported), strict=True),
+        ]
+
+    def _lost(self, bucket: int, gone: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:
+        """Return the bucket's keys among those given up that have not come back since."""
+        keys = np.concatenate(gone)
+        keys = keys[keys % np.uint64(self._params.buckets) == bucket]
+        lost: NDArray[np.uint64] = keys[self._items.rows(keys, register=False) < 0]
+        return lost
 
     def due(self, bucket: int, now_ms: int) -> Iterator[tuple[bytes, bytes]]:
         """Yield key and value of the chunks to publish now, within the budget.
@@ -64,17 +100,29 @@ class Catalogue:
         """
         publisher = self._publishers[bucket]
         room = self._params.max_record_bytes - bounds.OVERHEAD - _LONGEST_NAME
+        about = self._about(publisher, room)
         for name, keys in publisher.due(now_ms):
             rows = self._items.export(self._items.rows(keys, register=False))
-            for part, value in enumerate(chunks.encode_within(rows, room)):
+            for part, value in enumerate(chunks.encode_within(rows, room, about)):
                 publisher.spend(len(value))
                 yield (b"%s/%d" % (name, part) if part else name), value
 
-    def _learn(self, bucket: int, message: AcceptedBatch) -> NDArray[np.int32]:
+    def _about(self, publisher: Publisher, room: int) -> chunks.About:
+        """Return what chunks say besides their rows; marks only where they are a small part."""
+        marks = self._applied.highest.copy()
+        if marks.nbytes > room // 4:
+            marks = marks[:0]
+        return chunks.About(self._params.learning.origin, publisher.items, marks)
+
+    def _learn(
+        self, bucket: int, message: AcceptedBatch, gone: list[NDArray[np.uint64]]
+    ) -> NDArray[np.uint64]:
+        gone.append(self._items.make_room(message.keys))
+        self._applied.claim(message.bucket, message.coordinate)
         rows = self._items.rows(message.keys)
         name_new(self._items, rows[: len(message.ids)], message.ids)
         owned = (message.keys % np.uint64(self._params.buckets) == bucket) & (rows >= 0)
         everything = np.ones(len(message), np.bool_)
         self._objective.apply(self._items, message, rows, fresh=everything, owned=owned)
-        changed: NDArray[np.int32] = rows[owned]
+        changed: NDArray[np.uint64] = message.keys[owned]
         return changed

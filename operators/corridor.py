@@ -3,10 +3,9 @@
 No Flink in here, so that a file can be replayed through the very same code.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,16 +37,12 @@ from state.codec import IncompatibleError
 from state.descriptors import ACCOUNTING_ENTRY, entry_of
 from state.examples import Examples
 from state.model_store import ModelStore
-from state.topics import model_pointer
+from state.topics import model_pointer, trending, worker
 from state.user_state import UserState
 
 _SHARES = 1 << 32
 _BUCKET_KEY = 4
 """Bytes of the key of accepted events."""
-
-
-class _Trending(msgspec.Struct):
-    trending: str
 
 
 class Memory(Protocol):
@@ -75,6 +70,7 @@ class Corridor:
         self._online = f"online-{params.learning.objective}-1"
         self._recommendations = Recommendations(self._online)
         self._pointer = 0
+        self._newest = 0
         self._dead_letters = DeadLetters(
             params.source_topic,
             params.job_version,
@@ -119,11 +115,11 @@ class Corridor:
     def handlers(self) -> dict[str, dict[bytes, Handler]]:
         """Return what takes each kind of loop record, by topic and key."""
         return {
-            "accepted_events": {b"": self._hear_accepted},
+            "accepted_events": {b"": lambda _, value: self._hear_accepted(value)},
             "model_updates": {
                 b"items": self._hear_chunk,
-                b"trending": self._hear_trending,
-                model_pointer.KEY: self.hear_model,
+                trending.KEY: lambda _, value: self._hear_trending(value),
+                model_pointer.KEY: lambda _, value: self.hear_model(value),
             },
         }
 
@@ -147,14 +143,19 @@ class Corridor:
         message = accepted_codec.decode(value)
         self._check_factors(message.factors)
         self._learn.apply(message)
+        self._newest = max(self._newest, message.time)
 
-    def _hear_chunk(self, value: bytes) -> None:
-        rows = chunks.decode(value)
+    def _hear_chunk(self, name: bytes, value: bytes) -> None:
+        rows, about = chunks.decode_all(value)
         self._check_factors(rows.factors)
-        self.items.replace(rows, only_newer=True)
+        self._learn.hear(name, rows, about)
 
     def _hear_trending(self, value: bytes) -> None:
-        self._rank.trend(_trending_keys(value))
+        """Take a list unless it is of another job, or of a time long past."""
+        listed = trending.decode(value)
+        mine = listed.origin in ("", f"{self._params.learning.origin:016x}")
+        if mine and listed.window_end + self._params.trending_window_ms >= self._newest:
+            self.items.trending = listed.keys()
 
     def _check_factors(self, factors: NDArray[np.float32]) -> None:
         """Refuse records of another model: two jobs may share the loop for a while."""
@@ -166,8 +167,24 @@ class Corridor:
 
     def idle(self, ids: list[str], values: list[bytes], before_ms: int) -> list[str]:
         """Return the users that were last updated before a processing time."""
-        seen = self._user_state.decode(values, ids).seen
+        seen = self._user_state.seen(values, ids)
         return [ids[u] for u in np.flatnonzero(seen < before_ms).tolist()]
+
+    def gauges(self, subtask: int, skipped: Mapping[str, int]) -> tuple[bytes, bytes]:
+        """Return a record of `recommendation_metrics` about this worker's items and loop."""
+        items, complete = self.items, self._learn.complete
+        return worker.encode(
+            worker.Worker(
+                subtask=subtask,
+                generated_at=self._clock_ms(),
+                items=items.size,
+                refused=items.refused,
+                evicted=items.evicted,
+                skipped=items.skipped,
+                complete=complete,
+                loop_skipped=dict(skipped),
+            )
+        )
 
     def _accept(
         self,
@@ -190,6 +207,7 @@ class Corridor:
         users.seen[events.user] = now_ms
         taught = self._learn(bucket, users, events, item_ids, self._scored(decoded.users, events))
         outcome.event_time = int(events.time.max())
+        self._newest = max(self._newest, outcome.event_time)
         if taught.message is not None:
             ranking = params.learning.objective == "ranking"
             outcome.accepted = accepted_codec.encode_within(
@@ -206,7 +224,7 @@ class Corridor:
 
     def _recommend(
         self, decoded: Decoded, users: Users, triggers: Triggers
-    ) -> list[tuple[bytes, bytes]]:
+    ) -> list[tuple[bytes, bytes | None]]:
         chosen = users.take(triggers.users)
         return self._recommendations(
             [decoded.users[u] for u in triggers.users.tolist()],
@@ -291,15 +309,3 @@ class Corridor:
 def most_of_one(user: NDArray[np.int32]) -> int:
     """Return how many events the busiest user of a micro-batch has."""
     return int(np.bincount(user).max()) if len(user) else 0
-
-
-def _trending_keys(value: bytes) -> NDArray[np.uint64]:
-    """Return item keys of a trending record, most seen first."""
-    listed = msgspec.json.decode(value, type=_Trending).trending.split(",")
-    pairs = [entry.rpartition(" ")[::2] for entry in listed]
-    seen = [(-int(count), item) for item, count in pairs if item and _is_count(count)]
-    return np.array([key_of(item) for _, item in sorted(seen)], np.uint64)
-
-
-def _is_count(text: str) -> bool:
-    return text.isdecimal() and len(text) < 20

@@ -22,7 +22,8 @@ class LoopRecord(NamedTuple):
     value: bytes
 
 
-Handler = Callable[[bytes], None]
+Handler = Callable[[bytes, bytes], None]
+"""Takes key and value."""
 
 
 class Inbox:
@@ -50,7 +51,7 @@ class Inbox:
             self._skip(record, "no such kind of record")
             return
         try:
-            handler(record.value)
+            handler(record.key, record.value)
         except (StateError, msgspec.MsgspecError) as error:
             self._skip(record, str(error))
 

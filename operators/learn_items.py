@@ -47,7 +47,11 @@ class LearnItemsFunction(KeyedProcessFunction):
             self._open_bucket(bucket)
             _schedule(ctx)
         for key, record in self._catalogue.learn(bucket, messages):
-            self._records.put(key, record)
+            if record is not None:
+                self._records.put(key, record)
+            elif self._records.contains(key):
+                self._records.remove(key)
+        self._records.put(descriptors.MARKS_ENTRY, self._catalogue.marks())
         return iter(())
 
     def on_timer(self, timestamp: int, ctx: Any) -> Iterator[Row]:  # noqa: ARG002
@@ -61,7 +65,9 @@ class LearnItemsFunction(KeyedProcessFunction):
         _schedule(ctx)
 
     def _open_bucket(self, bucket: int) -> None:
-        self._catalogue.open(bucket, [record for _, record in self._records.items()])
+        records = dict(self._records.items())
+        marks = records.pop(descriptors.MARKS_ENTRY, None)
+        self._catalogue.open(bucket, list(records.values()), marks)
 
 
 def _schedule(ctx: Any) -> None:

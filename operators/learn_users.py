@@ -10,14 +10,18 @@ from pyflink.common import Row
 from pyflink.datastream import RuntimeContext
 from pyflink.datastream.functions import KeyedBroadcastProcessFunction
 
+from models.keys import MIXER
 from operators.corridor import Corridor
 from operators.inbox import Inbox, LoopRecord
 from operators.params import LearnUsersParams
 from operators.rehearsal import rehearse
+from operators.stages.records import Outcome
 from state import descriptors, examples
+from state.descriptors import user_of
 from state.topics import model_pointer
 
 _SWEEPS_PER_TTL = 10
+_GAUGE_SECONDS = 10.0
 
 
 class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]
@@ -49,6 +53,8 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
         self._warm: set[int] = set()
         self._inbox = Inbox(self._corridor.handlers())
         self._restored = False
+        self._subtask = runtime_context.get_index_of_this_subtask()
+        self._told_until = 0.0
 
     def process_element(self, value: Row, ctx: Any) -> Iterator[Row]:
         """Take one micro-batch."""
@@ -58,17 +64,11 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
         if bucket not in self._warm:
             self._warm_bucket(bucket, ctx)
         outcome = self._corridor.process(bucket, keys, values, coordinates, published, self._users)
-        yield Row(
-            outcome.event_time,
-            [Row(*record) for record in outcome.recommendations],
-            [Row(*letter) for letter in outcome.dead_letters],
-            pack("<I", bucket),
-            outcome.accepted,
-            [Row(*record) for record in outcome.accounting],
-            Row(*astuple(outcome.metrics)),
-            outcome.trending,
-            None if outcome.examples is None else examples.encode(outcome.examples),
-        )
+        if time.monotonic() >= self._told_until:
+            self._told_until = time.monotonic() + _GAUGE_SECONDS
+            gauges = self._corridor.gauges(self._subtask, self._inbox.skipped)
+            outcome.accounting.append(gauges)
+        yield _row(outcome, pack("<I", bucket))
 
     def process_broadcast_element(self, value: Row, ctx: Any) -> Iterator[Row]:
         """Take one record of the loop; the model pointer is kept for a restored job."""
@@ -99,10 +99,12 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
         idle = self._corridor.idle(
             list(held), list(held.values()), timestamp - self._params.user_ttl_ms
         )
-        for user in idle:
-            self._users.remove(user)
+        for entry in idle:
+            self._users.remove(entry)
         self._schedule_sweep(ctx)
-        return iter(())
+        if idle and self._params.recommend:
+            # a compacted topic forgets a key by its null
+            yield _row(Outcome(recommendations=[(user_of(e).encode(), None) for e in idle]), b"")
 
     def _warm_bucket(self, bucket: int, ctx: Any) -> None:
         """Read the whole bucket in one call: single reads would cost a round trip each."""
@@ -113,8 +115,25 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
 
     def _schedule_sweep(self, ctx: Any) -> None:
         period = max(1000, self._params.user_ttl_ms // _SWEEPS_PER_TTL)
+        # each bucket has a time of its own in the period, or all would be swept at one instant
+        phase = ctx.get_current_key() * MIXER % (1 << 32) * period >> 32
         timers = ctx.timer_service()
-        # a multiple of the period: registering it again after a restart changes nothing
+        # always at that time: registering it again after a restart changes nothing
         timers.register_processing_time_timer(
-            (timers.current_processing_time() // period + 1) * period
+            ((timers.current_processing_time() - phase) // period + 1) * period + phase
         )
+
+
+def _row(outcome: Outcome, accepted_key: bytes) -> Row:
+    """Return what leaves for one micro-batch, as `jobs.types.LEARNED`."""
+    return Row(
+        outcome.event_time,
+        [Row(*record) for record in outcome.recommendations],
+        [Row(*letter) for letter in outcome.dead_letters],
+        accepted_key,
+        outcome.accepted,
+        [Row(*record) for record in outcome.accounting],
+        Row(*astuple(outcome.metrics)),
+        outcome.trending,
+        None if outcome.examples is None else examples.encode(outcome.examples),
+    )

@@ -19,7 +19,15 @@ class LearningParams:
     rating: RatingParams
     deep: Shape
     item_limit: int
-    """Most items a replica holds; events of further items are accepted but not learnt."""
+    """Most items a worker holds; the least popular make room for new ones."""
+    admission: int = 1
+    """Sightings after which an item that is new gets a row."""
+    half_life_ms: int = 7 * 86_400_000
+    """Of an item's popularity."""
+    item_buckets: int = 1
+    """Item buckets of the job."""
+    origin: int = 0
+    """Of the records on the loop, see `models.keys.origin_of`; 0 takes those of every job."""
 
     @property
     def factors(self) -> int:
@@ -47,6 +55,8 @@ class LearnUsersParams:
     evaluation_share: float
     """Share of users (by hash) whose events are ranked before they are learnt."""
     evaluation_k: int
+    trending_window_ms: int
+    """A list of trending items that is older than this against the newest event is of the past."""
     trending_sample: int
     """Events of a micro-batch reported to the trending window, at most."""
     source_topic: str
@@ -70,6 +80,8 @@ class LearnItemsParams:
     """Chunks the catalogue is published in; fixed for the life of the topic."""
     publish_interval_ms: int
     publish_bytes_per_second: int
+    restore_bytes_per_second: int
+    """The same until a catalogue that was restored is published whole."""
     max_record_bytes: int
     """Largest record written, as Kafka counts it."""
 

@@ -22,7 +22,9 @@ def rehearse(params: LearnUsersParams) -> None:
         outcome = learner.process(0, keys, values[half], at, [now_ms] * len(at), memory)
         if outcome.accepted:
             inbox.take(LoopRecord("accepted_events", b"", outcome.accepted[0]))
-            restored.open(0, [record for _, record in catalogue.learn(0, outcome.accepted)])
+            restored.open(
+                0, [record for _, record in catalogue.learn(0, outcome.accepted) if record]
+            )
     for _, chunk in catalogue.due(0, now_ms):
         inbox.take(LoopRecord("model_updates", b"items/0", chunk))
 
@@ -45,6 +47,7 @@ def _items_params(params: LearnUsersParams) -> LearnItemsParams:
         chunks=1,
         publish_interval_ms=1,
         publish_bytes_per_second=1 << 40,
+        restore_bytes_per_second=1 << 40,
         max_record_bytes=params.max_record_bytes,
     )
 

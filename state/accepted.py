@@ -1,12 +1,13 @@
 """Accepted events of one micro-batch, as bytes: what travels to every worker (magic `AC`).
 
-Payload of version 1, little-endian; columns stand in order of falling width, so that each one is
+Payload of version 2, little-endian; columns stand in order of falling width, so that each one is
 aligned and can be used where it lies:
 
 ================ ===== ============ ========================================================
 field            type  count        holds
 ================ ===== ============ ========================================================
 time             i64   1            newest event time, ms
+origin           u64   1            job and input topic that these are events of
 bucket           u32   1            user bucket
 events           u32   1            n
 keys             u32   1            D, distinct items
@@ -31,7 +32,8 @@ gradients        f32   n * (1 + m)
 ids              u8    T            UTF-8 ids of the first keys, joined by a line feed
 ================ ===== ============ ========================================================
 
-A value takes 12 + 48 + 8 D + (24 + 4 m + 4 (1 + m)) n + 4 C + 4 (U + 1) + 4 U F + T bytes.
+A value takes 12 + 56 + 8 D + (24 + 4 m + 4 (1 + m)) n + 4 C + 4 (U + 1) + 4 U F + T bytes. Version
+1 had no origin.
 """
 
 from typing import Any
@@ -39,13 +41,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.columns import AcceptedBatch
+from models.columns import OFFSET_BITS, AcceptedBatch
 from models.parts import halves
 from state.codec import HEADER, SKIP, corrupt, open_sealed, seal
 
 MAGIC = b"AC"
-VERSION = 1
-READ_VERSIONS = (1,)
+VERSION = 2
+READ_VERSIONS = (1, 2)
 
 _COUNTS = (
     "bucket",
@@ -59,7 +61,13 @@ _COUNTS = (
     "text",
     "zero",
 )
-_HEAD = np.dtype([("time", "<i8")] + [(name, "<u4") for name in _COUNTS])
+_HEADS = {
+    1: np.dtype([("time", "<i8")] + [(name, "<u4") for name in _COUNTS]),
+    2: np.dtype([("time", "<i8"), ("origin", "<u8")] + [(name, "<u4") for name in _COUNTS]),
+}
+_HEAD = _HEADS[VERSION]
+_MOST_BUCKETS, _MOST_PARTITIONS = 1 << 15, 1 << 15
+"""More than there can be: what is beyond would ask for memory that nobody has."""
 _TYPES = {
     "keys": "<u8",
     "coordinate": "<i8",
@@ -116,6 +124,7 @@ def encode(batch: AcceptedBatch) -> bytes:
     head = np.zeros(1, _HEAD)
     head[0] = (
         batch.time,
+        batch.origin,
         batch.bucket,
         len(batch.user),
         len(batch.keys),
@@ -136,14 +145,17 @@ def decode(data: bytes) -> AcceptedBatch:
     Raises
     ------
     StateError
-        If the bytes are damaged or of an unknown version.
+        If the bytes are damaged, of an unknown version, or speak of things that are not in them.
     """
-    _, payload = open_sealed(data, MAGIC, READ_VERSIONS, _WHERE, SKIP)
+    version, payload = open_sealed(data, MAGIC, READ_VERSIONS, _WHERE, SKIP)
+    layout = _HEADS[version]
     buffer = bytearray(payload)
-    if len(buffer) < _HEAD.itemsize:
-        raise corrupt(_WHERE, f"{_HEAD.itemsize} bytes or more", len(buffer), SKIP)
-    head = np.frombuffer(buffer, _HEAD, 1)[0]
-    time, bucket, n, keys, users, factors, m, context, named, text, _ = head.tolist()
+    if len(buffer) < layout.itemsize:
+        raise corrupt(_WHERE, f"{layout.itemsize} bytes or more", len(buffer), SKIP)
+    head = np.frombuffer(buffer, layout, 1)
+    origin = int(head["origin"][0]) if version > 1 else 0
+    counts = [int(head[name][0]) for name in ("time", *_COUNTS)]
+    time, bucket, n, keys, users, factors, m, context, named, text, _ = counts
     shapes: dict[str, tuple[int, ...]] = {
         "keys": (keys,),
         "coordinate": (n,),
@@ -157,23 +169,51 @@ def decode(data: bytes) -> AcceptedBatch:
         "negatives": (n, m),
         "gradients": (n, 1 + m),
     }
-    columns, at = _columns(buffer, shapes, text)
-    return AcceptedBatch(
-        bucket=bucket, time=time, ids=_ids(bytes(buffer[at:]), named, keys), **columns
+    columns, at = _columns(buffer, layout.itemsize, shapes, text)
+    batch = AcceptedBatch(
+        origin=origin,
+        bucket=bucket,
+        time=time,
+        ids=_ids(bytes(buffer[at:]), named, keys),
+        **columns,
     )
+    _check(batch)
+    return batch
+
+
+def _check(batch: AcceptedBatch) -> None:
+    """Refuse indices that point nowhere: compiled loops do not look where they step."""
+    users, keys = len(batch.factors), len(batch.keys)
+    starts = batch.context_start
+    if (
+        starts[0] != 0
+        or starts[-1] != len(batch.context)
+        or (np.diff(starts) < 0).any()
+        or batch.bucket >= _MOST_BUCKETS
+    ):
+        raise corrupt(_WHERE, "bounds of contexts in order", "others", SKIP)
+    for name, least, most in (
+        ("user", 0, users),
+        ("item", 0, len(batch.ids)),
+        ("context", 0, keys),
+        ("negatives", -1, keys),
+        ("coordinate", 0, _MOST_PARTITIONS << OFFSET_BITS),
+    ):
+        column = getattr(batch, name)
+        if column.size and not (least <= int(column.min()) and int(column.max()) < most):
+            raise corrupt(_WHERE, f"{name} from {least} to below {most}", "one outside", SKIP)
 
 
 def _columns(
-    buffer: bytearray, shapes: dict[str, tuple[int, ...]], text: int
+    buffer: bytearray, at: int, shapes: dict[str, tuple[int, ...]], text: int
 ) -> tuple[dict[str, NDArray[Any]], int]:
     """Return the columns behind the head and where the text begins."""
     kinds = {name: np.dtype(kind) for name, kind in _TYPES.items()}
     sizes = {name: _count(shapes[name]) * kinds[name].itemsize for name in shapes}
-    total = _HEAD.itemsize + sum(sizes.values()) + text
+    total = at + sum(sizes.values()) + text
     if total != len(buffer):
         raise corrupt(_WHERE, f"{total} bytes by its counts", len(buffer), SKIP)
     columns: dict[str, NDArray[Any]] = {}
-    at = _HEAD.itemsize
     for name, shape in shapes.items():
         column = np.frombuffer(buffer, kinds[name], _count(shape), at)
         columns[name] = column.reshape(shape)
@@ -191,7 +231,10 @@ def _count(shape: tuple[int, ...]) -> int:
 
 def _ids(text: bytes, named: int, keys: int) -> list[str]:
     """Return the ids, which must be as many as the head says and no more than the keys."""
-    ids = text.decode().split("\n") if named else []
+    try:
+        ids = text.decode().split("\n") if named else []
+    except UnicodeDecodeError as error:
+        raise corrupt(_WHERE, "ids in UTF-8", f"another byte at {error.start}", SKIP) from None
     if len(ids) != named or named > keys or (text and not named):
         raise corrupt(_WHERE, f"{named} ids of {keys} keys", len(ids), SKIP)
     return ids

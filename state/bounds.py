@@ -38,9 +38,9 @@ def recommendation(k: int, id_bytes: int) -> int:
     return 1_024 + 5 * id_bytes + k * (_ITEM_FIELDS + 4 * id_bytes)
 
 
-def trending(top: int, id_bytes: int) -> int:
-    """Return the most bytes of a list of trending items."""
-    return 256 + top * (2 * id_bytes + 24)
+def most_trending(room: int, id_bytes: int) -> int:
+    """Return how many trending items fit into a record for sure."""
+    return max(1, (room - 256) // (2 * id_bytes + 24))
 
 
 def item_row(successors: int, factors: int, id_bytes: int) -> int:

@@ -1,6 +1,6 @@
 """Item rows as an Arrow IPC stream: what the topic of model updates holds, for any language.
 
-The schema's metadata names the layout; version 1 has the columns
+The schema's metadata names the layout; version 2 has the columns
 
 ================= ======================= =============================================
 column            type                    holds
@@ -10,6 +10,7 @@ key               uint64                  xxHash3 of the id
 count             int64                   accepted positive events
 last_time         int64                   newest event time, ms
 value_sum         double                  sum of the ratings learnt
+popularity        float                   events halved every half-life, as of last_time
 factors           fixed_size_list<float>  latent factors
 gradient_sum      float                   AdaGrad sum of the factors
 bias              float
@@ -18,10 +19,17 @@ successors        list<uint64>            keys of the items that followed
 weights           list<float>             how much they followed
 ================= ======================= =============================================
 
+and, in the metadata, whose rows these are (`streamrec.origin`), how many items there are in all
+item buckets of that kind (`streamrec.total`) and which events the rows contain
+(`streamrec.marks`, `state.marks`). Version 1 had none of these and no popularity.
+
 Rows are absolute values: to read one twice is harmless. Kafka checksums its records, so a chunk
 carries no CRC of its own.
 """
 
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -30,50 +38,76 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from models.columns import ItemRows
-from state import bounds
+from state import bounds, marks
 from state.codec import SKIP, UnknownVersionError, corrupt
 
-VERSION = 1
-READ_VERSIONS = (1,)
+VERSION = 2
+READ_VERSIONS = (1, 2)
 
 _VERSION_KEY = b"streamrec.items"
+_ORIGIN_KEY = b"streamrec.origin"
+_TOTAL_KEY = b"streamrec.total"
+_MARKS_KEY = b"streamrec.marks"
 _WHERE = "chunk of item rows"
 _SCALARS = (
     ("count", pa.int64()),
     ("last_time", pa.int64()),
     ("value_sum", pa.float64()),
+    ("popularity", pa.float32()),
     ("gradient_sum", pa.float32()),
     ("bias", pa.float32()),
     ("bias_gradient_sum", pa.float32()),
 )
 
 
-def encode_within(rows: ItemRows, limit: int) -> list[bytes]:
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a chunk says besides its rows."""
+
+    origin: int = 0
+    """See `models.keys.origin_of`; 0 where that is not said."""
+    total: int = 0
+    """Items of the bucket that the chunk is of."""
+    marks: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 0), np.int64))
+    """See `models.marks`."""
+
+
+def encode_within(rows: ItemRows, limit: int, about: About | None = None) -> list[bytes]:
     """Return the rows, in their order, as streams that are no larger than a limit each.
 
     Parameters
     ----------
     limit : int
         Most bytes of a stream; one item always fits (`conf.rules`).
+    about : About, optional
     """
+    about = About() if about is None else about
     factors = rows.factors.shape[1]
     ids = [len(identifier.encode()) for identifier in rows.ids]
     sizes = [
         bounds.item_row(successors, factors, length)
         for successors, length in zip(np.diff(rows.successor_start).tolist(), ids, strict=True)
     ]
-    edges, held, room = [0], 0, limit - bounds.chunk(0, 0, factors, 0)
+    edges, held, room = [0], 0, limit - bounds.chunk(0, 0, factors, 0) - 4 * about.marks.nbytes // 3
     for at, row_size in enumerate(sizes):
         if held + row_size > room and at > edges[-1]:
             edges.append(at)
             held = 0
         held += row_size
-    return [encode(rows.take(begin, end)) for begin, end in pairwise([*edges, len(rows)])]
+    return [encode(rows.take(begin, end), about) for begin, end in pairwise([*edges, len(rows)])]
 
 
-def encode(rows: ItemRows) -> bytes:
+def encode(rows: ItemRows, about: About | None = None) -> bytes:
     """Return an Arrow IPC stream with one record batch."""
-    schema = _schema(rows.factors.shape[1])
+    about = About() if about is None else about
+    schema = _schema(rows.factors.shape[1]).with_metadata(
+        {
+            _VERSION_KEY: str(VERSION),
+            _ORIGIN_KEY: str(about.origin),
+            _TOTAL_KEY: str(about.total),
+            _MARKS_KEY: b64encode(marks.encode(about.marks)),
+        }
+    )
     start = pa.array(rows.successor_start, pa.int32())
     columns = {
         "id": pa.array(rows.ids, pa.string()),
@@ -95,32 +129,59 @@ def encode(rows: ItemRows) -> bytes:
 
 
 def decode(data: bytes) -> ItemRows:
-    """Return the rows of a chunk; the arrays are writable and the caller's own.
+    """Return the rows of a chunk alone, see `decode_all`."""
+    return decode_all(data)[0]
+
+
+def decode_all(data: bytes) -> tuple[ItemRows, About]:
+    """Return the rows of a chunk and what it says of them; the arrays are the caller's own.
 
     Raises
     ------
     StateError
-        If the bytes are no Arrow stream, or one of another layout.
+        If the bytes are no Arrow stream, one of another layout, or of rows that cannot be.
     """
     try:
         with pa.ipc.open_stream(data) as reader:
             schema = reader.schema
-            _check(schema)
+            version = _check(schema)
             batch = reader.read_next_batch()
             batch.validate(full=True)
-    except (pa.ArrowException, OSError, StopIteration) as error:
+        rows = _rows(batch)
+    except (pa.ArrowException, OSError, StopIteration, UnicodeDecodeError) as error:
         raise corrupt(_WHERE, "an Arrow IPC stream", type(error).__name__, SKIP) from error
-    return _rows(batch)
+    _check_rows(rows)
+    return rows, _about(schema.metadata) if version > 1 else About()
 
 
-def _schema(factors: int) -> pa.Schema:
-    """Return the layout of version 1."""
+def _about(metadata: Mapping[bytes, bytes]) -> About:
+    try:
+        return About(
+            int(metadata[_ORIGIN_KEY]),
+            int(metadata[_TOTAL_KEY]),
+            marks.decode(b64decode(metadata[_MARKS_KEY])),
+        )
+    except (KeyError, ValueError) as error:  # a StateError is a ValueError
+        raise corrupt(_WHERE, "origin, total and marks", str(error)[:80], SKIP) from None
+
+
+def _check_rows(rows: ItemRows) -> None:
+    """Refuse numbers that no event leads to: they would stay for good."""
+    numbers = (rows.value_sum, rows.popularity, rows.factors, rows.gradient_sum, rows.bias)
+    sound = all(np.isfinite(column).all() for column in (*numbers, rows.bias_gradient_sum))
+    if not sound or (rows.count < 0).any() or not (rows.weights >= 0).all():
+        raise corrupt(_WHERE, "finite numbers and counts from 0", "others", SKIP)
+
+
+def _schema(factors: int, version: int = VERSION) -> pa.Schema:
+    """Return the columns of a layout."""
     kinds = {
         "id": pa.string(),
         "key": pa.uint64(),
         "count": pa.int64(),
         "last_time": pa.int64(),
         "value_sum": pa.float64(),
+        "popularity": pa.float32(),
         "factors": pa.list_(pa.float32(), factors),
         "gradient_sum": pa.float32(),
         "bias": pa.float32(),
@@ -128,12 +189,13 @@ def _schema(factors: int) -> pa.Schema:
         "successors": pa.list_(pa.uint64()),
         "weights": pa.list_(pa.float32()),
     }
-    fields = [pa.field(name, kind) for name, kind in kinds.items()]
-    return pa.schema(fields, metadata={_VERSION_KEY: str(VERSION).encode()})
+    if version == 1:
+        del kinds["popularity"]
+    return pa.schema([pa.field(name, kind) for name, kind in kinds.items()])
 
 
-def _check(schema: pa.Schema) -> None:
-    """Refuse a stream of another layout."""
+def _check(schema: pa.Schema) -> int:
+    """Return the version of a stream's layout; refuse another layout."""
     version = (schema.metadata or {}).get(_VERSION_KEY, b"none")
     if version not in [str(v).encode() for v in READ_VERSIONS]:
         raise UnknownVersionError(
@@ -142,8 +204,10 @@ def _check(schema: pa.Schema) -> None:
         )
     kind = schema.field("factors").type if "factors" in schema.names else None
     size = kind.list_size if isinstance(kind, pa.FixedSizeListType) else 0
-    if not schema.equals(_schema(size)):
-        raise corrupt(_WHERE, "the columns of version 1", ", ".join(schema.names), SKIP)
+    if not schema.equals(_schema(size, int(version))):
+        told = f"the columns of version {int(version)}"
+        raise corrupt(_WHERE, told, ", ".join(schema.names), SKIP)
+    return int(version)
 
 
 def _rows(batch: pa.RecordBatch) -> ItemRows:
@@ -167,5 +231,11 @@ def _rows(batch: pa.RecordBatch) -> ItemRows:
         successor_start=start,
         successors=array(successors.values),
         weights=array(weights.values),
-        **{name: array(batch.column(name)) for name, _ in _SCALARS},
+        **{
+            # until version 2 there was no popularity
+            name: array(batch.column(name if name in batch.schema.names else "count")).astype(
+                kind.to_pandas_dtype()
+            )
+            for name, kind in _SCALARS
+        },
     )

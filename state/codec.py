@@ -61,6 +61,10 @@ class IncompatibleError(StateError):
     """The value is sound, but the configuration does not fit it."""
 
 
+class ForeignError(StateError):
+    """The value is sound, but somebody else's."""
+
+
 @dataclass(slots=True)
 class Payloads:
     """Payloads of m verified values, side by side in one buffer."""

@@ -17,6 +17,11 @@ def entry_of(user: str) -> str:
     return f" {user}" if user.startswith(" ") else user
 
 
+def user_of(entry: str) -> str:
+    """Return the user of an entry."""
+    return entry.removeprefix(" ")
+
+
 def users() -> MapStateDescriptor:
     """User id -> user record, and the bucket's accounting; expiry by the eviction timer."""
     return MapStateDescriptor("users-v1", Types.STRING(), _BYTES)
@@ -30,6 +35,10 @@ def loop() -> MapStateDescriptor:
 def fine_tune() -> MapStateDescriptor:
     """Name -> block of training events or status; bounded by `fine_tune.events`."""
     return MapStateDescriptor("fine-tune-v1", Types.STRING(), _BYTES)
+
+
+MARKS_ENTRY = -1
+"""Entry of `items` that says what the records contain, see `state.marks`; no item's key is that."""
 
 
 def items() -> MapStateDescriptor:

@@ -1,6 +1,6 @@
 """What is known of an item, as bytes: one sealed value an item (magic `IT`).
 
-Payload of version 1, little-endian:
+Payload of version 2, little-endian:
 
 ================= ===== ===== =============================================================
 field             type  count holds
@@ -9,6 +9,7 @@ key               u64   1     xxHash3 of the id
 count             i64   1     accepted positive events
 last_time         i64   1     newest event time, ms
 value_sum         f64   1     sum of the ratings learnt
+popularity        f32   1     events halved every half-life, as of last_time
 gradient_sum      f32   1     AdaGrad sum of the factors
 bias              f32   1
 bias_gradient_sum f32   1     AdaGrad sum of the bias
@@ -21,7 +22,8 @@ id                u32   1     t, bytes of the id
 …                 u8    t     UTF-8 id, empty for an item known only by its key
 ================= ===== ===== =============================================================
 
-A value takes 68 + 4 F + 12 s + t bytes.
+A value takes 72 + 4 F + 12 s + t bytes. Version 1 had no popularity: what is read from it has the
+count for it.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,8 +38,8 @@ from state.codec import Payloads, corrupt, incompatible_factors, open_all, seal_
 from state.ragged import as_bytes, bounds_of, copy_ranges, rows_at
 
 MAGIC = b"IT"
-VERSION = 1
-READ_VERSIONS = (1,)
+VERSION = 2
+READ_VERSIONS = (1, 2)
 
 _SCALARS = (
     ("count", "<i8"),
@@ -48,7 +50,12 @@ _SCALARS = (
     ("bias_gradient_sum", "<f4"),
 )
 _COUNTS = ("factors", "successors", "id")
-_FIXED = np.dtype([("key", "<u8"), *_SCALARS, *((name, "<u4") for name in _COUNTS)])
+_SCALARS_OF = {1: _SCALARS, 2: (*_SCALARS[:3], ("popularity", "<f4"), *_SCALARS[3:])}
+_LAYOUTS = {
+    version: np.dtype([("key", "<u8"), *scalars, *((name, "<u4") for name in _COUNTS)])
+    for version, scalars in _SCALARS_OF.items()
+}
+_FIXED = _LAYOUTS[VERSION]
 _LISTS = (("factors", 4), ("successors", 8), ("successors", 4), ("id", 1))
 """Count and bytes of an element of each list; in the order of the payload."""
 
@@ -70,7 +77,7 @@ class ItemState:
         text = [identifier.encode() for identifier in rows.ids]
         fixed = np.empty(len(rows), _FIXED)
         fixed["key"] = rows.keys
-        for name, _ in _SCALARS:
+        for name, _ in _SCALARS_OF[VERSION]:
             fixed[name] = getattr(rows, name)
         fixed["factors"] = self._factors
         fixed["successors"] = np.diff(rows.successor_start)
@@ -103,8 +110,7 @@ class ItemState:
             return f"state of item {index + 1} of {len(values)}"
 
         payloads = open_all(values, MAGIC, READ_VERSIONS, where)
-        fixed = self._fixed(payloads, where)
-        at = payloads.start + _FIXED.itemsize
+        fixed, at = self._fixed(payloads, where)
         lists: list[NDArray[np.uint8]] = []
         for count, width in _LISTS:
             size = fixed[count].astype(np.int64) * width
@@ -114,7 +120,7 @@ class ItemState:
             lists.append(column)
             at += size
         factors, successors, weights, text = lists
-        scalars: dict[str, Any] = {name: fixed[name].copy() for name, _ in _SCALARS}
+        scalars: dict[str, Any] = {name: fixed[name].copy() for name, _ in _SCALARS_OF[VERSION]}
         return ItemRows(
             keys=fixed["key"].copy(),
             ids=_split(text, fixed["id"]),
@@ -125,22 +131,38 @@ class ItemState:
             **scalars,
         )
 
-    def _fixed(self, payloads: Payloads, where: Callable[[int], str]) -> NDArray[np.void]:
-        """Return the fixed fields of every value, once the counts are known to add up."""
-        for i in np.flatnonzero(payloads.length < _FIXED.itemsize).tolist():
-            raise corrupt(where(i), f"{_FIXED.itemsize} bytes or more", payloads.length[i])
-        fixed = rows_at(payloads.buffer, payloads.start, _FIXED)
-        size = _sizes(fixed)
-        for i in np.flatnonzero(size != payloads.length).tolist():
-            raise corrupt(where(i), f"{size[i]} bytes by its counts", payloads.length[i])
+    def _fixed(
+        self, payloads: Payloads, where: Callable[[int], str]
+    ) -> tuple[NDArray[np.void], NDArray[np.int64]]:
+        """Return the fixed fields of every value whose counts add up, and where its lists begin."""
+        fixed = np.zeros(len(payloads.start), _FIXED)
+        begin = payloads.start.copy()
+        for version, layout in _LAYOUTS.items():
+            chosen = np.flatnonzero(payloads.version == version)
+            for i in chosen[payloads.length[chosen] < layout.itemsize].tolist():
+                raise corrupt(where(i), f"{layout.itemsize} bytes or more", payloads.length[i])
+            found = rows_at(payloads.buffer, payloads.start[chosen], layout)
+            for name in layout.names or ():
+                fixed[name][chosen] = found[name]
+            if version == 1:
+                fixed["popularity"][chosen] = found["count"]
+            size = layout.itemsize + _list_sizes(found)
+            for i, n in enumerate(chosen.tolist()):
+                if size[i] != payloads.length[n]:
+                    raise corrupt(where(n), f"{size[i]} bytes by its counts", payloads.length[n])
+            begin[chosen] += layout.itemsize
         for i in np.flatnonzero(fixed["factors"] != self._factors).tolist():
             raise incompatible_factors(where(i), self._factors, int(fixed["factors"][i]))
-        return fixed
+        return fixed, begin
 
 
 def _sizes(fixed: NDArray[np.void]) -> NDArray[np.int64]:
     """Return the payload bytes that the counts ask for."""
-    size = np.full(len(fixed), _FIXED.itemsize, np.int64)
+    return _FIXED.itemsize + _list_sizes(fixed)
+
+
+def _list_sizes(fixed: NDArray[np.void]) -> NDArray[np.int64]:
+    size = np.zeros(len(fixed), np.int64)
     for count, width in _LISTS:
         size += fixed[count].astype(np.int64) * width
     return size

@@ -161,6 +161,23 @@ class UserState:
             self._read(users, rows, stored, lambda i: _name(ids[rows[i]]))
         return users
 
+    def seen(self, values: Sequence[bytes], ids: Sequence[str]) -> NDArray[np.int64]:
+        """Return when each user was last updated, without reading the rest of the records.
+
+        Raises
+        ------
+        StateError
+            If a value is damaged or of an unknown version.
+        """
+        payloads = open_all(values, MAGIC, READ_VERSIONS, lambda i: _name(ids[i]))
+        found = np.empty(len(values), np.int64)
+        for version in np.unique(payloads.version).tolist():
+            chosen = np.flatnonzero(payloads.version == version)
+            found[chosen] = rows_at(payloads.buffer, payloads.start[chosen], _FIXED[version])[
+                "seen"
+            ]
+        return found
+
     def encode(self, users: Users) -> list[bytes]:
         """Return one sealed value a user."""
         layout = _FIXED[VERSION]

@@ -123,6 +123,7 @@ def learn_users(**changes: Any) -> LearnUsersParams:
         "k": 5,
         "evaluation_share": 1.0,
         "evaluation_k": 5,
+        "trending_window_ms": 6 * HOUR,
         "trending_sample": 64,
         "source_topic": "behaviour",
         "job_version": "1.2.3",
@@ -141,6 +142,7 @@ def learn_items(**changes: Any) -> LearnItemsParams:
         "chunks": 8,
         "publish_interval_ms": 5_000,
         "publish_bytes_per_second": 1 << 30,
+        "restore_bytes_per_second": 1 << 30,
         "max_record_bytes": 960 << 10,
     }
     return LearnItemsParams(**settings | changes)

@@ -94,6 +94,7 @@ def rows_of(items: Items, batch: Events) -> NDArray[np.int32]:
 def accepted(batch: Events, rows: NDArray[np.int32], learnt: Learnt, items: Items) -> AcceptedBatch:
     """Return what one worker tells the others; its dictionary is simply all of its items."""
     return AcceptedBatch(
+        origin=0,
         bucket=0,
         keys=items.keys.copy(),
         ids=[name or "" for name in items.ids],

@@ -69,6 +69,10 @@ class Clock:
         """Return nanoseconds since 1970."""
         return self.now_ms * 1_000_000
 
+    def monotonic(self) -> float:
+        """Return seconds since some time."""
+        return self.now_ms / 1_000
+
 
 @dataclass
 class Savepoint:
@@ -176,6 +180,9 @@ class Subtask:
         self.function = cloudpickle.loads(cloudpickle.dumps(function))
         self.function.open(self)
 
+    def get_index_of_this_subtask(self) -> int:
+        return 0
+
     def get_map_state(self, descriptor: MapStateDescriptor) -> MapState:
         """Return a handle, as the runtime context does."""
         return MapState(self, descriptor)
@@ -243,9 +250,14 @@ class Learned:
     @property
     def accounting(self) -> dict[str, Any]:
         """All that the bucket ever consumed."""
-        (record,) = self.row.accounting
+        (record,) = [one for one in self.row.accounting if one.k.startswith(b"accounting")]
         counted: dict[str, Any] = json.loads(record.v)
         return counted
+
+    @property
+    def gauges(self) -> list[tuple[bytes, bytes]]:
+        """Key and value of the records about the worker."""
+        return [(one.k, one.v) for one in self.row.accounting if one.k.startswith(b"worker")]
 
     @property
     def accepted(self) -> bytes | None:
@@ -291,6 +303,11 @@ class UsersSubtask(Subtask):
         for value in values:
             record = _LOOP_RECORD.pass_over(Row(*_addressed(value)))
             assert self.call(self.function.process_broadcast_element, record) == []
+
+    def hear_as(self, topic: str, name: bytes, value: bytes) -> None:
+        """Take a record of the loop by its topic and key."""
+        record = _LOOP_RECORD.pass_over(Row(topic, name, value))
+        assert self.call(self.function.process_broadcast_element, record) == []
 
     def remembered(self, *, bucket: int = 0) -> dict[str, bytes]:
         """Return every stored value of a bucket by its entry."""

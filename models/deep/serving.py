@@ -63,6 +63,7 @@ class Deep:
         self._targets = np.empty((0, shape.dim), np.float32)
         self._bias = np.empty(0, np.float32)
         self._output = np.empty(0, np.float32)
+        self._generation = 0
 
     @property
     def version(self) -> int:
@@ -221,6 +222,8 @@ class Deep:
     def _follow(self, model: Model, items: Items) -> None:
         """Give item rows that are new here their embeddings."""
         done, size, room = len(self._index), items.size, len(items.arrays.keys)
+        if self._generation != items.generation:
+            self._generation, done = items.generation, 0
         if len(self._targets) != room or done == 0:
             absent = NEVER if len(self._output) else 0
             self._targets = np.full((room, model.targets.shape[1]), absent, np.float32)

@@ -1,12 +1,14 @@
 """Learn: the online model of this subtask, and the columns that tell the other subtasks."""
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.admission import Admission
 from models.applied import Applied
-from models.columns import AcceptedBatch, Events, Learnt, Users
+from models.columns import AcceptedBatch, Events, ItemRows, Learnt, Users
 from models.deep.serving import Deep
 from models.dictionary import Dictionary
 from models.history import gaps_of
@@ -14,6 +16,14 @@ from models.items import Items
 from models.ranking import Ranking
 from models.rating import Rating
 from operators.params import LearningParams
+from state.chunks import About
+from state.codec import ForeignError
+
+_NOTE_SECONDS = 2.0
+_FOREIGN = (
+    "loop: expected records of this job, got one of another job or input topic; give each its own"
+    " accepted_events and model_updates"
+)
 
 
 def objective(params: LearningParams) -> Ranking | Rating:
@@ -30,6 +40,7 @@ def empty_items(params: LearningParams) -> Items:
         transitions=params.transitions,
         limit=params.item_limit,
         seed=params.seed,
+        half_life_ms=params.half_life_ms,
     )
 
 
@@ -46,7 +57,8 @@ class Taught:
 
     learnt: Learnt
     rows: NDArray[np.int32]
-    """(n,) replica row of every event's item, -1 where the replica is full."""
+    """(n,) replica row of every event's item, -1 where there is none: it taught nothing yet, or the
+    replica is full."""
     message: AcceptedBatch | None
     """None where nothing was learnt."""
 
@@ -61,6 +73,11 @@ class Learn:
         self._applied = Applied()
         self._dictionary = Dictionary()
         self._rating = params.objective == "rating"
+        self._origin = params.origin
+        self._admission = Admission(params.admission)
+        self._step, self._noted = 0, 0.0
+        self._totals: dict[int, int] = {}
+        self._item_buckets = params.item_buckets
 
     def __call__(
         self,
@@ -79,30 +96,98 @@ class Learn:
         scored
             (n,) events that are ranked before they are learnt.
         """
-        rows = self.items.rows(events.item)
+        teaches = self._teaches(events)
+        self._begin(events.item[teaches])
+        rows = self.items.rows(events.item, register=False)
+        new = np.flatnonzero(teaches & (rows < 0))
+        new = new[self._admission(events.item[new])]
+        if len(new):
+            self.items.rows(events.item[new])
+            rows = self.items.rows(events.item, register=False)
         name_new(self.items, rows, item_ids)
         fresh = self._applied.claim(bucket, events.coordinate)
         gap = gaps_of(events.user, events.weight, events.time, users.last_positive)
         deep = self.deep.learn(self.items, users, events, rows, gap, scored)
         learnt = self.objective.learn(
-            self.items, users, events, rows, fresh=fresh, scored=scored, gap=gap, deep=deep
+            self.items,
+            users,
+            events,
+            rows,
+            bucket=bucket,
+            fresh=fresh,
+            scored=scored,
+            gap=gap,
+            deep=deep,
         )
-        return Taught(learnt, rows, self._message(bucket, events, rows, learnt))
+        self._touch(rows[teaches], learnt.context, learnt.negatives)
+        return Taught(learnt, rows, self._message(bucket, events, rows, learnt, teaches))
 
     def apply(self, message: AcceptedBatch) -> None:
         """Learn another subtask's events; those known already are recognised and left out."""
+        self._check_origin(message.origin)
         fresh = self._applied.claim(message.bucket, message.coordinate)
         if not fresh.any():
             return
+        self._begin(message.keys)
         rows = self.items.rows(message.keys)
         name_new(self.items, rows[: len(message.ids)], message.ids)
         self.objective.apply(self.items, message, rows, fresh=fresh)
+        self._touch(rows)
+
+    def hear(self, name: bytes, rows: ItemRows, about: About) -> None:
+        """Take authoritative rows, by the name of their record, where they know more.
+
+        What this worker has not changed since the rows' last event is theirs to say; what it has
+        stays, until the next publication contains that as well.
+        """
+        self._check_origin(about.origin)
+        self.items.make_room(rows.keys)
+        mark = self.items.marks.put(name, about.marks)
+        self._totals[_bucket_in(name) % self._item_buckets] = about.total
+        step = self._applied.step_within(about.marks) if about.marks.size else -1
+        self.items.replace(rows, only_newer=True, step=step, mark=mark)
+
+    @property
+    def complete(self) -> float:
+        """Share of the authoritative items that were heard of; 1 where there are none."""
+        total = sum(self._totals.values())
+        heard = np.count_nonzero(self.items.arrays.mark[: self.items.size])
+        return min(1.0, heard / total) if total else 1.0
+
+    def _check_origin(self, origin: int) -> None:
+        """Refuse what another job has learnt; a record of before version 2 says nothing."""
+        if self._origin and origin not in (0, self._origin):
+            raise ForeignError(_FOREIGN)
+
+    def _begin(self, keys: NDArray[np.uint64]) -> None:
+        """Make room before rows are looked up, and note what is applied up to here."""
+        self.items.make_room(keys)
+        now = time.monotonic()
+        if now - self._noted >= _NOTE_SECONDS:
+            self._noted = now
+            self._applied.note(self._step)
+        self._step += 1
+
+    def _touch(self, *rows: NDArray[np.int32]) -> None:
+        for some in rows:
+            flat = some.reshape(-1)
+            self.items.arrays.touched[flat[flat >= 0]] = self._step
+
+    def _teaches(self, events: Events) -> NDArray[np.bool_]:
+        """Return which events teach about their item, or are remembered as context of others."""
+        if self._rating:
+            return ~np.isnan(events.value) & events.counts
+        return events.weight > 0
 
     def _message(
-        self, bucket: int, events: Events, rows: NDArray[np.int32], learnt: Learnt
+        self,
+        bucket: int,
+        events: Events,
+        rows: NDArray[np.int32],
+        learnt: Learnt,
+        teaches: NDArray[np.bool_],
     ) -> AcceptedBatch | None:
-        rated = ~np.isnan(events.value) & events.counts
-        teaches = (rated if self._rating else events.weight > 0) & (rows >= 0)
+        teaches = teaches & (rows >= 0)
         if not teaches.any():
             return None
         item_rows = rows[teaches]
@@ -112,6 +197,7 @@ class Learn:
         )
         named = int(index[0].max()) + 1
         return AcceptedBatch(
+            origin=self._origin,
             bucket=bucket,
             keys=self.items.keys[known],
             ids=[self.items.ids[row] or "" for row in known[:named].tolist()],
@@ -127,3 +213,9 @@ class Learn:
             negatives=index[2].reshape(negatives.shape),
             gradients=gradients,
         )
+
+
+def _bucket_in(name: bytes) -> int:
+    """Return the number in the key of a chunk, `items/N` or `items/N/part`; 0 without one."""
+    number = name.split(b"/")[1:2]
+    return int(number[0]) if number and number[0].isdigit() else 0

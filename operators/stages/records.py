@@ -77,7 +77,7 @@ class Recommendations:
         recommended: Recommended,
         items: Items,
         now_ms: int,
-    ) -> list[tuple[bytes, bytes]]:
+    ) -> list[tuple[bytes, bytes | None]]:
         """Return key and value of one record for every trigger; all arguments share their rows."""
         lists = zip(
             ids,
@@ -93,7 +93,7 @@ class Recommendations:
             strict=True,
         )
         named = items.ids
-        records = []
+        records: list[tuple[bytes, bytes | None]] = []
         for user, event_id, time, published, start, count, rows, scores, reasons, sources in lists:
             best = [
                 Item(
@@ -218,7 +218,8 @@ class Outcome:
 
     event_time: int = 0
     """Newest accepted event time, ms; 0 without any."""
-    recommendations: list[tuple[bytes, bytes]] = field(default_factory=list)
+    recommendations: list[tuple[bytes, bytes | None]] = field(default_factory=list)
+    """None takes back what was recommended: the user is forgotten."""
     dead_letters: list[tuple[bytes | None, bytes | None, dict[str, bytes]]] = field(
         default_factory=list
     )

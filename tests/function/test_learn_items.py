@@ -50,14 +50,19 @@ def test_it_counts_what_the_users_side_counts(objective: str) -> None:
 def test_a_price_in_the_rating_range_is_no_rating() -> None:
     users, sent = messages([event("anna", "tea", "purchase", value=4.99)], "rating")
     assert sent == []
-    assert users.function._corridor._learn.items.count.tolist() == [0]
+    assert users.function._corridor._learn.items.count.tolist() == []
+
+
+def _records(maps: dict[str, dict[bytes, bytes]]) -> set[bytes]:
+    """Keys of the records of items; another entry says what they contain."""
+    return {key for key, value in maps["items-v1"].items() if b"IT" in value[:20]}
 
 
 def test_every_item_lives_in_one_bucket() -> None:
     _, sent = messages(LOG)
     items = ItemsSubtask(learn_items(), Clock())
     items.take(*sent)
-    stored = [set(maps["items-v1"]) for maps in items.state.maps.values()]
+    stored = [_records(maps) for maps in items.state.maps.values()]
     assert len(stored) == 2
     assert all(stored)
     assert not stored[0] & stored[1]
@@ -67,7 +72,7 @@ def test_state_is_written_once_a_window_and_item() -> None:
     _, sent = messages(in_order([event("anna", i) for i in ("tea", "mate")]))
     items = ItemsSubtask(learn_items(), Clock())
     items.take(*sent)
-    assert sum(len(maps["items-v1"]) for maps in items.state.maps.values()) == 2
+    assert sum(len(_records(maps)) for maps in items.state.maps.values()) == 2
 
 
 def test_only_what_changed_is_published_again() -> None:

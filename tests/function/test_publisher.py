@@ -9,8 +9,29 @@ from operators.publisher import Publisher
 
 def publisher(*, bytes_per_second: int = 1_000, chunks: int = 4) -> Publisher:
     return Publisher(
-        bucket=0, buckets=1, chunks=chunks, interval_ms=1_000, bytes_per_second=bytes_per_second
+        bucket=0,
+        buckets=1,
+        chunks=chunks,
+        interval_ms=1_000,
+        bytes_per_second=bytes_per_second,
+        restore_bytes_per_second=100 * bytes_per_second,
     )
+
+
+def test_what_was_restored_goes_out_faster() -> None:
+    queue = publisher(chunks=64)
+    queue.restore(keys(*range(64)))
+    assert len(names(queue, 0)) == 64
+    queue.mark(keys(*range(64)))
+    assert len(names(queue, 2_000)) == 10
+
+
+def test_what_is_gone_is_published_without_it() -> None:
+    queue = publisher(chunks=1)
+    queue.mark(keys(1, 2))
+    names(queue, 0)
+    queue.forget(keys(1, 2))
+    assert [(name, members.tolist()) for name, members in queue.due(5_000)] == [(b"items/0", [])]
 
 
 def keys(*numbers: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from functools import cache
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,7 +10,9 @@ from hypothesis import strategies as st
 from models.columns import OFFSET_BITS
 from models.params import EventPolicy, UserParams
 from models.past import ALWAYS
+from state.topics.trending import Trending
 from tests.builders import (
+    DAY,
     MINUTE,
     NOW,
     Record,
@@ -135,10 +138,31 @@ def test_a_negative_event_hides_the_item(kind: str) -> None:
     assert "mate" not in items(later)
 
 
+def trending(window_end: int = NOW, **seen: int) -> bytes:
+    return msgspec.json.encode(Trending(window_end=window_end, seen=seen))
+
+
+def test_ids_in_a_trending_list_are_what_they_are() -> None:
+    users = subtask(k=3)
+    names = ['TV-55"', "sofa,3-seat,blue", "商品 42"]
+    users.take(in_order(views("ben", *names, "lemon")))
+    users.hear(trending(**{name: 9 - n for n, name in enumerate(names)}))
+    learned = users.take(in_order([event("anna", "tea", "impression")], first=9))
+    assert items(learned) == names
+
+
+def test_a_trending_list_of_long_ago_is_not_what_is_trending_now() -> None:
+    users = subtask(k=2)
+    users.take(in_order(views("ben", "tea", "mate", "tea", "lemon")))
+    users.hear(trending(mate=5), trending(NOW - 60 * DAY, lemon=900))
+    learned = users.take(in_order([event("anna", "cocoa", "impression")], first=9))
+    assert items(learned)[0] == "mate"
+
+
 def test_a_user_without_usable_history_gets_what_is_trending() -> None:
     users = subtask(k=3)
     users.take(in_order(views("ben", *["tea"] * 3, "mate", "cocoa", "lemon")))
-    users.hear(b'{"trending":"lemon 9,cocoa 12,nobody-has-seen-this 99"}')
+    users.hear(trending(lemon=9, cocoa=12, nobody=99))
     learned = users.take(in_order([event("anna", "tea", "impression")], first=9))
     assert items(learned) == ["cocoa", "lemon", "tea"]
     assert reasons(learned) == ["trending", "trending", "popular"]
@@ -147,7 +171,7 @@ def test_a_user_without_usable_history_gets_what_is_trending() -> None:
 def test_what_is_trending_is_what_was_heard_last() -> None:
     users = subtask(k=1)
     users.take(in_order(views("ben", "tea", "mate")))
-    users.hear(b'{"trending":"tea 9"}', b'{"trending":"mate 2"}')
+    users.hear(trending(tea=9), trending(mate=2))
     assert items(users.take(in_order([event("anna", "tea", "impression")], first=9))) == ["mate"]
 
 

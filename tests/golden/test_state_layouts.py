@@ -15,7 +15,7 @@ from models.columns import AcceptedBatch, ItemRows, Users
 from models.keys import key_of
 from models.params import UserParams
 from models.past import FOREVER
-from state import accepted, chunks
+from state import accepted, chunks, marks
 from state.accounting import Accounting, PartitionCounts
 from state.codec import open_sealed, seal
 from state.item_state import ItemState
@@ -80,6 +80,7 @@ def item_rows() -> ItemRows:
         count=column("i8", 2**40, 0),
         last_time=column("i8", 1_700_000_000_000, -1),
         value_sum=column("f8", 2.0**41 + 0.5, 0),
+        popularity=column("f4", 1234.5, 0),
         factors=column("f4", [0.5, -0.25], [0, 1]),
         gradient_sum=column("f4", 1.5, 0),
         bias=column("f4", -0.125, 0),
@@ -93,6 +94,7 @@ def item_rows() -> ItemRows:
 def accepted_batch() -> AcceptedBatch:
     """Three events of two users; the third item has no id."""
     return AcceptedBatch(
+        origin=2**64 - 3,
         bucket=63,
         keys=column("u8", 2**64 - 2, 7, 8),
         ids=["item-é", "b"],
@@ -214,24 +216,48 @@ def test_a_deep_state_of_another_shape_is_left_out() -> None:
     assert found.history_gap[0].tolist() == [23, 1, 7, 0]
 
 
+def item_rows_of_version_1() -> ItemRows:
+    """What version 1 knew of them: the count for the popularity."""
+    expected = item_rows()
+    expected.popularity = expected.count.astype(np.float32)
+    return expected
+
+
 def test_items_of_version_1_are_read() -> None:
-    assert same(ITEMS.decode(golden("items-v1")), item_rows())
+    assert same(ITEMS.decode(golden("items-v1")), item_rows_of_version_1())
 
 
-def test_items_are_written_as_version_1() -> None:
-    assert ITEMS.encode(item_rows()) == golden("items-v1")
-    assert ITEMS.encode(ITEMS.decode(golden("items-v1"))) == golden("items-v1")
+def test_items_of_all_versions_may_be_mixed() -> None:
+    first, second = golden("items-v1")[0], golden("items-v2")[1]
+    found = ITEMS.decode([first, second, first])
+    assert found.popularity.tolist() == [2.0**40, 0, 2.0**40]
+    assert found.ids == ["item-é", "", "item-é"]
+    assert found.successors.tolist() == [7, 2**63] * 2
+
+
+def test_items_are_written_as_version_2() -> None:
+    assert ITEMS.encode(item_rows()) == golden("items-v2")
+    assert ITEMS.encode(ITEMS.decode(golden("items-v2"))) == golden("items-v2")
 
 
 def test_accepted_events_of_version_1_are_read() -> None:
     (value,) = golden("accepted-v1")
-    assert same(accepted.decode(value), accepted_batch())
+    expected = accepted_batch()
+    expected.origin = 0
+    assert same(accepted.decode(value), expected)
 
 
-def test_accepted_events_are_written_as_version_1() -> None:
-    (value,) = golden("accepted-v1")
+def test_accepted_events_are_written_as_version_2() -> None:
+    (value,) = golden("accepted-v2")
     assert accepted.encode(accepted_batch()) == value
     assert accepted.encode(accepted.decode(value)) == value
+
+
+def test_marks_are_written_as_version_1() -> None:
+    (value,) = golden("marks-v1")
+    made = np.array([[-1, 5, 2**50], [2**48 + 7, -1, -1]])
+    assert marks.encode(made) == value
+    assert np.array_equal(marks.decode(value), made)
 
 
 def test_accounting_of_version_1_is_read_without_its_first_offsets() -> None:
@@ -247,9 +273,20 @@ def test_accounting_of_version_2_is_read_and_written_the_same() -> None:
 
 def test_chunks_of_version_1_are_read() -> None:
     (value,) = golden("chunks-v1")
-    assert same(chunks.decode(value), item_rows())
+    rows, about = chunks.decode_all(value)
+    assert same(rows, item_rows_of_version_1())
+    assert (about.origin, about.total, about.marks.size) == (0, 0, 0)
+
+
+def test_chunks_of_version_2_are_read() -> None:
+    (value,) = golden("chunks-v2")
+    made = chunks.About(origin=2**64 - 3, total=2, marks=np.array([[-1, 5]]))
     # Arrow may write other bytes for the same rows
-    assert same(chunks.decode(chunks.encode(item_rows())), item_rows())
+    for one in (value, chunks.encode(item_rows(), made)):
+        rows, about = chunks.decode_all(one)
+        assert same(rows, item_rows())
+        assert (about.origin, about.total) == (made.origin, made.total)
+        assert np.array_equal(about.marks, made.marks)
 
 
 def test_a_new_user_starts_from_the_same_factors_for_ever() -> None:
@@ -262,7 +299,8 @@ def test_a_new_user_starts_from_the_same_factors_for_ever() -> None:
     "name",
     [
         *(f"users-v{n}" for n in range(1, 5)),
-        *("items-v1", "accepted-v1", "accounting-v1", "accounting-v2"),
+        *("items-v1", "items-v2", "accepted-v1", "accepted-v2", "marks-v1"),
+        *("accounting-v1", "accounting-v2"),
     ],
 )
 def test_a_golden_value_names_its_version(name: str) -> None:

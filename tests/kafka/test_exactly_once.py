@@ -127,7 +127,7 @@ def assert_windows_measure_quality(job: RunningJob) -> None:
     scored = [window for window in windows() if window["scored"]]
     assert sum(window["scored"] for window in scored) > 1_000
     for window in scored:
-        assert 0 <= window["hr@10"] <= 1
-        assert 0 <= window["ndcg@10"] <= window["hr@10"]
+        assert 0 <= window["hr_at_10"] <= 1
+        assert 0 <= window["ndcg_at_10"] <= window["hr_at_10"]
         assert window["window_end"] - window["window_start"] == 2_000
         assert window["freshness_ms"]["p50"] <= window["freshness_ms"]["p99"]

@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from models.columns import AcceptedBatch
@@ -20,11 +20,12 @@ def batch(
     keys = ids + unnamed
     contexts = random.integers(0, 4, users)
     return AcceptedBatch(
+        origin=2**64 - 1,
         bucket=7,
         keys=random.integers(0, 2**64, keys, np.uint64),
         ids=[f"item-é-{i}" for i in range(ids)],
         user=random.integers(0, max(users, 1), events).astype(np.int32),
-        item=random.integers(0, max(keys, 1), events).astype(np.int32),
+        item=random.integers(0, max(ids, 1), events).astype(np.int32),
         coordinate=random.integers(0, 2**62, events),
         weight=random.random(events, np.float32),
         value=np.where(random.random(events) < 0.5, np.nan, 3).astype(np.float32),
@@ -57,6 +58,8 @@ def assert_same(found: AcceptedBatch, expected: AcceptedBatch) -> None:
 def test_a_batch_comes_back(
     events: int, users: int, ids: int, unnamed: int, negatives: int
 ) -> None:
+    assume((users and ids) or not events)
+    assume(ids + unnamed or not users)
     original = batch(events, users, ids, unnamed, negatives)
     data = accepted.encode(original)
     assert_same(accepted.decode(data), original)
@@ -67,7 +70,7 @@ def test_a_batch_has_the_documented_size() -> None:
     one = batch()
     text = len("\n".join(one.ids).encode())
     columns = 8 * 5 + (24 + 4 * 2 + 4 * 3) * 5 + 4 * len(one.context) + 4 * 3 + 4 * 2 * 3
-    assert len(accepted.encode(one)) == 12 + 48 + columns + text
+    assert len(accepted.encode(one)) == 12 + 56 + columns + text
 
 
 def test_an_id_with_a_line_feed_is_refused() -> None:
@@ -106,14 +109,42 @@ def _resealed(changes: dict[int, int], tail: bytes = b"", cut: int = 0) -> bytes
     [
         _resealed({}, tail=b"\0"),
         _resealed({}, cut=1),
-        _resealed({12: 6}),  # events
-        _resealed({16: 2**32 - 1}),  # keys
-        _resealed({36: 2}),  # named
-        _resealed({36: 4}),
-        _resealed({36: 0}),
-        _resealed({24: 2**32 - 1, 20: 2**32 - 1}),  # factors, users
+        _resealed({20: 6}),  # events
+        _resealed({24: 2**32 - 1}),  # keys
+        _resealed({44: 2}),  # named
+        _resealed({44: 4}),
+        _resealed({44: 0}),
+        _resealed({32: 2**32 - 1, 28: 2**32 - 1}),  # factors, users
     ],
 )
 def test_counts_that_do_not_add_up_are_refused(data: bytes) -> None:
     with pytest.raises(CorruptError, match=r"accepted events: expected .*, got .*; "):
         accepted.decode(data)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("item", 1_000_000),
+        ("item", -1),
+        ("user", 2),
+        ("user", -1),
+        ("context", 5),
+        ("context", -1),
+        ("negatives", 5),
+        ("negatives", -2),
+        ("coordinate", -1),
+        ("context_start", 1),
+        ("context_start", -1),
+        ("bucket", 2**31),
+    ],
+)
+def test_what_points_nowhere_is_refused(column: str, value: int) -> None:
+    one = batch(events=5, users=2, ids=3, unnamed=2)
+    one.context, one.context_start = np.array([0, 4], np.int32), np.array([0, 1, 2], np.int32)
+    if column == "bucket":
+        one.bucket = value
+    else:
+        getattr(one, column).reshape(-1)[0] = value
+    with pytest.raises(CorruptError, match=r"accepted events: expected .*, got .*; "):
+        accepted.decode(accepted.encode(one))

@@ -71,9 +71,9 @@ def test_an_empty_topic_has_no_totals_and_no_quality():
 
 def test_windows_weigh_as_much_as_the_events_they_scored():
     quality = reading(
-        window(0, **{"scored": 10, "hr@10": 0.1, "popularity_hr@10": 0.0, "mrr": 0.5}),
-        window(10_000, **{"scored": 30, "hr@10": 0.3, "popularity_hr@10": 0.1, "mrr": None}),
-        window(20_000, **{"scored": 0, "hr@10": None}),
+        window(0, scored=10, hr_at_10=0.1, popularity_hr_at_10=0.0, mrr=0.5),
+        window(10_000, scored=30, hr_at_10=0.3, popularity_hr_at_10=0.1, mrr=None),
+        window(20_000, scored=0, hr_at_10=None),
     ).quality()
     assert quality.scored == 40
     assert quality.hit_rate == pytest.approx(0.25)

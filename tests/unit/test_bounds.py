@@ -18,6 +18,7 @@ from operators.stages.decode import Rejected
 from operators.stages.records import DeadLetters, Recommendations, Triggers
 from state import bounds, chunks
 from state.accounting import GAPS, Accounting, PartitionCounts
+from state.topics import trending
 from state.user_state import UserState
 
 LIMIT = 64 << 10
@@ -137,6 +138,7 @@ def item_rows(items: int, successors: int, factors: int, id_bytes: int) -> ItemR
         name: np.zeros(items, kind)
         for name, kind in (
             ("count", np.int64), ("last_time", np.int64), ("value_sum", np.float64),
+            ("popularity", np.float32),
             ("gradient_sum", np.float32), ("bias", np.float32), ("bias_gradient_sum", np.float32),
         )
     }  # fmt: skip
@@ -170,8 +172,11 @@ def test_accounting_of_many_partitions_takes_several_records(partitions: int) ->
 
 
 def test_trending_keeps_its_bound() -> None:
-    listed = ",".join([f"{WORST * 64} {2**62}"] * 100)
-    assert len(f'{{"trending":"{listed}"}}') + 8 <= bounds.trending(100, 128)
+    most = bounds.most_trending(64 << 10, 128)
+    seen = {f"{n:03}" + WORST * 62: 2**62 for n in range(most)}
+    listed = trending.Trending(origin="f" * 16, window_end=2**62, seen=seen)
+    assert most > 100
+    assert len(msgspec.json.encode(listed)) + 8 <= 64 << 10
 
 
 def test_the_limit_goes_to_the_producers() -> None:

@@ -29,6 +29,7 @@ def items(ids: list[str], successors: list[int], seed: int = 0) -> ItemRows:
         count=random.integers(0, 2**40, m),
         last_time=random.integers(0, 2**40, m),
         value_sum=random.normal(size=m),
+        popularity=random.random(m, np.float32),
         factors=random.normal(size=(m, FACTORS)).astype(np.float32),
         gradient_sum=random.random(m, np.float32),
         bias=random.random(m, np.float32),
@@ -78,7 +79,7 @@ def test_stored_items_come_back_in_any_order() -> None:
 
 def test_a_value_has_the_documented_size() -> None:
     (value,) = STATE.encode(items(["item-1"], [7]))
-    assert len(value) == 68 + 4 * FACTORS + 12 * 7 + len("item-1")
+    assert len(value) == 72 + 4 * FACTORS + 12 * 7 + len("item-1")
 
 
 def test_items_with_another_number_of_factors_are_refused() -> None:
@@ -100,7 +101,7 @@ def test_any_arrow_reader_reads_a_chunk() -> None:
     table = pa.ipc.open_stream(chunks.encode(rows)).read_all()
     assert table.column("id").to_pylist() == ["a", "b"]
     assert table.column("successors").to_pylist()[1] == rows.successors[2:].tolist()
-    assert table.schema.metadata == {b"streamrec.items": b"1"}
+    assert table.schema.metadata[b"streamrec.items"] == b"2"
 
 
 def _with_metadata(data: bytes, metadata: dict[bytes, bytes]) -> bytes:
@@ -129,7 +130,8 @@ def _without(data: bytes, column: str) -> bytes:
         (lambda _: bytes(200), CorruptError),
         (lambda data: _without(data, "bias"), CorruptError),
         (lambda data: _with_metadata(data, {}), UnknownVersionError),
-        (lambda data: _with_metadata(data, {b"streamrec.items": b"2"}), UnknownVersionError),
+        (lambda data: _with_metadata(data, {b"streamrec.items": b"3"}), UnknownVersionError),
+        (lambda data: _with_metadata(data, {b"streamrec.items": b"2"}), CorruptError),
     ],
 )
 def test_what_is_no_chunk_is_refused(

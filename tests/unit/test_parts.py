@@ -19,6 +19,7 @@ def batch(events: int, users: int, items: int, id_bytes: int, seed: int) -> Acce
     named = int(item.max()) + 1
     contexts = [random.permutation(items + named)[: random.integers(0, 4)] for _ in range(users)]
     return AcceptedBatch(
+        origin=9,
         bucket=3,
         keys=np.arange(items + named, dtype=np.uint64) + 1_000,
         ids=[f"{n:0{id_bytes}}" for n in range(named)],

@@ -26,7 +26,6 @@ from tests import columns
 from tests.columns import TRANSITIONS, accepted, events, key, new_items, new_users, rows_of
 
 PARAMS = RankingParams(factors=columns.FACTORS, negatives=3, rate=0.2, bias_rate=0.1)
-NOBODY = np.empty(0, np.int32)
 NONE = DeepArrays.none()
 
 
@@ -48,6 +47,7 @@ def learn(
         users,
         batch,
         rows_of(items, batch),
+        bucket=0,
         fresh=np.full(len(batch), fresh),
         scored=np.full(len(batch), sampled),
         gap=np.zeros(len(batch), np.uint8),
@@ -229,9 +229,9 @@ def test_the_rank_is_among_all_known_items_that_are_not_the_users_own() -> None:
         popular = (items.count[others] > items.count[target]).sum()
         level = 1 + (items.count[others] == items.count[target]).sum()
         learnt = learn(items, users, batch, sampled=True)
-        if len(mine) == 0 or target in mine:
+        if len(mine) == 0:
             assert learnt.rank[0] == learnt.popularity_rank[0] == NOT_SCORED
-        elif items.count[target] == 1:
+        elif target in mine or items.count[target] == 1:  # it is not recommended again
             assert learnt.rank[0] == learnt.popularity_rank[0] == UNKNOWN
         else:
             assert learnt.popularity_rank[0] == popular + level // 2
@@ -239,6 +239,31 @@ def test_the_rank_is_among_all_known_items_that_are_not_the_users_own() -> None:
                 scored += 1
                 assert learnt.rank[0] == (score[others] > score[target]).sum()
     assert scored > 50
+
+
+def test_a_user_of_whom_nothing_follows_is_ranked_as_served() -> None:
+    items, users = new_items(), new_users(4)
+    learn(items, users, events((0, 1), (1, 1), (2, 1), (0, 2), (1, 2), (3, 4), first=0))
+    learn(items, users, events((1, 3), first=10))
+    items.trending = np.array([key(3), key(2)], np.uint64)
+    # item 4 has no successors, so that user 3 would be served trending items, then popular ones
+    ranks = {}
+    for item in (1, 2, 3):
+        these = columns_of(users)
+        learnt = learn(copied(items), these, events((3, item), first=20 + item), sampled=True)
+        ranks[item] = int(learnt.rank[0])
+    assert ranks == {3: 0, 2: 1, 1: 2}
+
+
+def columns_of(users: Users) -> Users:
+    return users.take(np.arange(len(users), dtype=np.int32))
+
+
+def copied(items: Items) -> Items:
+    other = new_items()
+    other.replace(items.export(np.arange(items.size, dtype=np.int32)), only_newer=False)
+    other.trending = items.trending
+    return other
 
 
 def test_an_event_is_ranked_before_it_is_learnt() -> None:
@@ -330,7 +355,7 @@ def test_recommended_are_the_best_scores_and_nothing_of_the_users_own() -> None:
     items, users, model = new_items(), new_users(6, history=5), objective()
     learn(items, users, events(*stream(90)), model=model)
     learn(items, users, events((0, 7), (1, 8), first=400, weight=-1.0), model=model)
-    lists = model.recommend(items, users, 4, NOBODY, NONE)
+    lists = model.recommend(items, users, 4, NONE)
     for u in range(6):
         score, mine = scores(items, users, u), own(items, users, u)
         score[mine] = -np.inf
@@ -343,7 +368,7 @@ def test_a_transition_names_the_item_it_comes_from() -> None:
     items, users, model = new_items(), new_users(3), objective()
     learn(items, users, events((0, 1), (0, 2), (1, 5), (1, 6)), model=model)
     learn(items, users, events((2, 1), first=4), model=model)
-    lists = model.recommend(items, users, 1, NOBODY, NONE)
+    lists = model.recommend(items, users, 1, NONE)
     rows = items.rows(np.array([key(1), key(2)], np.uint64))
     assert (lists.rows[2, 0], lists.reasons[2, 0]) == (rows[1], TRANSITION)
     assert lists.sources[2, 0] == rows[0]
@@ -353,12 +378,12 @@ def test_items_that_did_not_follow_are_there_for_their_factors_or_because_they_a
     items, users, model = new_items(), new_users(8), objective()
     learn(items, users, events(*((user, 9) for user in range(6))), model=model)
     learn(items, users, events((6, 1), (6, 2), (7, 1), first=6), model=model)
-    lists = model.recommend(items, users, 3, NOBODY, NONE)
+    lists = model.recommend(items, users, 3, NONE)
     reasons = dict(zip(lists.rows[7].tolist(), lists.reasons[7].tolist(), strict=True))
     nine, two = items.rows(np.array([key(9), key(2)], np.uint64)).tolist()
     assert reasons == {two: TRANSITION, nine: FACTORS, -1: 0}
     learn(items, users, events((0, 3), first=9), model=model)
-    lists = model.recommend(items, users, 3, NOBODY, NONE)
+    lists = model.recommend(items, users, 3, NONE)
     reasons = dict(zip(lists.rows[7].tolist(), lists.reasons[7].tolist(), strict=True))
     assert reasons[items.rows(np.array([key(3)], np.uint64)).tolist()[0]] == NEW
 
@@ -367,8 +392,8 @@ def test_without_a_past_trending_items_come_first_and_popular_ones_after() -> No
     items, users, model = new_items(), new_users(6), objective()
     learn(items, users, events((0, 1), (1, 1), (2, 1), (0, 2), (1, 2), (0, 3)), model=model)
     rows = items.rows(np.array([key(1), key(2), key(3)], np.uint64))
-    trending = np.array([rows[2], -1, rows[2]], np.int32)
-    lists = model.recommend(items, new_users(1), 5, trending, NONE)
+    items.trending = np.array([key(3), key(99), key(3)], np.uint64)
+    lists = model.recommend(items, new_users(1), 5, NONE)
     assert lists.rows[0].tolist() == [rows[2], rows[0], rows[1], -1, -1]
     assert lists.reasons[0, :3].tolist() == [TRENDING, POPULAR, POPULAR]
     assert (np.diff(lists.scores[0, :3]) < 0).all()
@@ -384,6 +409,7 @@ def test_items_without_a_name_or_an_event_are_never_recommended() -> None:
         users,
         batch,
         rows,
+        bucket=0,
         fresh=np.ones(3, np.bool_),
         scored=np.zeros(3, np.bool_),
         gap=np.zeros(3, np.uint8),
@@ -391,7 +417,8 @@ def test_items_without_a_name_or_an_event_are_never_recommended() -> None:
     )
     items.name(items.rows(np.array([key(4)], np.uint64)), ["four"])
     learn(items, users, events((1, 1), first=3), model=model)
-    lists = model.recommend(items, users, 5, items.rows(items.keys), NONE)
+    items.trending = items.keys.copy()
+    lists = model.recommend(items, users, 5, NONE)
     assert set(lists.rows[1].tolist()) == {rows[1], -1}
 
 
@@ -405,6 +432,6 @@ def test_a_full_catalogue_learns_on_with_what_it_has() -> None:
 
 
 def test_nothing_is_recommended_from_nothing() -> None:
-    lists = objective().recommend(new_items(), new_users(2), 3, NOBODY, NONE)
+    lists = objective().recommend(new_items(), new_users(2), 3, NONE)
     assert (lists.rows == -1).all()
-    assert objective().recommend(new_items(), new_users(0), 3, NOBODY, NONE).rows.shape == (0, 3)
+    assert objective().recommend(new_items(), new_users(0), 3, NONE).rows.shape == (0, 3)

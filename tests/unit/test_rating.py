@@ -14,7 +14,6 @@ from tests import columns
 from tests.columns import accepted, events, key, new_items, new_users, rows_of
 
 PARAMS = RatingParams(factors=columns.FACTORS, support=2)
-NOBODY = np.empty(0, np.int32)
 NONE = DeepArrays.none()
 
 
@@ -30,6 +29,7 @@ def learn(
         users,
         batch,
         rows_of(items, batch),
+        bucket=0,
         fresh=np.full(len(batch), fresh),
         scored=np.full(len(batch), sampled),
         gap=np.zeros(len(batch), np.uint8),
@@ -118,8 +118,8 @@ def test_a_rebuilt_replica_predicts_the_same() -> None:
     items, other, users = new_items(), new_items(), new_users(8)
     learn(items, users, ratings(200))
     other.replace(items.export(np.arange(items.size, dtype=np.int32)), only_newer=False)
-    expected = objective().recommend(items, users, 15, NOBODY, NONE)
-    found = objective().recommend(other, users, 15, NOBODY, NONE)
+    expected = objective().recommend(items, users, 15, NONE)
+    found = objective().recommend(other, users, 15, NONE)
     assert np.array_equal(found.rows, expected.rows)
     assert found.scores == pytest.approx(expected.scores, abs=1e-6)
 
@@ -159,7 +159,7 @@ def test_the_highest_predicted_rating_comes_first_and_own_items_never() -> None:
     batch = ratings(600)
     learn(items, users, batch)
     learn(items, users, events((0, 50), value=5.0, first=600))
-    lists = objective().recommend(items, users, 15, NOBODY, NONE)
+    lists = objective().recommend(items, users, 15, NONE)
     rare = items.rows(np.array([key(50)], np.uint64))[0]
     for u in range(1, 8):
         rows = lists.rows[u][lists.rows[u] >= 0]
@@ -182,6 +182,7 @@ def test_without_a_past_trending_items_come_first_and_popular_ones_after() -> No
     items, users = new_items(), new_users(8)
     learn(items, users, events((0, 1), (1, 1), (0, 2), value=3.0))
     rows = items.rows(np.array([key(1), key(2)], np.uint64))
-    lists = objective().recommend(items, new_users(1), 3, rows[1:], NONE)
+    items.trending = np.array([key(2)], np.uint64)
+    lists = objective().recommend(items, new_users(1), 3, NONE)
     assert lists.rows[0].tolist() == [rows[1], rows[0], -1]
     assert lists.reasons[0, :2].tolist() == [TRENDING, POPULAR]

@@ -179,7 +179,7 @@ def accounting_table(metrics: Metrics, records: int) -> Table:
 def window_table(metrics: Metrics) -> Table:
     """Return the last windows, and all of them in one row."""
     table = Table(title="quality, newest windows last", title_justify="left")
-    names = ("scored", "hr@", "popularity_hr@", "ndcg@", "mrr", "rmse")
+    names = ("scored", "hr_at_", "popularity_hr_at_", "ndcg_at_", "mrr", "rmse")
     newest = metrics.windows[-LAST_WINDOWS:]
     titles = [_title(newest, name) for name in names]
     for heading in ("seconds", "accepted", *titles, "freshness p50", "p99"):

@@ -183,11 +183,11 @@ class Metrics:
         """Return the quality over all windows."""
         return Quality(
             scored=self.counted("scored"),
-            hit_rate=self._mean("hr@"),
-            ndcg=self._mean("ndcg@"),
+            hit_rate=self._mean("hr_at_"),
+            ndcg=self._mean("ndcg_at_"),
             mrr=self._mean("mrr"),
-            popularity_hit_rate=self._mean("popularity_hr@"),
-            popularity_ndcg=self._mean("popularity_ndcg@"),
+            popularity_hit_rate=self._mean("popularity_hr_at_"),
+            popularity_ndcg=self._mean("popularity_ndcg_at_"),
             with_deep=self._with_deep(),
             rmse=self._rmse(),
         )
@@ -206,7 +206,11 @@ class Metrics:
             return float(total / scored)
 
         return DeepQuality(
-            scored, mean("hr@"), mean("online_hr@"), mean("deep_hr@"), mean("popularity_hr@")
+            scored,
+            mean("hr_at_"),
+            mean("online_hr_at_"),
+            mean("deep_hr_at_"),
+            mean("popularity_hr_at_"),
         )
 
     def _mean(self, prefix: str) -> float | None:

@@ -1,0 +1,63 @@
+"""What is trending: records of `model_updates` with the key `trending` (JSON, version 1).
+
+The newest one holds. It is written by SQL (`written_by`), in which ids are quoted as JSON wants it:
+whatever they are, they stay what they are.
+"""
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from models.keys import key_of
+from state.codec import SKIP, CorruptError
+
+KEY = b"trending"
+VERSION = 1
+
+
+class Trending(msgspec.Struct, frozen=True, kw_only=True):
+    """How often items were seen in a window."""
+
+    version: int = VERSION
+    origin: str = ""
+    """Whose it is, see `models.keys.origin_of`, in hexadecimal."""
+    window_end: int
+    """Event time, ms since 1970."""
+    seen: dict[str, int]
+    """Item ids and how many sightings were counted."""
+
+    def keys(self) -> NDArray[np.uint64]:
+        """Return the keys of the items, most seen first; equals in the order of their ids."""
+        ranked = sorted(self.seen.items(), key=lambda entry: (-entry[1], entry[0]))
+        return np.array([key_of(item) for item, _ in ranked], np.uint64)
+
+
+def written_by(item: str, seen: str, window_end: str, origin: int) -> str:
+    """Return the SQL aggregate that writes a record.
+
+    Parameters
+    ----------
+    item, seen, window_end : str
+        SQL expressions: of an id and its count in each row, and of a number of ms.
+    origin : int
+    """
+    head = f'{{"version":{VERSION},"origin":"{origin:016x}","window_end":'
+    listed = f"LISTAGG(JSON_QUOTE({item}) || ':' || CAST({seen} AS STRING))"
+    return f"""'{head}' || CAST({window_end} AS STRING) || ',"seen":{{' || {listed} || '}}}}'"""
+
+
+def decode(value: bytes) -> Trending:
+    """Read a record.
+
+    Raises
+    ------
+    StateError
+        With what was expected.
+    """
+    try:
+        listed = msgspec.json.decode(value, type=Trending)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise CorruptError(f"trending: expected its fields, got: {error}; {SKIP}") from None
+    if listed.version != VERSION or any(count < 0 for count in listed.seen.values()):
+        raise CorruptError(f"trending: expected version {VERSION} and counts from 0; {SKIP}")
+    return listed

@@ -1,0 +1,205 @@
+"""Replica and authoritative copy: alike in the end, whatever comes when, and bounded alike."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.keys import key_of
+from operators.catalogue import Catalogue
+from state.topics import worker
+from tests.builders import (
+    DAY,
+    HOUR,
+    MINUTE,
+    NOW,
+    behaviour,
+    cut,
+    event,
+    in_order,
+    learn_items,
+    learn_users,
+    learning,
+)
+from tests.harness import Clock, UsersSubtask
+
+LOG = behaviour(300)
+OBJECTIVES = ("ranking", "rating")
+
+
+def subtask(**changes: Any) -> UsersSubtask:
+    return UsersSubtask(learn_users(**changes), Clock())
+
+
+def items_of(users: UsersSubtask) -> dict[str, tuple[int, float, dict[int, float]]]:
+    return contents(users.function._corridor.items)
+
+
+def contents(items: Any) -> dict[str, tuple[int, float, dict[int, float]]]:
+    """Count, popularity and successors of every item with an event."""
+    rows = items.export(np.arange(items.size, dtype=np.int32))
+    found = {}
+    for n, name in enumerate(rows.ids):
+        if rows.count[n]:
+            part = slice(rows.successor_start[n], rows.successor_start[n + 1])
+            pairs = zip(rows.successors[part].tolist(), rows.weights[part].tolist(), strict=True)
+            found[name] = (int(rows.count[n]), float(rows.popularity[n]), dict(pairs))
+    return found
+
+
+def catalogue(**changes: Any) -> Catalogue:
+    made = Catalogue(learn_items(keys=(7,), **changes))
+    made.open(0, [])
+    return made
+
+
+def messages(params: Any) -> list[bytes]:
+    users = subtask(learning=params)
+    sent = [users.take(part).accepted for part in cut(LOG, [13] * 100)]
+    return [message for message in sent if message is not None]
+
+
+def chunks(made: Catalogue, at: int) -> list[bytes]:
+    return [value for _, value in made.due(0, at)]
+
+
+def hear(users: UsersSubtask, named: list[tuple[bytes, bytes]]) -> None:
+    for name, value in named:
+        users.hear_as("model_updates", name, value)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_chunk_and_then_the_messages_it_contains_count_once(objective: str) -> None:
+    params = learning(objective=objective)
+    sent = messages(params)
+    made = catalogue(learning=params)
+    made.learn(0, sent)
+    users = subtask(learning=params)
+    hear(users, list(made.due(0, NOW)))
+    users.hear(*sent[-5:], *sent)
+    assert_alike(items_of(users), contents(made._items))
+
+
+def assert_alike(found: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert found.keys() == expected.keys()
+    for name, (count, popularity, successors) in expected.items():
+        assert found[name][0] == count, name
+        assert found[name][1] == pytest.approx(popularity, rel=1e-4)
+        assert found[name][2] == pytest.approx(successors, rel=1e-3)
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["learn", "hear", "publish"]), st.integers(1, 6)), max_size=40
+)
+
+
+@settings(max_examples=15, deadline=None)
+@given(steps=STEPS, objective=st.sampled_from(OBJECTIVES))
+def test_after_one_full_publication_the_replica_is_the_authoritative_copy(
+    steps: list[tuple[str, int]], objective: str
+) -> None:
+    params = learning(objective=objective)
+    sent = messages(params)
+    made, users = catalogue(learning=params), subtask(learning=params)
+    learnt, heard, at = 0, 0, NOW
+    for step, more in [*steps, ("learn", len(sent)), ("hear", len(sent))]:
+        if step == "learn" and learnt < len(sent):
+            made.learn(0, sent[learnt : learnt + more])
+            learnt += more
+        elif step == "hear":
+            users.hear(*sent[max(0, heard - 2) : heard + more])  # some of it twice
+            heard += more
+        elif step == "publish":
+            at += MINUTE
+            hear(users, list(made.due(0, at)))
+    learn = users.function._corridor._learn
+    learn._applied.note(learn._step)  # what it does every few seconds
+    made._publishers[0].mark(made._items.keys)
+    hear(users, list(made.due(0, at + DAY)))
+    assert_alike(items_of(users), contents(made._items))
+
+
+def test_another_jobs_messages_are_counted_and_teach_nothing() -> None:
+    theirs = messages(learning(origin=1))
+    users = subtask(learning=learning(origin=2))
+    users.hear(*theirs)
+    made = catalogue(learning=learning(origin=1))
+    made.learn(0, theirs)
+    hear(users, list(made.due(0, NOW)))
+    assert items_of(users) == {}
+    assert users.function._inbox.skipped["accepted_events"] == len(theirs)
+    mine = in_order([event(), event(item="mate")])
+    users.take(mine)
+    assert {name: count for name, (count, *_) in items_of(users).items()} == {"tea": 1, "mate": 1}
+
+
+def test_a_full_table_gives_up_the_least_popular() -> None:
+    params = replace(learning(), item_limit=16)
+    users = subtask(learning=params)
+    made = catalogue(learning=params)
+    records: dict[int, bytes] = {}
+    for n in range(40):
+        often = [event(f"u{n}-{m}", "tea", at=NOW - HOUR + n) for m in range(3)]
+        learned = users.take(in_order([*often, event(f"v{n}", f"item-{n}")], first=10 * n))
+        for name, record in made.learn(0, [learned.accepted or b""]):
+            if record is None:
+                records.pop(name, None)
+            else:
+                records[name] = record
+    items = users.function._corridor.items
+    assert items.size <= 16
+    assert items.evicted > 0
+    assert {"tea", "item-39"} <= items_of(users).keys()
+    assert items_of(users)["tea"][0] == 120
+    assert {"tea", "item-39"} <= contents(made._items).keys()
+    assert len(records) == sum(1 for one in made._items.ids if one)
+    again = catalogue(learning=params)
+    again.open(0, list(records.values()), made.marks())
+    assert contents(again._items) == contents(made._items)
+
+
+def test_what_teaches_nothing_takes_no_row() -> None:
+    users = subtask()
+    users.take(in_order(event(item=f"i{n}", kind="impression") for n in range(100)))
+    assert users.function._corridor.items.size == 0
+
+
+def test_items_that_come_once_are_not_admitted_where_that_is_asked() -> None:
+    users = subtask(learning=replace(learning(), admission=2))
+    users.take(in_order([event("anna", "tea"), event("anna", "mate")]))
+    assert items_of(users) == {}
+    users.take(in_order([event("ben", "tea")], first=2))
+    assert list(items_of(users)) == ["tea"]
+
+
+def test_popularity_ages() -> None:
+    params = replace(learning(), half_life_ms=DAY)
+    users = subtask(learning=params)
+    old = [event(f"u{n}", "old", at=NOW - 10 * DAY) for n in range(20)]
+    new = [event(f"v{n}", "new", at=NOW) for n in range(3)]
+    users.take(in_order(old + new))
+    learned = users.take(in_order([event("zoe", "other", at=NOW)], first=23))
+    listed = [item["item_id"] for item in learned.recommendations["zoe"]["items"]]
+    assert listed == ["new", "old"]
+
+
+def test_one_user_leads_no_list_alone() -> None:
+    users = subtask()
+    spam = [event("bot", "spam", event_id=f"s{n}", at=NOW - n) for n in range(500)]
+    users.take(in_order(spam))
+    fair = [event(f"u{n}", "fair") for n in range(2)]
+    users.take(in_order(fair, first=500))
+    learned = users.take(in_order([event("zoe", "other")], first=502))
+    listed = [item["item_id"] for item in learned.recommendations["zoe"]["items"]]
+    assert listed == ["fair", "spam"]
+
+
+def test_a_worker_says_what_it_holds() -> None:
+    users = subtask()
+    learned = users.take(in_order([event(), event(item="mate")]))
+    (gauges,) = [worker.decode(v) for k, v in learned.gauges if k == b"worker/0"]
+    assert (gauges.items, gauges.refused, gauges.complete) == (2, 0, 1.0)
+    assert key_of("tea") != key_of("mate")
