@@ -36,3 +36,15 @@ def test_an_unknown_option_is_refused_with_status_2(name: str) -> None:
     )
     assert done.returncode == 2
     assert "usage:" in done.stderr
+
+
+def test_a_tool_has_one_name_in_all_rooms_and_another_name_is_refused() -> None:
+    rooms = [path for path in (ROOT / "scripts" / "tools").iterdir() if path.is_dir()]
+    names = [path.stem for room in rooms for path in room.glob("[!_]*.py")]
+    assert len(names) == len(set(names))
+    done = subprocess.run(
+        [ROOT / "scripts" / "with-venv", "no_such_tool"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "expected a tool" in done.stderr
