@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from typing import Any
+from uuid import uuid4
 
 from py4j.protocol import Py4JError
 from pyflink.java_gateway import get_gateway
@@ -15,6 +16,12 @@ from state.topics.lease import Lease
 
 _SLACK_MS = 2_000
 _POLL_MS = 200
+
+
+def new_lease(config: JobConfig) -> Lease:
+    """Return the lease of a submission that begins now."""
+    now_ms = _now_ms()
+    return Lease(run=uuid4().hex, job=config.job.name, epoch=now_ms, at=now_ms)
 
 
 def check_lease(config: JobConfig, mine: Lease, *, take_over: bool) -> None:
@@ -32,18 +39,12 @@ def check_lease(config: JobConfig, mine: Lease, *, take_over: bool) -> None:
     patience = patience_ms(config)
     try:
         with _Tail(config, mine.epoch - patience) as tail:
-            last = None
             until = mine.epoch
-            while True:
-                for found in tail.poll():
-                    if found.run == mine.run:
-                        continue
-                    if last is not None and last.run == found.run and found.at > last.at:
+            while _now_ms() < until or not tail.at_end():
+                for found, is_new in tail.poll():
+                    if is_new:
                         raise PreflightError(_refusal(config, found))
-                    last = found
                     until = max(until, found.at + patience)
-                if _now_ms() >= until and tail.at_end():
-                    return
     except (Py4JError, TypeError) as error:  # the latter: the client's class is not there
         warn("whether another job writes the topics", error)
 
@@ -76,6 +77,7 @@ class _Tail:
         reader = "org.apache.flink.kafka.shaded.org.apache.kafka.common.serialization"
         for side in ("key", "value"):
             properties.setProperty(f"{side}.deserializer", f"{reader}.ByteArrayDeserializer")
+        self._topic_partition = kafka.common.TopicPartition
         self._consumer = kafka.clients.consumer.KafkaConsumer(properties)
         self._begin(jvm, kafka, config.kafka.topics.model_updates, since_ms)
 
@@ -105,13 +107,15 @@ class _Tail:
         """Return whether all that lay there in the beginning was read."""
         return all(self._consumer.position(p) >= self._ends.get(p) for p in self._partitions)
 
-    def poll(self) -> Iterator[Lease]:
-        """Yield what came, unless it is no lease."""
+    def poll(self) -> Iterator[tuple[Lease, bool]]:
+        """Yield leases that were read, and whether they came after the beginning."""
         if not len(self._partitions):
             return
         for record in self._consumer.poll(self._duration):
             if record.key() is not None and bytes(record.key()) == lease.KEY:
                 try:
-                    yield lease.decode(bytes(record.value() or b""))
+                    found = lease.decode(bytes(record.value() or b""))
                 except StateError:
                     continue
+                part = self._topic_partition(record.topic(), record.partition())
+                yield found, record.offset() >= self._ends.get(part)
