@@ -559,7 +559,7 @@ class Flink(Section):
     checkpoint_interval: Annotated[int, Duration("500ms", "1h")] = Field(
         default=duration("5s"), description="Exactly-once output becomes visible as often as this."
     )
-    state_cache: Annotated[int, Size("64MiB", "1TiB")] = Field(
+    state_cache: Annotated[int, Size("64MiB", "1024GiB")] = Field(
         default=size("2GiB"),
         description="Memory of a worker for user records, 4 KiB each; a user beyond costs a call to"
         " the JVM.",

@@ -12,12 +12,14 @@ from operators.params import LearningParams, LearnItemsParams, LearnUsersParams
 from operators.rounds import RoundParams
 from operators.trainer import TrainerParams
 from operators.tuner import FineTuneParams
+from state.topics.lease import Lease
 
 
-def learn_users(config: JobConfig) -> LearnUsersParams:
+def learn_users(config: JobConfig, lease: Lease | None = None) -> LearnUsersParams:
     """Return the parameters of learn-users."""
     return LearnUsersParams(
         policy=config.event_policy(),
+        lease=lease,
         learning=_learning(config),
         deep=wants_deep(config),
         recommend=config.recommend.enabled,
@@ -87,11 +89,15 @@ def default_store(job: str) -> str:
     return f"{home}/streamrec/models/{job}"
 
 
-def learn_items(config: JobConfig, keys: Sequence[int]) -> LearnItemsParams:
+def learn_items(
+    config: JobConfig, keys: Sequence[int], lease: Lease | None = None
+) -> LearnItemsParams:
     """Return the parameters of learn-items."""
     return LearnItemsParams(
         learning=_learning(config),
         keys=tuple(keys),
+        lease=lease,
+        lease_interval_ms=config.flink.checkpoint_interval,
         chunks=config.items.chunks,
         publish_interval_ms=config.items.publish_interval,
         publish_bytes_per_second=config.items.publish_bytes_per_second,

@@ -58,8 +58,7 @@ def check_topics(config: JobConfig) -> None:
     try:
         taken = _largest_records(config, list(topics.values()))
     except (Py4JError, TypeError) as error:  # the latter: the client's class is not there
-        reason = str(error).splitlines()[0]
-        _LOG.warning("preflight: max.message.bytes of the topics is not known: %s", reason)
+        warn("max.message.bytes of the topics", error)
         return
     too_small = [
         f"preflight: topic {topic}: expected max.message.bytes of {largest} "
@@ -71,16 +70,30 @@ def check_topics(config: JobConfig) -> None:
         raise PreflightError("\n".join(too_small))
 
 
-def _largest_records(config: JobConfig, topics: Sequence[str]) -> dict[str, int]:
-    """Return `max.message.bytes` of the topics that there are."""
-    jvm = get_gateway().jvm
-    kafka: Any = jvm.org.apache.flink.kafka.shaded.org.apache.kafka
-    properties = jvm.java.util.Properties()
+def kafka_classes() -> Any:
+    """Return the connector's own copy of Kafka's packages."""
+    return get_gateway().jvm.org.apache.flink.kafka.shaded.org.apache.kafka
+
+
+def client_properties(config: JobConfig) -> Any:
+    """Return what a Kafka client in the JVM is told to log in as the job will."""
+    properties = get_gateway().jvm.java.util.Properties()
     for name, value in for_job(config.kafka.properties).items():
         properties.setProperty(name, str(value))
     properties.setProperty("bootstrap.servers", config.kafka.bootstrap_servers)
     properties.setProperty("default.api.timeout.ms", str(1000 * _WAIT_SECONDS))
     properties.setProperty("request.timeout.ms", str(1000 * _WAIT_SECONDS))
+    return properties
+
+
+def warn(what: str, error: Exception) -> None:
+    """Log that something about the topics could not be asked; the job starts all the same."""
+    _LOG.warning("preflight: %s is not known: %s", what, str(error).splitlines()[0])
+
+
+def _largest_records(config: JobConfig, topics: Sequence[str]) -> dict[str, int]:
+    """Return `max.message.bytes` of the topics that there are."""
+    jvm, kafka, properties = get_gateway().jvm, kafka_classes(), client_properties(config)
     kind = getattr(kafka.common.config, "ConfigResource$Type").TOPIC
     admin = kafka.clients.admin.AdminClient.create(properties)
     try:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from conf.loader import ConfigError, load
 from jobs.environment import environment
+from jobs.lease import check_lease, new_lease
 from jobs.preflight import PreflightError, check_one_origin, check_topics
 from jobs.topology import build
 
@@ -16,16 +17,23 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="jobs.recommend", description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="YAML file, see conf/local.yaml")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
+    parser.add_argument(
+        "--take-over",
+        action="store_true",
+        help="start although another job writes the same topics; that one then fails",
+    )
     options = parser.parse_args(arguments)
     try:
         check_one_origin()
         config = load(options.config, options.overrides)
         check_topics(config)
+        lease = new_lease(config)
+        check_lease(config, lease, take_over=options.take_over)
     except (ConfigError, PreflightError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     env, sql = environment(config)
-    build(sql, config)
+    build(sql, config, lease)
     env.execute(config.job.name)
     return 0
 

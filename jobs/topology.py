@@ -24,16 +24,17 @@ from operators.fine_tune import FineTuneFunction
 from operators.learn_items import LearnItemsFunction
 from operators.learn_users import LearnUsersFunction
 from state import descriptors
+from state.topics.lease import Lease
 
 
-def build(sql: StreamTableEnvironment, config: JobConfig) -> None:
+def build(sql: StreamTableEnvironment, config: JobConfig, lease: Lease | None = None) -> None:
     """Declare the whole job; the caller executes it."""
     batches = _micro_batches(sql, config)
     loop = _loop(sql, config).broadcast(descriptors.loop())
     learned = (
         keyed_by_first_field(batches, MICRO_BATCH)
         .connect(loop)
-        .process(LearnUsersFunction(parameters.learn_users(config)), LEARNED)
+        .process(LearnUsersFunction(parameters.learn_users(config, lease)), LEARNED)
         .uid(uids.LEARN_USERS)
         .name("learn-users")
     )
@@ -41,7 +42,7 @@ def build(sql: StreamTableEnvironment, config: JobConfig) -> None:
     item_keys = balanced_keys(config.items.buckets, config.users.buckets)
     chunks = (
         keyed_by_first_field(_item_batches(sql, config, item_keys), ITEM_BATCH)
-        .process(LearnItemsFunction(parameters.learn_items(config, item_keys)), KEYED_RECORD)
+        .process(LearnItemsFunction(parameters.learn_items(config, item_keys, lease)), KEYED_RECORD)
         .uid(uids.LEARN_ITEMS)
         .name("learn-items")
     )

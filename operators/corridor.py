@@ -37,7 +37,8 @@ from state.codec import IncompatibleError
 from state.descriptors import ACCOUNTING_ENTRY, entry_of
 from state.examples import Examples
 from state.model_store import ModelStore
-from state.topics import model_pointer, trending, worker
+from state.topics import lease, model_pointer, trending, worker
+from state.topics.lease import TakenOverError
 from state.user_state import UserState
 
 _SHARES = 1 << 32
@@ -119,6 +120,7 @@ class Corridor:
             "model_updates": {
                 b"items": self._hear_chunk,
                 trending.KEY: lambda _, value: self._hear_trending(value),
+                lease.KEY: lambda _, value: self._hear_lease(value),
                 model_pointer.KEY: lambda _, value: self.hear_model(value),
             },
         }
@@ -156,6 +158,16 @@ class Corridor:
         mine = listed.origin in ("", f"{self._params.learning.origin:016x}")
         if mine and listed.window_end + self._params.trending_window_ms >= self._newest:
             self.items.trending = listed.keys()
+
+    def _hear_lease(self, value: bytes) -> None:
+        """End this job where another one has taken over its output topics."""
+        mine, heard = self._params.lease, lease.decode(value)
+        if mine is not None and mine.yields_to(heard):
+            raise TakenOverError(
+                f"lease: expected job {mine.job} (run {mine.run}) to be the only writer of its"
+                f" topics, got job {heard.job} (run {heard.run}), which was submitted later; cancel"
+                " one of the two, or give each topics of its own"
+            )
 
     def _check_factors(self, factors: NDArray[np.float32]) -> None:
         """Refuse records of another model: two jobs may share the loop for a while."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 from pyflink.common import Row
 from pyflink.datastream import RuntimeContext
 from pyflink.datastream.functions import KeyedProcessFunction
@@ -10,6 +11,7 @@ from pyflink.datastream.functions import KeyedProcessFunction
 from operators.catalogue import Catalogue
 from operators.params import LearnItemsParams
 from state import descriptors
+from state.topics import lease
 
 _TICK_MS = 1000
 
@@ -38,6 +40,7 @@ class LearnItemsFunction(KeyedProcessFunction):
         """Get the state handle; a bucket's items are read when it is first touched."""
         self._records = runtime_context.get_map_state(descriptors.items())
         self._catalogue = Catalogue(self._params)
+        self._renew_at = 0
         self._buckets = {key: bucket for bucket, key in enumerate(self._params.keys)}
 
     def process_element(self, value: Row, ctx: Any) -> Iterator[Row]:
@@ -62,7 +65,16 @@ class LearnItemsFunction(KeyedProcessFunction):
         now_ms = ctx.timer_service().current_processing_time()
         for name, value in self._catalogue.due(bucket, now_ms):
             yield Row(name, value)
+        if bucket == 0:
+            yield from self._renewed(now_ms)
         _schedule(ctx)
+
+    def _renewed(self, now_ms: int) -> Iterator[Row]:
+        """Say once a checkpoint that this job writes the output topics."""
+        mine = self._params.lease
+        if mine is not None and now_ms >= self._renew_at:
+            self._renew_at = now_ms + self._params.lease_interval_ms
+            yield Row(lease.KEY, lease.encode(msgspec.structs.replace(mine, at=now_ms)))
 
     def _open_bucket(self, bucket: int) -> None:
         records = dict(self._records.items())

@@ -6,6 +6,7 @@ from typing import Literal
 
 from models.deep.shape import Shape
 from models.params import EventPolicy, RankingParams, RatingParams, TransitionParams, UserParams
+from state.topics.lease import Lease
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +66,8 @@ class LearnUsersParams:
     """Largest record written, as Kafka counts it."""
     loop_topics: Mapping[str, str]
     """What the job calls the loop's topics, by their names in Kafka."""
+    lease: Lease | None = None
+    """This submission's right to write; None where nobody is asked (files, tests)."""
     user_ttl_ms: int
     """Processing time without events after which a user is forgotten."""
 
@@ -78,6 +81,10 @@ class LearnItemsParams:
     """Flink key of each item bucket (item key modulo their number); fixed for the state's life."""
     chunks: int
     """Chunks the catalogue is published in; fixed for the life of the topic."""
+    lease: Lease | None = None
+    """This submission's right to write."""
+    lease_interval_ms: int = 5_000
+    """Processing time after which it is renewed."""
     publish_interval_ms: int
     publish_bytes_per_second: int
     restore_bytes_per_second: int

@@ -88,3 +88,22 @@ def test_buckets_do_not_forget_each_others_users() -> None:
     users.wait(3 * DAY)
     assert held(users, 0) == set()
     assert held(users, 1) == {"ben"}
+
+
+def test_what_was_recommended_to_a_forgotten_user_is_withdrawn() -> None:
+    users = subtask()
+    users.take(in_order([event("anna"), event(" ben"), event("carl", "mate", at=NOW)]))
+    users.wait(TTL // 2)
+    users.take(in_order([event("carl", "tea", at=NOW + DAY)], first=3))
+    gone = [record for row in users.wait(TTL // 2 + DAY) for record in row[1]]
+    assert sorted(record[0] for record in gone) == [b" ben", b"anna"]
+    assert {record[1] for record in gone} == {None}
+
+
+def test_buckets_are_not_swept_at_one_instant() -> None:
+    users = subtask()
+    for bucket in range(64):
+        users.take(in_order([event()]), bucket=bucket)
+    due = {timestamp for timestamp, _ in users.state.timers}
+    assert len(due) > 48
+    assert max(due) - min(due) > TTL // 20

@@ -6,6 +6,8 @@ import pytest
 
 from models.keys import key_of
 from state import chunks
+from state.topics import lease
+from state.topics.lease import Lease
 from tests.builders import (
     NOW,
     Record,
@@ -184,3 +186,12 @@ def test_factors_published_are_finite() -> None:
     items.take(*sent)
     for _, value in items.publish():
         assert np.isfinite(chunks.decode(value).factors).all()
+
+
+def test_the_lease_is_renewed_once_an_interval_by_one_bucket() -> None:
+    mine = Lease(run="a", job="mine", epoch=5, at=5)
+    items = ItemsSubtask(learn_items(lease=mine, lease_interval_ms=5_000), Clock())
+    items.take(*messages(LOG)[1])
+    records = [lease.decode(value) for key, value in items.publish(20_000) if key == lease.KEY]
+    assert {record.run for record in records} == {"a"}
+    assert len(records) == len({record.at for record in records}) == 4

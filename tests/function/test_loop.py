@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from models.columns import ItemRows
 from models.keys import bucket_of
 from models.params import EventPolicy, RankingParams
 from state import accepted, chunks
+from state.topics import lease
+from state.topics.lease import Lease, TakenOverError
 from tests.builders import Record, behaviour, cut, event, in_order, learn_users, learning
 from tests.harness import Clock, UsersSubtask
 
@@ -211,3 +214,18 @@ def _assert_unmoved(record: bytes) -> None:
     assert known(users) == before
     learned = users.take(in_order([event("anna", "tea")], first=2))
     assert [i["item_id"] for i in learned.recommendations["anna"]["items"]] == ["cocoa"]
+
+
+def test_a_job_ends_where_a_later_one_has_taken_over() -> None:
+    mine = Lease(run="a", job="mine", epoch=5, at=5)
+    users = subtask(lease=mine)
+    users.hear_as("model_updates", lease.KEY, lease.encode(mine))
+    users.hear_as("model_updates", lease.KEY, lease.encode(replace(mine, run="b", epoch=4)))
+    users.hear_as("model_updates", lease.KEY, b"{}")
+    assert users.function._inbox.skipped == {"model_updates": 1}
+    with pytest.raises(TakenOverError, match=r"job other .* cancel"):
+        users.hear_as(
+            "model_updates",
+            lease.KEY,
+            lease.encode(replace(mine, run="c", epoch=6, job="other")),
+        )

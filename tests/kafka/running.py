@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,9 @@ SETTINGS = (
     "users.buckets=16",
     "users.recent_events=16",
     "users.lateness=1s",
+    # what these tests count by hand is every positive event
+    "users.count_window=1s",
+    "events.rating_centre=null",
 )
 
 
@@ -63,13 +66,22 @@ class RunningJob:
     id: str = ""
     settings: tuple[str, ...] = ()
     """Overrides on top of SETTINGS."""
+    topics_of: str = ""
+    """Whose topics it has, where they are another job's."""
+    arguments: tuple[str, ...] = ()
+    """Told to the job besides its configuration."""
     sent: list[Record] = field(default_factory=list)
     """Every record sent, with the coordinates the broker gave it."""
 
     @property
+    def prefix(self) -> str:
+        """What the names of its topics begin with."""
+        return self.topics_of or self.name
+
+    @property
     def overrides(self) -> list[str]:
         """What differs from conf/local.yaml."""
-        named = [f"kafka.topics.{topic}={self.name}.{topic}" for topic in _TOPICS]
+        named = [f"kafka.topics.{topic}={self.prefix}.{topic}" for topic in _TOPICS]
         return [
             f"job.name={self.name}",
             f"kafka.group={self.name}",
@@ -91,7 +103,7 @@ class RunningJob:
 
     def make_topic(self, topic: str, **settings: str) -> None:
         """Make one of the job's topics before it starts, with one partition."""
-        name, admin = f"{self.name}.{topic}", AdminClient(self.address.client({}))
+        name, admin = f"{self.prefix}.{topic}", AdminClient(self.address.client({}))
         (made,) = admin.create_topics([NewTopic(name, 1, config=settings)]).values()
         made.result(30)
 
@@ -99,9 +111,15 @@ class RunningJob:
         """Make the topics that do not exist, submit, and wait until every task runs."""
         topics.create(self.config, self.address)
         overrides = [*self.overrides, f"flink.parallelism={parallelism}"]
-        submission = Submission(config=LOCAL_CONFIG, overrides=overrides, savepoint=state)
+        submission = Submission(
+            config=LOCAL_CONFIG, overrides=overrides, savepoint=state, arguments=self.arguments
+        )
         self.id = submit(self.local, submission, _silent)
         return self
+
+    def beside(self, name: str, *arguments: str) -> "RunningJob":
+        """Return a job of another name that has this one's topics."""
+        return replace(self, name=name, id="", topics_of=self.name, arguments=arguments)
 
     def stop(self) -> Path:
         """End the job with a savepoint and return its folder."""
@@ -155,7 +173,7 @@ class RunningJob:
 
     def read(self, topic: str, *, committed: bool = True) -> list[Message]:
         """Return everything in one of the job's topics, as `kafka.topics` calls them."""
-        return list(read_all(self.address, f"{self.name}.{topic}", committed=committed))
+        return list(read_all(self.address, f"{self.prefix}.{topic}", committed=committed))
 
     def recommendations(self) -> list[dict[str, Any]]:
         """Return every recommendation that a consumer of committed records sees."""
@@ -173,20 +191,20 @@ class RunningJob:
                 metrics.take(message.key(), message.value())
             return not objections()
 
-        topic = f"{self.name}.recommendation_metrics"
+        topic = f"{self.prefix}.recommendation_metrics"
         with consumer(self.address, [topic], isolation="read_committed") as client:
             self.wait(settled, objections)
         return metrics.totals()
 
     def ends(self, topic: str) -> dict[int, tuple[int, int]]:
         """Return first and end offset of every partition of one of the job's topics."""
-        name = f"{self.name}.{topic}"
+        name = f"{self.prefix}.{topic}"
         with consumer(self.address, [name], isolation="read_committed") as client:
             return offsets(client, name)
 
     def totals(self) -> Totals:
         """Return what the metrics topic says now."""
-        return accounting.read(self.address, f"{self.name}.recommendation_metrics").totals()
+        return accounting.read(self.address, f"{self.prefix}.recommendation_metrics").totals()
 
     def wait(self, reached: Callable[[], bool], what: str | Callable[[], str]) -> None:
         """Wait until something holds; say what did not, and why the job failed if it did."""

@@ -162,10 +162,19 @@ def test_lists_and_ranks_hold_the_deep_score(done: tuple[Path, list[rounds.Concl
     gap = np.zeros(60, np.uint8)
     said = deep.learn(items, users, log, rows, gap, everything)
     assert (said.row >= 0).tolist() == [True, False] * 30
-    ranking.learn(items, users, log, rows, fresh=everything, scored=everything, gap=gap, deep=said)
+    ranking.learn(
+        items,
+        users,
+        log,
+        rows,
+        bucket=0,
+        fresh=everything,
+        scored=everything,
+        gap=gap,
+        deep=said,
+    )
     scores = served(model(top), [100, 5], items)[0]
-    nobody = np.empty(0, np.int32)
-    found = ranking.recommend(items, users, 5, nobody, deep.score(items, users))
+    found = ranking.recommend(items, users, 5, deep.score(items, users))
     listed = found.rows[0][found.rows[0] >= 0]
     assert len(listed) == 5
     assert (np.diff(scores[listed]) <= 1e-4).all()

@@ -1,6 +1,9 @@
 """Clients of the tools log in as the job does, and topics are made as the job needs them."""
 
+import re
+
 from conf.schema import JobConfig
+from jobs import tables
 from scripts.tools.kafka import topics
 from scripts.tools.kafka.client import KafkaAddress
 from scripts.tools.kafka.login import librdkafka
@@ -38,3 +41,16 @@ def test_every_topic_has_settings_and_newest_values_are_kept_by_key():
     compacted = {name for name, own in settings.items() if own.get("cleanup.policy") == "compact"}
     assert compacted == {"recommendations", "recommendation_metrics", "model_updates"}
     assert settings["accepted_events"]["retention.ms"] == "21600000"
+
+
+def test_jobs_of_one_name_with_other_topics_have_other_transactions() -> None:
+    sinks = [
+        tables.output_sink(
+            JobConfig.model_validate({"kafka": {"topics": {"user_behavior": topic}}}), "a", "a"
+        )
+        for topic in ("one", "two")
+    ]
+    prefixes = [re.search(r"'sink.transactional-id-prefix' = '([^']+)'", one) for one in sinks]
+    first, second = (found[1] for found in prefixes if found)
+    assert first != second
+    assert first.startswith("streamrec-")
