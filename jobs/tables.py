@@ -12,6 +12,7 @@ from models.columns import OFFSET_BITS
 from models.keys import MIXER, MIXER_SHIFT, origin_of
 from state import bounds
 from state.topics import trending as topic
+from state.topics import window
 
 _BUFFER_MEMORY = 32 << 20
 """Kafka's own default."""
@@ -260,41 +261,18 @@ ITEM_CHUNKS = """INSERT INTO model_updates SELECT k, v FROM item_chunks"""
 
 def metric_windows(config: JobConfig) -> str:
     """Quality and volume of processing-time windows, one JSON record each."""
+    listed = ", ".join(
+        f"'{name}' VALUE {value}" for name, value in window.written(config.evaluation.k).items()
+    )
     return f"""INSERT INTO recommendation_metrics
-        SELECT CAST('window/' || CAST(window_start AS STRING) AS BYTES),
+        SELECT CAST('{window.KEY.decode()}/' || CAST(window_start AS STRING) AS BYTES),
           CAST(JSON_OBJECT(
-            'kind' VALUE 'window',
+            'kind' VALUE '{window.KEY.decode()}',
             'window_start' VALUE UNIX_TIMESTAMP(CAST(window_start AS STRING)) * 1000,
             'window_end' VALUE UNIX_TIMESTAMP(CAST(window_end AS STRING)) * 1000,
-            'consumed' VALUE consumed, 'accepted' VALUE accepted, 'duplicate' VALUE duplicates,
-            'late' VALUE late, 'rejected' VALUE rejected, 'recommendations' VALUE recommended,
-            'event_time_max' VALUE event_time,
-            'scored' VALUE scored,
-            'hr_at_{config.evaluation.k}' VALUE hits / NULLIF(scored, 0),
-            'ndcg_at_{config.evaluation.k}' VALUE ndcg / NULLIF(scored, 0),
-            'mrr' VALUE mrr / NULLIF(scored, 0),
-            'popularity_hr_at_{config.evaluation.k}' VALUE popularity_hits / NULLIF(scored, 0),
-            'popularity_ndcg_at_{config.evaluation.k}' VALUE popularity_ndcg / NULLIF(scored, 0),
-            'online_hr_at_{config.evaluation.k}' VALUE online_hits / NULLIF(scored, 0),
-            'deep_scored' VALUE deep_scored,
-            'deep_hr_at_{config.evaluation.k}' VALUE deep_hits / NULLIF(deep_scored, 0),
-            'errors' VALUE errors,
-            'rmse' VALUE SQRT(squared_error / NULLIF(errors, 0)),
-            'mae' VALUE absolute_error / NULLIF(errors, 0),
-            'freshness_ms' VALUE JSON_OBJECT('p50' VALUE age[1], 'p99' VALUE age[2])
-            NULL ON NULL) AS BYTES)
+            {listed} NULL ON NULL) AS BYTES)
         FROM (
-          SELECT window_start, window_end,
-            SUM(m.consumed) AS consumed, SUM(m.accepted) AS accepted,
-            SUM(m.duplicates) AS duplicates, SUM(m.late) AS late, SUM(m.rejected) AS rejected,
-            SUM(m.recommended) AS recommended, MAX(event_time) AS event_time,
-            SUM(m.scored) AS scored, SUM(m.errors) AS errors,
-            CAST(SUM(m.hits) AS DOUBLE) AS hits, SUM(m.ndcg) AS ndcg, SUM(m.mrr) AS mrr,
-            SUM(m.popularity_hits) AS popularity_hits, SUM(m.popularity_ndcg) AS popularity_ndcg,
-            SUM(m.squared_error) AS squared_error, SUM(m.absolute_error) AS absolute_error,
-            CAST(SUM(m.online_hits) AS DOUBLE) AS online_hits,
-            SUM(m.deep_scored) AS deep_scored, CAST(SUM(m.deep_hits) AS DOUBLE) AS deep_hits,
-            PERCENTILE(m.age, ARRAY[0.5, 0.99], m.consumed) AS age
+          SELECT window_start, window_end, {window.summed()}
           FROM TABLE(TUMBLE(TABLE measured, DESCRIPTOR(pt), {interval(config.metrics.window)}))
           GROUP BY window_start, window_end)"""
 

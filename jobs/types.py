@@ -2,6 +2,8 @@
 
 from pyflink.common import Types
 
+from state.topics import window
+
 BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
 
 MICRO_BATCH = Types.ROW_NAMED(
@@ -21,34 +23,10 @@ KEYED_RECORD = Types.ROW_NAMED(["k", "v"], [BYTES, BYTES])
 DEAD_LETTER = Types.ROW_NAMED(["k", "v", "h"], [BYTES, BYTES, Types.MAP(Types.STRING(), BYTES)])
 
 METRICS = Types.ROW_NAMED(
-    [
-        "consumed",
-        "accepted",
-        "duplicates",
-        "late",
-        "rejected",
-        "recommended",
-        "age",
-        "scored",
-        "hits",
-        "ndcg",
-        "mrr",
-        "popularity_hits",
-        "popularity_ndcg",
-        "errors",
-        "squared_error",
-        "absolute_error",
-        "deep_scored",
-        "deep_hits",
-        "online_hits",
-    ],
-    [Types.LONG()] * 9
-    + [Types.DOUBLE()] * 4
-    + [Types.LONG()]
-    + [Types.DOUBLE()] * 2
-    + [Types.LONG()] * 3,
+    list(window.columns()),
+    [Types.LONG() if kind is int else Types.DOUBLE() for kind in window.columns().values()],
 )
-"""What one micro-batch adds to the metrics window; `age` is that of its oldest event, ms."""
+"""What one micro-batch adds to the metrics window, see `state.topics.window.Sums`."""
 
 LEARNED = Types.ROW_NAMED(
     [

@@ -4,7 +4,9 @@ U distinct users, n events, H history length, R recent events, X exclusions, F f
 Events stand in processing order; events of one user are in (partition, offset) order.
 """
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +57,16 @@ class Events:
 
     def take(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> "Events":
         """Return the given rows, in their order."""
-        return Events(*(getattr(self, field.name)[rows] for field in fields(self)))
+        return Events(*(getattr(self, one.name)[rows] for one in fields(self)))
+
+
+_FOREVER = np.iinfo(np.uint32).max
+"""Of `past_until`, see `models.past`."""
+
+
+def _column(kind: type[np.generic], width: str | None = None, fill: int = 0) -> Any:
+    """Declare a column: its type, the list whose width it has, and what a new row holds."""
+    return field(metadata={"column": (kind, width, fill)})
 
 
 @dataclass(slots=True)
@@ -65,61 +76,78 @@ class Users:
     Lists are left-aligned in their row, oldest first, and `…_length` says how many are held.
     """
 
-    key: NDArray[np.uint64]
+    key: NDArray[np.uint64] = _column(np.uint64)
     """(U,) 64-bit key of the user id; not stored, the record lies under the id."""
-    factors: NDArray[np.float32]
+    factors: NDArray[np.float32] = _column(np.float32, width="factors")
     """(U, F) latent factors."""
-    gradient_sum: NDArray[np.float32]
+    gradient_sum: NDArray[np.float32] = _column(np.float32)
     """(U,) AdaGrad sum of squared gradients of the factors."""
-    bias: NDArray[np.float32]
+    bias: NDArray[np.float32] = _column(np.float32)
     """(U,) rating bias."""
-    history: NDArray[np.uint64]
+    history: NDArray[np.uint64] = _column(np.uint64, width="history")
     """(U, H) keys of the last positive items: what the models look at."""
-    history_gap: NDArray[np.uint8]
+    history_gap: NDArray[np.uint8] = _column(np.uint8, width="history")
     """(U, H) time since the user's event before each of them, see `models.deep.gaps`."""
-    history_length: NDArray[np.int32]
+    history_length: NDArray[np.int32] = _column(np.int32)
     """(U,)"""
-    past: NDArray[np.uint32]
+    past: NDArray[np.uint32] = _column(np.uint32, width="past")
     """(U, P) short keys of items that are not recommended again, see `models.past`."""
-    past_until: NDArray[np.uint32]
+    past_until: NDArray[np.uint32] = _column(np.uint32, width="past_until", fill=_FOREVER)
     """(U, P) minute until which each of them is not; (U, 0) where that is for ever."""
-    past_length: NDArray[np.int32]
+    past_length: NDArray[np.int32] = _column(np.int32)
     """(U,)"""
-    last_positive: NDArray[np.int64]
+    last_positive: NDArray[np.int64] = _column(np.int64, fill=-1)
     """(U,) event time of the newest positive event, ms; -1 before the first."""
-    deep: NDArray[np.float32]
+    deep: NDArray[np.float32] = _column(np.float32, width="deep")
     """(U, S) state of the deep model."""
-    deep_version: NDArray[np.int64]
+    deep_version: NDArray[np.int64] = _column(np.int64)
     """(U,) root of the line of models that advanced it, see `models.deep.serving`; 0: none."""
-    excluded: NDArray[np.uint64]
+    excluded: NDArray[np.uint64] = _column(np.uint64, width="excluded")
     """(U, X) keys of the last items the user disliked or removed."""
-    excluded_length: NDArray[np.int32]
+    excluded_length: NDArray[np.int32] = _column(np.int32)
     """(U,)"""
-    recent: NDArray[np.uint64]
+    recent: NDArray[np.uint64] = _column(np.uint64, width="recent")
     """(U, R) identities of the newest accepted events, in the order of their event time."""
-    recent_content: NDArray[np.uint32]
+    recent_content: NDArray[np.uint32] = _column(np.uint32, width="recent")
     """(U, R) what each of them said, see `Events.content`; 0 where that was not kept."""
-    recent_subject: NDArray[np.uint32]
+    recent_subject: NDArray[np.uint32] = _column(np.uint32, width="recent")
     """(U, R) what each of them was about, see `Events.subject`."""
-    recent_time: NDArray[np.uint32]
+    recent_time: NDArray[np.uint32] = _column(np.uint32, width="recent")
     """(U, R) their event times in seconds since 1970, none later than they arrived."""
-    recent_length: NDArray[np.int32]
+    recent_length: NDArray[np.int32] = _column(np.int32)
     """(U,)"""
-    floor: NDArray[np.int64]
+    floor: NDArray[np.int64] = _column(np.int64, fill=-1)
     """(U,) event time, ms, before which events with a weight are late; -1 while none left
     `recent`."""
-    idle_floor: NDArray[np.int64]
+    idle_floor: NDArray[np.int64] = _column(np.int64, fill=-1)
     """(U,) the same for events without weight."""
-    session_start: NDArray[np.int64]
+    session_start: NDArray[np.int64] = _column(np.int64, fill=-1)
     """(U,) event time of the session's first event, ms."""
-    session_last: NDArray[np.int64]
+    session_last: NDArray[np.int64] = _column(np.int64, fill=-1)
     """(U,) newest event time of the session, ms; -1 before the first event."""
-    session_events: NDArray[np.int32]
+    session_events: NDArray[np.int32] = _column(np.int32)
     """(U,) accepted events in the session."""
-    events: NDArray[np.int64]
+    events: NDArray[np.int64] = _column(np.int64)
     """(U,) accepted events ever."""
-    seen: NDArray[np.int64]
+    seen: NDArray[np.int64] = _column(np.int64, fill=-1)
     """(U,) processing time of the last update, ms: idle users are evicted by it."""
+
+    @classmethod
+    def new(cls, count: int, widths: Mapping[str, int]) -> "Users":
+        """Return users without a past; their keys and factors are still zero.
+
+        Parameters
+        ----------
+        widths : mapping
+            Columns of each kind of list: factors, history, past, past_until, deep, excluded,
+            recent.
+        """
+        made: dict[str, NDArray[Any]] = {}
+        for field_ in fields(cls):
+            kind, width, fill = field_.metadata["column"]
+            shape = (count,) if width is None else (count, widths[width])
+            made[field_.name] = np.full(shape, fill, kind) if fill else np.zeros(shape, kind)
+        return cls(**made)
 
     def __len__(self) -> int:
         """Return the number of users."""
@@ -127,7 +155,7 @@ class Users:
 
     def take(self, rows: NDArray[np.int32]) -> "Users":
         """Return the given rows, in their order."""
-        return Users(*(getattr(self, field.name)[rows] for field in fields(self)))
+        return Users(*(getattr(self, one.name)[rows] for one in fields(self)))
 
 
 NOT_SCORED, UNKNOWN = -9, -1
@@ -283,5 +311,5 @@ class ItemRows:
             "successors": self.successors[first:last],
             "weights": self.weights[first:last],
         }
-        rest = (field.name for field in fields(self) if field.name not in ranges)
+        rest = (one.name for one in fields(self) if one.name not in ranges)
         return ItemRows(**ranges, **{name: getattr(self, name)[begin:end] for name in rest})

@@ -30,15 +30,26 @@ _RECENT = 1 << 14
 """Events remembered to draw negatives by popularity."""
 
 
-_PER_ROW = (
-    "keys", "counts", "discount", "log_discount", "factors", "gradient_sum", "bias",
-    "bias_gradient_sum", "last_time", "value_sum", "popularity", "mark", "touched", "named",
-    "known",
-)  # fmt: skip
+_COLUMNS: dict[str, tuple[type[np.generic], float]] = {
+    "keys": (np.uint64, 0),
+    "counts": (np.int64, 0),
+    "discount": (np.float32, 1),
+    "log_discount": (np.float32, 0),
+    "factors": (np.float32, 0),
+    "gradient_sum": (np.float32, 0),
+    "bias": (np.float32, 0),
+    "bias_gradient_sum": (np.float32, 0),
+    "last_time": (np.int64, -1),
+    "value_sum": (np.float64, 0),
+    "popularity": (np.float32, 0),
+    "mark": (np.int32, 0),
+    "touched": (np.int64, 0),
+    "named": (np.bool_, 0),
+    "known": (np.int32, 0),
+}
+"""Type of each column of the table, and what an unused row holds."""
 
 
-_FILLS: dict[str, float] = {"discount": 1, "last_time": -1}
-"""What unused rows hold, where that is not 0."""
 HALF_LIFE_MS = 7 * 86_400_000
 """Of the popularity, unless something else is said."""
 
@@ -99,26 +110,12 @@ class Items:
         self.arrays = ItemArrays(
             slots=empty_slots(rows),
             short_slots=empty_slots(rows),
-            keys=np.zeros(rows, np.uint64),
-            counts=np.zeros(rows, np.int64),
-            discount=np.ones(rows, np.float32),
-            log_discount=np.zeros(rows, np.float32),
-            factors=np.zeros((rows, factors), np.float32),
-            gradient_sum=np.zeros(rows, np.float32),
-            bias=np.zeros(rows, np.float32),
-            bias_gradient_sum=np.zeros(rows, np.float32),
-            last_time=np.full(rows, -1, np.int64),
-            value_sum=np.zeros(rows, np.float64),
-            popularity=np.zeros(rows, np.float32),
-            mark=np.zeros(rows, np.int32),
-            touched=np.zeros(rows, np.int64),
-            named=np.zeros(rows, np.bool_),
-            known=np.zeros(rows, np.int32),
             recent=np.zeros(_RECENT, np.int32),
             counters=np.zeros(6, np.int64),
             value_total=np.zeros(1, np.float64),
             norm=float(transitions.norm),
             half_life=float(half_life_ms),
+            **_columns(rows, factors),
         )
 
     @property
@@ -227,10 +224,10 @@ class Items:
         recent = moved[a.recent] if size else a.recent
         a.counters[EVENTS] -= a.counts[:size].sum() - a.counts[kept].sum()
         a.value_total[0] -= a.value_sum[:size].sum() - a.value_sum[kept].sum()
-        for name in _PER_ROW:
+        for name, (_, fill) in _COLUMNS.items():
             column = getattr(a, name)
             column[: len(kept)] = column[kept]
-            column[len(kept) :] = _FILLS.get(name, 0)
+            column[len(kept) :] = fill
         a.known[:] = 0
         a.known[: len(known)] = known
         # what is drawn in place of an item that is gone is any that is left
@@ -334,7 +331,7 @@ class Items:
         """Double the rows, up to the limit."""
         a, rows = self.arrays, min(2 * len(self.arrays.keys), self._limit)
         longer: dict[str, Any] = {
-            name: extended(getattr(a, name), rows, _FILLS.get(name, 0)) for name in _PER_ROW
+            name: extended(getattr(a, name), rows, fill) for name, (_, fill) in _COLUMNS.items()
         }
         self.arrays = a._replace(slots=empty_slots(rows), short_slots=empty_slots(rows), **longer)
         enter_all(self.arrays)
@@ -348,3 +345,11 @@ class Items:
                 a.keys[before:size], self._seed, a.factors.shape[1], INITIAL_DEVIATION
             )
             self.ids.extend([None] * (size - before))
+
+
+def _columns(rows: int, factors: int) -> dict[str, Any]:
+    """Return the columns of a table without an item."""
+    return {
+        name: np.full((rows, factors) if name == "factors" else rows, fill, kind)
+        for name, (kind, fill) in _COLUMNS.items()
+    }

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import astuple
 from struct import pack
 from typing import Any
 
@@ -12,6 +11,7 @@ from pyflink.datastream.functions import KeyedBroadcastProcessFunction
 
 from models.keys import MIXER
 from operators.corridor import Corridor
+from operators.hearing import Hearing
 from operators.inbox import Inbox, LoopRecord
 from operators.params import LearnUsersParams
 from operators.rehearsal import rehearse
@@ -51,7 +51,7 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
         self._corridor = Corridor(self._params, clock_ms=lambda: time.time_ns() // 1_000_000)
         rehearse(self._params)
         self._warm: set[int] = set()
-        self._inbox = Inbox(self._corridor.handlers())
+        self._inbox = Inbox(Hearing(self._corridor, self._params).handlers())
         self._restored = False
         self._subtask = runtime_context.get_index_of_this_subtask()
         self._told_until = 0.0
@@ -133,7 +133,7 @@ def _row(outcome: Outcome, accepted_key: bytes) -> Row:
         accepted_key,
         outcome.accepted,
         [Row(*record) for record in outcome.accounting],
-        Row(*astuple(outcome.metrics)),
+        Row(*outcome.metrics.row()),
         outcome.trending,
         None if outcome.examples is None else examples.encode(outcome.examples),
     )

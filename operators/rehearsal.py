@@ -4,6 +4,7 @@ import msgspec
 
 from operators.catalogue import Catalogue
 from operators.corridor import Corridor
+from operators.hearing import Hearing
 from operators.inbox import Inbox, LoopRecord
 from operators.params import LearnItemsParams, LearnUsersParams
 
@@ -14,7 +15,7 @@ def rehearse(params: LearnUsersParams) -> None:
     learner, listener = (Corridor(params, clock_ms=lambda: now_ms) for _ in range(2))
     catalogue, restored = (Catalogue(_items_params(params)) for _ in range(2))
     catalogue.open(0, [])
-    memory, inbox = _Notebook(), Inbox(listener.handlers())
+    memory, inbox = _Notebook(), Inbox(Hearing(listener, params).handlers())
     values = _events(params)
     for half in (slice(0, 4), slice(4, 6)):
         at = list(range(half.start, half.stop))

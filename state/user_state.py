@@ -320,38 +320,17 @@ class UserState:
     def _empty(self, count: int, recent: int) -> Users:
         """Return columns as new users have them, the factors still zero."""
         params = self._params
-
-        def scalars(value: int, kind: type[np.generic]) -> NDArray[Any]:
-            return np.full(count, value, kind)
-
-        return Users(
-            key=scalars(0, np.uint64),
-            factors=np.zeros((count, self._factors), np.float32),
-            gradient_sum=scalars(0, np.float32),
-            bias=scalars(0, np.float32),
-            history=np.zeros((count, params.history), np.uint64),
-            history_gap=np.zeros((count, params.history), np.uint8),
-            history_length=scalars(0, np.int32),
-            past=np.zeros((count, params.past), np.uint32),
-            past_until=np.full((count, params.past if params.timed else 0), FOREVER, np.uint32),
-            past_length=scalars(0, np.int32),
-            last_positive=scalars(-1, np.int64),
-            deep=np.zeros((count, params.deep_state), np.float32),
-            deep_version=scalars(0, np.int64),
-            excluded=np.zeros((count, params.exclusions), np.uint64),
-            excluded_length=scalars(0, np.int32),
-            recent=np.zeros((count, recent), np.uint64),
-            recent_content=np.zeros((count, recent), np.uint32),
-            recent_subject=np.zeros((count, recent), np.uint32),
-            recent_time=np.zeros((count, recent), np.uint32),
-            recent_length=scalars(0, np.int32),
-            floor=scalars(-1, np.int64),
-            idle_floor=scalars(-1, np.int64),
-            session_start=scalars(-1, np.int64),
-            session_last=scalars(-1, np.int64),
-            session_events=scalars(0, np.int32),
-            events=scalars(0, np.int64),
-            seen=scalars(-1, np.int64),
+        return Users.new(
+            count,
+            {
+                "factors": self._factors,
+                "history": params.history,
+                "past": params.past,
+                "past_until": params.past if params.timed else 0,
+                "deep": params.deep_state,
+                "excluded": params.exclusions,
+                "recent": recent,
+            },
         )
 
 

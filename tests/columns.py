@@ -44,39 +44,11 @@ def events(
 
 def new_users(n: int, *, history: int = 8, excluded: int = 4, factors: int = FACTORS) -> Users:
     """Return users without a past."""
-
-    def column(*shape: int, kind: type = np.int64) -> NDArray[Any]:
-        return np.zeros((n, *shape), kind)
-
-    return Users(
-        key=np.arange(n).astype(np.uint64),
-        factors=initial_factors(np.arange(n).astype(np.uint64), 1, factors, 0.3),
-        gradient_sum=column(kind=np.float32),
-        bias=column(kind=np.float32),
-        history=column(history, kind=np.uint64),
-        history_gap=column(history, kind=np.uint8),
-        history_length=column(kind=np.int32),
-        past=column(64, kind=np.uint32),
-        past_until=column(0, kind=np.uint32),
-        past_length=column(kind=np.int32),
-        last_positive=column() - 1,
-        deep=column(0, kind=np.float32),
-        deep_version=column(),
-        excluded=column(excluded, kind=np.uint64),
-        excluded_length=column(kind=np.int32),
-        recent=column(2, kind=np.uint64),
-        recent_content=column(2, kind=np.uint32),
-        recent_subject=column(2, kind=np.uint32),
-        recent_time=column(2, kind=np.uint32),
-        recent_length=column(kind=np.int32),
-        floor=column() - 1,
-        idle_floor=column() - 1,
-        session_start=column(),
-        session_last=column(),
-        session_events=column(kind=np.int32),
-        events=column(),
-        seen=column(),
-    )
+    widths = {"history": history, "excluded": excluded, "factors": factors, "past": 64, "recent": 2}
+    users = Users.new(n, widths | {"past_until": 0, "deep": 0})
+    users.key[:] = np.arange(n)
+    users.factors[:] = initial_factors(users.key, 1, factors, 0.3)
+    return users
 
 
 def new_items(*, limit: int = 10_000, transitions: TransitionParams = TRANSITIONS) -> Items:

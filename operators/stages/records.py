@@ -24,6 +24,7 @@ from operators.stages.decode import Rejected
 from state import bounds
 from state.examples import Examples
 from state.topics.recommendation import Item, Recommendation, Session, Trigger, encode
+from state.topics.window import Sums
 
 _HEADER_BYTES = 1_024
 """Longest header of a dead letter; messages are far shorter."""
@@ -186,33 +187,6 @@ def _statement(name: str, left_out: bytes) -> dict[str, bytes]:
 
 
 @dataclass(slots=True)
-class Metrics:
-    """What one micro-batch adds to the metrics window; fields in the order of the SQL row."""
-
-    consumed: int = 0
-    accepted: int = 0
-    duplicates: int = 0
-    late: int = 0
-    rejected: int = 0
-    recommended: int = 0
-    age: int = 0
-    scored: int = 0
-    hits: int = 0
-    ndcg: float = 0.0
-    mrr: float = 0.0
-    popularity_hits: float = 0.0
-    popularity_ndcg: float = 0.0
-    errors: int = 0
-    squared_error: float = 0.0
-    absolute_error: float = 0.0
-    deep_scored: int = 0
-    """Events that the deep model was asked about too."""
-    deep_hits: int = 0
-    online_hits: int = 0
-    """Hits without the deep model, of all scored events."""
-
-
-@dataclass(slots=True)
 class Outcome:
     """All that leaves the corridor for one micro-batch."""
 
@@ -226,7 +200,7 @@ class Outcome:
     accepted: list[bytes] = field(default_factory=list)
     """Sealed AcceptedBatches, each small enough for a record; none where nothing was learnt."""
     accounting: list[tuple[bytes, bytes]] = field(default_factory=list)
-    metrics: Metrics = field(default_factory=Metrics)
+    metrics: Sums = field(default_factory=Sums)
     examples: Examples | None = None
     """What fine-tune learns from; None where no deep model is wanted or nothing was accepted."""
     trending: list[str] = field(default_factory=list)

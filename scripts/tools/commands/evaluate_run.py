@@ -21,7 +21,6 @@ from operators.corridor import Corridor
 from operators.params import LearnUsersParams
 from operators.rounds import RoundParams, conclude, prepare, write_columns
 from operators.stages.learn import Taught
-from operators.stages.records import Metrics
 from operators.trainer import Trainer, TrainerParams
 from scripts.tools.cluster.paths import trainer_python
 from scripts.tools.console import ToolError
@@ -30,6 +29,7 @@ from scripts.tools.kafka.produce import encoded
 from state.codec import StateError
 from state.model_store import WEIGHTS, Manifest, ModelStore
 from state.topics.model_pointer import ModelPointer
+from state.topics.window import Sums
 
 MODELS = ("online", "deep", "deep_frozen", "blend", "popularity", "transitions")
 _RANKS = {
@@ -114,14 +114,14 @@ class _Observed(Corridor):
         """The deep model."""
         return self._learn.deep
 
-    def _scored(self, ids: list[str], events: Events) -> NDArray[np.bool_]:
+    def scored(self, ids: list[str], events: Events) -> NDArray[np.bool_]:
         self._events = events
         chosen: NDArray[np.bool_] = events.coordinate % self._every == 0
         self.asked = [ids[u] for u in np.unique(events.user[chosen]).tolist()]
         return chosen
 
-    def _evaluate(self, taught: Taught, metrics: Metrics) -> None:
-        super()._evaluate(taught, metrics)
+    def evaluate(self, taught: Taught, metrics: Sums) -> None:
+        super().evaluate(taught, metrics)
         if self._events is None:
             return
         # repeats of the user's own are not ranked, nor is anybody's first event

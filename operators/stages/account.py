@@ -1,0 +1,52 @@
+"""Last stage: adds up what became of the records of a bucket, for ever."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from operators.events.codes import Code
+from operators.memory import Memory
+from operators.stages.decode import Decoded
+from operators.stages.fates import Fates
+from state.accounting import Accounting
+from state.descriptors import ACCOUNTING_ENTRY
+from state.topics.window import Sums
+
+
+def account(
+    bucket: int,
+    decoded: Decoded,
+    fates: Fates,
+    coordinates: NDArray[np.int64],
+    memory: Memory,
+    now_ms: int,
+    metrics: Sums,
+) -> list[tuple[bytes, bytes]]:
+    """Count the records of a micro-batch; return key and value of the accounting's records.
+
+    Parameters
+    ----------
+    coordinates : int64[N]
+        Of all records.
+    memory : Memory
+        The bucket's; holds the accounting.
+    metrics : Sums
+        The counts are noted there as well.
+    """
+    stored = memory.get(ACCOUNTING_ENTRY)
+    accounting = Accounting.start(bucket) if stored is None else Accounting.from_state(stored)
+    codes = [record.code for record in decoded.rejected] + [Code.ID_CONFLICT] * fates.conflicts
+    accounting.count(
+        coordinates,
+        coordinates[fates.accepted],
+        coordinates[fates.duplicate],
+        coordinates[fates.late],
+        codes,
+    )
+    accounting.generated_at = now_ms
+    memory.put(ACCOUNTING_ENTRY, accounting.to_state())
+    metrics.consumed = len(coordinates)
+    metrics.accepted = len(fates.accepted)
+    metrics.duplicates = len(fates.duplicate)
+    metrics.late = len(fates.late)
+    metrics.rejected = len(codes)
+    return accounting.records()

@@ -1,0 +1,20 @@
+"""What the evaluation says of a micro-batch: sums over the events that were scored."""
+
+from models import evaluation
+from models.columns import Learnt
+from state.topics.window import Sums
+
+
+def evaluate(learnt: Learnt, k: int, metrics: Sums) -> None:
+    """Add ranks and errors of scored events to the metrics, with cut-off k."""
+    model = evaluation.ranking_sums(learnt.rank, k)
+    popularity = evaluation.ranking_sums(learnt.popularity_rank, k)
+    metrics.scored, metrics.hits = model.scored, model.hits
+    metrics.ndcg, metrics.mrr = model.ndcg, model.reciprocal_rank
+    metrics.popularity_hits, metrics.popularity_ndcg = float(popularity.hits), popularity.ndcg
+    deep = evaluation.ranking_sums(learnt.deep_rank, k)
+    metrics.deep_scored, metrics.deep_hits = deep.scored, deep.hits
+    metrics.online_hits = evaluation.ranking_sums(learnt.online_rank, k).hits
+    errors = evaluation.error_sums(learnt.error)
+    metrics.errors = errors.scored
+    metrics.squared_error, metrics.absolute_error = errors.squared, errors.absolute
