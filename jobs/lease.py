@@ -36,17 +36,23 @@ def check_lease(config: JobConfig, mine: Lease, *, take_over: bool) -> None:
     """
     if take_over:
         return
-    patience = patience_ms(config)
     try:
-        with _Tail(config, mine.epoch - patience) as tail:
-            until = mine.epoch
-            while _now_ms() < until or not tail.at_end():
-                for found, is_new in tail.poll():
-                    if is_new:
-                        raise PreflightError(_refusal(config, found))
-                    until = max(until, found.at + patience)
+        tail = _Tail(config, mine.epoch - patience_ms(config))
     except (Py4JError, TypeError) as error:  # the latter: the client's class is not there
         warn("whether another job writes the topics", error)
+        return
+    with tail:
+        _watch(config, mine, tail)
+
+
+def _watch(config: JobConfig, mine: Lease, tail: "_Tail") -> None:
+    """Return once nobody can be alive, by the leases at the end of the topic."""
+    until = mine.epoch
+    while _now_ms() < until or not tail.at_end():
+        for found, is_new in tail.poll():
+            if is_new:
+                raise PreflightError(_refusal(config, found))
+            until = max(until, found.at + patience_ms(config))
 
 
 def patience_ms(config: JobConfig) -> int:
@@ -111,7 +117,7 @@ class _Tail:
         """Yield leases that were read, and whether they came after the beginning."""
         if not len(self._partitions):
             return
-        for record in self._consumer.poll(self._duration):
+        for record in self._consumer.poll(self._duration).iterator():
             if record.key() is not None and bytes(record.key()) == lease.KEY:
                 try:
                     found = lease.decode(bytes(record.value() or b""))
