@@ -38,5 +38,5 @@ def test_a_job_that_is_taken_over_fails(job: RunningJob) -> None:
         second.send(LOG[:1])
         job.wait(lambda: "submitted later" in (job.failures() or ""), "the first job's failure")
     finally:
-        job.end()
+        job.local.flink.rest.cancel(job.id)
         second.end()

@@ -152,6 +152,8 @@ def _flink_run(local: Local, command: Sequence[str]) -> str:
     (local.run_dir / "logs" / "submit.out").write_text(output)
     found = re.search(r"JobID ([0-9a-f]{32})", output)
     if done.returncode != 0 or found is None:
+        if refused := [line for line in output.splitlines() if line.startswith("preflight: ")]:
+            raise ToolError("\n".join(refused), code=2)
         message = f"flink run: expected a job id, got: {innermost_cause(output)}; see"
         raise ToolError(f"{message} {local.run_dir / 'logs' / 'submit.out'}")
     return found[1]
@@ -205,6 +207,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--run-dir", type=Path, default=RUN_DIR, help="folder of the local cluster (default: .run)"
     )
+    parser.add_argument(
+        "--take-over",
+        action="store_true",
+        help="start although another job writes the same topics; that one then fails",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -223,7 +230,10 @@ def submission_of(
     if arguments.parallelism is not None:
         overrides.append(f"flink.parallelism={arguments.parallelism}")
     return Submission(
-        config=arguments.config or LOCAL_CONFIG, overrides=overrides, savepoint=savepoint
+        config=arguments.config or LOCAL_CONFIG,
+        overrides=overrides,
+        savepoint=savepoint,
+        arguments=["--take-over"] if arguments.take_over else [],
     )
 
 
