@@ -29,9 +29,14 @@ class Admission:
         self._counts = np.zeros((_DEPTH, _WIDTH if sightings > 1 else 0), np.uint8)
         self._seen = 0
 
+    @property
+    def open(self) -> bool:
+        """Whether everything is admitted."""
+        return self._sightings <= 1
+
     def __call__(self, keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """Return which keys are admitted, this sighting included."""
-        if self._sightings <= 1:
+        if self.open:
             return np.ones(len(keys), np.bool_)
         admitted = np.empty(len(keys), np.bool_)
         slots = (keys[:, None] * _MIXERS >> _SHIFT).astype(np.intp)

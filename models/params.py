@@ -12,7 +12,7 @@ class UserParams:
 
     history: int = 64
     """Last positive items kept: context of the models."""
-    recent_events: int = 128
+    recent_events: int = 64
     """Identities kept to recognise repeats: those of the newest events by event time."""
     lateness_ms: int = 3_600_000
     """An event that is no older than this against the user's newest is never late."""

@@ -160,11 +160,13 @@ class Corridor:
         now_ms: int,
     ) -> None:
         params = self._params
-        events = decoded.events.take(accepted)
-        chosen = np.flatnonzero(accepted).tolist()
-        item_ids = [decoded.item_ids[n] for n in chosen]
-        event_ids = [decoded.event_ids[n] for n in chosen]
-        triggers = last_events(events, event_ids, len(decoded.users))
+        events, item_ids, event_ids = decoded.events, decoded.item_ids, decoded.event_ids
+        if not accepted.all():
+            chosen = np.flatnonzero(accepted).tolist()
+            events = events.take(accepted)
+            item_ids = [item_ids[n] for n in chosen]
+            event_ids = [event_ids[n] for n in chosen]
+        triggers = last_events(events, event_ids, len(decoded.users)) if params.recommend else None
         # a clock that is fast must not move what everybody sees into the future
         events.time = np.minimum(events.time, now_ms)
         sessionize(users, events, params.learning.users.session_gap_ms)
@@ -183,7 +185,7 @@ class Corridor:
         if params.deep:
             outcome.examples = examples_of(users, events, taught.learnt, self._learn.deep.version)
         outcome.trending = sample(events, item_ids, params.trending_sample)
-        if params.recommend:
+        if triggers is not None:
             outcome.recommendations = self._recommend(decoded, users, triggers)
 
     def _recommend(

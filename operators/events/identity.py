@@ -16,7 +16,11 @@ _SHIFT = np.uint64(32)
 
 
 def identities(
-    events: Sequence[Event], kind: Identity, item: NDArray[np.uint64], code: NDArray[np.uint64]
+    events: Sequence[Event],
+    event_ids: Sequence[str | None],
+    kind: Identity,
+    item: NDArray[np.uint64],
+    code: NDArray[np.uint64],
 ) -> tuple[list[str], NDArray[np.uint64]]:
     """Return event ids and their keys; what has no id is identified by its content.
 
@@ -27,9 +31,9 @@ def identities(
     item, code : uint64[n]
         Keys of item and event type.
     """
-    ids = [event.event_id for event in events if event.event_id is not None]
     digest = xxhash.xxh3_64_intdigest  # what key_of does, without a call an event
-    if len(ids) == len(events):
+    if None not in event_ids:
+        ids: list[str] = list(event_ids)  # type: ignore[arg-type]
         keys = np.array([digest(event_id.encode()) for event_id in ids], np.uint64)
     else:
         found = [_identity_of(event) for event in events]

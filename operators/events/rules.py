@@ -6,7 +6,7 @@ found. A column that keeps a rule as a whole costs no more than one look.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -22,7 +22,8 @@ Kept: TypeAlias = NDArray[np.bool_] | None
 """(n,) which events keep a rule; None for all."""
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
-_SEEN = 1_000_000
+_KNOWN = 200_000
+"""Ids that are known to be good are remembered up to about so many."""
 
 
 @dataclass(slots=True)
@@ -31,7 +32,14 @@ class Columns:
 
     events: list[Event]
     user_ids: list[str]
+    users: dict[str, None]
+    """Distinct users, in order of first appearance."""
     item_ids: list[str]
+    item_keys: list[int | None]
+    """Keys of items that are known to be good, None for others."""
+    event_ids: list[str | None]
+    new_items: set[str]
+    """Items that are not known to be good."""
     code: NDArray[np.intp]
     """(n,) number of the event type in the policy, -1 for one it does not know."""
     time: NDArray[np.int64]
@@ -69,55 +77,49 @@ class Rules:
         self.types = list(policy.weights)
         rating = np.array([name == policy.rating_type for name in self.types])
         self.is_rating = np.append(rating, False)  # the last one: code -1
-        self._sentinels = [re.compile(pattern) for pattern in policy.sentinel_patterns]
-        self._good_items: set[str] = set()
+        patterns = "|".join(f"(?:{pattern})" for pattern in policy.sentinel_patterns)
+        self.new_users: Collection[str] = ()
+        self._sentinel = re.compile(patterns or "(?!)").fullmatch
+        self._known_users: set[str] = set()
         bucket_of("", policy.buckets)  # compiled now
 
     def broken(self, columns: Columns) -> dict[int, Rule]:
         """Return the first rule that each event breaks, by its number; nothing for good ones."""
         found: dict[int, Rule] = {}
+        self.new_users = columns.users.keys() - self._known_users
         for rule in RULES:
             kept = rule.kept(self, columns)
             if kept is not None:
                 for n in np.flatnonzero(~kept).tolist():
                     found.setdefault(n, rule)
+        if not found and self.new_users:
+            if len(self._known_users) > _KNOWN:
+                self._known_users.clear()
+            self._known_users |= self.new_users
         return found
 
     def message(self, rule: Rule, columns: Columns, n: int) -> str:
         """Return what a rule expected of event n, and what it got; never a piece of the payload."""
         return f"{rule.expected(self)}, got {rule.got(columns, n)}"[:200]
 
-    def are_ids(self, ids: Iterable[str | None]) -> Kept:
+    def are_ids(self, ids: Sequence[str | None]) -> Kept:
         """Return which ids are good in themselves; None is no id and nothing to object to."""
-        ids = list(ids)
-        if self._fine(list(filter(None, ids))) and "" not in ids:
+        given = ids if None not in ids else [one for one in ids if one is not None]
+        if self._fine(given):  # type: ignore[arg-type]
             return None
-        return np.array([i is None or self._fine([i]) for i in ids], np.bool_)
+        return np.array([one is None or self._fine([one]) for one in ids], np.bool_)
 
-    def are_item_ids(self, ids: list[str]) -> Kept:
-        """Return which item ids are good in themselves, see `are_somebody`."""
-        return None if self._good_items.issuperset(ids) else self.are_ids(ids)
+    def are_names(self, ids: list[str], new: Collection[str]) -> Kept:
+        """Return which user or item ids are good in themselves; those that are not new are."""
+        return None if self._fine(list(new)) else self.are_ids(ids)
 
-    def are_somebody(self, ids: list[str], *, items: bool) -> Kept:
-        """Return which ids stand for somebody; those of items that do are remembered."""
-        if items and self._good_items.issuperset(ids):
-            return None
-        distinct = dict.fromkeys(ids)
-        sentinels = {name for name in distinct if self._is_sentinel(name)}
-        if items:
-            if len(self._good_items) > _SEEN:
-                self._good_items.clear()
-            self._good_items.update(
-                name for name in distinct if name not in sentinels and self._fine([name])
-            )
-        if not sentinels:
-            return None
-        return np.array([name not in sentinels for name in ids], np.bool_)
+    def are_somebody(self, ids: list[str], new: Collection[str]) -> Kept:
+        """Return which user or item ids stand for somebody; those that are not new do."""
+        sentinels = {name for name in new if self._is_sentinel(name)}
+        return np.array([name not in sentinels for name in ids], np.bool_) if sentinels else None
 
     def _is_sentinel(self, name: str) -> bool:
-        return name.lower() in self.policy.sentinel_ids or any(
-            pattern.fullmatch(name) for pattern in self._sentinels
-        )
+        return name.lower() in self.policy.sentinel_ids or bool(self._sentinel(name))
 
     def _fine(self, ids: list[str]) -> bool:
         """Return whether all ids are good: what is true of each character is true of the text."""
@@ -133,6 +135,8 @@ class Rules:
             return False
         if self.policy.ids == "ascii":
             return text.isascii() and text.isprintable() and " " not in text
+        if text.isascii() and text.isprintable():  # most are, and this is fast
+            return True
         return _CONTROL.search(text) is None
 
 
@@ -195,35 +199,35 @@ RULES = (
     Rule(
         Code.INVALID_ID,
         "event_id",
-        lambda r, c: r.are_ids(event.event_id for event in c.events),
+        lambda r, c: r.are_ids(c.event_ids),
         _id_expected,
         _other,
     ),
     Rule(
         Code.INVALID_ID,
         "user_id",
-        lambda r, c: r.are_ids(c.user_ids),
+        lambda r, c: r.are_names(c.user_ids, r.new_users),
         _id_expected,
         _other,
     ),
     Rule(
         Code.INVALID_ID,
         "item_id",
-        lambda r, c: r.are_item_ids(c.item_ids),
+        lambda r, c: r.are_names(c.item_ids, c.new_items),
         _id_expected,
         _other,
     ),
     Rule(
         Code.SENTINEL_ID,
         "user_id",
-        lambda r, c: r.are_somebody(c.user_ids, items=False),
+        lambda r, c: r.are_somebody(c.user_ids, r.new_users),
         lambda _: "expected a real id",
         lambda _, __: "one that means nobody",
     ),
     Rule(
         Code.SENTINEL_ID,
         "item_id",
-        lambda r, c: r.are_somebody(c.item_ids, items=True),
+        lambda r, c: r.are_somebody(c.item_ids, c.new_items),
         lambda _: "expected a real id",
         lambda _, __: "one that means nothing",
     ),

@@ -33,6 +33,8 @@ class Decoded:
     """Distinct user ids, in order of first appearance: what `events.user` points into."""
     events: Events
     """n events, in the order of the records."""
+    single: bool
+    """Whether no record has several events."""
     record: NDArray[np.intp]
     """(n,) record that each event is of: one may list several items."""
     item_ids: list[str]
@@ -95,6 +97,7 @@ class Decode:
             columns, record = _kept(columns, kept), record[kept]
         return self._decoded(
             columns,
+            records is None,
             record,
             rejected,
             np.asarray(published, np.int64)[record],
@@ -113,10 +116,17 @@ class Decode:
         codes = self._codes
         if not self._policy.keyed:
             keys = [None] * len(keys)
+        user_ids = [event.user_id for event in events]
+        item_ids = [event.item_id for event in events]
+        found = list(map(self._item_keys.get, item_ids))
         return Columns(
             events=events,
-            user_ids=[event.user_id for event in events],
-            item_ids=[event.item_id for event in events],
+            user_ids=user_ids,
+            users=dict.fromkeys(user_ids),
+            item_ids=item_ids,
+            item_keys=found,
+            new_items=_new(item_ids, found),
+            event_ids=[event.event_id for event in events],
             code=np.array([codes.get(event.event_type, -1) for event in events], np.intp),
             time=_times([event.timestamp for event in events]),
             amount=np.array([event.value for event in events], np.float64),  # None becomes NaN
@@ -140,15 +150,18 @@ class Decode:
     def _decoded(
         self,
         columns: Columns,
+        single: bool,  # noqa: FBT001
         record: NDArray[np.intp],
         rejected: list[Rejected],
         published: NDArray[np.int64],
         coordinate: NDArray[np.int64],
     ) -> Decoded:
-        users = {user: u for u, user in enumerate(dict.fromkeys(columns.user_ids))}
-        item, code = self._items(columns.item_ids), columns.code
+        users = {user: u for u, user in enumerate(columns.users)}
+        item, code = self._items(columns), columns.code
         kind = self._type_keys[code]
-        event_ids, identity = identities(columns.events, self._policy.identity, item, kind)
+        event_ids, identity = identities(
+            columns.events, columns.event_ids, self._policy.identity, item, kind
+        )
         # a price that happens to lie in the rating range must not be learnt as a rating
         rating = np.where(self._rules.is_rating[code], columns.amount, np.nan)
         weight = self._weights(code, rating)
@@ -166,7 +179,7 @@ class Decode:
             hide=self._hide[code],
             counts=np.ones(len(item), np.bool_),
         )
-        return Decoded(list(users), events, record, columns.item_ids, event_ids, rejected)
+        return Decoded(list(users), events, single, record, columns.item_ids, event_ids, rejected)
 
     def _weights(self, code: NDArray[np.intp], rating: NDArray[np.float64]) -> NDArray[np.float32]:
         """Return the weights; a rating's share of it grows with the distance from the centre."""
@@ -177,15 +190,23 @@ class Decode:
         shared: NDArray[np.float32] = np.where(np.isnan(rating), weight, weight * share)
         return shared.astype(np.float32)
 
-    def _items(self, ids: Sequence[str]) -> NDArray[np.uint64]:
+    def _items(self, columns: Columns) -> NDArray[np.uint64]:
+        """Return the keys of items, whose ids are known to be good by now."""
+        if not columns.new_items:
+            return np.array(columns.item_keys, np.uint64)
         known = self._item_keys
         if len(known) > _CACHED_ITEMS:
             known.clear()
-        found = list(map(known.get, ids))
-        if None in found:
-            known.update((item, key_of(item)) for item in set(ids) - known.keys())
-            found = list(map(known.__getitem__, ids))
-        return np.array(found, np.uint64)
+        ids = columns.item_ids
+        known.update((item, key_of(item)) for item in set(ids) - known.keys())
+        return np.array(list(map(known.__getitem__, ids)), np.uint64)
+
+
+def _new(ids: list[str], keys: list[int | None]) -> set[str]:
+    """Return the items that have no key yet."""
+    if None not in keys:
+        return set()
+    return {item for item, key in zip(ids, keys, strict=True) if key is None}
 
 
 def _times(stamps: list[int]) -> NDArray[np.int64]:
@@ -198,10 +219,15 @@ def _times(stamps: list[int]) -> NDArray[np.int64]:
 
 def _kept(columns: Columns, kept: NDArray[np.bool_]) -> Columns:
     chosen = np.flatnonzero(kept).tolist()
+    user_ids = [columns.user_ids[n] for n in chosen]
     return Columns(
         events=[columns.events[n] for n in chosen],
-        user_ids=[columns.user_ids[n] for n in chosen],
+        user_ids=user_ids,
+        users=dict.fromkeys(user_ids),
         item_ids=[columns.item_ids[n] for n in chosen],
+        item_keys=[columns.item_keys[n] for n in chosen],
+        new_items=columns.new_items,
+        event_ids=[columns.event_ids[n] for n in chosen],
         code=columns.code[kept],
         time=columns.time[kept],
         amount=columns.amount[kept],

@@ -141,10 +141,14 @@ def _counted(
     """Return whether the user has an event about the subject close to a time."""
     _, _, about, times, length = recent
     found = False
-    for at in range(length[u]):
-        apart = np.int64(times[u, at]) - second
-        found |= (about[u, at] == subject) & (-window < apart) & (apart < window)
-    return found
+    for at in range(length[u]):  # no early exit: the loop is vectorised
+        found |= about[u, at] == subject
+    if found:
+        for at in range(length[u]):
+            apart = np.int64(times[u, at]) - second
+            if about[u, at] == subject and -window < apart < window:
+                return True
+    return False
 
 
 @kernel
@@ -202,7 +206,13 @@ def _drop(
         floor[u] = max(floor[u], raised)
     else:
         idle_floor[u] = max(idle_floor[u], raised)
+    # a loop each: together they would not be vectorised
     for at in range(out, last):
-        known[u, at], said[u, at] = known[u, at + 1], said[u, at + 1]
-        about[u, at], times[u, at] = about[u, at + 1], times[u, at + 1]
+        known[u, at] = known[u, at + 1]
+    for at in range(out, last):
+        said[u, at] = said[u, at + 1]
+    for at in range(out, last):
+        about[u, at] = about[u, at + 1]
+    for at in range(out, last):
+        times[u, at] = times[u, at + 1]
     length[u] = last

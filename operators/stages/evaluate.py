@@ -1,12 +1,21 @@
 """What the evaluation says of a micro-batch: sums over the events that were scored."""
 
 from models import evaluation
-from models.columns import Learnt
+from models.columns import NOT_SCORED, Learnt
 from state.topics.window import Sums
 
 
 def evaluate(learnt: Learnt, k: int, metrics: Sums) -> None:
     """Add ranks and errors of scored events to the metrics, with cut-off k."""
+    _evaluate_ranks(learnt, k, metrics)
+    errors = evaluation.error_sums(learnt.error)
+    metrics.errors = errors.scored
+    metrics.squared_error, metrics.absolute_error = errors.squared, errors.absolute
+
+
+def _evaluate_ranks(learnt: Learnt, k: int, metrics: Sums) -> None:
+    if (learnt.rank == NOT_SCORED).all():  # of few users anything is
+        return
     model = evaluation.ranking_sums(learnt.rank, k)
     popularity = evaluation.ranking_sums(learnt.popularity_rank, k)
     metrics.scored, metrics.hits = model.scored, model.hits
@@ -15,6 +24,3 @@ def evaluate(learnt: Learnt, k: int, metrics: Sums) -> None:
     deep = evaluation.ranking_sums(learnt.deep_rank, k)
     metrics.deep_scored, metrics.deep_hits = deep.scored, deep.hits
     metrics.online_hits = evaluation.ranking_sums(learnt.online_rank, k).hits
-    errors = evaluation.error_sums(learnt.error)
-    metrics.errors = errors.scored
-    metrics.squared_error, metrics.absolute_error = errors.squared, errors.absolute

@@ -42,8 +42,14 @@ class Fates:
     @classmethod
     def of(cls, decoded: Decoded, fate: NDArray[np.uint8], records: int) -> "Fates":
         """Return what became of records whose events have these fates."""
+        if not fate.any() and decoded.single:  # as most micro-batches are
+            nothing = decoded.record[:0]
+            return cls(decoded.record, nothing, nothing, 0, [])
         order = np.full(records, _NONE, np.uint8)
-        np.minimum.at(order, decoded.record, _BEST[fate])
+        if decoded.single:
+            order[decoded.record] = _BEST[fate]
+        else:
+            np.minimum.at(order, decoded.record, _BEST[fate])
         by_fate = {
             kind: np.flatnonzero(order == _BEST[kind])
             for kind in (ACCEPTED, DUPLICATE, LATE, CONFLICT)

@@ -98,12 +98,7 @@ class Learn:
         """
         teaches = self._teaches(events)
         self._begin(events.item[teaches])
-        rows = self.items.rows(events.item, register=False)
-        new = np.flatnonzero(teaches & (rows < 0))
-        new = new[self._admission(events.item[new])]
-        if len(new):
-            self.items.rows(events.item[new])
-            rows = self.items.rows(events.item, register=False)
+        rows = self._admitted(events.item, teaches)
         name_new(self.items, rows, item_ids)
         fresh = self._applied.claim(bucket, events.coordinate)
         gap = gaps_of(events.user, events.weight, events.time, users.last_positive)
@@ -153,6 +148,18 @@ class Learn:
         total = sum(self._totals.values())
         heard = np.count_nonzero(self.items.arrays.mark[: self.items.size])
         return min(1.0, heard / total) if total else 1.0
+
+    def _admitted(self, keys: NDArray[np.uint64], teaches: NDArray[np.bool_]) -> NDArray[np.int32]:
+        """Return the rows of items; new ones get one if something is learnt of them."""
+        if self._admission.open and teaches.all():
+            return self.items.rows(keys)
+        rows = self.items.rows(keys, register=False)
+        new = np.flatnonzero(teaches & (rows < 0))
+        new = new[self._admission(keys[new])]
+        if not len(new):
+            return rows
+        self.items.rows(keys[new])
+        return self.items.rows(keys, register=False)
 
     def _check_origin(self, origin: int) -> None:
         """Refuse what another job has learnt; a record of before version 2 says nothing."""
