@@ -1,4 +1,4 @@
-"""The configuration table of README.md is what the schema says."""
+"""The configuration table of conf/README.md is what the schema says."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from conf.schema import JobConfig
 from conf.section import Section
 from conf.table import END, START, markdown, replaced
 
-README = Path(__file__).parents[2] / "README.md"
+README = Path(__file__).parents[2] / "conf" / "README.md"
 
 
 def sections(section, prefix=""):

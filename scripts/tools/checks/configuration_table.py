@@ -1,4 +1,4 @@
-"""Bring the configuration table in README.md up to date with the schema, or print it."""
+"""Bring the configuration table in conf/README.md up to date with the schema, or print it."""
 
 import argparse
 from pathlib import Path
@@ -13,7 +13,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/with-venv configuration_table")
     parser.description = __doc__
     parser.add_argument("--print", action="store_true", help="print the table, change nothing")
-    parser.add_argument("--page", type=Path, default=ROOT / "README.md", metavar="FILE")
+    parser.add_argument("--page", type=Path, default=ROOT / "conf" / "README.md", metavar="FILE")
     options = parser.parse_args()
     if options.print:
         print(markdown())
