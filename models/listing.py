@@ -12,7 +12,15 @@ from models.columns import DEEP, FACTORS, NEW, POPULAR, TRANSITION, TRENDING, Re
 from models.compiled import Integer, Real, compiled, kernel
 from models.items import NEW_BELOW
 from models.popularity import most_popular
-from models.scoring import boost_all, clear_boosts, deep_score, mark_own, source_of, weigh
+from models.scoring import (
+    boost_all,
+    clear_boosts,
+    constant_of,
+    deep_score,
+    mark_own,
+    source_of,
+    weigh,
+)
 
 _BLOCK = 1 << 18
 """Numbers in one matrix of products; 1 MB, so that it stays in the processor's cache."""
@@ -41,7 +49,7 @@ def constant_scores(a: ItemArrays) -> NDArray[np.float32]:
     scores = np.full(size, -np.inf, np.float32)
     for row in range(size):
         if a.named[row] and a.counts[row] > 0:
-            scores[row] = a.bias[row] + a.log_discount[row]
+            scores[row] = constant_of(a, row)
     return scores
 
 

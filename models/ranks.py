@@ -8,7 +8,15 @@ from models.blend import add_loss
 from models.columns import UNKNOWN
 from models.compiled import Integer, Real, kernel
 from models.popularity import level_of
-from models.scoring import boost_all, clear_boosts, deep_score, is_own, mark_own, weigh
+from models.scoring import (
+    boost_all,
+    clear_boosts,
+    constant_of,
+    deep_score,
+    is_own,
+    mark_own,
+    weigh,
+)
 from models.vectors import dot
 
 
@@ -71,7 +79,7 @@ def rank_all(
 def _score_online(u: Integer, work: Work) -> None:
     a, scratch = work.items, work.scratch
     for row in range(a.counters[SIZE]):
-        known = a.bias[row] + a.log_discount[row] + scratch.boost[row]
+        known = constant_of(a, row) + scratch.boost[row]
         scratch.online[row] = dot(work.users.factors, u, a.factors, row) + known
 
 

@@ -120,10 +120,16 @@ def is_own(users: UserArrays, u: Integer, key: Integer, time: Integer) -> Truth:
 
 
 @kernel
+def constant_of(a: ItemArrays, row: Integer) -> Real:
+    """Return the part of an item's score that is every user's."""
+    return a.bias[row] + a.log_discount[row]
+
+
+@kernel
 def score_of(work: Work, u: Integer, row: Integer, total: Real) -> Real:
     """Return the score of one item, without boosts of all; `total` is what `weigh` returned."""
     a = work.items
-    known = a.bias[row] + a.log_discount[row]
+    known = constant_of(a, row)
     if total > 0:
         share = share_of(work.window, u, work.transitions, row)
         known += np.log(np.float32(1) + share / np.float32(work.knobs.smoothing))

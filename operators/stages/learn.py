@@ -1,6 +1,7 @@
 """Learn: the online model of this subtask, and the columns that tell the other subtasks."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from models.deep.serving import Deep
 from models.dictionary import Dictionary
 from models.history import gaps_of
 from models.items import Items
+from models.objective import Objective
 from models.ranking import Ranking
 from models.rating import Rating
 from operators.params import LearningParams
@@ -26,11 +28,16 @@ _FOREIGN = (
 )
 
 
-def objective(params: LearningParams) -> Ranking | Rating:
+OBJECTIVES: dict[str, Callable[[LearningParams], Objective]] = {
+    "ranking": lambda p: Ranking(p.ranking, users=p.users, transitions=p.transitions),
+    "rating": lambda p: Rating(p.rating, users=p.users),
+}
+"""How each objective is made."""
+
+
+def objective(params: LearningParams) -> Objective:
     """Return the configured objective."""
-    if params.objective == "ranking":
-        return Ranking(params.ranking, users=params.users, transitions=params.transitions)
-    return Rating(params.rating, users=params.users)
+    return OBJECTIVES[params.objective](params)
 
 
 def empty_items(params: LearningParams) -> Items:

@@ -3,8 +3,7 @@
 from models.columns import Recommended, Users
 from models.deep.serving import Deep
 from models.items import Items
-from models.ranking import Ranking
-from models.rating import Rating
+from models.objective import Objective
 
 
 class Rank:
@@ -13,8 +12,6 @@ class Rank:
     def __init__(self, *, k: int) -> None:
         self._k = k
 
-    def __call__(
-        self, items: Items, objective: Ranking | Rating, users: Users, deep: Deep
-    ) -> Recommended:
+    def __call__(self, items: Items, objective: Objective, users: Users, deep: Deep) -> Recommended:
         """Return the k best items of every user, see `models.columns.Recommended`."""
         return objective.recommend(items, users, self._k, deep.score(items, users))

@@ -1,0 +1,43 @@
+"""What an objective is: it learns a user's events at once and everyone's item side, and recommends."""
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import DeepArrays
+from models.columns import AcceptedBatch, Events, Learnt, Recommended, Users
+from models.items import Items
+
+
+class Objective(Protocol):
+    """What `models.ranking.Ranking` and `models.rating.Rating` have in common."""
+
+    def learn(  # noqa: PLR0913  # columns
+        self,
+        items: Items,
+        users: Users,
+        events: Events,
+        rows: NDArray[np.int32],
+        *,
+        bucket: int,
+        fresh: NDArray[np.bool_],
+        scored: NDArray[np.bool_],
+        gap: NDArray[np.uint8],
+        deep: DeepArrays,
+    ) -> Learnt:
+        """Learn accepted events in order, see `models.ranking.Ranking.learn`."""
+
+    def apply(
+        self,
+        items: Items,
+        batch: AcceptedBatch,
+        rows: NDArray[np.int32],
+        *,
+        fresh: NDArray[np.bool_],
+        owned: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Learn the item side of what another worker accepted."""
+
+    def recommend(self, items: Items, users: Users, k: int, deep: DeepArrays) -> Recommended:
+        """Return the k best items of every user."""
