@@ -1,4 +1,4 @@
-"""What an objective is: it learns a user's events at once and everyone's item side, and recommends."""
+"""What an objective is: it learns a user's events, everyone's item side, and recommends."""
 
 from typing import Protocol
 

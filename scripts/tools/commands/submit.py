@@ -128,11 +128,11 @@ def _check(local: Local, config: JobConfig) -> None:
 
 
 def _free_slots(local: Local, wanted: int) -> tuple[int, int]:
-    """Return free slots and all; a job that has just ended gives its slots back a moment later."""
+    """Return free slots and all; what has just ended or started has them a moment later."""
     deadline = time.monotonic() + _SLOT_SECONDS
     while True:
         free, slots = local.flink.rest.slots()
-        if free >= wanted or slots < wanted or time.monotonic() > deadline:
+        if free >= wanted or 0 < slots < wanted or time.monotonic() > deadline:
             return free, slots
         time.sleep(0.2)
 
