@@ -9,7 +9,7 @@ from models.columns import OFFSET_BITS
 from models.compiled import kernel
 from models.transitions import extended
 
-_SNAPSHOTS = 64
+_SNAPSHOTS = 24
 
 
 class Applied:

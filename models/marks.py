@@ -17,6 +17,7 @@ class Marks:
     """Marks by number; 0 stands for nothing contained. All have the same buckets and partitions."""
 
     def __init__(self) -> None:
+        # (buckets, numbers, partitions): what a micro-batch asks for lies together
         self._table = np.full((1, 1, 1), -1, np.int64)
         self._numbers: dict[bytes, int] = {}
 
@@ -30,15 +31,17 @@ class Marks:
         marks : int64[buckets, partitions]
         """
         number = self._numbers.setdefault(name, len(self._numbers) + 1)
-        self._make_room(number + 1, *marks.shape)
-        self._table[number] = -1
-        self._table[number, : marks.shape[0], : marks.shape[1]] = marks
+        buckets, partitions = marks.shape
+        self._make_room(buckets, number + 1, partitions)
+        self._table[:, number] = -1
+        self._table[:buckets, number, :partitions] = marks
         return number
 
     def until(self, bucket: int, partitions: int) -> NDArray[np.int64]:
         """Return (M, P) the newest coordinates contained of a bucket, by number and partition."""
-        self._make_room(1, bucket + 1, partitions)
-        return np.ascontiguousarray(self._table[:, bucket])
+        self._make_room(bucket + 1, 1, partitions)
+        until: NDArray[np.int64] = self._table[bucket]
+        return until
 
     def _make_room(self, *shape: int) -> None:
         if all(have >= need for have, need in zip(self._table.shape, shape, strict=True)):

@@ -21,7 +21,7 @@ from operators.params import LearningParams
 from state.chunks import About
 from state.codec import ForeignError
 
-_NOTE_SECONDS = 2.0
+_NOTE_SECONDS = 3.0
 _FOREIGN = (
     "loop: expected records of this job, got one of another job or input topic; give each its own"
     " accepted_events and model_updates"
