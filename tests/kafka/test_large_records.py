@@ -55,7 +55,7 @@ def test_no_record_is_too_large(job: RunningJob) -> None:
         for n in range(2_000)
     ]
     views = [
-        event("busy", f"{n:0100}", at=NOW + n, event_id=None) for n in range(VIEWS)
+        event("busy", f"i{n:099}", at=NOW + n, event_id=None) for n in range(VIEWS)
     ]  # one user, one micro-batch
     job.send([*bad, *good, *longest, *many, *views])
     job.start()
