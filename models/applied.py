@@ -87,6 +87,8 @@ def _claim(
 ) -> None:
     for n in range(len(coordinate)):
         partition = coordinate[n] >> OFFSET_BITS
-        fresh[n] = coordinate[n] > highest[partition]
+        # a record that lists several items is several events of one coordinate
+        same = n > 0 and coordinate[n] == coordinate[n - 1]
+        fresh[n] = fresh[n - 1] if same else coordinate[n] > highest[partition]
         if fresh[n]:
             highest[partition] = coordinate[n]

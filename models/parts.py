@@ -20,10 +20,17 @@ def halves(batch: AcceptedBatch, window: int) -> tuple[AcceptedBatch, AcceptedBa
     window : int
         Last items of a user that an event is learnt after; 0 where there is no context.
     """
-    middle = len(batch) // 2
+    middle = _cut(batch.coordinate)
     context = (batch.context, batch.context_start)
     later = _context_after(batch, middle, window) if window else context
     return _part(batch, slice(0, middle), *context), _part(batch, slice(middle, None), *later)
+
+
+def _cut(coordinate: NDArray[np.int64]) -> int:
+    """Return about the middle, between two records where there are two."""
+    edges = np.flatnonzero(np.diff(coordinate)) + 1
+    middle = len(coordinate) // 2
+    return int(edges[np.abs(edges - middle).argmin()]) if len(edges) else middle
 
 
 def _context_after(

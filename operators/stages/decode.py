@@ -130,7 +130,7 @@ class Decode:
             code=np.array([codes.get(event.event_type, -1) for event in events], np.intp),
             time=_times([event.timestamp for event in events]),
             amount=np.array([event.value for event in events], np.float64),  # None becomes NaN
-            keys=list(keys) if len(keys) == len(events) else [keys[at] for at in record.tolist()],
+            keys=[keys[at] for at in record.tolist()],
             bucket=bucket,
             latest=latest,
         )

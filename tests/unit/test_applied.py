@@ -42,3 +42,10 @@ def test_every_bucket_and_partition_has_its_own_highest_offset(
         fresh = applied.claim(bucket, at((partition, offset)))
         assert fresh.tolist() == [offset > highest.get((bucket, partition), -1)]
         highest[bucket, partition] = max(offset, highest.get((bucket, partition), -1))
+
+
+def test_the_events_of_one_record_are_fresh_together() -> None:
+    applied = Applied()
+    order = at((0, 4), (0, 5), (0, 5), (0, 5), (0, 6))
+    assert applied.claim(0, order).all()
+    assert not applied.claim(0, order[1:]).any()

@@ -157,3 +157,16 @@ def test_fields_are_strict(tmp_path: Path) -> None:
         config(tmp_path, "events.fields.userid=a")
     with pytest.raises(ConfigError, match=r"events.fields.user_id"):
         config(tmp_path, "events.fields.user_id=a..b")
+
+
+def test_a_refused_record_does_not_shift_the_keys_of_an_order(tmp_path: Path) -> None:
+    made = config(tmp_path, "events.plan=segment")
+    policy = made.event_policy()
+    order = dict(SEGMENT_ORDER, properties={"products": [{"product_id": "a"}, {"product_id": "b"}]})
+    bob = dict(SEGMENT_ORDER, anonymousId="bob", messageId="ajs-2")
+    values = [b"{", json.dumps(order).encode(), json.dumps(bob).encode()]
+    found = Decode(policy)(
+        [b"x", b"ann", b"bob"], values, range(3), [NOW] * 3, bucket=0, now_ms=NOW
+    )
+    assert [one.code for one in found.rejected] == ["truncated"]
+    assert found.record.tolist() == [1, 1, 2, 2, 2]
