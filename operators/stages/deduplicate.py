@@ -18,12 +18,23 @@ One user's say is bounded by the same memory: an event counts if the user has no
 weight for the same item and event type within `count_window_ms`.
 """
 
+from typing import TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
 
 from models.columns import ACCEPTED, CONFLICT, DUPLICATE, LATE, Events, Users
 from models.compiled import Integer, Truth, compiled, kernel
 from models.params import UserParams
+
+Recent: TypeAlias = tuple[
+    NDArray[np.uint64],
+    NDArray[np.uint32],
+    NDArray[np.uint32],
+    NDArray[np.uint32],
+    NDArray[np.int32],
+]
+"""Identities, contents, subjects, seconds and lengths of users' recent events."""
 
 
 def deduplicate(users: Users, events: Events, params: UserParams, now_ms: int) -> NDArray[np.uint8]:
@@ -77,13 +88,7 @@ def _fates(  # noqa: PLR0913  # columns
     second: NDArray[np.int64],
     time: NDArray[np.int64],
     counts: NDArray[np.bool_],
-    recent: tuple[
-        NDArray[np.uint64],
-        NDArray[np.uint32],
-        NDArray[np.uint32],
-        NDArray[np.uint32],
-        NDArray[np.int32],
-    ],
+    recent: Recent,
     floors: tuple[NDArray[np.int64], NDArray[np.int64]],
     limits: tuple[int, int, int],
 ) -> NDArray[np.uint8]:
@@ -126,13 +131,7 @@ def _place_of(
 
 @kernel
 def _counted(
-    recent: tuple[
-        NDArray[np.uint64],
-        NDArray[np.uint32],
-        NDArray[np.uint32],
-        NDArray[np.uint32],
-        NDArray[np.int32],
-    ],
+    recent: Recent,
     u: Integer,
     subject: Integer,
     second: Integer,
@@ -153,13 +152,7 @@ def _counted(
 
 @kernel
 def _insert(
-    recent: tuple[
-        NDArray[np.uint64],
-        NDArray[np.uint32],
-        NDArray[np.uint32],
-        NDArray[np.uint32],
-        NDArray[np.int32],
-    ],
+    recent: Recent,
     u: Integer,
     identity: Integer,
     content: Integer,
@@ -180,13 +173,7 @@ def _insert(
 
 @kernel
 def _drop(
-    recent: tuple[
-        NDArray[np.uint64],
-        NDArray[np.uint32],
-        NDArray[np.uint32],
-        NDArray[np.uint32],
-        NDArray[np.int32],
-    ],
+    recent: Recent,
     floor: NDArray[np.int64],
     idle_floor: NDArray[np.int64],
     u: Integer,
