@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.keys import key_of
+from models.params import EventPolicy
 from operators.catalogue import Catalogue
 from state.topics import worker
 from tests.builders import (
@@ -203,3 +204,20 @@ def test_a_worker_says_what_it_holds() -> None:
     (gauges,) = [worker.decode(v) for k, v in learned.gauges if k == b"worker/0"]
     assert (gauges.items, gauges.refused, gauges.complete) == (2, 0, 1.0)
     assert key_of("tea") != key_of("mate")
+
+
+def test_every_item_of_an_order_is_learnt_here_and_by_a_listener() -> None:
+    fields = (("user_id", ("user_id",)), ("item_id", ("id",)), ("event_type", ("event_type",)))
+    fields += (("timestamp", ("timestamp",)), ("event_id", ("event_id",)), ("value", ("value",)))
+    policy = EventPolicy(buckets=1, fields=fields, items="lines")
+    lines = [{"id": name} for name in ("tea", "mate", "cocoa")]
+    users, listener = subtask(policy=policy), subtask()
+    learned = users.take([event(kind="purchase", lines=lines)])
+    assert learned.metrics["accepted"] == 1
+    listener.hear(learned.accepted or b"")
+    for one in (users, listener):
+        assert {name: n for name, (n, *_) in items_of(one).items()} == {
+            "tea": 1,
+            "mate": 1,
+            "cocoa": 1,
+        }
