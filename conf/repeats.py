@@ -11,7 +11,7 @@ from pydantic_core import core_schema
 
 from conf.section import refusal
 from conf.units import DURATIONS, duration, parse, render
-from models.past import ALWAYS
+from models.users.past import ALWAYS
 
 _LEAST, _MOST = duration("1m"), duration("3650d")
 EXPECTED = (

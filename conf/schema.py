@@ -17,7 +17,7 @@ from conf.rules import broken_rules
 from conf.section import Section, refusal, refuse
 from conf.units import Day, Duration, Size, day, duration, size
 from models.deep.shape import Shape
-from models.items import HALF_LIFE_MS
+from models.items.table import HALF_LIFE_MS
 from models.params import (
     SENTINEL_PATTERNS,
     SENTINELS,
@@ -28,7 +28,7 @@ from models.params import (
     TransitionParams,
     UserParams,
 )
-from models.past import ALWAYS
+from models.users.past import ALWAYS
 
 # what a model learns with, or an event is held against, is its own: defaults are taken from it
 _TRANSITIONS, _RANKING, _RATING = TransitionParams(), RankingParams(), RatingParams()

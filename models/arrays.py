@@ -22,7 +22,7 @@ class ItemArrays(NamedTuple):
     slots: NDArray[np.int32]
     """(S,) open-addressing hash table of rows, -1 where empty; S is a power of two >= 2 R."""
     short_slots: NDArray[np.int32]
-    """(S,) the same by short keys, see `models.past`."""
+    """(S,) the same by short keys, see `models.users.past`."""
     keys: NDArray[np.uint64]
     counts: NDArray[np.int64]
     """Accepted positive events n."""
@@ -41,9 +41,9 @@ class ItemArrays(NamedTuple):
     popularity: NDArray[np.float32]
     """Accepted positive events, halved every half-life, as of `last_time`."""
     mark: NDArray[np.int32]
-    """What the row is known to contain, see `models.marks`; 0 for nothing."""
+    """What the row is known to contain, see `models.items.marks`; 0 for nothing."""
     touched: NDArray[np.int64]
-    """Step at which the worker last changed the row, see `models.applied`."""
+    """Step at which the worker last changed the row, see `models.items.applied`."""
     named: NDArray[np.bool_]
     """Whether the id is known: only such items can be recommended."""
     known: NDArray[np.int32]
@@ -59,7 +59,7 @@ class ItemArrays(NamedTuple):
 
 
 class TransitionArrays(NamedTuple):
-    """Sparse rows of successors in one arena, see `models.transitions`."""
+    """Sparse rows of successors in one arena, see `models.transitions.rows`."""
 
     start: NDArray[np.int64]
     """(R,) first slot of a row in the arena."""
@@ -214,7 +214,7 @@ class DeepArrays(NamedTuple):
     weights: NDArray[np.float64]
     """(2,) of the online and of the deep score, see `models.blend`."""
     output: NDArray[np.float32]
-    """(h,) weights of the hidden units that join y and target, see `models.scoring.deep_score`;
+    """(h,) weights of the hidden units that join y and target, see `models.deep.part`;
     empty where their scalar product is the score."""
 
     @classmethod
@@ -241,7 +241,7 @@ class Scratch(NamedTuple):
     """Memory for scoring one user against R items; clean between users."""
 
     boost: NDArray[np.float32]
-    """(R,) 0, or what the transitions add to an item's score."""
+    """(R,) 0, or the share of transitions while it is summed."""
     touched: NDArray[np.int32]
     """(R + 1,) rows whose boost is not 0; the last place is only ever written to."""
     mark: NDArray[np.int64]
@@ -250,13 +250,17 @@ class Scratch(NamedTuple):
     """(1,) number of the user at hand."""
     pull: NDArray[np.float32]
     """(1, F) step of the user's factors."""
-    online: NDArray[np.float32]
-    """(R,) online scores of the event at hand."""
-    deep: NDArray[np.float32]
-    """(R,) deep scores of the event at hand."""
+    parts: NDArray[np.float32]
+    """(C, R) scores of the user at hand by each component, see `models.component`."""
+    weights: NDArray[np.float32]
+    """(C,) of each component in the joint score."""
+    sums: NDArray[np.float32]
+    """(C,) of each component over all items."""
+    joint: NDArray[np.float32]
+    """(R,) joint scores of the user at hand."""
 
     @classmethod
-    def of_size(cls, rows: int, factors: int) -> "Scratch":
+    def of_size(cls, rows: int, factors: int, components: int) -> "Scratch":
         """Return clean memory."""
         return cls(
             boost=np.zeros(rows, np.float32),
@@ -264,8 +268,10 @@ class Scratch(NamedTuple):
             mark=np.zeros(rows, np.int64),
             stamp=np.zeros(1, np.int64),
             pull=np.zeros((1, factors), np.float32),
-            online=np.zeros(rows, np.float32),
-            deep=np.zeros(rows, np.float32),
+            parts=np.zeros((components, rows), np.float32),
+            weights=np.zeros(components, np.float32),
+            sums=np.zeros(components, np.float32),
+            joint=np.zeros(rows, np.float32),
         )
 
 

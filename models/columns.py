@@ -46,7 +46,7 @@ class Events:
     """Partition and offset of the record, see OFFSET_BITS."""
     hide: NDArray[np.int64]
     """How long the user is not recommended the item again, ms from the event time; see
-    `models.past`."""
+    `models.users.past`."""
     counts: NDArray[np.bool_]
     """Whether the event teaches about its item: one user's say is bounded, see
     `operators.stages.deduplicate`."""
@@ -61,7 +61,7 @@ class Events:
 
 
 _FOREVER = np.iinfo(np.uint32).max
-"""Of `past_until`, see `models.past`."""
+"""Of `past_until`, see `models.users.past`."""
 
 
 def _column(kind: type[np.generic], width: str | None = None, fill: int = 0) -> Any:
@@ -91,7 +91,7 @@ class Users:
     history_length: NDArray[np.int32] = _column(np.int32)
     """(U,)"""
     past: NDArray[np.uint32] = _column(np.uint32, width="past")
-    """(U, P) short keys of items that are not recommended again, see `models.past`."""
+    """(U, P) short keys of items that are not recommended again, see `models.users.past`."""
     past_until: NDArray[np.uint32] = _column(np.uint32, width="past_until", fill=_FOREVER)
     """(U, P) minute until which each of them is not; (U, 0) where that is for ever."""
     past_length: NDArray[np.int32] = _column(np.int32)
@@ -246,7 +246,7 @@ class Recommended:
     """The k best items of U users, best first; shorter lists are padded with row -1."""
 
     rows: NDArray[np.int32]
-    """(U, k) rows of `models.items.Items`."""
+    """(U, k) rows of `models.items.table.Items`."""
     scores: NDArray[np.float32]
     """(U, k) comparable inside one user's list only."""
     reasons: NDArray[np.uint8]

@@ -10,7 +10,8 @@ import hashlib
 import importlib.resources
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -123,10 +124,21 @@ def _digest(module: str, source: str) -> str:
 
 @functools.cache
 def _inlinable() -> list[bytes]:
-    """Return the contents of the files in `models/` that have compiled functions."""
-    files = sorted(importlib.resources.files("models").iterdir(), key=lambda file: file.name)
-    contents = [file.read_bytes() for file in files if file.name.endswith(".py")]
-    return [content for content in contents if b"models.compiled" in content]
+    """Return the contents of the files in `models/` and its rooms that have compiled functions."""
+    return [
+        content
+        for file in _sources(importlib.resources.files("models"))
+        if b"models.compiled" in (content := file.read_bytes())
+    ]
+
+
+def _sources(folder: Traversable) -> Iterator[Traversable]:
+    """Yield the Python files under a folder, in the order of their names."""
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if entry.is_dir():
+            yield from _sources(entry)
+        elif entry.name.endswith(".py"):
+            yield entry
 
 
 _locators: list[type[object]] = caching.CacheImpl._locator_classes  # noqa: SLF001

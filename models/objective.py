@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from models.arrays import DeepArrays
 from models.columns import AcceptedBatch, Events, Learnt, Recommended, Users
-from models.items import Items
+from models.items.table import Items
 
 
 class Objective(Protocol):
-    """What `models.ranking.Ranking` and `models.rating.Rating` have in common."""
+    """What `models.ranking.model.Ranking` and `models.rating.model.Rating` have in common."""
 
     def learn(  # noqa: PLR0913  # columns
         self,
@@ -26,7 +26,7 @@ class Objective(Protocol):
         gap: NDArray[np.uint8],
         deep: DeepArrays,
     ) -> Learnt:
-        """Learn accepted events in order, see `models.ranking.Ranking.learn`."""
+        """Learn accepted events in order, see `models.ranking.model.Ranking.learn`."""
 
     def apply(
         self,

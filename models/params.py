@@ -39,7 +39,7 @@ class UserParams:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TransitionParams:
-    """Item-to-item transitions, see `models.transitions`."""
+    """Item-to-item transitions, see `models.transitions.rows`."""
 
     window: int = 10
     """Last items of the user that a new item is counted after, and scored from."""
@@ -53,7 +53,7 @@ class TransitionParams:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RankingParams:
-    """Transitions + pairwise MF, see `models.ranking`."""
+    """Transitions + pairwise MF, see `models.ranking.model`."""
 
     factors: int = 32
     negatives: int = 2
@@ -71,7 +71,7 @@ class RankingParams:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RatingParams:
-    """Biased MF by SGD, see `models.rating`."""
+    """Biased MF by SGD, see `models.rating.model`."""
 
     factors: int = 32
     rate: float = 0.1
@@ -127,7 +127,7 @@ class EventPolicy:
     """Strength of each known event type: > 0 is learnt, 0 only counted, < 0 hides the item."""
     hide: dict[str, int] = field(default_factory=dict)
     """How long an item is not recommended again after an event of a type, ms; for ever where it
-    names none, see `models.past`."""
+    names none, see `models.users.past`."""
     rating_type: str = "rating"
     """Event type whose `value` is required, must lie in the range below and is learnt; a `value`
     of any other type, such as a price, is not."""

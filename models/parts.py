@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from models.arrays import Window
 from models.columns import AcceptedBatch
 from models.compiled import compiled
-from models.dictionary import Dictionary
-from models.history import empty_window, pack, remember, unpack
+from models.items.dictionary import Dictionary
+from models.users.history import empty_window, pack, remember, unpack
 
 
 def halves(batch: AcceptedBatch, window: int) -> tuple[AcceptedBatch, AcceptedBatch]:

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models.applied import Applied
 from models.columns import AcceptedBatch
+from models.items.applied import Applied
 from operators.params import LearnItemsParams
 from operators.publisher import Publisher
 from operators.stages.learn import empty_items, name_new, objective

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.columns import ACCEPTED, Events, Users
-from models.items import Items
+from models.items.table import Items
 from models.keys import key_of
 from operators.memory import Memory
 from operators.params import LearnUsersParams

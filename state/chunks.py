@@ -69,7 +69,7 @@ class About:
     total: int = 0
     """Items of the bucket that the chunk is of."""
     marks: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 0), np.int64))
-    """See `models.marks`."""
+    """See `models.items.marks`."""
 
 
 def encode_within(rows: ItemRows, limit: int, about: About | None = None) -> list[bytes]:

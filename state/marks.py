@@ -1,4 +1,4 @@
-"""What item rows contain, as bytes (magic `MK`): see `models.marks`.
+"""What item rows contain, as bytes (magic `MK`): see `models.items.marks`.
 
 Payload of version 1, little-endian: buckets B and partitions P as u32 each, then B P coordinates
 (i64), -1 for none: 8 + 8 B P bytes. A value of learn-items' state, and part of each chunk.

@@ -53,7 +53,7 @@ from models.columns import Users
 from models.initial import initial_factors
 from models.keys import key_of
 from models.params import UserParams
-from models.past import FOREVER
+from models.users.past import FOREVER
 from state.codec import HEADER, Payloads, corrupt, incompatible_factors, open_all, seal_all
 from state.ragged import as_bytes, bounds_of, copy_ranges, rows_at
 

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from models.columns import AcceptedBatch, Events, Learnt, Users
 from models.initial import initial_factors
-from models.items import Items
+from models.items.table import Items
 from models.params import TransitionParams
-from models.past import ALWAYS
+from models.users.past import ALWAYS
 
 FACTORS = 4
 TRANSITIONS = TransitionParams(window=3, successors=20)

@@ -14,7 +14,7 @@ from models.deep.ncf import NEVER, Ncf
 from models.deep.recurrent import Recurrent
 from models.deep.sasrec import SasRec
 from models.deep.shape import Shape
-from models.items import Items
+from models.items.table import Items
 
 Network: TypeAlias = Recurrent | SasRec | Ncf
 
@@ -103,7 +103,7 @@ class Deep:
         rows : int32[n]
             `items.rows(events.item)`.
         gap : uint8[n]
-            See `models.history.gaps_of`.
+            See `models.users.history.gaps_of`.
         scored : bool[n]
             Events before which the model is asked.
 

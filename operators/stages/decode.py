@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from models.columns import Events
 from models.keys import key_of
 from models.params import EventPolicy
-from models.past import ALWAYS
+from models.users.past import ALWAYS
 from operators.events.codes import Rejected
 from operators.events.fields import INT64, Event
 from operators.events.identity import contents, identities, subjects

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.admission import Admission
-from models.applied import Applied
 from models.columns import AcceptedBatch, Events, ItemRows, Learnt, Users
 from models.deep.serving import Deep
-from models.dictionary import Dictionary
-from models.history import gaps_of
-from models.items import Items
+from models.items.admission import Admission
+from models.items.applied import Applied
+from models.items.dictionary import Dictionary
+from models.items.table import Items
 from models.objective import Objective
-from models.ranking import Ranking
-from models.rating import Rating
+from models.ranking.model import Ranking
+from models.rating.model import Rating
+from models.users.history import gaps_of
 from operators.params import LearningParams
 from state.chunks import About
 from state.codec import ForeignError

@@ -2,7 +2,7 @@
 
 from models.columns import Recommended, Users
 from models.deep.serving import Deep
-from models.items import Items
+from models.items.table import Items
 from models.objective import Objective
 
 

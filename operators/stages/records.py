@@ -18,7 +18,7 @@ from models.columns import (
     Recommended,
     Users,
 )
-from models.items import Items
+from models.items.table import Items
 from models.keys import key_of
 from operators.stages.decode import Rejected
 from state import bounds

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from models.columns import OFFSET_BITS
 from models.params import EventPolicy, UserParams
-from models.past import ALWAYS
+from models.users.past import ALWAYS
 from state.topics.trending import Trending
 from tests.builders import (
     DAY,

@@ -14,7 +14,7 @@ import pytest
 from models.columns import AcceptedBatch, ItemRows, Users
 from models.keys import key_of
 from models.params import UserParams
-from models.past import FOREVER
+from models.users.past import FOREVER
 from state import accepted, chunks, marks
 from state.accounting import Accounting, PartitionCounts
 from state.codec import open_sealed, seal

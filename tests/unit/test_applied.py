@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.applied import Applied
 from models.columns import OFFSET_BITS
+from models.items.applied import Applied
 
 
 def at(*places: tuple[int, int]) -> np.ndarray:

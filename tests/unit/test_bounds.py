@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from conf.schema import JobConfig
 from jobs import tables
 from models.columns import OFFSET_BITS, TRANSITION, ItemRows, Recommended, Users
-from models.items import Items
+from models.items.table import Items
 from models.keys import key_of
 from models.params import TransitionParams, UserParams
 from operators.stages.decode import Rejected

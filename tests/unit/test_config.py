@@ -11,7 +11,7 @@ from conf.schema import JobConfig, RankingRules, RatingRules
 from conf.units import DURATIONS, SIZES, duration, parse, render, size
 from conf.written import as_yaml
 from models.params import EventPolicy, RankingParams, RatingParams, TransitionParams, UserParams
-from models.past import ALWAYS
+from models.users.past import ALWAYS
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,9 +11,9 @@ from safetensors.numpy import load, load_file
 
 from models.deep.serving import Deep, Model
 from models.deep.shape import Shape
-from models.items import Items
+from models.items.table import Items
 from models.params import RankingParams, TransitionParams
-from models.ranking import Ranking
+from models.ranking.model import Ranking
 from operators import rounds
 from operators.rounds import RoundParams
 from scripts.tools.cluster.paths import ROOT, TRAINER_PYTHON

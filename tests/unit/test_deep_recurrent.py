@@ -11,7 +11,7 @@ from models.deep.gaps import LONGEST, gaps
 from models.deep.recurrent import Recurrent
 from models.deep.sasrec import SasRec
 from models.deep.shape import Shape
-from models.history import gaps_of
+from models.users.history import gaps_of
 from scripts.tools.cluster.paths import ROOT, TRAINER_PYTHON
 from state import model_file
 from state.codec import CorruptError, IncompatibleError, StateError

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.columns import ItemRows
-from models.counts import count_event
-from models.exchange import export_rows
-from models.items import Items
-from models.transitions import add
+from models.items.table import Items
+from models.popularity.counts import count_event
+from models.transitions.exchange import export_rows
+from models.transitions.rows import add
 from tests.columns import FACTORS, TRANSITIONS, new_items
 
 

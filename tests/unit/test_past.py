@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from models.arrays import UserArrays
 from models.columns import Users
 from models.compiled import compiled
-from models.past import ALWAYS, FOREVER, is_past, note_past
+from models.users.past import ALWAYS, FOREVER, is_past, note_past
 from tests.columns import new_users
 
 ROOM = 6

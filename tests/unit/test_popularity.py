@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from models.counts import count_event
-from models.items import Items
-from models.popularity import most_popular
+from models.items.table import Items
+from models.popularity.counts import count_event
+from models.popularity.levels import most_popular
 from tests.columns import new_items
 
 

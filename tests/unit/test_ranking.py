@@ -18,10 +18,10 @@ from models.columns import (
     Learnt,
     Users,
 )
-from models.items import Items
+from models.items.table import Items
 from models.params import RankingParams, UserParams
-from models.ranking import Ranking
-from models.transitions import weight_of
+from models.ranking.model import Ranking
+from models.transitions.rows import weight_of
 from tests import columns
 from tests.columns import TRANSITIONS, accepted, events, key, new_items, new_users, rows_of
 
@@ -75,7 +75,7 @@ def counted(items: Items, x: int, b: int) -> float:
 
 
 def scores(items: Items, users: Users, u: int) -> np.ndarray:
-    """Scores of all items by the equations of `models.scoring`, in plain numpy."""
+    """Scores of all items by the equations of `models.component`, in plain numpy."""
     a, n = items.arrays, items.size
     history = users.history[u, : users.history_length[u]]
     rows = items.rows(history[-TRANSITIONS.window :], register=False)[::-1]

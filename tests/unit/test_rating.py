@@ -7,9 +7,9 @@ import pytest
 
 from models.arrays import DeepArrays
 from models.columns import FACTORS, NEW, POPULAR, TRENDING, Events, Learnt, Users
-from models.items import Items
+from models.items.table import Items
 from models.params import RatingParams, UserParams
-from models.rating import Rating
+from models.rating.model import Rating
 from tests import columns
 from tests.columns import accepted, events, key, new_items, new_users, rows_of
 

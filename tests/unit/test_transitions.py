@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.exchange import entries, replace_row
 from models.params import TransitionParams
-from models.transitions import Transitions, add, weight_of
+from models.transitions.exchange import entries, replace_row
+from models.transitions.rows import Transitions, add, weight_of
 
 ROWS = 12
 MANY = TransitionParams(successors=500)

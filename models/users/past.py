@@ -10,7 +10,7 @@ import numpy as np
 
 from models.arrays import UserArrays
 from models.compiled import Integer, Truth, kernel
-from models.lookup import short_of
+from models.items.lookup import short_of
 
 ALWAYS = np.iinfo(np.int64).max
 """Hidden for ever, as a duration."""

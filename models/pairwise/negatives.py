@@ -4,8 +4,8 @@ import numpy as np
 
 from models.arrays import EVENTS, KNOWN, ItemArrays, UserArrays
 from models.compiled import Integer, Truth, kernel
-from models.history import contains
 from models.initial import scrambled
+from models.users.history import contains
 
 
 @kernel

@@ -4,15 +4,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import BatchArrays, DeepArrays, EventArrays, LearntArrays, Scratch, UserArrays
-from models.biased import Knobs, Work, apply_events, constant_predictions, learn_events, list_block
 from models.columns import AcceptedBatch, Events, Learnt, Recommended, Users
-from models.items import Items
-from models.listing import Lists, blocks, fill_empty
+from models.items.table import Items
+from models.lists import Lists, blocks, fill_empty
 from models.params import RatingParams, UserParams
+from models.rating.biased import (
+    Knobs,
+    Work,
+    apply_events,
+    constant_predictions,
+    learn_events,
+    list_block,
+)
 
 
 class Rating:
-    """Biased matrix factorisation; equations in `models.biased`.
+    """Biased matrix factorisation; equations in `models.rating.biased`.
 
     An event is a rating where its value lies in the rating range: only ratings are learnt and
     counted. Positive events without one are remembered in the history all the same.
@@ -27,7 +34,7 @@ class Rating:
 
     def __init__(self, params: RatingParams, *, users: UserParams) -> None:
         self._params = params
-        self._scratch = Scratch.of_size(0, params.factors)
+        self._scratch = Scratch.of_size(0, params.factors, 0)
         self._knobs = Knobs(
             rate=params.rate,
             bias_rate=params.bias_rate,
@@ -55,7 +62,7 @@ class Rating:
     ) -> Learnt:
         """Learn accepted events in order; users are updated in place.
 
-        Parameters as of `models.ranking.Ranking.learn`. The gradients (n, 1) are the errors e
+        Parameters as of `models.ranking.model.Ranking.learn`. The gradients (n, 1) are the errors e
         of the equations; there are no negatives, no context and no ranks. `error` is against the
         prediction clipped to the range.
         """
@@ -80,7 +87,7 @@ class Rating:
         fresh: NDArray[np.bool_],
         owned: NDArray[np.bool_] | None = None,
     ) -> None:
-        """Learn the item side of other workers' events; as `models.ranking.Ranking.apply`."""
+        """Learn the item side of other workers' events; as `models.ranking.model.Ranking.apply`."""
         until = items.until(batch.bucket, batch.coordinate)
         apply_events(BatchArrays.of(batch, rows, owned, until), fresh, items.arrays, self._knobs)
 
@@ -91,7 +98,7 @@ class Rating:
         k: int,
         deep: DeepArrays,  # noqa: ARG002
     ) -> Recommended:
-        """Return the k items of highest predicted rating; as `models.ranking.Ranking.recommend`.
+        """Return the k items of highest predicted rating; as `Ranking.recommend`.
 
         Items with fewer than `support` ratings come last. The score is the predicted rating.
         """
@@ -105,7 +112,7 @@ class Rating:
 
     def _work(self, items: Items, users: Users) -> Work:
         if len(self._scratch.mark) < len(items.arrays.keys):
-            self._scratch = Scratch.of_size(len(items.arrays.keys), self._params.factors)
+            self._scratch = Scratch.of_size(len(items.arrays.keys), self._params.factors, 0)
         return Work(
             users=UserArrays.of(users),
             items=items.arrays,

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from models.columns import OFFSET_BITS
 from models.compiled import kernel
-from models.transitions import extended
+from models.transitions.rows import extended
 
 _SNAPSHOTS = 24
 

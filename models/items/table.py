@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from models.arrays import EVENTS, EVICTED, KNOWN, REFUSED, SIZE, SKIPPED, ItemArrays
 from models.columns import OFFSET_BITS, ItemRows
-from models.counts import replace_counts
-from models.exchange import export_rows, replace_row
 from models.initial import initial_factors
-from models.lookup import empty_slots, enter_all, find_rows
-from models.marks import Marks
+from models.items.lookup import empty_slots, enter_all, find_rows
+from models.items.marks import Marks
 from models.params import TransitionParams
-from models.popularity import levels
-from models.transitions import Transitions, extended
+from models.popularity.counts import replace_counts
+from models.popularity.levels import levels
+from models.transitions.exchange import export_rows, replace_row
+from models.transitions.rows import Transitions, extended
 
 INITIAL_DEVIATION = 0.05
 """Standard deviation of the factors of a new item."""
@@ -175,7 +175,7 @@ class Items:
         return found
 
     def until(self, bucket: int, coordinate: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return what rows contain already of a bucket's events, see `models.marks`."""
+        """Return what rows contain already of a bucket's events, see `models.items.marks`."""
         partitions = int(coordinate.max() >> OFFSET_BITS) + 1 if len(coordinate) else 1
         return self.marks.until(bucket, partitions)
 

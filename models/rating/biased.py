@@ -27,12 +27,12 @@ from models.arrays import (
 from models.best import keep_best
 from models.columns import FACTORS, NEW
 from models.compiled import Integer, Real, Truth, compiled, kernel
-from models.counts import count_event
-from models.history import remember, remember_positive
-from models.listing import Lists
-from models.marks import is_new
-from models.past import note_past
-from models.scoring import mark_own
+from models.items.marks import is_new
+from models.lists import Lists
+from models.popularity.counts import count_event
+from models.users.history import remember, remember_positive
+from models.users.own import mark_own
+from models.users.past import note_past
 from models.vectors import dot, move, norm
 
 _LAST = np.float32(1e6)
@@ -72,7 +72,7 @@ def learn_events(
     until: NDArray[np.int64],
     out: LearntArrays,
 ) -> None:
-    """Learn events in order; see `models.rating.Rating.learn`."""
+    """Learn events in order; see `models.rating.model.Rating.learn`."""
     users = work.users
     for e in range(len(rows)):
         u, weight = events.user[e], events.weight[e]
@@ -141,7 +141,7 @@ def constant_predictions(a: ItemArrays, knobs: Knobs) -> NDArray[np.float32]:
 
 @kernel
 def list_block(begin: Integer, products: NDArray[np.float32], work: Work, lists: Lists) -> None:
-    """Recommend what they would rate highest to the users from `begin`, see `models.listing`.
+    """Recommend what they would rate highest to the users from `begin`, see `models.lists`.
 
     The list of a user without a history stays empty.
     """

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from models.arrays import ItemArrays, UserArrays, Window
 from models.compiled import Integer, compiled, kernel
 from models.deep.gaps import LONGEST
-from models.lookup import row_of
+from models.items.lookup import row_of
 
 
 @kernel

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from models.arrays import TransitionArrays
 from models.compiled import Integer, compiled, kernel
-from models.transitions import add, clear, heaviest
+from models.transitions.rows import add, clear, heaviest
 
 
 @compiled

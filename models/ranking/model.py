@@ -14,17 +14,20 @@ from models.arrays import (
     Work,
 )
 from models.columns import AcceptedBatch, Events, Learnt, Recommended, Users
-from models.history import empty_window, open_window, pack, unpack
-from models.items import Items
-from models.listing import Lists, add_deep, blocks, constant_scores, fill_empty, list_block
-from models.pairwise import apply_events, learn_events
+from models.component import COMPONENTS
+from models.items.table import Items
+from models.lists import Lists, blocks, fill_empty
 from models.params import RankingParams, TransitionParams, UserParams
+from models.ranking.events import apply_events, learn_events
+from models.ranking.listing import list_block, recommendable
+from models.users.history import empty_window, open_window, pack, unpack
 
 _NO_EVENTS = np.empty(0, np.int64)
+_NO_PRODUCTS = np.empty((0, 0), np.float32)
 
 
 class Ranking:
-    """Learns what comes next and recommends it; equations in `models.scoring` and `.pairwise`.
+    """Learns what comes next and recommends it; see `models.component` and the rooms of its parts.
 
     Parameters
     ----------
@@ -39,7 +42,7 @@ class Ranking:
         self._params = params
         self._users = users
         self._transitions = transitions
-        self._scratch = Scratch.of_size(0, params.factors)
+        self._scratch = Scratch.of_size(0, params.factors, COMPONENTS)
 
     def learn(  # noqa: PLR0913  # columns
         self,
@@ -71,7 +74,7 @@ class Ranking:
         scored : bool[n]
             Events that are ranked before they are learnt.
         gap : uint8[n]
-            See `models.history.gaps_of`.
+            See `models.users.history.gaps_of`.
         deep : DeepArrays
             What the deep model says before each scored event.
         """
@@ -132,24 +135,23 @@ class Ranking:
         """
         out = Recommended.empty(len(users), k)
         work = self._work(items, users, deep)
-        lists = Lists.of(out, constant_scores(items.arrays))
-        mine, theirs = users.factors, items.arrays.factors[: items.size]
-        share = np.float32(deep.weights[1] / deep.weights[0])
-        if len(deep.y) and not len(deep.output):
-            lists.constants[:] += share * deep.bias[: items.size]
-            mine = np.hstack([mine, share * deep.y])
-            theirs = np.hstack([theirs, deep.targets[: items.size]])
-        for begin, products in blocks(mine, theirs):
-            if len(deep.output):  # no scalar product
-                add_deep(begin, products, share, deep)
-            list_block(begin, products, work, lists)
+        lists = Lists.of(out, recommendable(items.arrays))
+        size = items.size
+        scalar = len(deep.y) > 0 and not len(deep.output)
+        for begin, products in blocks(users.factors, items.arrays.factors[:size]):
+            y = deep.y[begin : begin + len(products)]
+            deep_products = y @ deep.targets[:size].T if scalar else _NO_PRODUCTS
+            list_block(begin, products, deep_products, work, lists)
         fill_empty(work.users, work.items, work.scratch, lists, work.fallback)
         return out
 
     def _work(self, items: Items, users: Users, deep: DeepArrays) -> Work:
         """Return all that kernels need, with each user's window filled."""
         if len(self._scratch.mark) < len(items.arrays.keys):
-            self._scratch = Scratch.of_size(len(items.arrays.keys), self._params.factors)
+            self._scratch = Scratch.of_size(
+                len(items.arrays.keys), self._params.factors, COMPONENTS
+            )
+        self._scratch.weights[:] = (1, 1, deep.weights[1] / deep.weights[0])
         columns = UserArrays.of(users)
         window = empty_window(len(users), self._transitions.window)
         open_window(window, items.arrays, columns)

@@ -6,18 +6,13 @@ from numpy.typing import NDArray
 from models.arrays import SIZE, ItemArrays, LearntArrays, Work
 from models.blend import add_loss
 from models.columns import UNKNOWN
-from models.compiled import Integer, Real, kernel
-from models.popularity import level_of
-from models.scoring import (
-    boost_all,
-    clear_boosts,
-    constant_of,
-    deep_score,
-    is_own,
-    mark_own,
-    weigh,
-)
-from models.vectors import dot
+from models.compiled import Integer, kernel
+from models.component import DEEP, TRANSITIONS, join
+from models.deep import part as deep_model
+from models.pairwise import part as pairwise
+from models.popularity.levels import level_of
+from models.transitions import share as transitions
+from models.users.own import is_own, mark_own
 
 
 @kernel
@@ -51,65 +46,67 @@ def rank_all(
     if target < 0 or a.counts[target] == 0 or is_own(work.users, u, key, time):
         return
     mark = mark_own(scratch, a, work.users, u, time)
-    popularity = _place_by_count(a, scratch.mark, mark, target)
-    out.popularity_rank[e] = popularity
-    total = weigh(work.window, u, a, work.transitions, work.knobs.window_decay)
-    touched = boost_all(work, u) if total > 0 else 0
-    online, other = scratch.online, scratch.deep
-    _score_online(u, work)
+    out.popularity_rank[e] = _place_by_count(a, scratch.mark, mark, target)
+    total = transitions.weigh(work.window, u, a, work.transitions, work.knobs.window_decay)
     if y >= 0:
-        _score_deep(y, work)
-        out.deep_rank[e] = _place(online, other, 0.0, 1.0, a, scratch.mark, mark, target)
+        deep_model.fill(work, y)
+        out.deep_rank[e] = _place(scratch.parts[DEEP], a, scratch.mark, mark, target)
     if total > 0:
-        boost, discount = scratch.boost, a.log_discount
-        out.transition_rank[e] = _place(boost, discount, 1.0, 1.0, a, scratch.mark, mark, target)
-        out.online_rank[e] = _place(online, other, 1.0, 0.0, a, scratch.mark, mark, target)
-        out.rank[e] = out.online_rank[e]
-        if y >= 0:
-            share = deep.weights[1] / deep.weights[0]
-            out.rank[e] = _place(online, other, 1.0, share, a, scratch.mark, mark, target)
-            add_loss(online, other, deep.weights, a, scratch.mark, mark, target, out.loss)
+        _rank_by_parts(e, u, y, mark, target, work, out)
     else:
         place = _place_in_fallback(work, mark, target)
         out.rank[e], out.online_rank[e], out.transition_rank[e] = place, place, place
-    clear_boosts(scratch, touched)
 
 
 @kernel
-def _score_online(u: Integer, work: Work) -> None:
-    a, scratch = work.items, work.scratch
-    for row in range(a.counters[SIZE]):
-        known = constant_of(a, row) + scratch.boost[row]
-        scratch.online[row] = dot(work.users.factors, u, a.factors, row) + known
-
-
-@kernel
-def _score_deep(y: Integer, work: Work) -> None:
-    for row in range(work.items.counters[SIZE]):
-        work.scratch.deep[row] = deep_score(work.deep, y, row)
+def _rank_by_parts(
+    e: Integer,
+    u: Integer,
+    y: Integer,
+    mark: Integer,
+    target: Integer,
+    work: Work,
+    out: LearntArrays,
+) -> None:
+    """Rank by the transitions, by all but the deep model, and by all."""
+    a, scratch, size, joint = (
+        work.items,
+        work.scratch,
+        work.items.counters[SIZE],
+        work.scratch.joint,
+    )
+    transitions.fill(work, u)
+    pairwise.fill(work, u)
+    out.transition_rank[e] = _place(scratch.parts[TRANSITIONS], a, scratch.mark, mark, target)
+    share = scratch.weights[DEEP]
+    scratch.weights[DEEP] = 0
+    join(scratch.parts, scratch.weights, size, joint)
+    out.online_rank[e] = _place(joint, a, scratch.mark, mark, target)
+    out.rank[e] = out.online_rank[e]
+    scratch.weights[DEEP] = share
+    if y >= 0:
+        weights = work.deep.weights
+        add_loss(joint, scratch.parts[DEEP], weights, a, scratch.mark, mark, target, out.loss)
+        join(scratch.parts, scratch.weights, size, joint)
+        out.rank[e] = _place(joint, a, scratch.mark, mark, target)
 
 
 @kernel
 def _place(
-    first: NDArray[np.float32],
-    second: NDArray[np.float32],
-    first_weight: Real,
-    second_weight: Real,
+    scores: NDArray[np.float32],
     a: ItemArrays,
     marks: NDArray[np.int64],
     mark: Integer,
     target: Integer,
 ) -> Integer:
-    """Return the 0-based rank of the target by the weighted sum of two scores."""
-    p, q = np.float32(first_weight), np.float32(second_weight)
-    aim = p * first[target] + q * second[target]
+    """Return the 0-based rank of the target by scores."""
+    aim = scores[target]
     above, level = 0, 1
     for row in range(a.counters[SIZE]):
         if a.counts[row] == 0 or marks[row] == mark or row == target:
             continue
-        score = p * first[row] + q * second[row]
-        above += score > aim
-        level += score == aim
+        above += scores[row] > aim
+        level += scores[row] == aim
     return above + level // 2
 
 

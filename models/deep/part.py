@@ -1,0 +1,33 @@
+"""What the deep model says of an item to a user, as a component of the ranking model."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import SIZE, DeepArrays, Work
+from models.compiled import Integer, Real, kernel
+from models.component import DEEP
+from models.vectors import dot, joined
+
+
+@kernel
+def part_of(deep: DeepArrays, y: Integer, row: Integer) -> Real:
+    """Return the score of an item for a user, given as a row of `deep.y`."""
+    if len(deep.output) == 0:
+        return dot(deep.y, y, deep.targets, row) + deep.bias[row]
+    return joined(deep.y, y, deep.targets, row, deep.output) + deep.bias[row]
+
+
+@kernel
+def fill(work: Work, y: Integer) -> None:
+    """Set the scores of all items."""
+    part = work.scratch.parts[DEEP]
+    for row in range(work.items.counters[SIZE]):
+        part[row] = part_of(work.deep, y, row)
+
+
+@kernel
+def fill_from(work: Work, products: NDArray[np.float32], n: Integer) -> None:
+    """Set the scores of all items from the scalar products (B, items) of y and targets."""
+    part = work.scratch.parts[DEEP]
+    for row in range(work.items.counters[SIZE]):
+        part[row] = products[n, row] + work.deep.bias[row]

@@ -1,0 +1,1 @@
+"""Items: their rows, how they are found, what they contain."""

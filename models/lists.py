@@ -1,0 +1,103 @@
+"""Lists of recommendations, and what stands in them where nothing is known of the user."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import ItemArrays, Scratch, UserArrays
+from models.columns import POPULAR, TRENDING, Recommended
+from models.compiled import Integer, kernel
+from models.popularity.levels import most_popular
+from models.users.own import mark_own
+
+_BLOCK = 1 << 18
+"""Numbers in one matrix of products; 1 MB, so that it stays in the processor's cache."""
+
+
+class Lists(NamedTuple):
+    """The columns of `models.columns.Recommended`, and what every user's list starts from."""
+
+    rows: NDArray[np.int32]
+    scores: NDArray[np.float32]
+    reasons: NDArray[np.uint8]
+    sources: NDArray[np.int32]
+    constants: NDArray[np.float32]
+    """(items,) part of an item's score that is every user's; -inf: never recommended."""
+
+    @classmethod
+    def of(cls, out: Recommended, constants: NDArray[np.float32]) -> "Lists":
+        """Return the columns of `out` themselves, to be filled."""
+        return cls(out.rows, out.scores, out.reasons, out.sources, constants)
+
+
+def blocks(
+    users: NDArray[np.float32], items: NDArray[np.float32]
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Yield blocks of the products of all users' and all items' factors, a few users at a time.
+
+    Yields
+    ------
+    int, float32[B, items]
+        First user of the block, and the products.
+    """
+    size = max(1, _BLOCK // max(1, len(items)))
+    for begin in range(0, len(users), size):
+        yield begin, users[begin : begin + size] @ items.T
+
+
+def fill_empty(
+    users: UserArrays, a: ItemArrays, scratch: Scratch, lists: Lists, fallback: NDArray[np.int32]
+) -> None:
+    """Give users whose list is empty trending items, then popular ones.
+
+    Parameters
+    ----------
+    fallback : int32[m]
+        Trending rows, best first.
+    """
+    if lists.rows.size and (lists.rows[:, 0] < 0).any():
+        own = int(users.past_length.max()) + users.excluded.shape[1]
+        popular = most_popular(a, lists.rows.shape[1] + own)
+        _fill_empty(users, a, scratch, lists, fallback, popular)
+
+
+@kernel
+def _fill_empty(
+    users: UserArrays,
+    a: ItemArrays,
+    scratch: Scratch,
+    lists: Lists,
+    fallback: NDArray[np.int32],
+    popular: NDArray[np.int32],
+) -> None:
+    for u in range(len(lists.rows)):
+        if lists.rows[u, 0] < 0:
+            mark = mark_own(scratch, a, users, u, users.session_last[u])
+            taken = _append(u, 0, fallback, TRENDING, mark, scratch, lists)
+            _append(u, taken, popular, POPULAR, mark, scratch, lists)
+
+
+@kernel
+def _append(
+    u: Integer,
+    taken: Integer,
+    candidates: NDArray[np.int32],
+    reason: Integer,
+    mark: Integer,
+    scratch: Scratch,
+    lists: Lists,
+) -> Integer:
+    """Append candidates to a list that holds `taken` items; return how many it then holds."""
+    for n in range(len(candidates)):
+        row = candidates[n]
+        if taken == lists.rows.shape[1]:
+            break
+        if row >= 0 and lists.constants[row] > -np.inf and scratch.mark[row] != mark:
+            scratch.mark[row] = mark
+            lists.rows[u, taken] = row
+            lists.scores[u, taken] = np.float32(1) / (1 + taken)
+            lists.reasons[u, taken] = reason
+            taken += 1
+    return taken

@@ -1,0 +1,1 @@
+"""Factors learnt by pairs of items."""

@@ -1,0 +1,130 @@
+r"""Learning to rank by pairs: Bayesian personalised ranking with an offset from transitions.
+
+For an event (u, b) and each sampled item j, with their scores :math:`\ell` by factors and
+transitions:
+
+.. math:: g = w\,\sigma(\ell_j - \ell_b), \quad
+    q_b \mathrel{+}= g p_u, \quad q_j \mathrel{-}= g p_u, \quad p_u \mathrel{+}= g (q_b - q_j)
+
+(Rendle et al., BPR, UAI 2009; w is the event's weight), all from old values, each row with its
+own AdaGrad step (Duchi et al., JMLR 2011). The transitions are inside the scores, so that the
+factors learn only what the counts miss.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import SKIPPED, BatchArrays, EventArrays, ItemArrays, Knobs, LearntArrays, Work
+from models.compiled import Integer, Real, Truth, kernel
+from models.initial import GAMMA
+from models.items.marks import is_new
+from models.pairwise.negatives import draw_negative, first_word
+from models.pairwise.part import part_of
+from models.transitions.share import part_of as followed
+from models.transitions.share import weigh
+from models.vectors import move, norm
+
+_START = np.float32(0.1)
+"""What the AdaGrad sums start from: the first steps are not the largest."""
+
+
+@kernel
+def learn_event(
+    e: Integer, row: Integer, fresh: Truth, events: EventArrays, work: Work, out: LearntArrays
+) -> None:
+    """Take one pairwise step for each of an event's negatives."""
+    u, users, a, pull = events.user[e], work.users, work.items, work.scratch.pull
+    total = weigh(work.window, u, a, work.transitions, work.knobs.window_decay)
+    aim = _score(work, u, row, total)
+    word = first_word(events.identity[e], work.knobs.seed)
+    for f in range(pull.shape[1]):
+        pull[0, f] = 0
+    whole = np.float32(0)
+    for s in range(out.negatives.shape[1]):
+        word += GAMMA
+        other = draw_negative(word, s % 2 == 0, events.item[e], u, users, a)
+        out.negatives[e, s] = other
+        if other >= 0:
+            ahead = aim - _score(work, u, other, total)
+            g = events.weight[e] / (np.float32(1) + np.exp(ahead))
+            out.gradients[e, 1 + s] = -g
+            whole += g
+            for f in range(pull.shape[1]):
+                pull[0, f] -= g * a.factors[other, f]
+    out.gradients[e, 0] = whole
+    for f in range(pull.shape[1]):
+        pull[0, f] += whole * a.factors[row, f]
+    if fresh:
+        _move_items(e, row, events.coordinate[e], work, u, out)
+    _move_user(work, u)
+
+
+@kernel
+def _move_items(
+    e: Integer, row: Integer, coordinate: Integer, work: Work, u: Integer, out: LearntArrays
+) -> None:
+    """Move an event's item and its negatives along the user's factors."""
+    factors, a, knobs = work.users.factors, work.items, work.knobs
+    length = norm(factors, u)
+    for s in range(1 + out.negatives.shape[1]):
+        moved = row if s == 0 else out.negatives[e, s - 1]
+        if moved >= 0 and is_new(work.until, a, moved, coordinate):
+            _move_item(a, moved, out.gradients[e, s], factors, u, length, knobs)
+
+
+@kernel
+def _move_user(work: Work, u: Integer) -> None:
+    """Move a user along the sum of the gradients."""
+    users, pull, knobs = work.users, work.scratch.pull, work.knobs
+    square = norm(pull, 0)
+    if np.isfinite(square):
+        users.gradient_sum[u] += square / np.float32(pull.shape[1])
+        step = np.float32(knobs.rate) / np.sqrt(_START + users.gradient_sum[u])
+        move(users.factors, u, step, pull, 0, knobs.decay, knobs.radius)
+    else:
+        work.items.counters[SKIPPED] += 1
+
+
+@kernel
+def apply_event(e: Integer, u: Integer, batch: BatchArrays, a: ItemArrays, knobs: Knobs) -> None:
+    """Move an event's item and its negatives by the gradients another worker found."""
+    length = norm(batch.factors, u)
+    for s in range(batch.gradients.shape[1]):
+        item = batch.item[e] if s == 0 else batch.negatives[e, s - 1]
+        if (
+            item >= 0
+            and batch.owned[item]
+            and is_new(batch.until, a, batch.rows[item], batch.coordinate[e])
+        ):
+            g = batch.gradients[e, s]
+            _move_item(a, batch.rows[item], g, batch.factors, u, length, knobs)
+
+
+@kernel
+def _move_item(
+    a: ItemArrays,
+    row: Integer,
+    g: Real,
+    factors: NDArray[np.float32],
+    u: Integer,
+    length: Real,
+    knobs: Knobs,
+) -> None:
+    """Move an item by g along user factors whose squared norm is `length`."""
+    square = g * g
+    if not np.isfinite(square * length):
+        a.counters[SKIPPED] += 1
+        return
+    a.gradient_sum[row] += square * length / np.float32(factors.shape[1])
+    step = np.float32(knobs.rate) * g / np.sqrt(_START + a.gradient_sum[row])
+    move(a.factors, row, step, factors, u, knobs.decay, knobs.radius)
+    a.bias_gradient_sum[row] += square
+    step = np.float32(knobs.bias_rate) * g / np.sqrt(_START + a.bias_gradient_sum[row])
+    limit = np.float32(knobs.radius)
+    a.bias[row] = max(-limit, min(limit, a.bias[row] + step))
+
+
+@kernel
+def _score(work: Work, u: Integer, row: Integer, total: Real) -> Real:
+    """Return an item's score by factors and transitions; `total` is what `weigh` returned."""
+    return part_of(work, u, row) + followed(work, u, row, total)

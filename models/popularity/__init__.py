@@ -1,0 +1,1 @@
+"""How often items occurred, and how much that is worth now."""

@@ -1,0 +1,1 @@
+"""The ranking objective: its components joined."""

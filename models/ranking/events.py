@@ -1,0 +1,90 @@
+"""Events one after the other, each through all components."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import (
+    BatchArrays,
+    EventArrays,
+    ItemArrays,
+    Knobs,
+    LearntArrays,
+    TransitionArrays,
+    Window,
+    Work,
+)
+from models.compiled import Integer, kernel
+from models.items.marks import is_new
+from models.pairwise.learn import apply_event as apply_pairs
+from models.pairwise.learn import learn_event as learn_pairs
+from models.popularity.counts import count_event
+from models.ranking.ranks import rank_all
+from models.transitions.learn import apply_event as apply_transitions
+from models.transitions.learn import learn_event as learn_transitions
+from models.users.history import remember, remember_positive
+from models.users.past import note_past
+
+
+@kernel
+def learn_events(
+    begin: Integer,
+    events: EventArrays,
+    rows: NDArray[np.int32],
+    fresh: NDArray[np.bool_],
+    scored: NDArray[np.bool_],
+    work: Work,
+    out: LearntArrays,
+) -> Integer:
+    """Learn events in order; return where it stopped for want of room for transitions."""
+    users, window, knobs = work.users, work.window, work.knobs
+    for e in range(begin, len(rows)):
+        u, weight, key, row = events.user[e], events.weight[e], events.item[e], rows[e]
+        time = events.time[e]
+        if weight > 0:
+            if len(work.transitions.successor) - work.transitions.top[0] < knobs.reserve:
+                return e
+            if scored[e] and users.history_length[u] > 0:
+                rank_all(e, u, key, row, time, work, out)
+            if row >= 0 and events.counts[e]:
+                learn_pairs(e, row, fresh[e], events, work, out)
+                if fresh[e]:
+                    if is_new(work.until, work.items, row, events.coordinate[e]):
+                        count_event(work.items, row, events.time[e])
+                    learn_transitions(e, u, row, events, work)
+            if row >= 0:
+                remember(window.rows, window.length, u, row)
+            remember_positive(users, u, key, events.gap[e])
+            note_past(users, u, key, weight >= knobs.strong, time, events.hide[e])
+        elif weight < 0:
+            remember(users.excluded, users.excluded_length, u, key)
+        users.events[u] += 1
+    return len(rows)
+
+
+@kernel
+def apply_events(
+    begin: Integer,
+    batch: BatchArrays,
+    fresh: NDArray[np.bool_],
+    window: Window,
+    a: ItemArrays,
+    t: TransitionArrays,
+    knobs: Knobs,
+) -> Integer:
+    """Learn the item side of events another worker accepted; otherwise as `learn_events`.
+
+    An event of weight 0 is one that does not count: it is only remembered.
+    """
+    for e in range(begin, len(batch.item)):
+        u, item = batch.user[e], batch.item[e]
+        if item < 0 or not batch.weight[e] >= 0:
+            continue
+        if len(t.successor) - t.top[0] < knobs.reserve:
+            return e
+        if fresh[e] and batch.weight[e] > 0:
+            apply_pairs(e, u, batch, a, knobs)
+            if batch.owned[item] and is_new(batch.until, a, batch.rows[item], batch.coordinate[e]):
+                count_event(a, batch.rows[item], batch.time)
+            apply_transitions(e, u, batch, window, a, t, knobs.window_decay)
+        remember(window.rows, window.length, u, item)
+    return len(batch.item)

@@ -1,0 +1,83 @@
+"""The list of a user: the best joint scores of the whole catalogue, and why."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import SIZE, ItemArrays, Work
+from models.best import keep_best
+from models.columns import FACTORS, NEW, TRANSITION
+from models.compiled import Integer, compiled, kernel
+from models.component import REASONS, add_up, join, winner
+from models.deep import part as deep
+from models.items.table import NEW_BELOW
+from models.lists import Lists
+from models.pairwise import part as pairwise
+from models.transitions import share as transitions
+from models.users.own import mark_own
+
+
+@compiled
+def recommendable(a: ItemArrays) -> NDArray[np.float32]:
+    """Return 0 for each item that can be recommended, -inf for the others."""
+    constants = np.full(a.counters[SIZE], -np.inf, np.float32)
+    for row in range(len(constants)):
+        if a.named[row] and a.counts[row] > 0:
+            constants[row] = 0
+    return constants
+
+
+@kernel
+def list_block(
+    begin: Integer,
+    products: NDArray[np.float32],
+    deep_products: NDArray[np.float32],
+    work: Work,
+    lists: Lists,
+) -> None:
+    """Recommend to the users from `begin`, whose products of factors (B, items) are given.
+
+    The list of a user whose last items say nothing stays empty.
+
+    Parameters
+    ----------
+    deep_products : float32[B, items]
+        The same of the deep model; (0, 0) where it says nothing or makes no scalar products.
+    """
+    for n in range(len(products)):
+        u = begin + n
+        decay = work.knobs.window_decay
+        if transitions.weigh(work.window, u, work.items, work.transitions, decay) > 0:
+            transitions.fill(work, u)
+            pairwise.fill_from(work, products, n)
+            if len(deep_products) > 0:
+                deep.fill_from(work, deep_products, n)
+            elif len(work.deep.y) > 0:
+                deep.fill(work, u)
+            _list_best(u, work, lists)
+
+
+@kernel
+def _list_best(u: Integer, work: Work, lists: Lists) -> None:
+    """Fill a user's list with the best scores, and say why."""
+    a, scratch, size = work.items, work.scratch, len(lists.constants)
+    mark = mark_own(scratch, a, work.users, u, work.users.session_last[u])
+    join(scratch.parts, scratch.weights, size, scratch.joint)
+    held, limit = 0, lists.rows.shape[1]
+    worst = np.float32(-np.inf)
+    for row in range(size):
+        score = scratch.joint[row] + lists.constants[row]
+        if score > worst and scratch.mark[row] != mark:
+            held = keep_best(lists.rows, lists.scores, u, held, row, score)
+            if held == limit:
+                worst = lists.scores[u, held - 1]
+    add_up(scratch.parts, size, scratch.sums)
+    for at in range(held):
+        row = lists.rows[u, at]
+        reason: Integer = REASONS[winner(scratch.parts, scratch.weights, scratch.sums, size, row)]
+        if reason == TRANSITION:
+            source = transitions.source_of(work.window, u, work.transitions, row)
+            lists.sources[u, at] = source
+            reason = TRANSITION if source >= 0 else FACTORS
+        if reason == FACTORS and a.counts[row] < NEW_BELOW:
+            reason = NEW
+        lists.reasons[u, at] = reason

@@ -1,0 +1,1 @@
+"""Users: what is remembered of their events."""
