@@ -88,7 +88,9 @@ class Decode:
         """
         events, records, rejected = self._parse(values)
         record = np.arange(len(events)) if records is None else np.array(records, np.intp)
-        columns = self._columns(events, record, keys, bucket, now_ms + self._policy.max_future_ms)
+        if records is not None:
+            keys = [keys[at] for at in records]
+        columns = self._columns(events, keys, bucket, now_ms + self._policy.max_future_ms)
         broken = self._rules.broken(columns) if events else {}
         if broken:
             refused = self._refused(broken, columns, record)
@@ -107,7 +109,6 @@ class Decode:
     def _columns(
         self,
         events: list[Event],
-        record: NDArray[np.intp],
         keys: Sequence[bytes | None],
         bucket: int,
         latest: int,
@@ -130,7 +131,7 @@ class Decode:
             code=np.array([codes.get(event.event_type, -1) for event in events], np.intp),
             time=_times([event.timestamp for event in events]),
             amount=np.array([event.value for event in events], np.float64),  # None becomes NaN
-            keys=[keys[at] for at in record.tolist()],
+            keys=list(keys),
             bucket=bucket,
             latest=latest,
         )
