@@ -30,7 +30,9 @@ class Rule:
 
 
 def _factors(config: JobConfig) -> int:
-    return max(config.learning.ranking.factors, config.learning.rating.factors)
+    ranking = config.ranking_params()
+    twice = 2 if ranking.context else 1  # factors as context, too
+    return max(twice * ranking.factors, config.learning.rating.factors)
 
 
 def _room(config: JobConfig) -> int:

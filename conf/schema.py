@@ -5,6 +5,7 @@ and milliseconds since 1970 (`conf.units`). Rules between keys are in `conf.rule
 """
 
 import re
+from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, model_validator
@@ -19,6 +20,7 @@ from conf.units import Day, Duration, Size, day, duration, size
 from models.deep.shape import Shape
 from models.items.table import HALF_LIFE_MS
 from models.params import (
+    MODELS,
     SENTINEL_PATTERNS,
     SENTINELS,
     WEIGHTS,
@@ -399,40 +401,60 @@ class Transitions(Section):
 
 
 class RankingRules(Section):
-    """Transitions with pairwise matrix factorisation."""
+    """The ranking model: components, and how their factors are learnt.
 
-    factors: int = Field(
-        default=_RANKING.factors, ge=1, le=512, description="Latent factors a user and an item."
+    What is null is as the model has it, see `models.params.MODELS`.
+    """
+
+    model: Literal["full", "light"] = Field(
+        default="light",
+        description="`full`: sequence-aware factors learnt by a sampled softmax. `light`: pairwise"
+        " factors of user and item; a quarter of the cost.",
     )
-    negatives: int = Field(
-        default=_RANKING.negatives,
+    factors: int | None = Field(
+        default=None, ge=1, le=512, description="Latent factors a user and an item."
+    )
+    negatives: int | None = Field(
+        default=None,
         ge=1,
         le=64,
         description="Sampled items an event is compared with.",
     )
-    rate: float = Field(
-        default=_RANKING.rate, gt=0, le=1, description="AdaGrad rate of the factors."
+    context: int | None = Field(
+        default=None,
+        ge=0,
+        le=64,
+        description="Last items that are context of the factors; 0: pairwise steps without.",
     )
+    context_decay: float | None = Field(
+        default=None, gt=0, le=1, description="Weight of each of them further back."
+    )
+    rate: float | None = Field(default=None, gt=0, le=1, description="AdaGrad rate of the factors.")
     bias_rate: float = Field(
         default=_RANKING.bias_rate, ge=0, le=1, description="AdaGrad rate of the item bias."
     )
     decay: float = Field(
         default=_RANKING.decay, ge=0, le=1, description="L2 decay of the factors an update."
     )
-    smoothing: float = Field(
-        default=_RANKING.smoothing,
+    smoothing: float | None = Field(
+        default=None,
         gt=0,
         le=1,
         description="Added to a transition share before its logarithm.",
     )
-    radius: float = Field(
-        default=_RANKING.radius,
+    radius: float | None = Field(
+        default=None,
         gt=0,
         description="Largest norm of a factor vector and largest bias: no input spoils the state.",
     )
     seed: int = Field(
         default=_RANKING.seed, ge=0, description="Seed of first factors and of negatives."
     )
+
+    def params(self) -> RankingParams:
+        """Return the parameters of the model."""
+        given = self.model_dump(exclude={"model"}, exclude_none=True)
+        return replace(MODELS[self.model], **given)
 
 
 class RatingRules(Section):
@@ -621,7 +643,7 @@ class JobConfig(Section):
 
     def ranking_params(self) -> RankingParams:
         """Return the parameters of the ranking objective."""
-        return RankingParams(**self.learning.ranking.model_dump())
+        return self.learning.ranking.params()
 
     def rating_params(self) -> RatingParams:
         """Return the parameters of the rating objective."""

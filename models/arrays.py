@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from models.columns import NOT_SCORED, AcceptedBatch, Events, Users
 
-SIZE, KNOWN, EVENTS, SKIPPED, REFUSED, EVICTED = 0, 1, 2, 3, 4, 5
+SIZE, KNOWN, EVENTS, SKIPPED, REFUSED, EVICTED, MOVED, TOLD = range(8)
 """Places in `ItemArrays.counters`: rows in use, rows with an event, accepted positive events,
 updates left out because they were not finite, keys refused because all rows were taken, rows given
-up for others."""
+up for others, rows ever put into the queue of moved ones and taken out of it."""
 
 LOSSES = 8
 """Numbers that scored events add to, see `models.blend`."""
@@ -34,6 +34,15 @@ class ItemArrays(NamedTuple):
     gradient_sum: NDArray[np.float32]
     bias: NDArray[np.float32]
     bias_gradient_sum: NDArray[np.float32]
+    context: NDArray[np.float32]
+    """(R, F) factors of the item where it is context; (R, 0) in a model without."""
+    context_gradient_sum: NDArray[np.float32]
+    told: NDArray[np.float32]
+    """(R, K) what others were told of what is learnt of the row, see `models.items.differences`."""
+    waiting: NDArray[np.bool_]
+    """Whether the row is in the queue of moved ones, see `models.items.moved`."""
+    queue: NDArray[np.int32]
+    """Rows whose factors were moved here, a ring: places `counters[TOLD]` to `counters[MOVED]`."""
     last_time: NDArray[np.int64]
     """Newest event time, ms; -1 before the first event."""
     value_sum: NDArray[np.float64]
@@ -250,6 +259,12 @@ class Scratch(NamedTuple):
     """(1,) number of the user at hand."""
     pull: NDArray[np.float32]
     """(1, F) step of the user's factors."""
+    z: NDArray[np.float32]
+    """(1, F) what the user at hand is to factors, see `models.factors.part`."""
+    drawn: NDArray[np.int64]
+    """(1 + M,) rows of an event's item and of those it is compared with, -1 for none."""
+    odds: NDArray[np.float32]
+    """(1 + M,) their scores, then the gradients of these."""
     parts: NDArray[np.float32]
     """(C, R) scores of the user at hand by each component, see `models.component`."""
     weights: NDArray[np.float32]
@@ -260,7 +275,7 @@ class Scratch(NamedTuple):
     """(R,) joint scores of the user at hand."""
 
     @classmethod
-    def of_size(cls, rows: int, factors: int, components: int) -> "Scratch":
+    def of_size(cls, rows: int, factors: int, components: int, negatives: int = 0) -> "Scratch":
         """Return clean memory."""
         return cls(
             boost=np.zeros(rows, np.float32),
@@ -268,6 +283,9 @@ class Scratch(NamedTuple):
             mark=np.zeros(rows, np.int64),
             stamp=np.zeros(1, np.int64),
             pull=np.zeros((1, factors), np.float32),
+            z=np.zeros((1, factors), np.float32),
+            drawn=np.full(1 + negatives, -1, np.int64),
+            odds=np.zeros(1 + negatives, np.float32),
             parts=np.zeros((components, rows), np.float32),
             weights=np.zeros(components, np.float32),
             sums=np.zeros(components, np.float32),
@@ -284,6 +302,9 @@ class Knobs(NamedTuple):
     radius: float
     smoothing: float
     window_decay: float
+    context: int
+    """Last items of the user that are context of its factors; 0 in a model without."""
+    context_decay: float
     seed: int
     reserve: int
     """Slots of the arena that must be free before an event is learnt."""

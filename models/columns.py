@@ -202,7 +202,7 @@ class Learnt:
 class AcceptedBatch:
     """Accepted events of one micro-batch as they travel to every other worker.
 
-    `item`, `context` and `negatives` are indices into `keys` (D distinct items).
+    `item`, `context`, `negatives` and `moved` are indices into `keys` (D distinct items).
     """
 
     origin: int
@@ -235,6 +235,11 @@ class AcceptedBatch:
     """(n, m) -1 for none."""
     gradients: NDArray[np.float32]
     """(n, 1 + m) see Learnt."""
+    moved: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    """(M,) indices of keys whose rows the worker has moved, up to and with these events; each
+    once."""
+    differences: NDArray[np.float16] = field(default_factory=lambda: np.empty((0, 0), np.float16))
+    """(M, K) by how much, see `models.items.differences`."""
 
     def __len__(self) -> int:
         """Return the number of events."""
@@ -292,6 +297,10 @@ class ItemRows:
     """(m,)"""
     bias_gradient_sum: NDArray[np.float32]
     """(m,) AdaGrad sum of the bias."""
+    context: NDArray[np.float32]
+    """(m, F) factors of the item where it is context; (m, 0) in a model without."""
+    context_gradient_sum: NDArray[np.float32]
+    """(m,) AdaGrad sum of these."""
     successor_start: NDArray[np.int32]
     """(m + 1,) bounds of each item's successors; starts at 0, ends at S."""
     successors: NDArray[np.uint64]

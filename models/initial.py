@@ -6,6 +6,8 @@ from numpy.typing import NDArray
 from models.compiled import compiled, kernel
 
 GAMMA = np.uint64(0x9E3779B97F4A7C15)
+INITIAL_DEVIATION = 0.05
+"""Standard deviation of the factors of a new item."""
 _SPREAD = np.sqrt(12.0 / 8.0) / 65536.0
 """Makes the sum of eight 16-bit numbers one of variance 1."""
 

@@ -53,10 +53,14 @@ class TransitionParams:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RankingParams:
-    """Transitions + pairwise MF, see `models.ranking.model`."""
+    """Transitions + factors, see `models.ranking.model`."""
 
     factors: int = 32
     negatives: int = 2
+    context: int = 0
+    """Last items that are context of the factors; 0: pairwise steps without context."""
+    context_decay: float = 0.6
+    """Weight of each step further back."""
     rate: float = 0.02
     """AdaGrad rate of the factors."""
     bias_rate: float = 0.05
@@ -67,6 +71,15 @@ class RankingParams:
     radius: float = 4.0
     """Largest norm of a factor vector, and largest bias: no input can spoil the state."""
     seed: int = 1
+
+
+MODELS: Mapping[str, RankingParams] = {
+    "light": RankingParams(),
+    "full": RankingParams(
+        factors=32, negatives=16, context=6, rate=0.1, smoothing=1e-5, radius=8.0
+    ),
+}
+"""The ranking model by name."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -23,7 +23,11 @@ def halves(batch: AcceptedBatch, window: int) -> tuple[AcceptedBatch, AcceptedBa
     middle = _cut(batch.coordinate)
     context = (batch.context, batch.context_start)
     later = _context_after(batch, middle, window) if window else context
-    return _part(batch, slice(0, middle), *context), _part(batch, slice(middle, None), *later)
+    half = len(batch.moved) // 2
+    return (
+        _part(batch, slice(0, middle), slice(0, half), *context),
+        _part(batch, slice(middle, None), slice(half, None), *later),
+    )
 
 
 def _cut(coordinate: NDArray[np.int64]) -> int:
@@ -52,6 +56,7 @@ def _advance(window: Window, user: NDArray[np.int32], item: NDArray[np.int32]) -
 def _part(
     batch: AcceptedBatch,
     events: slice,
+    moved: slice,
     context: NDArray[np.int32],
     context_start: NDArray[np.int32],
 ) -> AcceptedBatch:
@@ -62,8 +67,12 @@ def _part(
     np.cumsum(lengths, out=start[1:])
     chosen = np.repeat(context_start[users] - start[:-1], lengths) + np.arange(start[-1])
     negatives = batch.negatives[events]
-    known, (item, own, compared) = Dictionary()(
-        len(batch.keys), batch.item[events], context[chosen], negatives.reshape(-1)
+    known, (item, own, compared, rows) = Dictionary()(
+        len(batch.keys),
+        batch.item[events],
+        context[chosen],
+        negatives.reshape(-1),
+        batch.moved[moved],
     )
     return AcceptedBatch(
         origin=batch.origin,
@@ -81,4 +90,6 @@ def _part(
         factors=batch.factors[users],
         negatives=compared.reshape(negatives.shape),
         gradients=batch.gradients[events],
+        moved=rows,
+        differences=batch.differences[moved],
     )

@@ -1,6 +1,7 @@
 """What comes back over the loop, record by record: which part of the corridor it is for."""
 
-import numpy as np
+from typing import Any
+
 from numpy.typing import NDArray
 
 from operators.corridor import Corridor
@@ -58,13 +59,18 @@ class Hearing:
 
     def _hear_accepted(self, value: bytes) -> None:
         message = accepted_codec.decode(value)
-        self._check_factors(message.factors)
+        learning = self._params.learning
+        if learning.differences:
+            self._check_width(message.differences, learning.differences, len(message.moved))
+            self._check_width(message.factors, 0)
+        else:
+            self._check_width(message.factors, learning.factors)
         self._corridor.learn.apply(message)
         self._corridor.hear(message.time)
 
     def _hear_chunk(self, name: bytes, value: bytes) -> None:
         rows, about = chunks.decode_all(value)
-        self._check_factors(rows.factors)
+        self._check_width(rows.factors, self._params.learning.factors)
         self._corridor.learn.hear(name, rows, about)
 
     def _hear_trending(self, value: bytes) -> None:
@@ -84,10 +90,10 @@ class Hearing:
                 " one of the two, or give each topics of its own"
             )
 
-    def _check_factors(self, factors: NDArray[np.float32]) -> None:
+    def _check_width(self, columns: NDArray[Any], expected: int, rows: int = 1) -> None:
         """Refuse records of another model: two jobs may share the loop for a while."""
-        expected, got = self._params.learning.factors, factors.shape[1]
-        if got != expected:
+        got = columns.shape[1]
+        if rows and got != expected:
             raise IncompatibleError(
                 f"loop: expected {expected} factors, got {got}; give the other job its own topics"
             )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from models.deep.shape import Shape
+from models.items.differences import width_of
 from models.params import EventPolicy, RankingParams, RatingParams, TransitionParams, UserParams
 from state.topics.lease import Lease
 
@@ -27,6 +28,10 @@ class LearningParams:
     """Of an item's popularity."""
     item_buckets: int = 1
     """Item buckets of the job."""
+    tell_ms: int = 1000
+    """Processing time between two tellings of what was learnt of items."""
+    tell_bytes_per_second: int = 1 << 19
+    """Of one worker's tellings."""
     origin: int = 0
     """Of the records on the loop, see `models.keys.origin_of`; 0 takes those of every job."""
 
@@ -34,6 +39,12 @@ class LearningParams:
     def factors(self) -> int:
         """Length of a factor vector."""
         return self.ranking.factors if self.objective == "ranking" else self.rating.factors
+
+    @property
+    def differences(self) -> int:
+        """Numbers of a row that travel as differences, 0 where events tell what they moved."""
+        context = self.ranking.context if self.objective == "ranking" else 0
+        return width_of(self.factors, self.factors if context else 0)
 
     @property
     def seed(self) -> int:

@@ -1,6 +1,6 @@
 """Accepted events of one micro-batch, as bytes: what travels to every worker (magic `AC`).
 
-Payload of version 2, little-endian; columns stand in order of falling width, so that each one is
+Payload of version 3, little-endian; columns stand in order of falling width, so that each one is
 aligned and can be used where it lies:
 
 ================ ===== ============ ========================================================
@@ -17,6 +17,8 @@ negatives        u32   1            m
 context          u32   1            C
 named            u32   1            how many of the keys have an id
 text             u32   1            T, bytes of the ids
+moved            u32   1            M, rows that were moved
+width            u32   1            K, numbers of what is learnt of a row
 …                u32   1            zero
 keys             u64   D            item keys
 coordinate       i64   n            partition and offset of each event
@@ -29,11 +31,13 @@ context_start    i32   U + 1        bounds of each user's context
 factors          f32   U * F        user factors before the micro-batch
 negatives        i32   n * m        indices of items, -1 for none
 gradients        f32   n * (1 + m)
+moved            i32   M            indices of keys, each once
+differences      f16   M * K        what was learnt of them since it was last told
 ids              u8    T            UTF-8 ids of the first keys, joined by a line feed
 ================ ===== ============ ========================================================
 
-A value takes 12 + 56 + 8 D + (24 + 4 m + 4 (1 + m)) n + 4 C + 4 (U + 1) + 4 U F + T bytes. Version
-1 had no origin.
+A value takes 12 + 64 + 8 D + (24 + 4 m + 4 (1 + m)) n + 4 C + 4 (U + 1) + 4 U F + (4 + 2 K) M + T
+bytes. Version 2 had no rows that were moved, and version 1 no origin.
 """
 
 from typing import Any
@@ -46,8 +50,8 @@ from models.parts import halves
 from state.codec import HEADER, SKIP, corrupt, open_sealed, seal
 
 MAGIC = b"AC"
-VERSION = 2
-READ_VERSIONS = (1, 2)
+VERSION = 3
+READ_VERSIONS = (1, 2, 3)
 
 _COUNTS = (
     "bucket",
@@ -59,12 +63,14 @@ _COUNTS = (
     "context",
     "named",
     "text",
-    "zero",
+    "moved",
 )
+"""Until version 3, the last was a zero."""
 _HEADS = {
     1: np.dtype([("time", "<i8")] + [(name, "<u4") for name in _COUNTS]),
     2: np.dtype([("time", "<i8"), ("origin", "<u8")] + [(name, "<u4") for name in _COUNTS]),
 }
+_HEADS[3] = np.dtype([*_HEADS[2].descr, ("width", "<u4"), ("zero_3", "<u4")])
 _HEAD = _HEADS[VERSION]
 _MOST_BUCKETS, _MOST_PARTITIONS = 1 << 15, 1 << 15
 """More than there can be: what is beyond would ask for memory that nobody has."""
@@ -80,6 +86,8 @@ _TYPES = {
     "factors": "<f4",
     "negatives": "<i4",
     "gradients": "<f4",
+    "moved": "<i4",
+    "differences": "<f2",
 }
 _WHERE = "accepted events"
 
@@ -134,6 +142,8 @@ def encode(batch: AcceptedBatch) -> bytes:
         len(batch.context),
         len(batch.ids),
         len(text),
+        len(batch.moved),
+        batch.differences.shape[1],
         0,
     )
     return seal(MAGIC, VERSION, b"".join([head.tobytes(), *(c.tobytes() for c in columns), text]))
@@ -155,7 +165,8 @@ def decode(data: bytes) -> AcceptedBatch:
     head = np.frombuffer(buffer, layout, 1)
     origin = int(head["origin"][0]) if version > 1 else 0
     counts = [int(head[name][0]) for name in ("time", *_COUNTS)]
-    time, bucket, n, keys, users, factors, m, context, named, text, _ = counts
+    time, bucket, n, keys, users, factors, m, context, named, text, moved = counts
+    moved, width = (moved, int(head["width"][0])) if version > 2 else (0, 0)
     shapes: dict[str, tuple[int, ...]] = {
         "keys": (keys,),
         "coordinate": (n,),
@@ -168,6 +179,8 @@ def decode(data: bytes) -> AcceptedBatch:
         "factors": (users, factors),
         "negatives": (n, m),
         "gradients": (n, 1 + m),
+        "moved": (moved,),
+        "differences": (moved, width),
     }
     columns, at = _columns(buffer, layout.itemsize, shapes, text)
     batch = AcceptedBatch(
@@ -197,11 +210,15 @@ def _check(batch: AcceptedBatch) -> None:
         ("item", 0, len(batch.ids)),
         ("context", 0, keys),
         ("negatives", -1, keys),
+        ("moved", 0, keys),
         ("coordinate", 0, _MOST_PARTITIONS << OFFSET_BITS),
     ):
         column = getattr(batch, name)
         if column.size and not (least <= int(column.min()) and int(column.max()) < most):
             raise corrupt(_WHERE, f"{name} from {least} to below {most}", "one outside", SKIP)
+    once = len(np.unique(batch.moved)) == len(batch.moved)
+    if not once or not np.isfinite(batch.differences).all():
+        raise corrupt(_WHERE, "finite differences, one a row", "others", SKIP)
 
 
 def _columns(

@@ -44,8 +44,11 @@ def most_trending(room: int, id_bytes: int) -> int:
 
 
 def item_row(successors: int, factors: int, id_bytes: int) -> int:
-    """Return the most bytes of an item in a chunk: numbers, offsets, factors, successors, id."""
-    return 80 + 4 * factors + 12 * successors + id_bytes
+    """Return the most bytes of an item in a chunk: numbers, offsets, factors, successors, id.
+
+    Those where it is context are factors, too.
+    """
+    return 88 + 4 * factors + 12 * successors + id_bytes
 
 
 def chunk(items: int, successors: int, factors: int, id_bytes: int) -> int:

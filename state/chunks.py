@@ -15,13 +15,16 @@ factors           fixed_size_list<float>  latent factors
 gradient_sum      float                   AdaGrad sum of the factors
 bias              float
 bias_gradient_sum float                   AdaGrad sum of the bias
+context           fixed_size_list<float>  latent factors where the item is context; none: size 0
+context_gradient… float                   AdaGrad sum of these: `context_gradient_sum`
 successors        list<uint64>            keys of the items that followed
 weights           list<float>             how much they followed
 ================= ======================= =============================================
 
 and, in the metadata, whose rows these are (`streamrec.origin`), how many items there are in all
 item buckets of that kind (`streamrec.total`) and which events the rows contain
-(`streamrec.marks`, `state.marks`). Version 1 had none of these and no popularity.
+(`streamrec.marks`, `state.marks`). Version 2 had no factors as context; version 1 had no popularity
+and none of the metadata.
 
 Rows are absolute values: to read one twice is harmless. Kafka checksums its records, so a chunk
 carries no CRC of its own.
@@ -41,8 +44,8 @@ from models.columns import ItemRows
 from state import bounds, marks
 from state.codec import SKIP, UnknownVersionError, corrupt
 
-VERSION = 2
-READ_VERSIONS = (1, 2)
+VERSION = 3
+READ_VERSIONS = (1, 2, 3)
 
 _VERSION_KEY = b"streamrec.items"
 _ORIGIN_KEY = b"streamrec.origin"
@@ -57,6 +60,7 @@ _SCALARS = (
     ("gradient_sum", pa.float32()),
     ("bias", pa.float32()),
     ("bias_gradient_sum", pa.float32()),
+    ("context_gradient_sum", pa.float32()),
 )
 
 
@@ -82,7 +86,7 @@ def encode_within(rows: ItemRows, limit: int, about: About | None = None) -> lis
     about : About, optional
     """
     about = About() if about is None else about
-    factors = rows.factors.shape[1]
+    factors = rows.factors.shape[1] + rows.context.shape[1]
     ids = [len(identifier.encode()) for identifier in rows.ids]
     sizes = [
         bounds.item_row(successors, factors, length)
@@ -100,7 +104,7 @@ def encode_within(rows: ItemRows, limit: int, about: About | None = None) -> lis
 def encode(rows: ItemRows, about: About | None = None) -> bytes:
     """Return an Arrow IPC stream with one record batch."""
     about = About() if about is None else about
-    schema = _schema(rows.factors.shape[1]).with_metadata(
+    schema = _schema(rows.factors.shape[1], rows.context.shape[1]).with_metadata(
         {
             _VERSION_KEY: str(VERSION),
             _ORIGIN_KEY: str(about.origin),
@@ -112,10 +116,8 @@ def encode(rows: ItemRows, about: About | None = None) -> bytes:
     columns = {
         "id": pa.array(rows.ids, pa.string()),
         "key": pa.array(rows.keys, pa.uint64()),
-        "factors": pa.FixedSizeListArray.from_arrays(
-            pa.array(np.ascontiguousarray(rows.factors).reshape(-1), pa.float32()),
-            type=schema.field("factors").type,
-        ),
+        "factors": _lists(rows.factors),
+        "context": _lists(rows.context),
         "successors": pa.ListArray.from_arrays(start, pa.array(rows.successors, pa.uint64())),
         "weights": pa.ListArray.from_arrays(start, pa.array(rows.weights, pa.float32())),
         **{name: pa.array(getattr(rows, name), kind) for name, kind in _SCALARS},
@@ -126,6 +128,16 @@ def encode(rows: ItemRows, about: About | None = None) -> bytes:
             pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
         )
     return bytes(sink.getvalue())
+
+
+def _lists(rows: NDArray[np.float32]) -> pa.Array:
+    """Return the rows of a matrix as an Arrow column; Arrow's own way fails on rows of nothing."""
+    kind = pa.list_(pa.float32(), rows.shape[1])
+    if not rows.shape[1]:
+        return pa.array([[]] * len(rows), kind)
+    return pa.FixedSizeListArray.from_arrays(
+        pa.array(np.ascontiguousarray(rows).reshape(-1), pa.float32()), type=kind
+    )
 
 
 def decode(data: bytes) -> ItemRows:
@@ -168,12 +180,13 @@ def _about(metadata: Mapping[bytes, bytes]) -> About:
 def _check_rows(rows: ItemRows) -> None:
     """Refuse numbers that no event leads to: they would stay for good."""
     numbers = (rows.value_sum, rows.popularity, rows.factors, rows.gradient_sum, rows.bias)
-    sound = all(np.isfinite(column).all() for column in (*numbers, rows.bias_gradient_sum))
+    more = (rows.bias_gradient_sum, rows.context, rows.context_gradient_sum)
+    sound = all(np.isfinite(column).all() for column in (*numbers, *more))
     if not sound or (rows.count < 0).any() or not (rows.weights >= 0).all():
         raise corrupt(_WHERE, "finite numbers and counts from 0", "others", SKIP)
 
 
-def _schema(factors: int, version: int = VERSION) -> pa.Schema:
+def _schema(factors: int, context: int, version: int = VERSION) -> pa.Schema:
     """Return the columns of a layout."""
     kinds = {
         "id": pa.string(),
@@ -186,9 +199,13 @@ def _schema(factors: int, version: int = VERSION) -> pa.Schema:
         "gradient_sum": pa.float32(),
         "bias": pa.float32(),
         "bias_gradient_sum": pa.float32(),
+        "context": pa.list_(pa.float32(), context),
+        "context_gradient_sum": pa.float32(),
         "successors": pa.list_(pa.uint64()),
         "weights": pa.list_(pa.float32()),
     }
+    if version < 3:
+        del kinds["context"], kinds["context_gradient_sum"]
     if version == 1:
         del kinds["popularity"]
     return pa.schema([pa.field(name, kind) for name, kind in kinds.items()])
@@ -202,12 +219,17 @@ def _check(schema: pa.Schema) -> int:
             f"{_WHERE}: expected layout version {' or '.join(map(str, READ_VERSIONS))}, got "
             f"{version.decode(errors='replace')}; run the release that wrote the topic, or a newer"
         )
-    kind = schema.field("factors").type if "factors" in schema.names else None
-    size = kind.list_size if isinstance(kind, pa.FixedSizeListType) else 0
-    if not schema.equals(_schema(size, int(version))):
+    factors, context = _size(schema, "factors"), _size(schema, "context")
+    if not schema.equals(_schema(factors, context, int(version))):
         told = f"the columns of version {int(version)}"
         raise corrupt(_WHERE, told, ", ".join(schema.names), SKIP)
     return int(version)
+
+
+def _size(schema: pa.Schema, name: str) -> int:
+    """Return the length of the lists of a column, 0 where it has none."""
+    kind = schema.field(name).type if name in schema.names else None
+    return kind.list_size if isinstance(kind, pa.FixedSizeListType) else 0
 
 
 def _rows(batch: pa.RecordBatch) -> ItemRows:
@@ -219,7 +241,18 @@ def _rows(batch: pa.RecordBatch) -> ItemRows:
     def array(column: pa.Array) -> NDArray[Any]:
         return np.array(column.to_numpy(zero_copy_only=False))
 
-    factors = batch.column("factors")
+    def matrix(name: str) -> NDArray[np.float32]:
+        size = _size(batch.schema, name)
+        if not size:
+            return np.empty((len(batch), 0), np.float32)
+        return array(batch.column(name).flatten()).reshape(len(batch), size)
+
+    def single(name: str) -> NDArray[Any]:
+        if name in batch.schema.names:
+            return array(batch.column(name))
+        # until version 2 there was no popularity
+        return array(batch.column("count")) if name == "popularity" else np.zeros(len(batch))
+
     successors, weights = batch.column("successors"), batch.column("weights")
     start = array(successors.offsets).astype(np.int32)
     if not np.array_equal(start, array(weights.offsets)) or (len(start) and start[0]):
@@ -227,15 +260,10 @@ def _rows(batch: pa.RecordBatch) -> ItemRows:
     return ItemRows(
         keys=array(batch.column("key")),
         ids=batch.column("id").to_pylist(),
-        factors=array(factors.flatten()).reshape(len(factors), factors.type.list_size),
+        factors=matrix("factors"),
+        context=matrix("context"),
         successor_start=start,
         successors=array(successors.values),
         weights=array(weights.values),
-        **{
-            # until version 2 there was no popularity
-            name: array(batch.column(name if name in batch.schema.names else "count")).astype(
-                kind.to_pandas_dtype()
-            )
-            for name, kind in _SCALARS
-        },
+        **{name: single(name).astype(kind.to_pandas_dtype()) for name, kind in _SCALARS},
     )

@@ -1,6 +1,6 @@
 """What is known of an item, as bytes: one sealed value an item (magic `IT`).
 
-Payload of version 2, little-endian:
+Payload of version 3, little-endian:
 
 ================= ===== ===== =============================================================
 field             type  count holds
@@ -13,16 +13,20 @@ popularity        f32   1     events halved every half-life, as of last_time
 gradient_sum      f32   1     AdaGrad sum of the factors
 bias              f32   1
 bias_gradient_sum f32   1     AdaGrad sum of the bias
+context_gradient… f32   1     AdaGrad sum of the factors as context
 factors           u32   1     F, how many factors follow
+context           u32   1     F, or 0 in a model without factors as context
 successors        u32   1     s, how many successors follow
 id                u32   1     t, bytes of the id
 …                 f32   F     latent factors
+…                 f32   F     factors where the item is context
 …                 u64   s     keys of the items that followed
 …                 f32   s     how much they followed
 …                 u8    t     UTF-8 id, empty for an item known only by its key
 ================= ===== ===== =============================================================
 
-A value takes 72 + 4 F + 12 s + t bytes. Version 1 had no popularity: what is read from it has the
+A value takes 80 + 4 F + 4 F + 12 s + t bytes. Version 2 had no factors as context: what is read
+from it starts with those of a new item. Version 1 had no popularity: what is read from it has the
 count for it.
 """
 
@@ -34,12 +38,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.columns import ItemRows
+from models.initial import INITIAL_DEVIATION, initial_factors
 from state.codec import Payloads, corrupt, incompatible_factors, open_all, seal_all
 from state.ragged import as_bytes, bounds_of, copy_ranges, rows_at
 
 MAGIC = b"IT"
-VERSION = 2
-READ_VERSIONS = (1, 2)
+VERSION = 3
+READ_VERSIONS = (1, 2, 3)
 
 _SCALARS = (
     ("count", "<i8"),
@@ -49,14 +54,19 @@ _SCALARS = (
     ("bias", "<f4"),
     ("bias_gradient_sum", "<f4"),
 )
-_COUNTS = ("factors", "successors", "id")
+_COUNTS = {
+    1: ("factors", "successors", "id"),
+    2: ("factors", "successors", "id"),
+    3: ("factors", "context", "successors", "id"),
+}
 _SCALARS_OF = {1: _SCALARS, 2: (*_SCALARS[:3], ("popularity", "<f4"), *_SCALARS[3:])}
+_SCALARS_OF[3] = (*_SCALARS_OF[2], ("context_gradient_sum", "<f4"))
 _LAYOUTS = {
-    version: np.dtype([("key", "<u8"), *scalars, *((name, "<u4") for name in _COUNTS)])
+    version: np.dtype([("key", "<u8"), *scalars, *((name, "<u4") for name in _COUNTS[version])])
     for version, scalars in _SCALARS_OF.items()
 }
 _FIXED = _LAYOUTS[VERSION]
-_LISTS = (("factors", 4), ("successors", 8), ("successors", 4), ("id", 1))
+_LISTS = (("factors", 4), ("context", 4), ("successors", 8), ("successors", 4), ("id", 1))
 """Count and bytes of an element of each list; in the order of the payload."""
 
 
@@ -67,10 +77,13 @@ class ItemState:
     ----------
     factors : int
         F; a stored value with another number is refused.
+    context_seed : int, optional
+        In a model with factors as context, `models.items.table.Items.context_seed` of its items.
     """
 
-    def __init__(self, factors: int) -> None:
+    def __init__(self, factors: int, context_seed: int | None = None) -> None:
         self._factors = factors
+        self._context_seed = context_seed
 
     def encode(self, rows: ItemRows) -> list[bytes]:
         """Return one sealed value an item."""
@@ -80,11 +93,13 @@ class ItemState:
         for name, _ in _SCALARS_OF[VERSION]:
             fixed[name] = getattr(rows, name)
         fixed["factors"] = self._factors
+        fixed["context"] = rows.context.shape[1]
         fixed["successors"] = np.diff(rows.successor_start)
         fixed["id"] = np.fromiter(map(len, text), np.uint32, len(text))
         factors = np.ascontiguousarray(rows.factors, np.float32).reshape(len(rows), self._factors)
+        context = np.ascontiguousarray(rows.context, np.float32)
         texts = np.frombuffer(bytearray().join(text), np.uint8)
-        lists: tuple[NDArray[Any], ...] = (factors, rows.successors, rows.weights, texts)
+        lists: tuple[NDArray[Any], ...] = (factors, context, rows.successors, rows.weights, texts)
         bounds = bounds_of(_sizes(fixed))
         buffer = np.empty(bounds[-1], np.uint8)
         at = bounds[:-1].copy()
@@ -119,17 +134,29 @@ class ItemState:
             copy_ranges(payloads.buffer, at, column, bounds[:-1], size)
             lists.append(column)
             at += size
-        factors, successors, weights, text = lists
+        factors, context, successors, weights, text = lists
         scalars: dict[str, Any] = {name: fixed[name].copy() for name, _ in _SCALARS_OF[VERSION]}
         return ItemRows(
             keys=fixed["key"].copy(),
             ids=_split(text, fixed["id"]),
             factors=factors.view(np.float32).reshape(len(fixed), self._factors),
+            context=self._context(fixed, context.view(np.float32)),
             successor_start=bounds_of(fixed["successors"].astype(np.int64)).astype(np.int32),
             successors=successors.view(np.uint64),
             weights=weights.view(np.float32),
             **scalars,
         )
+
+    def _context(self, fixed: NDArray[np.void], stored: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (m, F) factors as context, of a new item where none are stored."""
+        if self._context_seed is None:
+            return np.empty((len(fixed), 0), np.float32)
+        found = initial_factors(
+            fixed["key"].copy(), self._context_seed, self._factors, INITIAL_DEVIATION
+        )
+        held = fixed["context"] > 0
+        found[held] = stored.reshape(-1, self._factors)
+        return found
 
     def _fixed(
         self, payloads: Payloads, where: Callable[[int], str]
@@ -153,6 +180,9 @@ class ItemState:
             begin[chosen] += layout.itemsize
         for i in np.flatnonzero(fixed["factors"] != self._factors).tolist():
             raise incompatible_factors(where(i), self._factors, int(fixed["factors"][i]))
+        partly = (fixed["context"] != 0) & (fixed["context"] != self._factors)
+        for i in np.flatnonzero(partly).tolist():
+            raise corrupt(where(i), f"0 or {self._factors} factors as context", fixed["context"][i])
         return fixed, begin
 
 
@@ -164,7 +194,8 @@ def _sizes(fixed: NDArray[np.void]) -> NDArray[np.int64]:
 def _list_sizes(fixed: NDArray[np.void]) -> NDArray[np.int64]:
     size = np.zeros(len(fixed), np.int64)
     for count, width in _LISTS:
-        size += fixed[count].astype(np.int64) * width
+        if count in (fixed.dtype.names or ()):
+            size += fixed[count].astype(np.int64) * width
     return size
 
 

@@ -99,8 +99,15 @@ def cut(records: Sequence[Record], sizes: Iterable[int]) -> Iterator[Sequence[Re
 USERS = UserParams(history=16, recent_events=48, lateness_ms=1000, exclusions=4)
 
 
+OBJECTIVES = ("ranking", "full", "rating")
+"""What `learning` takes for the objective: ranking by the light and by the full model, ratings."""
+
+
 def learning(**changes: Any) -> LearningParams:
-    """Return a small model."""
+    """Return a small model; the objective "full" is ranking with sequence-aware factors."""
+    if changes.get("objective") == "full":
+        changes |= {"objective": "ranking", "ranking": FULL, "tell_ms": 0}
+        changes |= {"tell_bytes_per_second": 1 << 40}
     settings: dict[str, Any] = {
         "objective": "ranking",
         "users": USERS,
@@ -111,6 +118,9 @@ def learning(**changes: Any) -> LearningParams:
         "item_limit": 10_000,
     }
     return LearningParams(**settings | changes)
+
+
+FULL = RankingParams(factors=8, negatives=4, context=3, rate=0.1)
 
 
 def learn_users(**changes: Any) -> LearnUsersParams:

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import EVENTS, EVICTED, KNOWN, REFUSED, SIZE, SKIPPED, ItemArrays
+from models.arrays import EVENTS, EVICTED, KNOWN, MOVED, REFUSED, SIZE, SKIPPED, TOLD, ItemArrays
 from models.columns import OFFSET_BITS, ItemRows
-from models.initial import initial_factors
+from models.initial import INITIAL_DEVIATION, initial_factors
+from models.items import differences
 from models.items.lookup import empty_slots, enter_all, find_rows
 from models.items.marks import Marks
 from models.params import TransitionParams
@@ -21,8 +22,6 @@ from models.popularity.levels import levels
 from models.transitions.exchange import export_rows, replace_row
 from models.transitions.rows import Transitions, extended
 
-INITIAL_DEVIATION = 0.05
-"""Standard deviation of the factors of a new item."""
 NEW_BELOW = 5
 """An item with fewer events is new."""
 _FIRST_ROWS = 1024
@@ -39,6 +38,11 @@ _COLUMNS: dict[str, tuple[type[np.generic], float]] = {
     "gradient_sum": (np.float32, 0),
     "bias": (np.float32, 0),
     "bias_gradient_sum": (np.float32, 0),
+    "context": (np.float32, 0),
+    "context_gradient_sum": (np.float32, 0),
+    "told": (np.float32, 0),
+    "waiting": (np.bool_, 0),
+    "queue": (np.int32, 0),
     "last_time": (np.int64, -1),
     "value_sum": (np.float64, 0),
     "popularity": (np.float32, 0),
@@ -68,6 +72,8 @@ class Items:
         New rows get factors from the seed and the key: the same in every worker.
     half_life_ms : float
         Of the popularity.
+    context : bool
+        Whether items have factors as context, too.
 
     Attributes
     ----------
@@ -92,6 +98,7 @@ class Items:
         limit: int,
         seed: int,
         half_life_ms: float = HALF_LIFE_MS,
+        context: bool = False,
     ) -> None:
         if factors < 1 or limit < 1:
             raise ValueError(
@@ -111,11 +118,11 @@ class Items:
             slots=empty_slots(rows),
             short_slots=empty_slots(rows),
             recent=np.zeros(_RECENT, np.int32),
-            counters=np.zeros(6, np.int64),
+            counters=np.zeros(8, np.int64),
             value_total=np.zeros(1, np.float64),
             norm=float(transitions.norm),
             half_life=float(half_life_ms),
-            **_columns(rows, factors),
+            **_columns(rows, factors, factors if context else 0),
         )
 
     @property
@@ -152,6 +159,11 @@ class Items:
     def count(self) -> NDArray[np.int64]:
         """(size,) accepted positive events of each row."""
         return self.arrays.counts[: self.size]
+
+    @property
+    def context_seed(self) -> int | None:
+        """Seed of the first factors as context; None in a model without."""
+        return context_seed(self._seed) if self.arrays.context.shape[1] else None
 
     def rows(self, keys: NDArray[np.uint64], *, register: bool = True) -> NDArray[np.int32]:
         """Return the row of each key, -1 where it has none.
@@ -222,6 +234,7 @@ class Items:
         known = moved[a.known[: a.counters[KNOWN]]]
         known = known[known >= 0]
         recent = moved[a.recent] if size else a.recent
+        queue = a.queue.copy()
         a.counters[EVENTS] -= a.counts[:size].sum() - a.counts[kept].sum()
         a.value_total[0] -= a.value_sum[:size].sum() - a.value_sum[kept].sum()
         for name, (_, fill) in _COLUMNS.items():
@@ -238,6 +251,7 @@ class Items:
             slots=empty_slots(len(a.keys)), short_slots=empty_slots(len(a.keys))
         )
         enter_all(self.arrays)
+        self._requeue(queue, moved)
         self.transitions.clear()
         for row in range(len(kept)):
             bounds = slice(start[row], start[row + 1])
@@ -277,6 +291,8 @@ class Items:
             gradient_sum=a.gradient_sum[rows],
             bias=a.bias[rows],
             bias_gradient_sum=a.bias_gradient_sum[rows],
+            context=a.context[rows],
+            context_gradient_sum=a.context_gradient_sum[rows],
             successor_start=start,
             successors=a.keys[successors],
             weights=weights,
@@ -308,6 +324,7 @@ class Items:
             return
         successors = self.rows(exported.successors)
         a, at = self.arrays, rows[chosen]
+        untold = differences.untold(a, at)
         a.last_time[at] = exported.last_time[chosen]
         a.popularity[at] = exported.popularity[chosen]
         a.mark[at] = mark
@@ -315,6 +332,11 @@ class Items:
         a.gradient_sum[at] = exported.gradient_sum[chosen]
         a.bias[at] = exported.bias[chosen]
         a.bias_gradient_sum[at] = exported.bias_gradient_sum[chosen]
+        if a.context.shape[1]:
+            if exported.context.shape[1]:  # not from before there were such
+                a.context[at] = exported.context[chosen]
+                a.context_gradient_sum[at] = exported.context_gradient_sum[chosen]
+            differences.replace(a, at, untold)
         replace_counts(a, at, exported.count[chosen], exported.value_sum[chosen])
         for n in chosen.tolist():
             bounds = slice(exported.successor_start[n], exported.successor_start[n + 1])
@@ -336,20 +358,43 @@ class Items:
         self.arrays = a._replace(slots=empty_slots(rows), short_slots=empty_slots(rows), **longer)
         enter_all(self.arrays)
         self.transitions.grow(rows)
+        self._requeue(a.queue, np.arange(self.size, dtype=np.int32))
+
+    def _requeue(self, queue: NDArray[np.int32], moved: NDArray[np.int32]) -> None:
+        """Put the rows that wait in an old queue, whose new places are given, into this one."""
+        a = self.arrays
+        told, end = int(a.counters[TOLD]), int(a.counters[MOVED])
+        rows = moved[queue[np.arange(told, end) % max(1, len(queue))]]
+        rows = rows[rows >= 0]
+        a.queue[: len(rows)] = rows
+        a.counters[TOLD], a.counters[MOVED] = 0, len(rows)
 
     def _start(self, before: int) -> None:
         """Give the rows registered since `before` their first factors."""
         a, size = self.arrays, self.size
         if size > before:
-            a.factors[before:size] = initial_factors(
-                a.keys[before:size], self._seed, a.factors.shape[1], INITIAL_DEVIATION
-            )
+            new = a.keys[before:size]
+            for columns, seed in ((a.factors, self._seed), (a.context, context_seed(self._seed))):
+                columns[before:size] = initial_factors(
+                    new, seed, columns.shape[1], INITIAL_DEVIATION
+                )
+            a.told[before:size] = differences.vectors(a, slice(before, size))
             self.ids.extend([None] * (size - before))
 
 
-def _columns(rows: int, factors: int) -> dict[str, Any]:
+def context_seed(seed: int) -> int:
+    """Return the seed of factors as context, from that of the others of an item."""
+    return seed ^ 0x2545F491
+
+
+def _columns(rows: int, factors: int, context: int) -> dict[str, Any]:
     """Return the columns of a table without an item."""
+    widths = {
+        "factors": (factors,),
+        "context": (context,),
+        "told": (differences.width_of(factors, context),),
+    }
     return {
-        name: np.full((rows, factors) if name == "factors" else rows, fill, kind)
+        name: np.full((rows, *widths.get(name, ())), fill, kind)
         for name, (kind, fill) in _COLUMNS.items()
     }

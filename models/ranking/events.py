@@ -13,10 +13,11 @@ from models.arrays import (
     Window,
     Work,
 )
-from models.compiled import Integer, kernel
+from models.compiled import Integer, Truth, kernel
+from models.factors.pairs import apply_event as apply_pairs
+from models.factors.pairs import learn_event as learn_pairs
+from models.factors.softmax import learn_event as learn_softmax
 from models.items.marks import is_new
-from models.pairwise.learn import apply_event as apply_pairs
-from models.pairwise.learn import learn_event as learn_pairs
 from models.popularity.counts import count_event
 from models.ranking.ranks import rank_all
 from models.transitions.learn import apply_event as apply_transitions
@@ -46,11 +47,7 @@ def learn_events(
             if scored[e] and users.history_length[u] > 0:
                 rank_all(e, u, key, row, time, work, out)
             if row >= 0 and events.counts[e]:
-                learn_pairs(e, row, fresh[e], events, work, out)
-                if fresh[e]:
-                    if is_new(work.until, work.items, row, events.coordinate[e]):
-                        count_event(work.items, row, events.time[e])
-                    learn_transitions(e, u, row, events, work)
+                _learn_event(e, row, fresh[e], events, work, out)
             if row >= 0:
                 remember(window.rows, window.length, u, row)
             remember_positive(users, u, key, events.gap[e])
@@ -59,6 +56,21 @@ def learn_events(
             remember(users.excluded, users.excluded_length, u, key)
         users.events[u] += 1
     return len(rows)
+
+
+@kernel
+def _learn_event(
+    e: Integer, row: Integer, fresh: Truth, events: EventArrays, work: Work, out: LearntArrays
+) -> None:
+    """Teach every component; the item side only what is fresh."""
+    if work.knobs.context > 0:
+        learn_softmax(e, row, fresh, events, work)
+    else:
+        learn_pairs(e, row, fresh, events, work, out)
+    if fresh:
+        if is_new(work.until, work.items, row, events.coordinate[e]):
+            count_event(work.items, row, events.time[e])
+        learn_transitions(e, events.user[e], row, events, work)
 
 
 @kernel
@@ -82,7 +94,8 @@ def apply_events(
         if len(t.successor) - t.top[0] < knobs.reserve:
             return e
         if fresh[e] and batch.weight[e] > 0:
-            apply_pairs(e, u, batch, a, knobs)
+            if knobs.context == 0:
+                apply_pairs(e, u, batch, a, knobs)
             if batch.owned[item] and is_new(batch.until, a, batch.rows[item], batch.coordinate[e]):
                 count_event(a, batch.rows[item], batch.time)
             apply_transitions(e, u, batch, window, a, t, knobs.window_decay)

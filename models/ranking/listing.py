@@ -9,9 +9,9 @@ from models.columns import FACTORS, NEW, TRANSITION
 from models.compiled import Integer, compiled, kernel
 from models.component import REASONS, add_up, join, winner
 from models.deep import part as deep
+from models.factors import part as factors
 from models.items.table import NEW_BELOW
 from models.lists import Lists
-from models.pairwise import part as pairwise
 from models.transitions import share as transitions
 from models.users.own import mark_own
 
@@ -48,7 +48,7 @@ def list_block(
         decay = work.knobs.window_decay
         if transitions.weigh(work.window, u, work.items, work.transitions, decay) > 0:
             transitions.fill(work, u)
-            pairwise.fill_from(work, products, n)
+            factors.fill_from(work, products, n)
             if len(deep_products) > 0:
                 deep.fill_from(work, deep_products, n)
             elif len(work.deep.y) > 0:

@@ -13,8 +13,10 @@ from models.arrays import (
     UserArrays,
     Work,
 )
-from models.columns import AcceptedBatch, Events, Learnt, Recommended, Users
+from models.columns import OFFSET_BITS, AcceptedBatch, Events, Learnt, Recommended, Users
 from models.component import COMPONENTS
+from models.factors.part import look_all
+from models.items.differences import add as add_differences
 from models.items.table import Items
 from models.lists import Lists, blocks, fill_empty
 from models.params import RankingParams, TransitionParams, UserParams
@@ -42,7 +44,7 @@ class Ranking:
         self._params = params
         self._users = users
         self._transitions = transitions
-        self._scratch = Scratch.of_size(0, params.factors, COMPONENTS)
+        self._scratch = Scratch.of_size(0, params.factors, COMPONENTS, params.negatives)
 
     def learn(  # noqa: PLR0913  # columns
         self,
@@ -78,11 +80,12 @@ class Ranking:
         deep : DeepArrays
             What the deep model says before each scored event.
         """
-        factors = users.factors.copy()
+        # where rows travel as differences, nobody else needs the user's factors
+        factors = users.factors[:, :0] if self._params.context else users.factors.copy()
         work = self._work(items, users, deep)
         work = work._replace(until=items.until(bucket, events.coordinate))
         context, context_start = pack(work.window)
-        out = LearntArrays.empty(len(rows), self._params.negatives)
+        out = LearntArrays.empty(len(rows), 0 if self._params.context else self._params.negatives)
         columns, done = EventArrays.of(events, gap), -1
         while done < len(rows):
             items.transitions.make_room(items.transitions.reserve)
@@ -121,6 +124,24 @@ class Ranking:
             done = apply_events(
                 max(done, 0), columns, fresh, window, items.arrays, items.transitions.arrays, knobs
             )
+        if len(batch.moved) and fresh.any():
+            self._add_differences(items, batch, rows, owned)
+
+    def _add_differences(
+        self,
+        items: Items,
+        batch: AcceptedBatch,
+        rows: NDArray[np.int32],
+        owned: NDArray[np.bool_] | None,
+    ) -> None:
+        """Add what another worker learnt of rows that may be changed and do not contain it yet."""
+        moved, newest = rows[batch.moved], batch.coordinate[-1]
+        until = items.until(batch.bucket, batch.coordinate)
+        new = until[items.arrays.mark[moved], newest >> OFFSET_BITS] < newest
+        taken = (moved >= 0) & new
+        if owned is not None:
+            taken &= owned[batch.moved]
+        add_differences(items.arrays, moved[taken], batch.differences[taken], self._params.radius)
 
     def recommend(self, items: Items, users: Users, k: int, deep: DeepArrays) -> Recommended:
         """Return the k best items of every user, over the whole catalogue.
@@ -138,7 +159,9 @@ class Ranking:
         lists = Lists.of(out, recommendable(items.arrays))
         size = items.size
         scalar = len(deep.y) > 0 and not len(deep.output)
-        for begin, products in blocks(users.factors, items.arrays.factors[:size]):
+        z = np.empty_like(users.factors)
+        look_all(work, z)
+        for begin, products in blocks(z, items.arrays.factors[:size]):
             y = deep.y[begin : begin + len(products)]
             deep_products = y @ deep.targets[:size].T if scalar else _NO_PRODUCTS
             list_block(begin, products, deep_products, work, lists)
@@ -149,7 +172,7 @@ class Ranking:
         """Return all that kernels need, with each user's window filled."""
         if len(self._scratch.mark) < len(items.arrays.keys):
             self._scratch = Scratch.of_size(
-                len(items.arrays.keys), self._params.factors, COMPONENTS
+                len(items.arrays.keys), self._params.factors, COMPONENTS, self._params.negatives
             )
         self._scratch.weights[:] = (1, 1, deep.weights[1] / deep.weights[0])
         columns = UserArrays.of(users)
@@ -175,6 +198,8 @@ class Ranking:
             decay=params.decay,
             radius=params.radius,
             smoothing=params.smoothing,
+            context=params.context,
+            context_decay=params.context_decay,
             window_decay=self._transitions.decay,
             seed=params.seed,
             reserve=items.transitions.reserve,

@@ -9,7 +9,7 @@ from models.columns import UNKNOWN
 from models.compiled import Integer, kernel
 from models.component import DEEP, TRANSITIONS, join
 from models.deep import part as deep_model
-from models.pairwise import part as pairwise
+from models.factors import part as factors
 from models.popularity.levels import level_of
 from models.transitions import share as transitions
 from models.users.own import is_own, mark_own
@@ -76,7 +76,7 @@ def _rank_by_parts(
         work.scratch.joint,
     )
     transitions.fill(work, u)
-    pairwise.fill(work, u)
+    factors.fill(work, u)
     out.transition_rank[e] = _place(scratch.parts[TRANSITIONS], a, scratch.mark, mark, target)
     share = scratch.weights[DEEP]
     scratch.weights[DEEP] = 0

@@ -12,6 +12,7 @@ from models.deep.serving import Deep
 from models.items.admission import Admission
 from models.items.applied import Applied
 from models.items.dictionary import Dictionary
+from models.items.differences import take
 from models.items.table import Items
 from models.objective import Objective
 from models.ranking.model import Ranking
@@ -22,6 +23,8 @@ from state.chunks import About
 from state.codec import ForeignError
 
 _NOTE_SECONDS = 3.0
+_LONGEST_TELLING = 2.0
+"""Seconds whose budget one telling has at most."""
 _FOREIGN = (
     "loop: expected records of this job, got one of another job or input topic; give each its own"
     " accepted_events and model_updates"
@@ -48,6 +51,7 @@ def empty_items(params: LearningParams) -> Items:
         limit=params.item_limit,
         seed=params.seed,
         half_life_ms=params.half_life_ms,
+        context=params.objective == "ranking" and params.ranking.context > 0,
     )
 
 
@@ -85,6 +89,7 @@ class Learn:
         self._step, self._noted = 0, 0.0
         self._totals: dict[int, int] = {}
         self._item_buckets = params.item_buckets
+        self._telling = Telling(params)
 
     def __call__(
         self,
@@ -206,8 +211,9 @@ class Learn:
             return None
         item_rows = rows[teaches]
         negatives, gradients = learnt.negatives[teaches], learnt.gradients[teaches]
+        moved, differences = self._telling(self.items)
         known, index = self._dictionary(
-            self.items.size, item_rows, learnt.context, negatives.reshape(-1)
+            self.items.size, item_rows, learnt.context, negatives.reshape(-1), moved
         )
         named = int(index[0].max()) + 1
         return AcceptedBatch(
@@ -226,7 +232,29 @@ class Learn:
             factors=learnt.factors,
             negatives=index[2].reshape(negatives.shape),
             gradients=gradients,
+            moved=index[3],
+            differences=differences,
         )
+
+
+class Telling:
+    """When the others are told what was learnt of items, and of how many."""
+
+    def __init__(self, params: LearningParams) -> None:
+        self._width = params.differences
+        self._wait = params.tell_ms / 1000
+        self._bytes_per_second = params.tell_bytes_per_second
+        self._told = -np.inf
+
+    def __call__(self, items: Items) -> tuple[NDArray[np.int32], NDArray[np.float16]]:
+        """Return rows and their differences, see `models.items.differences.take`."""
+        now = time.monotonic()
+        elapsed = min(now - self._told, _LONGEST_TELLING)
+        if not self._width or elapsed < self._wait:
+            return np.empty(0, np.int32), np.empty((0, self._width), np.float16)
+        self._told = now
+        room = self._bytes_per_second * max(self._wait, elapsed)
+        return take(items.arrays, max(1, int(room / (12 + 2 * self._width))))
 
 
 def _bucket_in(name: bytes) -> int:

@@ -15,6 +15,7 @@ from tests.builders import (
     HOUR,
     MINUTE,
     NOW,
+    OBJECTIVES,
     USERS,
     Record,
     behaviour,
@@ -246,7 +247,7 @@ def test_events_of_a_type_without_weight_are_counted_only() -> None:
     assert learned.row.trending == []
 
 
-@pytest.mark.parametrize("objective", ["ranking", "rating"])
+@pytest.mark.parametrize("objective", OBJECTIVES)
 def test_a_micro_batch_of_nothing_good_still_is_accounted(objective: str) -> None:
     users = subtask(learning=learning(objective=objective))
     learned = users.take(in_order([Record(None, None), Record(b"x", b"\xff")]))

@@ -10,6 +10,7 @@ from state.topics import lease
 from state.topics.lease import Lease
 from tests.builders import (
     NOW,
+    OBJECTIVES,
     Record,
     behaviour,
     cut,
@@ -21,7 +22,6 @@ from tests.builders import (
 )
 from tests.harness import Clock, ItemsSubtask, UsersSubtask
 
-OBJECTIVES = ("ranking", "rating")
 LOG = behaviour(600)
 
 

@@ -8,7 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.columns import ItemRows
-from tests.builders import Record, behaviour, cut, event, in_order, learn_users, learning
+from tests.builders import (
+    OBJECTIVES,
+    Record,
+    behaviour,
+    cut,
+    event,
+    in_order,
+    learn_users,
+    learning,
+)
 from tests.harness import Clock, UsersSubtask
 
 LOG = behaviour(300, users=12, items=60)
@@ -36,7 +45,7 @@ def assert_same_items(found: ItemRows, expected: ItemRows) -> None:
         assert np.array_equal(getattr(found, name), getattr(expected, name)), name
 
 
-@pytest.mark.parametrize("objective", ["ranking", "rating"])
+@pytest.mark.parametrize("objective", OBJECTIVES)
 @settings(max_examples=25)
 @given(sizes=st.lists(st.integers(1, 80), max_size=30))
 def test_users_and_items_are_the_same_to_the_bit(objective: str, sizes: list[int]) -> None:

@@ -15,6 +15,7 @@ from tests.builders import (
     DAY,
     MINUTE,
     NOW,
+    OBJECTIVES,
     Record,
     behaviour,
     cut,
@@ -24,8 +25,6 @@ from tests.builders import (
     learning,
 )
 from tests.harness import Clock, Learned, UsersSubtask
-
-OBJECTIVES = ("ranking", "rating")
 
 
 def subtask(**changes: object) -> UsersSubtask:

@@ -17,6 +17,7 @@ from tests.builders import (
     HOUR,
     MINUTE,
     NOW,
+    OBJECTIVES,
     behaviour,
     cut,
     event,
@@ -28,7 +29,6 @@ from tests.builders import (
 from tests.harness import Clock, UsersSubtask
 
 LOG = behaviour(300)
-OBJECTIVES = ("ranking", "rating")
 
 
 def subtask(**changes: Any) -> UsersSubtask:

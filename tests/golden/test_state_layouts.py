@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from models.columns import AcceptedBatch, ItemRows, Users
+from models.initial import INITIAL_DEVIATION, initial_factors
 from models.keys import key_of
 from models.params import UserParams
 from models.users.past import FOREVER
@@ -27,7 +28,7 @@ USERS = UserState(
     factors=2,
     seed=1,
 )
-ITEMS = ItemState(factors=2)
+ITEMS = ItemState(factors=2, context_seed=5)
 
 
 def golden(name: str) -> list[bytes]:
@@ -85,6 +86,8 @@ def item_rows() -> ItemRows:
         gradient_sum=column("f4", 1.5, 0),
         bias=column("f4", -0.125, 0),
         bias_gradient_sum=column("f4", 0.75, 0),
+        context=column("f4", [0.125, 2], [-1, 0]),
+        context_gradient_sum=column("f4", 0.25, 0),
         successor_start=column("i4", 0, 2, 2),
         successors=column("u8", 7, 2**63),
         weights=column("f4", 2.5, 0.5),
@@ -109,6 +112,8 @@ def accepted_batch() -> AcceptedBatch:
         factors=column("f4", [0.5, -0.25], [0, 1]),
         negatives=column("i4", [2, -1], [0, 2], [-1, -1]),
         gradients=column("f4", [0.5, -0.5, 0], [1, 2, 3], [0, 0, 0]),
+        moved=column("i4", 2, 0),
+        differences=column("f2", [0.5, -0.25, 1], [0, 0, -2]),
     )
 
 
@@ -216,9 +221,17 @@ def test_a_deep_state_of_another_shape_is_left_out() -> None:
     assert found.history_gap[0].tolist() == [23, 1, 7, 0]
 
 
+def item_rows_of_version_2() -> ItemRows:
+    """What version 2 knew of them: no factors as context, so that they are those of a new item."""
+    expected = item_rows()
+    expected.context[:] = initial_factors(expected.keys, 5, 2, INITIAL_DEVIATION)
+    expected.context_gradient_sum[:] = 0
+    return expected
+
+
 def item_rows_of_version_1() -> ItemRows:
     """What version 1 knew of them: the count for the popularity."""
-    expected = item_rows()
+    expected = item_rows_of_version_2()
     expected.popularity = expected.count.astype(np.float32)
     return expected
 
@@ -227,28 +240,52 @@ def test_items_of_version_1_are_read() -> None:
     assert same(ITEMS.decode(golden("items-v1")), item_rows_of_version_1())
 
 
+def test_items_of_version_2_are_read() -> None:
+    assert same(ITEMS.decode(golden("items-v2")), item_rows_of_version_2())
+
+
+def test_a_model_without_context_leaves_it_out() -> None:
+    found = ItemState(factors=2).decode([*golden("items-v3"), *golden("items-v2")])
+    assert found.context.shape == (4, 0)
+    assert np.array_equal(found.factors, np.vstack([item_rows().factors] * 2))
+
+
 def test_items_of_all_versions_may_be_mixed() -> None:
     first, second = golden("items-v1")[0], golden("items-v2")[1]
+    (third, *_) = golden("items-v3")
+    assert same(ITEMS.decode([second, third, first]).take(1, 2), item_rows().take(0, 1))
     found = ITEMS.decode([first, second, first])
     assert found.popularity.tolist() == [2.0**40, 0, 2.0**40]
     assert found.ids == ["item-é", "", "item-é"]
     assert found.successors.tolist() == [7, 2**63] * 2
 
 
-def test_items_are_written_as_version_2() -> None:
-    assert ITEMS.encode(item_rows()) == golden("items-v2")
-    assert ITEMS.encode(ITEMS.decode(golden("items-v2"))) == golden("items-v2")
+def test_items_are_written_as_version_3() -> None:
+    assert ITEMS.encode(item_rows()) == golden("items-v3")
+    assert ITEMS.encode(ITEMS.decode(golden("items-v3"))) == golden("items-v3")
 
 
 def test_accepted_events_of_version_1_are_read() -> None:
     (value,) = golden("accepted-v1")
-    expected = accepted_batch()
+    expected = accepted_of_version_2()
     expected.origin = 0
     assert same(accepted.decode(value), expected)
 
 
-def test_accepted_events_are_written_as_version_2() -> None:
+def accepted_of_version_2() -> AcceptedBatch:
+    """What version 2 said: no rows that were moved."""
+    expected = accepted_batch()
+    expected.moved, expected.differences = expected.moved[:0], np.empty((0, 0), "f2")
+    return expected
+
+
+def test_accepted_events_of_version_2_are_read() -> None:
     (value,) = golden("accepted-v2")
+    assert same(accepted.decode(value), accepted_of_version_2())
+
+
+def test_accepted_events_are_written_as_version_3() -> None:
+    (value,) = golden("accepted-v3")
     assert accepted.encode(accepted_batch()) == value
     assert accepted.encode(accepted.decode(value)) == value
 
@@ -274,12 +311,22 @@ def test_accounting_of_version_2_is_read_and_written_the_same() -> None:
 def test_chunks_of_version_1_are_read() -> None:
     (value,) = golden("chunks-v1")
     rows, about = chunks.decode_all(value)
-    assert same(rows, item_rows_of_version_1())
+    expected = item_rows_of_version_1()
+    expected.context = np.empty((2, 0), np.float32)
+    assert same(rows, expected)
     assert (about.origin, about.total, about.marks.size) == (0, 0, 0)
 
 
 def test_chunks_of_version_2_are_read() -> None:
-    (value,) = golden("chunks-v2")
+    rows, about = chunks.decode_all(golden("chunks-v2")[0])
+    expected = item_rows_of_version_2()
+    expected.context = np.empty((2, 0), np.float32)
+    assert same(rows, expected)
+    assert about.total == 2
+
+
+def test_chunks_of_version_3_are_read() -> None:
+    (value,) = golden("chunks-v3")
     made = chunks.About(origin=2**64 - 3, total=2, marks=np.array([[-1, 5]]))
     # Arrow may write other bytes for the same rows
     for one in (value, chunks.encode(item_rows(), made)):
@@ -299,7 +346,7 @@ def test_a_new_user_starts_from_the_same_factors_for_ever() -> None:
     "name",
     [
         *(f"users-v{n}" for n in range(1, 5)),
-        *("items-v1", "items-v2", "accepted-v1", "accepted-v2", "marks-v1"),
+        *(*(f"{kind}-v{n}" for kind in ("items", "accepted") for n in (1, 2, 3)), "marks-v1"),
         *("accounting-v1", "accounting-v2"),
     ],
 )

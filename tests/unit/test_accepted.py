@@ -69,8 +69,10 @@ def test_a_batch_comes_back(
 def test_a_batch_has_the_documented_size() -> None:
     one = batch()
     text = len("\n".join(one.ids).encode())
+    one.moved, one.differences = np.array([2, 0], np.int32), np.ones((2, 3), np.float16)
+    moved = 2 * (4 + 2 * 3)
     columns = 8 * 5 + (24 + 4 * 2 + 4 * 3) * 5 + 4 * len(one.context) + 4 * 3 + 4 * 2 * 3
-    assert len(accepted.encode(one)) == 12 + 56 + columns + text
+    assert len(accepted.encode(one)) == 12 + 64 + columns + text + moved
 
 
 def test_an_id_with_a_line_feed_is_refused() -> None:

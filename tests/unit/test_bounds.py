@@ -140,6 +140,7 @@ def item_rows(items: int, successors: int, factors: int, id_bytes: int) -> ItemR
             ("count", np.int64), ("last_time", np.int64), ("value_sum", np.float64),
             ("popularity", np.float32),
             ("gradient_sum", np.float32), ("bias", np.float32), ("bias_gradient_sum", np.float32),
+            ("context_gradient_sum", np.float32),
         )
     }  # fmt: skip
     followed = np.arange(items * successors, dtype=np.uint64) % 1_000
@@ -147,6 +148,7 @@ def item_rows(items: int, successors: int, factors: int, id_bytes: int) -> ItemR
         keys=np.arange(items, dtype=np.uint64),
         ids=["x" * id_bytes] * items,
         factors=np.ones((items, factors), np.float32),
+        context=np.ones((items, 0), np.float32),
         successor_start=np.arange(items + 1, dtype=np.int32) * successors,
         successors=followed,
         weights=followed.astype(np.float32),

@@ -1,6 +1,6 @@
 """Configuration: everything wrong is told at once, and nothing wrong gets through."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,14 @@ from conf.loader import ConfigError, load
 from conf.schema import JobConfig, RankingRules, RatingRules
 from conf.units import DURATIONS, SIZES, duration, parse, render, size
 from conf.written import as_yaml
-from models.params import EventPolicy, RankingParams, RatingParams, TransitionParams, UserParams
+from models.params import (
+    MODELS,
+    EventPolicy,
+    RankingParams,
+    RatingParams,
+    TransitionParams,
+    UserParams,
+)
 from models.users.past import ALWAYS
 
 ROOT = Path(__file__).parents[2]
@@ -323,7 +330,16 @@ def test_the_defaults_of_the_models_are_the_defaults_of_the_configuration():
 )
 def test_every_knob_of_a_model_can_be_configured(section, params):
     elsewhere = {"lowest", "highest"}  # `events.rating_min` and `.rating_max`
-    assert set(section.model_fields) == {field.name for field in fields(params)} - elsewhere
+    configured = set(section.model_fields) - {"model"}  # which all others may differ from
+    assert configured == {field.name for field in fields(params)} - elsewhere
+
+
+def test_a_model_has_knobs_of_its_own_and_each_can_be_changed(tmp_path):
+    full = loaded(tmp_path, "learning: {ranking: {model: full}}")
+    assert full.ranking_params() == MODELS["full"]
+    assert full.ranking_params().context > 0
+    changed = loaded(tmp_path, "learning: {ranking: {model: full, negatives: 7}}")
+    assert changed.ranking_params() == replace(MODELS["full"], negatives=7)
 
 
 def test_what_is_printed_can_be_loaded_again(tmp_path):

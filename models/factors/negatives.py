@@ -5,7 +5,7 @@ import numpy as np
 from models.arrays import EVENTS, KNOWN, ItemArrays, UserArrays
 from models.compiled import Integer, Truth, kernel
 from models.initial import scrambled
-from models.users.history import contains
+from models.users.own import is_own
 
 
 @kernel
@@ -16,9 +16,15 @@ def first_word(identity: Integer, seed: Integer) -> Integer:
 
 @kernel
 def draw_negative(
-    word: Integer, uniform: Truth, key: Integer, u: Integer, users: UserArrays, a: ItemArrays
+    word: Integer,
+    uniform: Truth,
+    key: Integer,
+    u: Integer,
+    time: Integer,
+    users: UserArrays,
+    a: ItemArrays,
 ) -> Integer:
-    """Return a known item that is neither the event's nor in the user's history, else -1.
+    """Return a known item that is neither the event's nor the user's own at its time, else -1.
 
     Uniform over all items with an event, or by popularity: that of one of the last events. What
     does not suit is drawn once more, uniformly.
@@ -30,17 +36,18 @@ def draw_negative(
         row = a.known[_below(word, a.counters[KNOWN])]
     else:
         row = a.recent[_below(word, min(a.counters[EVENTS], len(a.recent)))]
-    if not _suits(row, key, u, users, a):
+    if not _suits(row, key, u, time, users, a):
         row = a.known[_below(scrambled(word), a.counters[KNOWN])]
-        if not _suits(row, key, u, users, a):
+        if not _suits(row, key, u, time, users, a):
             row = np.int32(-1)
     return np.int64(row)
 
 
 @kernel
-def _suits(row: Integer, key: Integer, u: Integer, users: UserArrays, a: ItemArrays) -> Truth:
-    own = contains(users.history, users.history_length, u, a.keys[row])
-    return a.keys[row] != key and not own
+def _suits(
+    row: Integer, key: Integer, u: Integer, time: Integer, users: UserArrays, a: ItemArrays
+) -> Truth:
+    return a.keys[row] != key and not is_own(users, u, a.keys[row], time)
 
 
 @kernel

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from models.arrays import SKIPPED, BatchArrays, EventArrays, ItemArrays, Knobs, LearntArrays, Work
 from models.compiled import Integer, Real, Truth, kernel
+from models.factors.negatives import draw_negative, first_word
+from models.factors.part import look, part_of
 from models.initial import GAMMA
 from models.items.marks import is_new
-from models.pairwise.negatives import draw_negative, first_word
-from models.pairwise.part import part_of
 from models.transitions.share import part_of as followed
 from models.transitions.share import weigh
 from models.vectors import move, norm
@@ -35,6 +35,7 @@ def learn_event(
     """Take one pairwise step for each of an event's negatives."""
     u, users, a, pull = events.user[e], work.users, work.items, work.scratch.pull
     total = weigh(work.window, u, a, work.transitions, work.knobs.window_decay)
+    look(work, u)
     aim = _score(work, u, row, total)
     word = first_word(events.identity[e], work.knobs.seed)
     for f in range(pull.shape[1]):
@@ -42,7 +43,7 @@ def learn_event(
     whole = np.float32(0)
     for s in range(out.negatives.shape[1]):
         word += GAMMA
-        other = draw_negative(word, s % 2 == 0, events.item[e], u, users, a)
+        other = draw_negative(word, s % 2 == 0, events.item[e], u, events.time[e], users, a)
         out.negatives[e, s] = other
         if other >= 0:
             ahead = aim - _score(work, u, other, total)
@@ -127,4 +128,4 @@ def _move_item(
 @kernel
 def _score(work: Work, u: Integer, row: Integer, total: Real) -> Real:
     """Return an item's score by factors and transitions; `total` is what `weigh` returned."""
-    return part_of(work, u, row) + followed(work, u, row, total)
+    return part_of(work, row) + followed(work, u, row, total)

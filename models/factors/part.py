@@ -1,0 +1,72 @@
+r"""What factors say of an item to a user: :math:`x_j = z_u q_j + b_j`.
+
+.. math:: z_u = p_u + \nu \sum_h \gamma^{h-1} e_{x_h}, \quad
+    \nu = \left(\sum_h \gamma^{h-1}\right)^{-1/2}
+
+over the user's last items x_1 (newest), x_2, …: a factorised sequence model (FPMC and FISM: Rendle
+et al., WWW 2010; Kabbur et al., KDD 2013). Where items have no context factors e, z is p alone.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import SIZE, Work
+from models.compiled import Integer, Real, kernel
+from models.component import FACTORS
+from models.vectors import dot
+
+
+@kernel
+def look(work: Work, u: Integer) -> Real:
+    """Set `Scratch.z` to what the user is to factors now; return nu, 0 without context."""
+    z, users, a = work.scratch.z, work.users, work.items
+    for f in range(z.shape[1]):
+        z[0, f] = users.factors[u, f]
+    newest = work.window.length[u] - 1
+    size: Integer = min(work.window.length[u], work.knobs.context)
+    if size == 0 or a.context.shape[1] == 0:
+        return np.float32(0)
+    total, step = np.float32(0), np.float32(1)
+    for _ in range(size):
+        total += step
+        step *= np.float32(work.knobs.context_decay)
+    nu = np.float32(1) / np.sqrt(total)
+    step = nu
+    for h in range(size):
+        row = work.window.rows[u, newest - h]
+        for f in range(z.shape[1]):
+            z[0, f] += step * a.context[row, f]
+        step *= np.float32(work.knobs.context_decay)
+    return nu
+
+
+@kernel
+def look_all(work: Work, z: NDArray[np.float32]) -> None:
+    """Fill (U, F) what each user is to factors now."""
+    for u in range(len(z)):
+        look(work, u)
+        for f in range(z.shape[1]):
+            z[u, f] = work.scratch.z[0, f]
+
+
+@kernel
+def part_of(work: Work, row: Integer) -> Real:
+    """Return the score of one item; `look` first."""
+    return dot(work.scratch.z, 0, work.items.factors, row) + work.items.bias[row]
+
+
+@kernel
+def fill(work: Work, u: Integer) -> None:
+    """Set the scores of all items."""
+    look(work, u)
+    part = work.scratch.parts[FACTORS]
+    for row in range(work.items.counters[SIZE]):
+        part[row] = part_of(work, row)
+
+
+@kernel
+def fill_from(work: Work, products: NDArray[np.float32], n: Integer) -> None:
+    """Set the scores of all items from the scalar products (B, items) of users and items."""
+    part = work.scratch.parts[FACTORS]
+    for row in range(work.items.counters[SIZE]):
+        part[row] = products[n, row] + work.items.bias[row]

@@ -1,0 +1,147 @@
+r"""Factors of a sequence-aware model, learnt by a sampled softmax with an offset from transitions.
+
+For an event (u, b) and M sampled items, with the scores :math:`\ell` by factors and transitions of
+b and of the sampled ones, :math:`\pi` their softmax, and w the event's weight:
+
+.. math:: g_b = w (1 - \pi_b), \quad g_j = -w \pi_j, \quad
+    q_j \mathrel{+}= \eta g_j z, \quad
+    p_u \mathrel{+}= \eta d, \quad e_{x_h} \mathrel{+}= \eta \nu \gamma^{h-1} d, \quad
+    d = \sum_j g_j q_j
+
+with z and :math:`\nu` of `models.factors.part`, all from old values, each row with its own AdaGrad
+step (Duchi et al., JMLR 2011). The transitions are inside the scores, so that the factors learn
+only what the counts miss.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import SKIPPED, EventArrays, ItemArrays, Knobs, Work
+from models.compiled import Integer, Real, Truth, kernel
+from models.factors.negatives import draw_negative, first_word
+from models.factors.part import look, part_of
+from models.initial import GAMMA
+from models.items.marks import is_new
+from models.items.moved import note
+from models.transitions.share import part_of as followed
+from models.transitions.share import weigh
+from models.vectors import move, norm
+
+_START = np.float32(0.1)
+"""What the AdaGrad sums start from: the first steps are not the largest."""
+
+
+@kernel
+def learn_event(e: Integer, row: Integer, fresh: Truth, events: EventArrays, work: Work) -> None:
+    """Take a step of the softmax of an event's item among sampled ones."""
+    u, scratch = events.user[e], work.scratch
+    nu = look(work, u)
+    _draw(e, row, events, work)
+    if not _score(u, row, work):
+        work.items.counters[SKIPPED] += 1
+        return
+    weight = np.float32(events.weight[e])
+    for f in range(scratch.pull.shape[1]):
+        scratch.pull[0, f] = 0
+    length = norm(scratch.z, 0)
+    for s in range(len(scratch.drawn)):
+        other = scratch.drawn[s]
+        if other >= 0:
+            g = weight * scratch.odds[s]
+            _pull(scratch.pull, g, work.items.factors, other)
+            if fresh and is_new(work.until, work.items, other, events.coordinate[e]):
+                _move_item(work.items, other, g, scratch.z, length, work.knobs)
+    _move_user(work, u)
+    if fresh and nu > 0:
+        _move_context(e, u, nu, events, work)
+
+
+@kernel
+def _draw(e: Integer, row: Integer, events: EventArrays, work: Work) -> None:
+    """Draw the items to compare with; the event's own stands first."""
+    drawn, users, a = work.scratch.drawn, work.users, work.items
+    word = first_word(events.identity[e], work.knobs.seed)
+    drawn[0] = row
+    for s in range(1, len(drawn)):
+        word += GAMMA
+        drawn[s] = draw_negative(
+            word, s % 2 == 0, events.item[e], events.user[e], events.time[e], users, a
+        )
+
+
+@kernel
+def _score(u: Integer, row: Integer, work: Work) -> Truth:
+    """Set the gradient of every drawn item's score; return whether all are finite."""
+    odds, drawn = work.scratch.odds, work.scratch.drawn
+    total = weigh(work.window, u, work.items, work.transitions, work.knobs.window_decay)
+    top = np.float32(-np.inf)
+    for s in range(len(drawn)):
+        odds[s] = -np.inf
+        if drawn[s] >= 0:
+            odds[s] = part_of(work, drawn[s]) + followed(work, u, drawn[s], total)
+            top = max(top, odds[s])
+    whole = np.float32(0)
+    for s in range(len(drawn)):
+        odds[s] = np.exp(odds[s] - top)
+        whole += odds[s]
+    for s in range(len(drawn)):
+        odds[s] = -odds[s] / whole
+    odds[0] += np.float32(1)
+    return np.isfinite(top * whole) and drawn[0] == row
+
+
+@kernel
+def _pull(pull: NDArray[np.float32], g: Real, factors: NDArray[np.float32], row: Integer) -> None:
+    for f in range(pull.shape[1]):
+        pull[0, f] += g * factors[row, f]
+
+
+@kernel
+def _move_item(
+    a: ItemArrays, row: Integer, g: Real, z: NDArray[np.float32], length: Real, knobs: Knobs
+) -> None:
+    """Move an item by g along z, whose squared norm is `length`."""
+    square = g * g
+    if not np.isfinite(square * length):
+        a.counters[SKIPPED] += 1
+        return
+    a.gradient_sum[row] += square * length / np.float32(z.shape[1])
+    step = np.float32(knobs.rate) * g / np.sqrt(_START + a.gradient_sum[row])
+    move(a.factors, row, step, z, 0, knobs.decay, knobs.radius)
+    a.bias_gradient_sum[row] += square
+    step = np.float32(knobs.bias_rate) * g / np.sqrt(_START + a.bias_gradient_sum[row])
+    limit = np.float32(knobs.radius)
+    a.bias[row] = max(-limit, min(limit, a.bias[row] + step))
+    note(a, row)
+
+
+@kernel
+def _move_user(work: Work, u: Integer) -> None:
+    """Move a user along the sum of the gradients."""
+    users, pull, knobs = work.users, work.scratch.pull, work.knobs
+    square = norm(pull, 0)
+    if np.isfinite(square):
+        users.gradient_sum[u] += square / np.float32(pull.shape[1])
+        step = np.float32(knobs.rate) / np.sqrt(_START + users.gradient_sum[u])
+        move(users.factors, u, step, pull, 0, knobs.decay, knobs.radius)
+    else:
+        work.items.counters[SKIPPED] += 1
+
+
+@kernel
+def _move_context(e: Integer, u: Integer, nu: Real, events: EventArrays, work: Work) -> None:
+    """Move the context factors of the user's last items along the sum of the gradients."""
+    a, pull, knobs = work.items, work.scratch.pull, work.knobs
+    square = norm(pull, 0) / np.float32(pull.shape[1])
+    if not np.isfinite(square):
+        return
+    newest, share = work.window.length[u] - 1, nu
+    size: Integer = min(work.window.length[u], knobs.context)
+    for h in range(size):
+        row = work.window.rows[u, newest - h]
+        if is_new(work.until, a, row, events.coordinate[e]):
+            a.context_gradient_sum[row] += share * share * square
+            step = np.float32(knobs.rate) * share / np.sqrt(_START + a.context_gradient_sum[row])
+            move(a.context, row, step, pull, 0, knobs.decay, knobs.radius)
+            note(a, row)
+        share *= np.float32(knobs.context_decay)

@@ -1,1 +1,0 @@
-"""Factors learnt by pairs of items."""
