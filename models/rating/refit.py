@@ -168,9 +168,7 @@ def predict(model: Factorisation, u: Integer, row: Integer) -> Real:
 
 
 @kernel
-def _step(
-    model: Factorisation, u: Integer, row: Integer, rating: Real, steps: Steps
-) -> Truth:
+def _step(model: Factorisation, u: Integer, row: Integer, rating: Real, steps: Steps) -> Truth:
     """Move user and item; return False where there is nothing to learn."""
     error = np.float32(rating) - predict(model, u, row)
     if not (steps.lowest <= rating <= steps.highest and np.isfinite(error)):
