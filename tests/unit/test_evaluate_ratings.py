@@ -130,7 +130,7 @@ def test_river_takes_the_same_ratings(run):
 
 def test_a_river_that_ends_early_is_told(run, monkeypatch):
     monkeypatch.setattr(evaluate_ratings_river, "environment", lambda: sys.executable)
-    with pytest.raises(ToolError, match="river: expected predictions, it ended: .*river"):
+    with pytest.raises(ToolError, match=r"river: expected predictions, it ended: .*river"):
         run(columns(), "--models", "biases")
 
 

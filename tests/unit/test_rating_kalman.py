@@ -104,7 +104,9 @@ class Reference:
 def test_every_event_takes_the_step_of_the_equations(history: int, seed: int) -> None:
     params = replace(PARAMS, history=history, item_bias_drift=1e-4)
     columns, reference = stream(400, seed), Reference(params)
-    expected = [reference.take(*event) for event in zip(*map(np.ndarray.tolist, columns))]
+    expected = [
+        reference.take(*event) for event in zip(*map(np.ndarray.tolist, columns), strict=True)
+    ]
     model, predicted = learnt(params, columns)
     users, items = model.users, model.items
     assert predicted == pytest.approx(expected, abs=2e-3)
@@ -177,7 +179,9 @@ def test_a_spoilt_item_does_not_spoil_its_users() -> None:
     model.items.factors[3, 1] = np.nan
     before, events = state(model), model.events[0]
     learn(model, 0, 3, 4.0, 2 * 10**12)
-    assert all(np.array_equal(a, b, equal_nan=True) for a, b in zip(before, state(model)))
+    assert all(
+        np.array_equal(a, b, equal_nan=True) for a, b in zip(before, state(model), strict=True)
+    )
     assert model.events[0] == events
 
 

@@ -83,7 +83,7 @@ def test_blocks_and_refits_take_the_steps_of_the_equations() -> None:
 def test_refits_lower_the_error() -> None:
     columns = stream(2000)
 
-    def error(refits: bool) -> float:
+    def error(*, refits: bool) -> float:
         model, found = model_of(replace(PARAMS, epochs=10)), []
         for block in blocks(columns, 100):
             found.append(model.learn(*block))
