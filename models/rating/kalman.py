@@ -305,11 +305,13 @@ def _move_tastes(model: Kalman, u: Integer, row: Integer, error: Real) -> None:
         return
     step = knobs.history_rate * _scale(held) * error
     keep = np.float32(1) - knobs.history_rate * knobs.history_decay / np.float32(held)
+    # a box inside the ball: to measure so many rows would take as long as to move them
+    most = knobs.radius / np.sqrt(np.float32(taste.shape[1]))
     for n in range(held):
         weight, item = step * users.past_residual[u, n], users.past_item[u, n]
         for f in range(taste.shape[1]):
-            taste[item, f] = keep * taste[item, f] + weight * factors[row, f]
-        shorten(taste, item, knobs.radius)
+            moved = keep * taste[item, f] + weight * factors[row, f]
+            taste[item, f] = min(most, max(-most, moved))
 
 
 @kernel

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from models.compiled import Integer, Real, Truth, kernel
 from models.initial import initial_factors
 from models.params import RefitParams
-from models.vectors import dot, shorten
+from models.vectors import dot, norm, shorten
 
 
 class Steps(NamedTuple):
@@ -49,7 +49,7 @@ class Factorisation(NamedTuple):
     mean: NDArray[np.float64]
     """(1,) μ of the equations."""
     events: NDArray[np.int64]
-    """(1,) ratings that came."""
+    """(1,) ratings that the running mean is of."""
     skipped: NDArray[np.int64]
     """(1,) steps not taken: no rating of the range, or one that is not finite."""
 
@@ -120,9 +120,12 @@ class Refit:
             return
         self.model.mean[0] = rating[order].mean(dtype=np.float64)
         self._refitted = True
-        shuffled = user[order], item[order], rating[order]
+        shuffled, unused = (
+            (user[order], item[order], rating[order]),
+            np.empty(len(order), np.float32),
+        )
         for _ in range(params.epochs):
-            fit_events(*shuffled, self.model, steps)
+            learn_events(*shuffled, self.model, steps, False, unused)
 
 
 @kernel
@@ -137,27 +140,31 @@ def learn_events(
 ) -> None:
     """Predict, then take one step, n events in order; see `Refit.learn`.
 
-    Where `running`, μ is the running mean.
+    Where `running`, μ is the running mean. All of a step stands in this loop: called once an
+    event, a function of the whole model would take as long again.
     """
+    users, items = model.user_factors, model.item_factors
+    keep, most = np.float32(1) - steps.rate * steps.decay, steps.radius * steps.radius
     for e in range(len(user)):
-        predicted[e] = predict(model, user[e], item[e])
-        taken = _step(model, user[e], item[e], rating[e], steps)
-        model.events[0] += taken
-        if running and taken:
+        u, row = user[e], item[e]
+        predicted[e] = predict(model, u, row)
+        error = rating[e] - predicted[e]
+        if not (steps.lowest <= rating[e] <= steps.highest and np.isfinite(error)):
+            model.skipped[0] += 1
+            continue
+        model.user_bias[u] = _moved(model.user_bias[u], error, steps)
+        model.item_bias[row] = _moved(model.item_bias[row], error, steps)
+        step = steps.rate * error
+        for f in range(users.shape[1]):
+            p, q = users[u, f], items[row, f]
+            users[u, f] = keep * p + step * q
+            items[row, f] = keep * q + step * p
+        if max(norm(users, u), norm(items, row)) > most:
+            shorten(users, u, steps.radius)
+            shorten(items, row, steps.radius)
+        if running:
+            model.events[0] += 1
             model.mean[0] += (rating[e] - model.mean[0]) / model.events[0]
-
-
-@kernel
-def fit_events(
-    user: NDArray[np.int32],
-    item: NDArray[np.int32],
-    rating: NDArray[np.float32],
-    model: Factorisation,
-    steps: Steps,
-) -> None:
-    """Take one step an event, in order: one epoch."""
-    for e in range(len(user)):
-        _step(model, user[e], item[e], rating[e], steps)
 
 
 @kernel
@@ -165,26 +172,6 @@ def predict(model: Factorisation, u: Integer, row: Integer) -> Real:
     """Return a predicted rating, not clipped to the range."""
     known = np.float32(model.mean[0]) + model.user_bias[u] + model.item_bias[row]
     return known + dot(model.user_factors, u, model.item_factors, row)
-
-
-@kernel
-def _step(model: Factorisation, u: Integer, row: Integer, rating: Real, steps: Steps) -> Truth:
-    """Move user and item; return False where there is nothing to learn."""
-    error = np.float32(rating) - predict(model, u, row)
-    if not (steps.lowest <= rating <= steps.highest and np.isfinite(error)):
-        model.skipped[0] += 1
-        return False
-    model.user_bias[u] = _moved(model.user_bias[u], error, steps)
-    model.item_bias[row] = _moved(model.item_bias[row], error, steps)
-    users, items = model.user_factors, model.item_factors
-    step, keep = steps.rate * error, np.float32(1) - steps.rate * steps.decay
-    for f in range(users.shape[1]):
-        p, q = users[u, f], items[row, f]
-        users[u, f] = keep * p + step * q
-        items[row, f] = keep * q + step * p
-    shorten(users, u, steps.radius)
-    shorten(items, row, steps.radius)
-    return True
 
 
 @kernel

@@ -128,9 +128,12 @@ def test_river_takes_the_same_ratings(run):
     assert all(value > 0 for value in values(document, "us_an_event").values())
 
 
-def test_a_river_that_ends_early_is_told(run, monkeypatch):
+def test_a_river_that_ends_early_is_told(run, monkeypatch, tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text("import sys; print(0); sys.exit('no such river')")
+    monkeypatch.setattr(evaluate_ratings_river, "_PROGRAM", program)
     monkeypatch.setattr(evaluate_ratings_river, "environment", lambda: sys.executable)
-    with pytest.raises(ToolError, match=r"river: expected predictions, it ended: .*river"):
+    with pytest.raises(ToolError, match="river: expected predictions, it ended: no such river"):
         run(columns(), "--models", "biases")
 
 
