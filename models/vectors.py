@@ -44,6 +44,12 @@ def move(
     keep = np.float32(1 - decay)
     for f in range(factors.shape[1]):
         factors[row, f] = keep * factors[row, f] + step * along[u, f]
+    shorten(factors, row, radius)
+
+
+@kernel
+def shorten(factors: NDArray[np.float32], row: Integer, radius: Real) -> None:
+    """Move a row back into the ball of the given radius, where it has left it."""
     length = norm(factors, row)
     if length > radius * radius:
         shrink = np.float32(radius) / np.sqrt(length)

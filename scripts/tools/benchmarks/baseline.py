@@ -1,20 +1,16 @@
-"""The River baseline: its environment, and its process."""
+"""The River baseline: its process."""
 
 import contextlib
-import hashlib
 import json
-import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.tools.cluster.paths import ROOT, cache_dir
-from scripts.tools.console import ToolError, progress
+from scripts.tools.cluster.river import last_line
+from scripts.tools.console import ToolError
 
-_LOCK = ROOT / "conf" / "requirements" / "requirements-river.lock"
 _PROGRAM = Path(__file__).with_name("river_peer.py")
 _READY_SECONDS = 120
 READY = "ready"
@@ -48,7 +44,7 @@ class River:
     Parameters
     ----------
     python
-        Interpreter of its environment, see `environment`.
+        Interpreter of its environment, see `scripts.tools.cluster.river`.
     brokers, topic
         Where the events are.
     """
@@ -75,7 +71,7 @@ class River:
             message = f"river: expected figures within {limit:.0f} s, got none; run it alone"
             raise ToolError(message) from None
         if done.returncode != 0:
-            raise ToolError(_last_line(done.stderr))
+            raise ToolError(last_line(done.stderr))
         return RiverFigures(**json.loads(done.stdout))
 
     @contextlib.contextmanager
@@ -104,43 +100,9 @@ class River:
         return [str(self.python), "-P", str(_PROGRAM), *where, *arguments]
 
 
-def environment() -> Path:
-    """Return the interpreter of River's environment, made first where the lock file is new.
-
-    Raises
-    ------
-    ToolError
-        If it cannot be made.
-    """
-    digest = hashlib.sha256(_LOCK.read_bytes()).hexdigest()[:12]
-    folder = cache_dir() / "river" / digest
-    python, stamp = folder / "bin" / "python", folder / "complete"
-    if not stamp.exists():
-        progress(f"installing {_LOCK.name} into {folder}")
-        version = f"{sys.version_info.major}.{sys.version_info.minor}"
-        _uv("venv", "--clear", "--python", version, str(folder))
-        _uv("pip", "sync", "--python", str(python), "--require-hashes", str(_LOCK))
-        stamp.touch()
-    return python
-
-
-def _uv(*arguments: str) -> None:
-    program = shutil.which("uv") or str(cache_dir() / "uv" / "bin" / "uv")
-    try:
-        done = subprocess.run(
-            [program, *arguments, "--quiet"], capture_output=True, text=True, check=False
-        )
-    except FileNotFoundError:
-        message = "uv: expected it on PATH, got none; install uv"
-        raise ToolError(message) from None
-    if done.returncode != 0:
-        message = f"{_LOCK.name}: expected to install it, got: {_last_line(done.stderr)}"
-        raise ToolError(message)
-
-
 def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + _READY_SECONDS
-    while _last_line(log.read_text()) != READY:
+    while last_line(log.read_text()) != READY:
         _check_alive(process, log)
         if time.monotonic() > deadline:
             message = f"expected River to catch up in {_READY_SECONDS} s"
@@ -150,8 +112,4 @@ def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
 
 def _check_alive(process: subprocess.Popen[bytes], log: Path) -> None:
     if process.poll() is not None:
-        raise ToolError(f"river: expected it to run, it ended: {_last_line(log.read_text())}")
-
-
-def _last_line(text: str) -> str:
-    return next((line for line in reversed(text.splitlines()) if line.strip()), "no output")
+        raise ToolError(f"river: expected it to run, it ended: {last_line(log.read_text())}")

@@ -13,10 +13,11 @@ import numpy as np
 from confluent_kafka import Consumer
 from numpy.typing import NDArray
 
-from scripts.tools.benchmarks.baseline import River, environment
+from scripts.tools.benchmarks.baseline import River
 from scripts.tools.benchmarks.progress import Consumption
 from scripts.tools.benchmarks.stage import Job, Stage, stage
 from scripts.tools.benchmarks.terminal import progress_bar
+from scripts.tools.cluster.river import environment
 from scripts.tools.console import ToolError, progress
 from scripts.tools.data.behaviour import Block, Generated
 from scripts.tools.kafka.client import KafkaAddress, consumer

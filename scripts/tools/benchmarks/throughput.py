@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from scripts.tools.benchmarks.baseline import River, RiverFigures, environment
+from scripts.tools.benchmarks.baseline import River, RiverFigures
 from scripts.tools.benchmarks.progress import Consumption, CpuTime
 from scripts.tools.benchmarks.stage import Job, Stage, stage
 from scripts.tools.benchmarks.terminal import progress_bar
 from scripts.tools.cluster.broker import NAME as BROKER
+from scripts.tools.cluster.river import environment
 from scripts.tools.console import ToolError, progress
 from scripts.tools.data.behaviour import Block, Source, source
 from scripts.tools.kafka.client import consumer

@@ -23,6 +23,7 @@ from operators.rounds import RoundParams, conclude, prepare, write_columns
 from operators.stages.learn import Taught
 from operators.trainer import Trainer, TrainerParams
 from scripts.tools.cluster.paths import trainer_python
+from scripts.tools.commands.evaluate_output import SLICES, first_of, row
 from scripts.tools.console import ToolError
 from scripts.tools.data.behaviour import Block, Source
 from scripts.tools.kafka.produce import encoded
@@ -40,7 +41,6 @@ _RANKS = {
     "transitions": "transition_rank",
 }
 BATCH = 512
-_FROZEN_AT = 0.8
 _COVERAGE_OF = 4
 """One ranked event in so many has its list looked at for coverage."""
 
@@ -175,7 +175,7 @@ class Evaluation:
         fates, codes = Counter[str](), Counter[str]()
         step = max(1, int(self.data.events * self.settings.fine_tune_every))
         next_round = step if self.settings.fine_tune_every > 0 else self.data.events + 1
-        freeze_at = int(self.data.events * _FROZEN_AT) if self.settings.frozen else -1
+        freeze_at = int(self.data.events * SLICES["last20"]) if self.settings.frozen else -1
         with tempfile.TemporaryDirectory(prefix="streamrec-") as folder:
             self._store = ModelStore(str(self.settings.keep or Path(folder) / "store"))
             done = 0
@@ -307,21 +307,17 @@ class Evaluation:
         found = []
         for model in models:
             numbers, ranks = self.ranks(model)
-            for part in ("all", "after5", "last20"):
+            for part in SLICES:
                 chosen = ranks[self._within(numbers, part)]
                 figures = _figures(chosen) if len(chosen) else {}
                 if part == "all" and model in self._recommended:
                     known = int((self._corridor.items.count > 0).sum())
                     figures["coverage"] = len(self._recommended[model]) / max(1, known)
-                found += [
-                    {"model": model, "metric": metric, "slice": part, "value": value}
-                    for metric, value in figures.items()
-                ]
+                found += [row(model, metric, part, value) for metric, value in figures.items()]
         return found
 
     def _within(self, numbers: NDArray[np.int64], part: str) -> NDArray[np.bool_]:
-        begin = {"all": 0.0, "after5": 0.05, "last20": _FROZEN_AT}[part]
-        within: NDArray[np.bool_] = numbers >= int(self.data.events * begin)
+        within: NDArray[np.bool_] = numbers >= first_of(part, self.data.events)
         return within
 
     def _numbers(self, corridor: _Observed) -> NDArray[np.int64]:

@@ -134,11 +134,11 @@ class Recorded:
         self.sorted = bool((np.diff(self._rows) > 0).all())
         times = times[self._rows]
         self.times = times if start_ms is None else times - times[:1] + start_ms
-        self._users = parquet.text(path, rows, "user_id").ordered(self._rows)
-        self._items = parquet.text(path, rows, "item_id").ordered(self._rows)
-        self._values: NDArray[np.float64] | None = None
+        self.users = parquet.text(path, rows, "user_id").ordered(self._rows)
+        self.items = parquet.text(path, rows, "item_id").ordered(self._rows)
+        self.values: NDArray[np.float64] | None = None
         if "rating" in rows.column_names:
-            self._values = parquet.numbers(path, rows, "rating").astype(np.float64)[self._rows]
+            self.values = parquet.numbers(path, rows, "rating").astype(np.float64)[self._rows]
 
     def moved(self, days: int) -> "Recorded":
         """Return the same behaviour as other events, so many days later."""
@@ -149,10 +149,10 @@ class Recorded:
 
     def blocks(self) -> Iterator[Block]:
         """Yield all events, in order; the same ones at every call."""
-        rows = len(self._users)
+        rows = len(self.users)
         for repetition in range(self._repeat):
             mark = f".{repetition}" if repetition else ""
-            users = self._users if not mark else self._users.marked(mark)
+            users = self.users if not mark else self.users.marked(mark)
             for first in range(0, rows, BLOCK):
                 yield self._block(users, slice(first, min(first + BLOCK, rows)), mark)
 
@@ -161,11 +161,21 @@ class Recorded:
         return Block(
             event_ids=[f"{self._name}{self.mark}{mark}-{n}" for n in self._rows[rows].tolist()],
             users=users.take(rows),
-            items=self._items.take(rows),
-            types=["view" if self._values is None else "rating"] * size,
+            items=self.items.take(rows),
+            types=["view" if self.values is None else "rating"] * size,
             times=self.times[rows].tolist(),
-            values=[None] * size if self._values is None else self._values[rows].tolist(),
+            values=[None] * size if self.values is None else self.values[rows].tolist(),
         )
+
+
+def recorded(
+    data: Path, *, events: int | None, start_ms: int | None = None, repeat: int = 1
+) -> Recorded:
+    """Return a file's events, and say what they are; parameters as of `Recorded`."""
+    found = Recorded(data, events=events, start_ms=start_ms, repeat=repeat)
+    told = f"{data}: {found.events:,} events; timestamps are in {found.unit}"
+    progress(told if found.sorted else f"{told}; rows sorted by them")
+    return found
 
 
 def source(
@@ -178,10 +188,7 @@ def source(
 ) -> Source:
     """Return a file's events, or generated ones where there is no file."""
     if data is not None:
-        recorded = Recorded(data, events=events, start_ms=start_ms, repeat=repeat)
-        told = f"{data}: {recorded.events:,} events; timestamps are in {recorded.unit}"
-        progress(told if recorded.sorted else f"{told}; rows sorted by them")
-        return recorded
+        return recorded(data, events=events, start_ms=start_ms, repeat=repeat)
     params = GeneratorParams(seed=seed)
     if start_ms is not None:
         params = GeneratorParams(seed=seed, start_ms=start_ms)

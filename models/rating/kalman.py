@@ -1,0 +1,349 @@
+r"""Biased matrix factorisation of ratings with a variance for every number: a diagonal filter.
+
+Of user u, item i, a rating r at time τ:
+
+.. math:: \hat r = \beta + z q_i, \quad \beta = \mu + b_u + b_i + s_u, \quad
+    z = p_u + \frac{1}{\sqrt{m + 1}} \sum_{j} \omega_j Y_j
+.. math:: S = \sigma^2 + v_u + v_i + w_u + \sum_f (A_f q_f^2 + B_f z_f^2), \quad
+    e = r - \hat r, \quad g = e / S
+
+b are biases and v their variances; p, q factors with variances A, B; s is the mood of the user's
+session, w its variance; the sum runs over the last m items the user rated, with what was left of
+their ratings, ω = r - β. A rating moves, all from old values,
+
+.. math:: b \mathrel{+}= v g, \quad v \mathrel{+}= \tau_b - v^2 / S, \quad
+    s \mathrel{+}= w g, \quad w \mathrel{-}= w^2 / S
+.. math:: p \mathrel{+}= A q g, \quad A \mathrel{+}= \tau_p - (A q)^2 / S, \quad
+    q \mathrel{+}= B z g, \quad B \mathrel{+}= \tau_q - (B z)^2 / S
+.. math:: Y_j \mathrel{+}= \frac{\eta}{\sqrt{m + 1}} \omega_j e q - \frac{\eta \lambda}{m} Y_j
+
+and μ is the running mean. Where a session begins, :math:`s \leftarrow \rho s` and
+:math:`w \leftarrow \rho^2 w + (1 - \rho^2) \sigma_s^2`. There is no rate: what is known well moves
+little (assumed-density filtering: Opper, On-line Learning in Neural Networks, 1998; for factors:
+Stern, Herbrich and Graepel, WWW 2009; z: asymmetric SVD, Koren, KDD 2008).
+
+S is larger than each term it sums, so no variance can become negative.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.compiled import Integer, Real, kernel
+from models.initial import initial_factors
+from models.params import KalmanParams
+from models.vectors import shorten
+
+_NEVER = np.iinfo(np.int64).min // 2
+"""Time of the last rating of who has none."""
+_GROWTH = np.float32(4)
+"""Drift raises a variance to so many times its first value at most."""
+
+
+class Knobs(NamedTuple):
+    """Hyper-parameters as numbers of 32 bits, see `models.params.KalmanParams`."""
+
+    noise: Real
+    user_variance: Real
+    item_variance: Real
+    user_bias_variance: Real
+    item_bias_variance: Real
+    user_drift: Real
+    item_drift: Real
+    user_bias_drift: Real
+    item_bias_drift: Real
+    session_variance: Real
+    session_keep: Real
+    history_rate: Real
+    history_decay: Real
+    lowest: Real
+    highest: Real
+    radius: Real
+    session_gap_ms: Integer
+
+    @classmethod
+    def of(cls, params: KalmanParams) -> "Knobs":
+        """Return the parameters that kernels need."""
+        numbers = {name: np.float32(getattr(params, name)) for name in cls._fields[:-1]}
+        return cls(**numbers, session_gap_ms=params.session_gap_ms)
+
+
+class KalmanUsers(NamedTuple):
+    """What is known of users, one row each."""
+
+    bias: NDArray[np.float32]
+    bias_variance: NDArray[np.float32]
+    session: NDArray[np.float32]
+    session_variance: NDArray[np.float32]
+    time: NDArray[np.int64]
+    """Of the last rating, ms."""
+    factors: NDArray[np.float32]
+    """(users, F), as their variances."""
+    variance: NDArray[np.float32]
+    past_item: NDArray[np.int32]
+    """(users, H) ring of the items rated last, as rows, and what was left of the ratings."""
+    past_residual: NDArray[np.float32]
+    past_count: NDArray[np.int64]
+    """Ratings that ever entered the ring; the next one goes to this number modulo H."""
+
+    @classmethod
+    def new(cls, keys: NDArray[np.uint64], params: KalmanParams) -> "KalmanUsers":
+        """Return users of whom nothing is known; keys (n,) as `models.keys.key_of` makes them."""
+        n, shape, ring = len(keys), (len(keys), params.factors), (len(keys), params.history)
+        return cls(
+            bias=np.zeros(n, np.float32),
+            bias_variance=np.full(n, params.user_bias_variance, np.float32),
+            session=np.zeros(n, np.float32),
+            session_variance=np.full(n, params.session_variance, np.float32),
+            time=np.full(n, _NEVER),
+            factors=initial_factors(keys, params.seed, params.factors, params.deviation),
+            variance=np.full(shape, params.user_variance, np.float32),
+            past_item=np.full(ring, -1, np.int32),
+            past_residual=np.zeros(ring, np.float32),
+            past_count=np.zeros(n, np.int64),
+        )
+
+
+class KalmanItems(NamedTuple):
+    """What is known of items, one row each."""
+
+    bias: NDArray[np.float32]
+    bias_variance: NDArray[np.float32]
+    factors: NDArray[np.float32]
+    """(items, F), as their variances."""
+    variance: NDArray[np.float32]
+    taste: NDArray[np.float32]
+    """(items, F) what having rated the item says of a user: Y. Without history (items, 0)."""
+
+    @classmethod
+    def new(cls, keys: NDArray[np.uint64], params: KalmanParams) -> "KalmanItems":
+        """Return items of which nothing is known; keys (n,) as `models.keys.key_of` makes them."""
+        n, size, seed = len(keys), params.factors, params.seed
+        width = size if params.history else 0
+        return cls(
+            bias=np.zeros(n, np.float32),
+            bias_variance=np.full(n, params.item_bias_variance, np.float32),
+            factors=initial_factors(keys, seed + 1, size, params.deviation),
+            variance=np.full((n, size), params.item_variance, np.float32),
+            taste=initial_factors(keys, seed + 2, width, params.history_deviation),
+        )
+
+
+class Kalman(NamedTuple):
+    """The whole model: what kernels need at hand."""
+
+    users: KalmanUsers
+    items: KalmanItems
+    mean: NDArray[np.float64]
+    """(1,) running mean of the ratings; the middle of the range before the first."""
+    events: NDArray[np.int64]
+    """(1,) ratings learnt."""
+    skipped: NDArray[np.int64]
+    """(1,) events not learnt: no rating of the range, or a step that is not finite."""
+    point: NDArray[np.float32]
+    """(F,) scratch: z of the pair predicted last."""
+    knobs: Knobs
+
+    @classmethod
+    def new(cls, users: KalmanUsers, items: KalmanItems, params: KalmanParams) -> "Kalman":
+        """Return a model over users and items, which are learnt in place."""
+        return cls(
+            users=users,
+            items=items,
+            mean=np.full(1, (params.lowest + params.highest) / 2),
+            events=np.zeros(1, np.int64),
+            skipped=np.zeros(1, np.int64),
+            point=np.zeros(params.factors, np.float32),
+            knobs=Knobs.of(params),
+        )
+
+
+@kernel
+def learn_events(
+    user: NDArray[np.int32],
+    item: NDArray[np.int32],
+    rating: NDArray[np.float32],
+    time: NDArray[np.int64],
+    model: Kalman,
+    predicted: NDArray[np.float32],
+) -> None:
+    """Predict, then learn, n events in order.
+
+    Parameters
+    ----------
+    user, item : int32[n]
+        Rows.
+    rating : float32[n]
+    time : int64[n]
+        Event time, ms.
+    model : Kalman
+        Learns in place.
+    predicted : float32[n]
+        Set to the predictions before each event was learnt, not clipped.
+    """
+    for e in range(len(user)):
+        predicted[e] = learn(model, user[e], item[e], rating[e], time[e])
+
+
+@kernel
+def predict(model: Kalman, u: Integer, row: Integer, time: Integer) -> Real:
+    """Return the rating expected of a user at a time, ms; not clipped to the range."""
+    return _expect(model, u, row, _session_at(model, u, time))[1]
+
+
+@kernel
+def learn(model: Kalman, u: Integer, row: Integer, rating: Real, time: Integer) -> Real:
+    """Learn one rating, and return what was predicted before; see the equations above.
+
+    What is no number of the range is not learnt, and nothing that would leave a number of the
+    model not finite; both are counted in `skipped`.
+    """
+    mood = _session_at(model, u, time)
+    base, expected, variance = _expect(model, u, row, mood)
+    error = np.float32(rating) - expected
+    gain = error / variance
+    within = model.knobs.lowest <= rating <= model.knobs.highest
+    if not (within and np.isfinite(gain)):
+        model.skipped[0] += 1
+        return expected
+    model.events[0] += 1
+    model.mean[0] += (rating - model.mean[0]) / model.events[0]
+    _move_biases(model, u, row, gain, variance)
+    _move_session(model, u, mood, gain, variance, time)
+    _move_tastes(model, u, row, error)
+    _move_factors(model, u, row, gain, variance)
+    _remember(model.users, u, row, np.float32(rating) - base)
+    return expected
+
+
+@kernel
+def _session_at(model: Kalman, u: Integer, time: Integer) -> tuple[Real, Real]:
+    """Return the user's mood and its variance at a time, after the start of a session if due."""
+    users, knobs = model.users, model.knobs
+    session, variance = users.session[u], users.session_variance[u]
+    if time - users.time[u] > knobs.session_gap_ms:
+        keep = knobs.session_keep
+        fresh = (np.float32(1) - keep * keep) * knobs.session_variance
+        return keep * session, keep * keep * variance + fresh
+    return session, variance
+
+
+@kernel
+def _expect(
+    model: Kalman, u: Integer, row: Integer, mood: tuple[Real, Real]
+) -> tuple[Real, Real, Real]:
+    """Return β, the expected rating and its variance S; z is left in `point`."""
+    users, items, point = model.users, model.items, model.point
+    _locate(model, u)
+    product = np.float32(0)
+    variance = model.knobs.noise + users.bias_variance[u] + items.bias_variance[row] + mood[1]
+    for f in range(len(point)):
+        z, q = point[f], items.factors[row, f]
+        product += z * q
+        variance += users.variance[u, f] * q * q + items.variance[row, f] * z * z
+    base = np.float32(model.mean[0]) + users.bias[u] + items.bias[row] + mood[0]
+    return base, base + product, variance
+
+
+@kernel
+def _locate(model: Kalman, u: Integer) -> None:
+    """Set `point` to z: the user's factors and what the items rated last say of them."""
+    users, taste, point = model.users, model.items.taste, model.point
+    for f in range(len(point)):
+        point[f] = np.float32(0)
+    held = _held(users, u)
+    for n in range(held):
+        residual, item = users.past_residual[u, n], users.past_item[u, n]
+        for f in range(len(point)):
+            point[f] += residual * taste[item, f]
+    scale = _scale(held)
+    for f in range(len(point)):
+        point[f] = users.factors[u, f] + scale * point[f]
+
+
+@kernel
+def _held(users: KalmanUsers, u: Integer) -> Integer:
+    """Return m, the number of ratings in a user's ring."""
+    return min(users.past_count[u], users.past_item.shape[1])
+
+
+@kernel
+def _scale(held: Integer) -> Real:
+    return np.float32(1) / np.sqrt(np.float32(held + 1))
+
+
+@kernel
+def _move_biases(model: Kalman, u: Integer, row: Integer, gain: Real, variance: Real) -> None:
+    users, items, knobs = model.users, model.items, model.knobs
+    v = users.bias_variance[u]
+    users.bias[u] = _bounded(users.bias[u] + v * gain, knobs)
+    grown = v + knobs.user_bias_drift - v * v / variance
+    users.bias_variance[u] = min(grown, _GROWTH * knobs.user_bias_variance)
+    v = items.bias_variance[row]
+    items.bias[row] = _bounded(items.bias[row] + v * gain, knobs)
+    grown = v + knobs.item_bias_drift - v * v / variance
+    items.bias_variance[row] = min(grown, _GROWTH * knobs.item_bias_variance)
+
+
+@kernel
+def _move_session(
+    model: Kalman, u: Integer, mood: tuple[Real, Real], gain: Real, variance: Real, time: Integer
+) -> None:
+    users, w = model.users, mood[1]
+    users.session[u] = _bounded(mood[0] + w * gain, model.knobs)
+    users.session_variance[u] = w - w * w / variance
+    users.time[u] = max(users.time[u], time)
+
+
+@kernel
+def _move_tastes(model: Kalman, u: Integer, row: Integer, error: Real) -> None:
+    """Move what the items rated last say of a user, along the factors of the item rated now."""
+    users, factors, taste, knobs = model.users, model.items.factors, model.items.taste, model.knobs
+    held = _held(users, u)
+    if held == 0:
+        return
+    step = knobs.history_rate * _scale(held) * error
+    keep = np.float32(1) - knobs.history_rate * knobs.history_decay / np.float32(held)
+    # a box inside the ball: to measure so many rows would take as long as to move them
+    most = knobs.radius / np.sqrt(np.float32(taste.shape[1]))
+    for n in range(held):
+        weight, item = step * users.past_residual[u, n], users.past_item[u, n]
+        for f in range(taste.shape[1]):
+            moved = keep * taste[item, f] + weight * factors[row, f]
+            taste[item, f] = min(most, max(-most, moved))
+
+
+@kernel
+def _move_factors(model: Kalman, u: Integer, row: Integer, gain: Real, variance: Real) -> None:
+    users, items, point, knobs = model.users, model.items, model.point, model.knobs
+    most_user, most_item = _GROWTH * knobs.user_variance, _GROWTH * knobs.item_variance
+    for f in range(len(point)):
+        q = items.factors[row, f]
+        pull = users.variance[u, f] * q
+        push = items.variance[row, f] * point[f]
+        users.factors[u, f] += pull * gain
+        items.factors[row, f] = q + push * gain
+        grown = users.variance[u, f] + knobs.user_drift - pull * pull / variance
+        users.variance[u, f] = min(grown, most_user)
+        grown = items.variance[row, f] + knobs.item_drift - push * push / variance
+        items.variance[row, f] = min(grown, most_item)
+    shorten(users.factors, u, knobs.radius)
+    shorten(items.factors, row, knobs.radius)
+
+
+@kernel
+def _remember(users: KalmanUsers, u: Integer, row: Integer, residual: Real) -> None:
+    """Let a rating enter the user's ring in place of the oldest one."""
+    size = users.past_item.shape[1]
+    if size == 0:
+        return
+    at = users.past_count[u] % size
+    users.past_item[u, at] = row
+    users.past_residual[u, at] = residual
+    users.past_count[u] += 1
+
+
+@kernel
+def _bounded(bias: Real, knobs: Knobs) -> Real:
+    return min(knobs.radius, max(-knobs.radius, bias))
