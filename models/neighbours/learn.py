@@ -1,0 +1,32 @@
+"""What an event teaches session neighbours: one more place of its item."""
+
+from models.compiled import Integer, kernel
+from models.neighbours.arrays import NeighbourArrays
+from models.neighbours.sequences import enter
+
+
+@kernel
+def learn(n: NeighbourArrays, key: Integer, row: Integer) -> None:
+    """Append an item to a sequence."""
+    slot = enter(n, key)
+    place = n.until[slot]
+    extend(n, slot, place)
+    n.items[slot, place & (n.items.shape[1] - 1)] = row
+    note(n, row, place)
+
+
+@kernel
+def extend(n: NeighbourArrays, slot: Integer, place: Integer) -> None:
+    """Let a sequence reach up to a place that it does not contain yet."""
+    n.until[slot] = place + 1
+    n.first[slot] = max(n.first[slot], place + 1 - n.items.shape[1])
+
+
+@kernel
+def note(n: NeighbourArrays, row: Integer, place: Integer) -> None:
+    """Remember a place of an item, instead of its oldest where the ring is full."""
+    room = n.places.shape[1]
+    at = n.cursor[row]
+    n.places[row, at] = place
+    n.cursor[row] = at + 1 if at + 1 < room else 0
+    n.held[row] = min(n.held[row] + 1, room)
