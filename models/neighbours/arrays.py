@@ -59,7 +59,7 @@ class NeighbourArrays(NamedTuple):
     """(D,) how much is made of a neighbour found by the last item, by the one before, …"""
     falloff: NDArray[np.float32]
     """(2 reach + 1,) the same of an item at an offset of -reach to reach from where it was."""
-    index: NDArray[np.int32]
+    found: NDArray[np.int32]
     """(S + 1,) scratch: 0, or 1 + where the sequence stands in the next three; clean between
     users."""
     nearest: NDArray[np.int64]

@@ -34,7 +34,7 @@ def find(n: NeighbourArrays, recent: NDArray[np.int32], key: Integer) -> Integer
     for depth in range(min(len(recent), len(n.steps))):
         held = _collect(n, recent[len(recent) - 1 - depth], depth, own, held)
     for at in range(held):
-        n.index[n.nearest[at] >> SLOT_SHIFT] = 0
+        n.found[n.nearest[at] >> SLOT_SHIFT] = 0
     found = min(held, n.keep)
     if held > n.keep:
         _put_largest_first(n.rank, held, n.keep)
@@ -56,10 +56,10 @@ def _collect(
             continue
         # without a branch on whether it is new: it would be mispredicted every other time
         n.nearest[held], n.depth[held], n.rank[held] = place, depth, _LOWEST - held
-        known = n.index[slot]
+        known = n.found[slot]
         to = held if known == 0 else known - 1
         held += known == 0
-        n.index[slot] = to + 1
+        n.found[slot] = to + 1
         n.rank[to] += step
     return held
 

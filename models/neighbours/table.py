@@ -23,7 +23,7 @@ from models.transitions.rows import extended
 
 _FIRST_SEQUENCES = 1024
 _BY_ROW = ("places", "held", "cursor")
-_BY_SLOT = ("keys", "origin", "first", "until", "items", "newer", "older", "index")
+_BY_SLOT = ("keys", "origin", "first", "until", "items", "newer", "older", "found")
 
 
 class Neighbours:
@@ -66,7 +66,7 @@ class Neighbours:
             steps=np.rint(steps * UNIT).astype(np.int64) << RANK_BITS,
             fade=steps.astype(np.float32),
             falloff=falloff.astype(np.float32),
-            index=np.zeros(sequences + 1, np.int32),
+            found=np.zeros(sequences + 1, np.int32),
             nearest=np.zeros(scratch, np.int64),
             depth=np.zeros(scratch, np.int32),
             rank=np.zeros(scratch, np.int64),

@@ -153,7 +153,7 @@ def scored(
 ) -> NDArray[np.float32]:
     part = np.full(ITEMS, np.nan, np.float32)
     find(neighbours.arrays, np.array(recent, np.int32), np.uint64(key))
-    assert not neighbours.arrays.index.any(), "scratch memory is clean"
+    assert not neighbours.arrays.found.any(), "scratch memory is clean"
     fill(neighbours.arrays, ITEMS, part, smoothing)
     return part
 
@@ -207,7 +207,7 @@ def test_the_source_is_what_gave_most(params: NeighbourParams) -> None:
                 assert source in [recent[::-1][depth] for depth in likely]
             else:
                 assert source == -1
-    assert named > 100
+    assert named > 50
 
 
 @pytest.mark.parametrize("seed", range(5))
