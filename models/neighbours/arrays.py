@@ -17,13 +17,13 @@ RANK_BITS = 20
 UNIT = 1 << 20
 """A similarity of 1: whole numbers, so that a sum does not depend on the order of its terms."""
 
-USED, GIVEN_UP, FOUND = 0, 1, 2
-"""Places in `NeighbourArrays.counters`: slots in use, sequences given up for others, and the
-neighbours that `find` found last."""
+SLOTS, CHUNKS, SPARE_SLOTS, SPARE_CHUNKS, GIVEN_UP, FOUND = 0, 1, 2, 3, 4, 5
+"""Places in `NeighbourArrays.counters`: slots and chunks ever used, how many of them are free
+again, sequences given up for others, and the neighbours that `find` found last."""
 
 
 class NeighbourArrays(NamedTuple):
-    """R item rows with the last M places of each, and up to S sequences of L items."""
+    """R item rows with the last M places of each; S sequences of up to L items in C chunks of B."""
 
     slots: NDArray[np.int32]
     """(H,) open-addressing hash table of sequences by key, 0 where empty; H >= 2 S is a power of
@@ -36,8 +36,14 @@ class NeighbourArrays(NamedTuple):
     """(S + 1,) oldest place whose item is kept."""
     until: NDArray[np.int64]
     """(S + 1,) place of the next item."""
+    chunks: NDArray[np.int32]
+    """(S + 1, L / B) where the items of a sequence lie, a ring by place; 0 for none yet."""
     items: NDArray[np.int32]
-    """(S + 1, L) rows, a ring by place; -1 where nobody knows; L is a power of two."""
+    """(C + 1, B) rows, -1 where nobody knows; B is a power of two; chunk 0 is nobody's."""
+    spare_slots: NDArray[np.int32]
+    """(S + 1,) slots that are free again, a stack."""
+    spare_chunks: NDArray[np.int32]
+    """(C + 1,) chunks that are free again, a stack."""
     newer: NDArray[np.int32]
     """(S + 1,) slot that was used next after this one; 0 ends the list, and `newer[0]` is the one
     unused longest."""
@@ -50,6 +56,8 @@ class NeighbourArrays(NamedTuple):
     cursor: NDArray[np.int32]
     """(R,) where the next one goes."""
     counters: NDArray[np.int64]
+    shift: int
+    """Binary logarithm of B."""
     keep: int
     """Neighbours K that are listened to."""
     steps: NDArray[np.int64]

@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 
 from models.compiled import Integer, Truth, compiled, kernel
 from models.neighbours.arrays import SLOT_SHIFT, NeighbourArrays
-from models.neighbours.learn import extend, note
-from models.neighbours.sequences import enter
+from models.neighbours.learn import note
+from models.neighbours.sequences import enter, extend, item_of, set_item
 
 _FARTHEST = np.iinfo(np.int32).max
 
@@ -42,20 +42,11 @@ def replace_row(
         if positions[at] >= 0:
             slot = enter(n, keys[at])
             place = n.origin[slot] + positions[at]
+            if place >= n.until[slot]:
+                extend(n, slot, place)
             if place >= n.first[slot]:
-                _put(n, slot, place, row)
-
-
-@kernel
-def _put(n: NeighbourArrays, slot: Integer, place: Integer, row: Integer) -> None:
-    """Set the item at a place; what lies between it and the end of the sequence is unknown."""
-    length = n.items.shape[1]
-    if place >= n.until[slot]:
-        for between in range(max(n.until[slot], place + 1 - length), place):
-            n.items[slot, between & (length - 1)] = -1
-        extend(n, slot, place)
-    n.items[slot, place & (length - 1)] = row
-    note(n, row, place)
+                set_item(n, place, row)
+                note(n, row, place)
 
 
 @kernel
@@ -63,9 +54,8 @@ def _forget(n: NeighbourArrays, row: Integer) -> None:
     """Forget the places of an item, here and in the sequences."""
     for back in range(n.held[row]):
         place = _place(n, row, back)
-        slot, at = place >> SLOT_SHIFT, place & (n.items.shape[1] - 1)
-        if _lives(n, place) and n.items[slot, at] == row:
-            n.items[slot, at] = -1
+        if place >= n.first[place >> SLOT_SHIFT] and item_of(n, place) == row:
+            set_item(n, place, -1)
     n.held[row] = 0
     n.cursor[row] = 0
 

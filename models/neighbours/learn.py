@@ -2,7 +2,7 @@
 
 from models.compiled import Integer, kernel
 from models.neighbours.arrays import NeighbourArrays
-from models.neighbours.sequences import enter
+from models.neighbours.sequences import enter, extend, set_item
 
 
 @kernel
@@ -11,15 +11,8 @@ def learn(n: NeighbourArrays, key: Integer, row: Integer) -> None:
     slot = enter(n, key)
     place = n.until[slot]
     extend(n, slot, place)
-    n.items[slot, place & (n.items.shape[1] - 1)] = row
+    set_item(n, place, row)
     note(n, row, place)
-
-
-@kernel
-def extend(n: NeighbourArrays, slot: Integer, place: Integer) -> None:
-    """Let a sequence reach up to a place that it does not contain yet."""
-    n.until[slot] = place + 1
-    n.first[slot] = max(n.first[slot], place + 1 - n.items.shape[1])
 
 
 @kernel

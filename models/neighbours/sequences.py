@@ -1,10 +1,22 @@
-"""Sequences by key: a bounded table that gives up the one unused longest."""
+"""Sequences by key: a bounded table that gives up the one unused longest.
+
+Their items lie in chunks of one size, so that a sequence costs what it holds and no memory is ever
+in the wrong place.
+"""
 
 import numpy as np
 
 from models.compiled import Integer, kernel
 from models.initial import scrambled
-from models.neighbours.arrays import GIVEN_UP, USED, NeighbourArrays
+from models.neighbours.arrays import (
+    CHUNKS,
+    GIVEN_UP,
+    SLOT_SHIFT,
+    SLOTS,
+    SPARE_CHUNKS,
+    SPARE_SLOTS,
+    NeighbourArrays,
+)
 
 
 @kernel
@@ -22,7 +34,7 @@ def enter(n: NeighbourArrays, key: Integer) -> Integer:
             return slot
         _unlink(n, slot)
     else:
-        slot = _vacant(n)
+        slot = _vacant_slot(n)
         n.keys[slot] = key
         n.slots[_hashed(n, key)] = slot
     _link(n, slot)
@@ -32,23 +44,83 @@ def enter(n: NeighbourArrays, key: Integer) -> Integer:
 @kernel
 def enter_all(n: NeighbourArrays) -> None:
     """Enter all sequences into an empty hash table."""
-    for slot in range(1, n.counters[USED] + 1):
+    slot = n.newer[0]
+    while slot > 0:
         n.slots[_hashed(n, n.keys[slot])] = slot
+        slot = n.newer[slot]
 
 
 @kernel
-def _vacant(n: NeighbourArrays) -> Integer:
-    """Return a slot that is in nobody's use; its old places are gone."""
-    if n.counters[USED] < len(n.keys) - 1:
-        n.counters[USED] += 1
-        return n.counters[USED]
-    slot = n.newer[0]
+def extend(n: NeighbourArrays, slot: Integer, place: Integer) -> None:
+    """Let the sequence used last reach up to a place; what lies between is unknown."""
+    length = n.chunks.shape[1] << n.shift
+    begin = max(n.until[slot], place + 1 - length)
+    for block in range(begin >> n.shift, (place >> n.shift) + 1):
+        at = block & (n.chunks.shape[1] - 1)
+        if n.chunks[slot, at] == 0:
+            n.chunks[slot, at] = _vacant_chunk(n)
+    n.until[slot] = place + 1
+    n.first[slot] = max(n.first[slot], place + 1 - length)
+    for between in range(begin, place + 1):
+        set_item(n, between, -1)
+
+
+@kernel
+def item_of(n: NeighbourArrays, place: Integer) -> Integer:
+    """Return the row at a place, -1 where nobody knows."""
+    slot, mask = place >> SLOT_SHIFT, n.chunks.shape[1] - 1
+    chunk = n.chunks[slot, (place >> n.shift) & mask]
+    return n.items[chunk, place & (n.items.shape[1] - 1)]
+
+
+@kernel
+def set_item(n: NeighbourArrays, place: Integer, row: Integer) -> None:
+    """Set the row at a place that the sequence reaches."""
+    slot, mask = place >> SLOT_SHIFT, n.chunks.shape[1] - 1
+    chunk = n.chunks[slot, (place >> n.shift) & mask]
+    n.items[chunk, place & (n.items.shape[1] - 1)] = row
+
+
+@kernel
+def _vacant_slot(n: NeighbourArrays) -> Integer:
+    """Return a slot that is in nobody's use."""
+    if n.counters[SPARE_SLOTS] == 0 and n.counters[SLOTS] < len(n.keys) - 1:
+        n.counters[SLOTS] += 1
+        return n.counters[SLOTS]
+    if n.counters[SPARE_SLOTS] == 0:
+        _give_up(n, n.newer[0])
+    n.counters[SPARE_SLOTS] -= 1
+    return n.spare_slots[n.counters[SPARE_SLOTS]]
+
+
+@kernel
+def _vacant_chunk(n: NeighbourArrays) -> Integer:
+    """Return a chunk that is in nobody's use."""
+    if n.counters[SPARE_CHUNKS] == 0 and n.counters[CHUNKS] < len(n.items) - 1:
+        n.counters[CHUNKS] += 1
+        return n.counters[CHUNKS]
+    while n.counters[SPARE_CHUNKS] == 0:  # a sequence may be without one
+        _give_up(n, n.newer[0])
+    n.counters[SPARE_CHUNKS] -= 1
+    return n.spare_chunks[n.counters[SPARE_CHUNKS]]
+
+
+@kernel
+def _give_up(n: NeighbourArrays, slot: Integer) -> None:
+    """Forget a sequence: its places are gone, its slot and its chunks are free."""
     _unhash(n, n.keys[slot])
     _unlink(n, slot)
-    n.origin[slot] = n.until[slot]
-    n.first[slot] = n.until[slot]
+    for at in range(n.chunks.shape[1]):
+        if n.chunks[slot, at] > 0:
+            n.spare_chunks[n.counters[SPARE_CHUNKS]] = n.chunks[slot, at]
+            n.counters[SPARE_CHUNKS] += 1
+            n.chunks[slot, at] = 0
+    # the next one begins with a chunk of its own
+    begin = ((n.until[slot] - 1 >> n.shift) + 1) << n.shift
+    n.origin[slot], n.first[slot], n.until[slot] = begin, begin, begin
+    n.spare_slots[n.counters[SPARE_SLOTS]] = slot
+    n.counters[SPARE_SLOTS] += 1
     n.counters[GIVEN_UP] += 1
-    return slot
 
 
 @kernel

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from models.compiled import Integer, Real, kernel
 from models.neighbours.arrays import FOUND, RANK_BITS, SLOT_SHIFT, UNIT, NeighbourArrays
-from models.neighbours.sequences import slot_of
+from models.neighbours.sequences import item_of, slot_of
 
 _LOWEST = (1 << RANK_BITS) - 1
 
@@ -99,10 +99,9 @@ def add_up(n: NeighbourArrays, column: NDArray[np.float32]) -> tuple[Integer, Re
     held, total = 0, np.float32(0)
     for at in range(n.counters[FOUND]):
         nearest, begin, end, weight = _stretch(n, at)
-        slot, mask = nearest >> SLOT_SHIFT, n.items.shape[1] - 1
         shift = len(n.falloff) // 2 - nearest
         for place in range(begin, end):
-            row = n.items[slot, place & mask]
+            row = item_of(n, place)
             if row >= 0:
                 more = weight * n.falloff[place + shift]
                 n.touched[held] = row
@@ -146,11 +145,10 @@ def source_of(n: NeighbourArrays, recent: NDArray[np.int32], row: Integer) -> In
     n.given[:] = 0
     for at in range(n.counters[FOUND]):
         nearest, begin, end, weight = _stretch(n, at)
-        slot, mask = nearest >> SLOT_SHIFT, n.items.shape[1] - 1
         shift = len(n.falloff) // 2 - nearest
         depth = n.depth[_LOWEST - (n.rank[at] & _LOWEST)]
         for place in range(begin, end):
-            if n.items[slot, place & mask] == row:
+            if item_of(n, place) == row:
                 n.given[depth] += weight * n.falloff[place + shift]
     depth = np.argmax(n.given)
     return recent[len(recent) - 1 - depth] if n.given[depth] > 0 else -1

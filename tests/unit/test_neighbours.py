@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.neighbours.arrays import GIVEN_UP, UNIT
+from models.neighbours.arrays import GIVEN_UP, SPARE_CHUNKS, UNIT
 from models.neighbours.learn import learn
 from models.neighbours.sequences import slot_of
 from models.neighbours.share import fill, find, source_of
@@ -24,6 +24,8 @@ PARAMS = {
     "short sequences": replace(SMALL, places=50, length=2, sequences=50),
     "many neighbours": replace(SMALL, places=50, length=64, sequences=50, neighbours=50),
     "many ties": replace(SMALL, places=50, length=64, sequences=50, decay=1.0, neighbours=3),
+    "few items, chunks of 4": replace(SMALL, places=50, sequences=50, kept=10),
+    "few items, chunks of 32": replace(SMALL, places=50, length=64, sequences=50, kept=128),
     "nothing before": replace(SMALL, places=50, before=0.0),
     "as it comes": NeighbourParams(),
 }
@@ -35,6 +37,7 @@ class Sequence:
     key: int
     items: dict[int, int] = field(default_factory=dict)
     until: int = 0
+    chunks: int = 0
 
 
 @dataclass
@@ -52,17 +55,26 @@ class Reference:
         self.params = params
         self.sequences: OrderedDict[int, Sequence] = OrderedDict()
         self.places: dict[int, deque[tuple[Sequence, int]]] = {}
+        self.chunk = min(params.length, 32)
 
     def learn(self, key: int, item: int) -> None:
         if key not in self.sequences and len(self.sequences) == self.params.sequences:
             self.sequences.popitem(last=False)
         sequence = self.sequences.setdefault(key, Sequence(key))
         self.sequences.move_to_end(key)
+        if sequence.until % self.chunk == 0 and sequence.until < self.params.length:
+            self.take_chunk(sequence)
         sequence.items[sequence.until] = item
         ring = self.places.setdefault(item, deque(maxlen=self.params.places))
         ring.append((sequence, sequence.until))
         sequence.items.pop(sequence.until - self.params.length, None)
         sequence.until += 1
+
+    def take_chunk(self, sequence: Sequence) -> None:
+        limit = -(-self.params.kept // self.chunk)
+        if sum(one.chunks for one in self.sequences.values()) == limit:
+            self.sequences.popitem(last=False)
+        sequence.chunks += 1
 
     def living(self, item: int) -> list[tuple[Sequence, int]]:
         return [
@@ -328,6 +340,29 @@ def test_memory_is_bounded() -> None:
     assert sum(held) < 1501 * (4 * params.length + 80) + ITEMS * (8 * params.places + 40) + 2000
 
 
+def test_memory_goes_to_those_who_need_it() -> None:
+    """One long sequence and many short ones: chunks go round, none is lost."""
+    params = replace(ROOMY, places=4, length=256, sequences=200, kept=20 * 32)
+    neighbours, reference = Neighbours(params, ITEMS), Reference(params)
+    random = np.random.default_rng(10)
+    neighbours.make_room(10_000)
+    for event in range(6000):
+        key, item = int(random.integers(event // 1000 * 30 + 1)), int(random.integers(ITEMS))
+        key = 0 if event % 3 else key
+        learn(neighbours.arrays, np.uint64(key), item)
+        reference.learn(key, item)
+    assert {key for key in range(300) if slot_of(neighbours.arrays, np.uint64(key))} == set(
+        reference.sequences
+    )
+    n = neighbours.arrays
+    assert len(n.items) == 21
+    in_use = n.chunks[n.chunks > 0].tolist()
+    spare = n.spare_chunks[: n.counters[SPARE_CHUNKS]].tolist()
+    assert sorted(in_use + spare) == list(range(1, 21))
+    scores = scored(neighbours, [1, 2, 3], 299)
+    np.testing.assert_allclose(scores, reference.scores([1, 2, 3], 299), 1e-5, 1e-5)
+
+
 def test_what_is_cleared_is_as_new() -> None:
     pair = Pair(SMALL, 9)
     pair.learn(100)
@@ -340,7 +375,14 @@ def test_what_is_cleared_is_as_new() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("places", 0), ("neighbours", 0), ("sequences", 0), ("length", 0), ("decay", 1.1)],
+    [
+        ("places", 0),
+        ("neighbours", 0),
+        ("sequences", 0),
+        ("length", 0),
+        ("kept", 0),
+        ("decay", 1.1),
+    ],
 )
 def test_params_that_leave_no_room_are_refused(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"NeighbourParams.{name}"):
