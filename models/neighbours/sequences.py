@@ -66,19 +66,21 @@ def extend(n: NeighbourArrays, slot: Integer, place: Integer) -> None:
 
 
 @kernel
+def chunk_of(n: NeighbourArrays, place: Integer) -> Integer:
+    """Return the chunk that holds a place."""
+    return n.chunks[place >> SLOT_SHIFT, (place >> n.shift) & (n.chunks.shape[1] - 1)]
+
+
+@kernel
 def item_of(n: NeighbourArrays, place: Integer) -> Integer:
     """Return the row at a place, -1 where nobody knows."""
-    slot, mask = place >> SLOT_SHIFT, n.chunks.shape[1] - 1
-    chunk = n.chunks[slot, (place >> n.shift) & mask]
-    return n.items[chunk, place & (n.items.shape[1] - 1)]
+    return n.items[chunk_of(n, place), place & (n.items.shape[1] - 1)]
 
 
 @kernel
 def set_item(n: NeighbourArrays, place: Integer, row: Integer) -> None:
     """Set the row at a place that the sequence reaches."""
-    slot, mask = place >> SLOT_SHIFT, n.chunks.shape[1] - 1
-    chunk = n.chunks[slot, (place >> n.shift) & mask]
-    n.items[chunk, place & (n.items.shape[1] - 1)] = row
+    n.items[chunk_of(n, place), place & (n.items.shape[1] - 1)] = row
 
 
 @kernel

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from models.compiled import Integer, Real, kernel
 from models.neighbours.arrays import FOUND, RANK_BITS, SLOT_SHIFT, UNIT, NeighbourArrays
-from models.neighbours.sequences import item_of, slot_of
+from models.neighbours.sequences import chunk_of, item_of, slot_of
 
 _LOWEST = (1 << RANK_BITS) - 1
 
@@ -99,15 +99,20 @@ def add_up(n: NeighbourArrays, column: NDArray[np.float32]) -> tuple[Integer, Re
     held, total = 0, np.float32(0)
     for at in range(n.counters[FOUND]):
         nearest, begin, end, weight = _stretch(n, at)
-        shift = len(n.falloff) // 2 - nearest
-        for place in range(begin, end):
-            row = item_of(n, place)
-            if row >= 0:
-                more = weight * n.falloff[place + shift]
-                n.touched[held] = row
-                held += (column[row] == 0) & (more > 0)
-                column[row] += more
-                total += more
+        while begin < end:
+            until = min(end, ((begin >> n.shift) + 1) << n.shift)
+            chunk, back = chunk_of(n, begin), begin & (n.items.shape[1] - 1)
+            offset = begin - nearest + len(n.falloff) // 2
+            for step in range(until - begin):
+                row = n.items[chunk, back + step]
+                if row >= 0:
+                    more = weight * n.falloff[offset + step]
+                    # without a branch, as in `_collect`
+                    n.touched[held] = row
+                    held += (column[row] == 0) & (more > 0)
+                    column[row] += more
+                    total += more
+            begin = until
     return held, total
 
 
