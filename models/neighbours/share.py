@@ -52,15 +52,13 @@ def _collect(
         at = at - 1 if at > 0 else room - 1
         place = n.places[row, at]
         slot = place >> SLOT_SHIFT
-        if place < n.first[slot] or slot == own:
-            continue
-        # without a branch on whether it is new: it would be mispredicted every other time
+        # without branches: they would be mispredicted every other time
+        known, lives = n.found[slot], (place >= n.first[slot]) & (slot != own)
         n.nearest[held], n.depth[held], n.rank[held] = place, depth, _LOWEST - held
-        known = n.found[slot]
         to = held if known == 0 else known - 1
-        held += known == 0
-        n.found[slot] = to + 1
-        n.rank[to] += step
+        n.rank[to] += step if lives else 0
+        n.found[slot] = to + 1 if lives else known
+        held += lives & (known == 0)
     return held
 
 
@@ -97,6 +95,7 @@ def add_up(n: NeighbourArrays, column: NDArray[np.float32]) -> tuple[Integer, Re
         How many rows got something, which `touched` names, and the sum of it.
     """
     held, total = 0, np.float32(0)
+    _fetch(n)
     for at in range(n.counters[FOUND]):
         nearest, begin, end, weight = _stretch(n, at)
         while begin < end:
@@ -114,6 +113,15 @@ def add_up(n: NeighbourArrays, column: NDArray[np.float32]) -> tuple[Integer, Re
                     total += more
             begin = until
     return held, total
+
+
+@kernel
+def _fetch(n: NeighbourArrays) -> None:
+    """Have what neighbours say in the cache: waiting for all at once takes a fraction of the time."""
+    seen = 0
+    for at in range(n.counters[FOUND]):
+        seen += item_of(n, n.nearest[_LOWEST - (n.rank[at] & _LOWEST)])
+    n.touched[len(n.touched) - 1] = seen  # or the compiler would leave it all out
 
 
 @kernel
