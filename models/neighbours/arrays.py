@@ -78,6 +78,6 @@ class NeighbourArrays(NamedTuple):
     """(D M + 1,) scratch: similarity, then 2**20 - 1 less the number of sequences found before;
     after `find` the neighbours come first."""
     touched: NDArray[np.int32]
-    """(R + 1,) scratch: rows with a share."""
+    """(R + 1,) scratch: rows with a share; the last place is only ever written to."""
     given: NDArray[np.float32]
     """(D,) scratch: what each of the user's items gives one item."""

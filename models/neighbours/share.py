@@ -117,7 +117,7 @@ def add_up(n: NeighbourArrays, column: NDArray[np.float32]) -> tuple[Integer, Re
 
 @kernel
 def _fetch(n: NeighbourArrays) -> None:
-    """Have what neighbours say in the cache: waiting for all at once takes a fraction of the time."""
+    """Bring what neighbours say into the cache: all waits overlap, instead of one after another."""
     seen = 0
     for at in range(n.counters[FOUND]):
         seen += item_of(n, n.nearest[_LOWEST - (n.rank[at] & _LOWEST)])

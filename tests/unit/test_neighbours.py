@@ -179,7 +179,7 @@ def exchanged(source: Neighbours, target: Neighbours) -> None:
 @pytest.mark.parametrize("params", PARAMS.values(), ids=PARAMS)
 def test_scores_are_those_of_the_reference(params: NeighbourParams, seed: int) -> None:
     pair = Pair(params, seed)
-    for _ in range(300):
+    for _ in range(200):
         pair.learn(1)
         pair.agree()
     assert pair.arrays.sequences == len(pair.reference.sequences)
@@ -205,8 +205,8 @@ def test_nothing_is_said_without_a_neighbour() -> None:
 @pytest.mark.parametrize("params", PARAMS.values(), ids=PARAMS)
 def test_the_source_is_what_gave_most(params: NeighbourParams) -> None:
     pair, named = Pair(params, 5), 0
-    for _ in range(200):
-        pair.learn(2)
+    for _ in range(120):
+        pair.learn(3)
         recent, key = pair.query()
         rows = np.array(recent, np.int32)
         find(pair.arrays.arrays, rows, np.uint64(key))
