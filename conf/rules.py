@@ -29,6 +29,12 @@ class Rule:
         return self.key, self.other
 
 
+def _entries(config: JobConfig) -> int:
+    """Return the most successors and places of an item that travel."""
+    places = config.learning.neighbours.places if config.ranking_params().neighbours else 0
+    return config.items.successors + places
+
+
 def _factors(config: JobConfig) -> int:
     ranking = config.ranking_params()
     twice = 2 if ranking.context else 1  # factors as context, too
@@ -108,9 +114,7 @@ RULES = (
         "items.successors",
         "kafka.max_record_bytes",
         "few enough for one item to fit into a record of kafka.max_record_bytes",
-        lambda c: (
-            bounds.chunk(1, c.items.successors, _factors(c), c.events.max_id_bytes) <= _room(c)
-        ),
+        lambda c: bounds.chunk(1, _entries(c), _factors(c), c.events.max_id_bytes) <= _room(c),
     ),
     Rule(
         "recommend.k",

@@ -25,6 +25,7 @@ from models.params import (
     SENTINELS,
     WEIGHTS,
     EventPolicy,
+    NeighbourParams,
     RankingParams,
     RatingParams,
     TransitionParams,
@@ -34,6 +35,7 @@ from models.users.past import ALWAYS
 
 # what a model learns with, or an event is held against, is its own: defaults are taken from it
 _TRANSITIONS, _RANKING, _RATING = TransitionParams(), RankingParams(), RatingParams()
+_NEIGHBOURS = NeighbourParams()
 _USERS, _EVENTS = UserParams(), EventPolicy()
 
 
@@ -367,6 +369,13 @@ class ItemRules(Section):
     window: Annotated[int, Duration("100ms", "10m")] = Field(
         default=duration("5s"), description="Micro-batch of learn-items; its state lags by as much."
     )
+    tell_interval: Annotated[int, Duration("0s", "10m")] = Field(
+        default=duration("1s"),
+        description="Time between two tellings of the factors a worker has moved.",
+    )
+    tell_bytes_per_second: Annotated[int, Size("1KiB", "1GiB")] = Field(
+        default=size("512KiB"), description="Budget of a worker's tellings, oldest moves first."
+    )
     publish_interval: Annotated[int, Duration("1s", "1d")] = Field(
         default=duration("30s"), description="Time between two publications of changed item rows."
     )
@@ -442,6 +451,12 @@ class RankingRules(Section):
         le=1,
         description="Added to a transition share before its logarithm.",
     )
+    neighbours: float | None = Field(
+        default=None,
+        ge=0,
+        le=10,
+        description="Weight of session neighbours; 0: none are kept.",
+    )
     radius: float | None = Field(
         default=None,
         gt=0,
@@ -455,6 +470,59 @@ class RankingRules(Section):
         """Return the parameters of the model."""
         given = self.model_dump(exclude={"model"}, exclude_none=True)
         return replace(MODELS[self.model], **given)
+
+
+class NeighbourRules(Section):
+    """Session neighbours: what is kept of the sequences that items occur in."""
+
+    places: int = Field(
+        default=_NEIGHBOURS.places, ge=1, le=10_000, description="Last places kept of an item."
+    )
+    neighbours: int = Field(
+        default=_NEIGHBOURS.neighbours,
+        ge=1,
+        le=10_000,
+        description="Most similar sequences that are listened to.",
+    )
+    sequences: int = Field(
+        default=_NEIGHBOURS.sequences,
+        ge=1,
+        le=1 << 22,
+        description="Sequences (users, sessions) kept; the one unused longest goes first.",
+    )
+    length: int = Field(
+        default=_NEIGHBOURS.length, ge=1, le=1 << 16, description="Last items kept of a sequence."
+    )
+    kept: int = Field(
+        default=_NEIGHBOURS.kept,
+        ge=1,
+        description="Items kept of all sequences together, four bytes each.",
+    )
+    recent: int = Field(
+        default=_NEIGHBOURS.recent,
+        ge=1,
+        le=64,
+        description="Last items of the user that neighbours are looked for by, at most"
+        " learning.transitions.window.",
+    )
+    decay: float = Field(
+        default=_NEIGHBOURS.decay, gt=0, le=1, description="Weight of each step further back."
+    )
+    reach: int = Field(
+        default=_NEIGHBOURS.reach,
+        ge=0,
+        le=1000,
+        description="Items heard on either side of the one that is shared.",
+    )
+    before: float = Field(
+        default=_NEIGHBOURS.before, ge=0, le=10, description="Weight of those before it."
+    )
+    smoothing: float = Field(
+        default=_NEIGHBOURS.smoothing,
+        gt=0,
+        le=1,
+        description="Added to the share before its logarithm.",
+    )
 
 
 class RatingRules(Section):
@@ -496,6 +564,7 @@ class Learning(Section):
     )
     transitions: Transitions = Transitions()
     ranking: RankingRules = RankingRules()
+    neighbours: NeighbourRules = NeighbourRules()
     rating: RatingRules = RatingRules()
 
 
@@ -640,6 +709,10 @@ class JobConfig(Section):
         return TransitionParams(
             **self.learning.transitions.model_dump(), successors=self.items.successors
         )
+
+    def neighbour_params(self) -> NeighbourParams:
+        """Return the parameters of session neighbours."""
+        return NeighbourParams(**self.learning.neighbours.model_dump())
 
     def ranking_params(self) -> RankingParams:
         """Return the parameters of the ranking objective."""

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.columns import NOT_SCORED, AcceptedBatch, Events, Users
+from models.neighbours.arrays import NeighbourArrays
 
 SIZE, KNOWN, EVENTS, SKIPPED, REFUSED, EVICTED, MOVED, TOLD = range(8)
 """Places in `ItemArrays.counters`: rows in use, rows with an event, accepted positive events,
@@ -96,6 +97,7 @@ class TransitionArrays(NamedTuple):
 class UserArrays(NamedTuple):
     """The columns of `models.columns.Users` that models read and write."""
 
+    key: NDArray[np.uint64]
     factors: NDArray[np.float32]
     gradient_sum: NDArray[np.float32]
     bias: NDArray[np.float32]
@@ -108,6 +110,7 @@ class UserArrays(NamedTuple):
     excluded: NDArray[np.uint64]
     excluded_length: NDArray[np.int32]
     events: NDArray[np.int64]
+    positives: NDArray[np.int64]
     session_last: NDArray[np.int64]
 
     @classmethod
@@ -143,6 +146,7 @@ class LearntArrays(NamedTuple):
 
     negatives: NDArray[np.int32]
     gradients: NDArray[np.float32]
+    position: NDArray[np.int32]
     rank: NDArray[np.int32]
     online_rank: NDArray[np.int32]
     deep_rank: NDArray[np.int32]
@@ -157,6 +161,7 @@ class LearntArrays(NamedTuple):
         return cls(
             negatives=np.full((events, negatives), -1, np.int32),
             gradients=np.zeros((events, 1 + negatives), np.float32),
+            position=np.zeros(events, np.int32),
             rank=np.full(events, NOT_SCORED, np.int32),
             online_rank=np.full(events, NOT_SCORED, np.int32),
             deep_rank=np.full(events, NOT_SCORED, np.int32),
@@ -180,6 +185,8 @@ class BatchArrays(NamedTuple):
     factors: NDArray[np.float32]
     negatives: NDArray[np.int32]
     gradients: NDArray[np.float32]
+    user_keys: NDArray[np.uint64]
+    position: NDArray[np.int32]
     rows: NDArray[np.int32]
     """(D,) row of each key, -1 where it has none."""
     owned: NDArray[np.bool_]
@@ -202,7 +209,7 @@ class BatchArrays(NamedTuple):
         """
         columns = {
             name: np.require(getattr(batch, name), None, ["C", "A", "W"])
-            for name in cls._fields[:10]
+            for name in cls._fields[:12]
         }
         owned = rows >= 0 if owned is None else owned & (rows >= 0)
         return cls(**columns, rows=rows, owned=owned, until=until, time=batch.time)
@@ -305,6 +312,8 @@ class Knobs(NamedTuple):
     context: int
     """Last items of the user that are context of its factors; 0 in a model without."""
     context_decay: float
+    neighbours: float
+    """Smoothing of the neighbours' share; 0 in a model without."""
     seed: int
     reserve: int
     """Slots of the arena that must be free before an event is learnt."""
@@ -319,6 +328,7 @@ class Work(NamedTuple):
     window: Window
     items: ItemArrays
     transitions: TransitionArrays
+    neighbours: NeighbourArrays
     scratch: Scratch
     knobs: Knobs
     deep: DeepArrays

@@ -129,6 +129,8 @@ class Users:
     """(U,) accepted events in the session."""
     events: NDArray[np.int64] = _column(np.int64)
     """(U,) accepted events ever."""
+    positives: NDArray[np.int64] = _column(np.int64)
+    """(U,) those of weight > 0: the place of the next one in the user's sequence."""
     seen: NDArray[np.int64] = _column(np.int64, fill=-1)
     """(U,) processing time of the last update, ms: idle users are evicted by it."""
 
@@ -161,10 +163,10 @@ class Users:
 NOT_SCORED, UNKNOWN = -9, -1
 """In an array of ranks: the event was not ranked; its item had never been seen (a miss)."""
 
-TRANSITION, FACTORS, TRENDING, POPULAR, NEW, DEEP = 0, 1, 2, 3, 4, 5
+TRANSITION, FACTORS, TRENDING, POPULAR, NEW, DEEP, NEIGHBOURS = range(7)
 """Why an item is recommended: it follows an item of the user's context, its latent factors fit
 the user's, it is on the list of trending items, it is popular, it has only just appeared, the
-deep model says so."""
+deep model says so, users with the same items went on to it."""
 
 
 @dataclass(slots=True)
@@ -181,6 +183,8 @@ class Learnt:
     """(n, m) rows of the items each event was compared with, -1 for none."""
     gradients: NDArray[np.float32]
     """(n, 1 + m) ascent of the event's item and of each negative along the user's factors."""
+    position: NDArray[np.int32]
+    """(n,) how many events of weight > 0 the user had before."""
     rank: NDArray[np.int32]
     """(n,) 0-based rank of the event's item before it was learnt, NOT_SCORED or UNKNOWN: in the
     list that would have been served."""
@@ -240,6 +244,10 @@ class AcceptedBatch:
     once."""
     differences: NDArray[np.float16] = field(default_factory=lambda: np.empty((0, 0), np.float16))
     """(M, K) by how much, see `models.items.differences`."""
+    user_keys: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
+    """(U,) keys of the users, where their sequences are learnt; else none."""
+    position: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    """(n,) place of each event in the sequence of its user; else none."""
 
     def __len__(self) -> int:
         """Return the number of events."""
@@ -301,6 +309,12 @@ class ItemRows:
     """(m, F) factors of the item where it is context; (m, 0) in a model without."""
     context_gradient_sum: NDArray[np.float32]
     """(m,) AdaGrad sum of these."""
+    place_start: NDArray[np.int32]
+    """(m + 1,) bounds of each item's places, as those of its successors."""
+    place_keys: NDArray[np.uint64]
+    """(L,) keys of the users in whose sequences it occurred last, oldest first."""
+    place_positions: NDArray[np.int32]
+    """(L,) where in them."""
     successor_start: NDArray[np.int32]
     """(m + 1,) bounds of each item's successors; starts at 0, ends at S."""
     successors: NDArray[np.uint64]
@@ -319,6 +333,12 @@ class ItemRows:
             "successor_start": self.successor_start[begin : end + 1] - first,
             "successors": self.successors[first:last],
             "weights": self.weights[first:last],
+        }
+        first, last = self.place_start[[begin, end]].tolist()
+        ranges |= {
+            "place_start": self.place_start[begin : end + 1] - first,
+            "place_keys": self.place_keys[first:last],
+            "place_positions": self.place_positions[first:last],
         }
         rest = (one.name for one in fields(self) if one.name not in ranges)
         return ItemRows(**ranges, **{name: getattr(self, name)[begin:end] for name in rest})

@@ -22,13 +22,14 @@ from numpy.typing import NDArray
 
 from models.columns import DEEP as DEEP_MODEL
 from models.columns import FACTORS as LATENT_FACTORS
+from models.columns import NEIGHBOURS as SESSION_NEIGHBOURS
 from models.columns import TRANSITION
 from models.compiled import Integer, Real, kernel
 
-TRANSITIONS, FACTORS, DEEP = 0, 1, 2
+TRANSITIONS, FACTORS, NEIGHBOURS, DEEP = 0, 1, 2, 3
 """Rows of `Scratch.parts` and places in its weights."""
-COMPONENTS = 3
-REASONS = np.array([TRANSITION, LATENT_FACTORS, DEEP_MODEL], np.uint8)
+COMPONENTS = 4
+REASONS = np.array([TRANSITION, LATENT_FACTORS, SESSION_NEIGHBOURS, DEEP_MODEL], np.uint8)
 """Why an item is recommended that a component puts on the list."""
 
 

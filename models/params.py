@@ -112,6 +112,8 @@ class RankingParams:
     """L2 decay of the factors per update."""
     smoothing: float = 1e-4
     """Added to the transition share before its logarithm."""
+    neighbours: float = 0.0
+    """Weight of session neighbours; 0: none are kept."""
     radius: float = 4.0
     """Largest norm of a factor vector, and largest bias: no input can spoil the state."""
     seed: int = 1

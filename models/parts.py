@@ -90,6 +90,8 @@ def _part(
         factors=batch.factors[users],
         negatives=compared.reshape(negatives.shape),
         gradients=batch.gradients[events],
+        user_keys=batch.user_keys[users] if len(batch.user_keys) else batch.user_keys,
+        position=batch.position[events] if len(batch.position) else batch.position,
         moved=rows,
         differences=batch.differences[moved],
     )

@@ -1,12 +1,19 @@
 """What the operators are told: frozen, picklable, free of configuration files."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from models.deep.shape import Shape
 from models.items.differences import width_of
-from models.params import EventPolicy, RankingParams, RatingParams, TransitionParams, UserParams
+from models.params import (
+    EventPolicy,
+    NeighbourParams,
+    RankingParams,
+    RatingParams,
+    TransitionParams,
+    UserParams,
+)
 from state.topics.lease import Lease
 
 
@@ -20,6 +27,7 @@ class LearningParams:
     ranking: RankingParams
     rating: RatingParams
     deep: Shape
+    neighbours: NeighbourParams = field(default_factory=NeighbourParams)
     item_limit: int
     """Most items a worker holds; the least popular make room for new ones."""
     admission: int = 1
@@ -32,6 +40,8 @@ class LearningParams:
     """Processing time between two tellings of what was learnt of items."""
     tell_bytes_per_second: int = 1 << 19
     """Of one worker's tellings."""
+    tell_bytes: int = 1 << 19
+    """Of one telling: it travels in a record with events."""
     origin: int = 0
     """Of the records on the loop, see `models.keys.origin_of`; 0 takes those of every job."""
 
@@ -39,6 +49,12 @@ class LearningParams:
     def factors(self) -> int:
         """Length of a factor vector."""
         return self.ranking.factors if self.objective == "ranking" else self.rating.factors
+
+    @property
+    def sequences(self) -> NeighbourParams | None:
+        """Of the sequences that neighbours are found by; None in a model without."""
+        wanted = self.objective == "ranking" and self.ranking.neighbours > 0
+        return self.neighbours if wanted else None
 
     @property
     def differences(self) -> int:

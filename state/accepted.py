@@ -19,8 +19,9 @@ named            u32   1            how many of the keys have an id
 text             u32   1            T, bytes of the ids
 moved            u32   1            M, rows that were moved
 width            u32   1            K, numbers of what is learnt of a row
-…                u32   1            zero
+sequences        u32   1            whether the two columns of sequences are there: 1 or 0
 keys             u64   D            item keys
+user_keys        u64   U or 0       keys of the users, where their sequences are learnt
 coordinate       i64   n            partition and offset of each event
 user             i32   n            index of its user
 item             i32   n            index of its item
@@ -31,13 +32,14 @@ context_start    i32   U + 1        bounds of each user's context
 factors          f32   U * F        user factors before the micro-batch
 negatives        i32   n * m        indices of items, -1 for none
 gradients        f32   n * (1 + m)
+position         i32   n or 0       place of each event in the sequence of its user
 moved            i32   M            indices of keys, each once
 differences      f16   M * K        what was learnt of them since it was last told
 ids              u8    T            UTF-8 ids of the first keys, joined by a line feed
 ================ ===== ============ ========================================================
 
 A value takes 12 + 64 + 8 D + (24 + 4 m + 4 (1 + m)) n + 4 C + 4 (U + 1) + 4 U F + (4 + 2 K) M + T
-bytes. Version 2 had no rows that were moved, and version 1 no origin.
+bytes, and 8 U + 4 n with sequences. Version 2 had no rows that were moved, and version 1 no origin.
 """
 
 from typing import Any
@@ -70,12 +72,13 @@ _HEADS = {
     1: np.dtype([("time", "<i8")] + [(name, "<u4") for name in _COUNTS]),
     2: np.dtype([("time", "<i8"), ("origin", "<u8")] + [(name, "<u4") for name in _COUNTS]),
 }
-_HEADS[3] = np.dtype([*_HEADS[2].descr, ("width", "<u4"), ("zero_3", "<u4")])
+_HEADS[3] = np.dtype([*_HEADS[2].descr, ("width", "<u4"), ("sequences", "<u4")])
 _HEAD = _HEADS[VERSION]
-_MOST_BUCKETS, _MOST_PARTITIONS = 1 << 15, 1 << 15
+_MOST_BUCKETS, _MOST_PARTITIONS, _MOST_POSITIONS = 1 << 15, 1 << 15, 1 << 31
 """More than there can be: what is beyond would ask for memory that nobody has."""
 _TYPES = {
     "keys": "<u8",
+    "user_keys": "<u8",
     "coordinate": "<i8",
     "user": "<i4",
     "item": "<i4",
@@ -86,6 +89,7 @@ _TYPES = {
     "factors": "<f4",
     "negatives": "<i4",
     "gradients": "<f4",
+    "position": "<i4",
     "moved": "<i4",
     "differences": "<f2",
 }
@@ -144,7 +148,7 @@ def encode(batch: AcceptedBatch) -> bytes:
         len(text),
         len(batch.moved),
         batch.differences.shape[1],
-        0,
+        len(batch.user_keys) > 0,
     )
     return seal(MAGIC, VERSION, b"".join([head.tobytes(), *(c.tobytes() for c in columns), text]))
 
@@ -166,9 +170,16 @@ def decode(data: bytes) -> AcceptedBatch:
     origin = int(head["origin"][0]) if version > 1 else 0
     counts = [int(head[name][0]) for name in ("time", *_COUNTS)]
     time, bucket, n, keys, users, factors, m, context, named, text, moved = counts
-    moved, width = (moved, int(head["width"][0])) if version > 2 else (0, 0)
+    width = sequences = 0
+    if version > 2:
+        width, sequences = int(head["width"][0]), int(head["sequences"][0])
+    else:
+        moved = 0
+    if sequences > 1:
+        raise corrupt(_WHERE, "sequences or none", sequences, SKIP)
     shapes: dict[str, tuple[int, ...]] = {
         "keys": (keys,),
+        "user_keys": (users * sequences,),
         "coordinate": (n,),
         "user": (n,),
         "item": (n,),
@@ -179,6 +190,7 @@ def decode(data: bytes) -> AcceptedBatch:
         "factors": (users, factors),
         "negatives": (n, m),
         "gradients": (n, 1 + m),
+        "position": (n * sequences,),
         "moved": (moved,),
         "differences": (moved, width),
     }
@@ -211,6 +223,7 @@ def _check(batch: AcceptedBatch) -> None:
         ("context", 0, keys),
         ("negatives", -1, keys),
         ("moved", 0, keys),
+        ("position", 0, _MOST_POSITIONS),
         ("coordinate", 0, _MOST_PARTITIONS << OFFSET_BITS),
     ):
         column = getattr(batch, name)

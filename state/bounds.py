@@ -43,14 +43,14 @@ def most_trending(room: int, id_bytes: int) -> int:
     return max(1, (room - 256) // (2 * id_bytes + 24))
 
 
-def item_row(successors: int, factors: int, id_bytes: int) -> int:
-    """Return the most bytes of an item in a chunk: numbers, offsets, factors, successors, id.
+def item_row(entries: int, factors: int, id_bytes: int) -> int:
+    """Return the most bytes of an item in a chunk: numbers, offsets, factors, entries, id.
 
-    Those where it is context are factors, too.
+    Those where it is context are factors, too; entries are successors and places in sequences.
     """
-    return 88 + 4 * factors + 12 * successors + id_bytes
+    return 96 + 4 * factors + 12 * entries + id_bytes
 
 
-def chunk(items: int, successors: int, factors: int, id_bytes: int) -> int:
+def chunk(items: int, entries: int, factors: int, id_bytes: int) -> int:
     """Return the most bytes of key and value of a chunk of items."""
-    return _SCHEMA + items * item_row(successors, factors, id_bytes)
+    return _SCHEMA + items * item_row(entries, factors, id_bytes)

@@ -19,12 +19,14 @@ context           fixed_size_list<float>  latent factors where the item is conte
 context_gradient… float                   AdaGrad sum of these: `context_gradient_sum`
 successors        list<uint64>            keys of the items that followed
 weights           list<float>             how much they followed
+place_keys        list<uint64>            keys of users in whose sequences it occurred, oldest first
+place_positions   list<int32>             where in them
 ================= ======================= =============================================
 
 and, in the metadata, whose rows these are (`streamrec.origin`), how many items there are in all
 item buckets of that kind (`streamrec.total`) and which events the rows contain
-(`streamrec.marks`, `state.marks`). Version 2 had no factors as context; version 1 had no popularity
-and none of the metadata.
+(`streamrec.marks`, `state.marks`). Version 2 had no places and no factors as context; version 1 had
+no popularity and none of the metadata.
 
 Rows are absolute values: to read one twice is harmless. Kafka checksums its records, so a chunk
 carries no CRC of its own.
@@ -88,9 +90,10 @@ def encode_within(rows: ItemRows, limit: int, about: About | None = None) -> lis
     about = About() if about is None else about
     factors = rows.factors.shape[1] + rows.context.shape[1]
     ids = [len(identifier.encode()) for identifier in rows.ids]
+    followed = np.diff(rows.successor_start) + np.diff(rows.place_start)
     sizes = [
-        bounds.item_row(successors, factors, length)
-        for successors, length in zip(np.diff(rows.successor_start).tolist(), ids, strict=True)
+        bounds.item_row(entries, factors, length)
+        for entries, length in zip(followed.tolist(), ids, strict=True)
     ]
     edges, held, room = [0], 0, limit - bounds.chunk(0, 0, factors, 0) - 4 * about.marks.nbytes // 3
     for at, row_size in enumerate(sizes):
@@ -113,6 +116,7 @@ def encode(rows: ItemRows, about: About | None = None) -> bytes:
         }
     )
     start = pa.array(rows.successor_start, pa.int32())
+    places = pa.array(rows.place_start, pa.int32())
     columns = {
         "id": pa.array(rows.ids, pa.string()),
         "key": pa.array(rows.keys, pa.uint64()),
@@ -120,6 +124,10 @@ def encode(rows: ItemRows, about: About | None = None) -> bytes:
         "context": _lists(rows.context),
         "successors": pa.ListArray.from_arrays(start, pa.array(rows.successors, pa.uint64())),
         "weights": pa.ListArray.from_arrays(start, pa.array(rows.weights, pa.float32())),
+        "place_keys": pa.ListArray.from_arrays(places, pa.array(rows.place_keys, pa.uint64())),
+        "place_positions": pa.ListArray.from_arrays(
+            places, pa.array(rows.place_positions, pa.int32())
+        ),
         **{name: pa.array(getattr(rows, name), kind) for name, kind in _SCALARS},
     }
     sink = pa.BufferOutputStream()
@@ -203,9 +211,12 @@ def _schema(factors: int, context: int, version: int = VERSION) -> pa.Schema:
         "context_gradient_sum": pa.float32(),
         "successors": pa.list_(pa.uint64()),
         "weights": pa.list_(pa.float32()),
+        "place_keys": pa.list_(pa.uint64()),
+        "place_positions": pa.list_(pa.int32()),
     }
     if version < 3:
-        del kinds["context"], kinds["context_gradient_sum"]
+        for name in ("context", "context_gradient_sum", "place_keys", "place_positions"):
+            del kinds[name]
     if version == 1:
         del kinds["popularity"]
     return pa.schema([pa.field(name, kind) for name, kind in kinds.items()])
@@ -237,33 +248,52 @@ def _rows(batch: pa.RecordBatch) -> ItemRows:
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         if column.null_count:
             raise corrupt(_WHERE, f"no nulls in {name}", column.null_count, SKIP)
-
-    def array(column: pa.Array) -> NDArray[Any]:
-        return np.array(column.to_numpy(zero_copy_only=False))
-
-    def matrix(name: str) -> NDArray[np.float32]:
-        size = _size(batch.schema, name)
-        if not size:
-            return np.empty((len(batch), 0), np.float32)
-        return array(batch.column(name).flatten()).reshape(len(batch), size)
-
-    def single(name: str) -> NDArray[Any]:
-        if name in batch.schema.names:
-            return array(batch.column(name))
-        # until version 2 there was no popularity
-        return array(batch.column("count")) if name == "popularity" else np.zeros(len(batch))
-
-    successors, weights = batch.column("successors"), batch.column("weights")
-    start = array(successors.offsets).astype(np.int32)
-    if not np.array_equal(start, array(weights.offsets)) or (len(start) and start[0]):
-        raise corrupt(_WHERE, "one weight a successor", "other list lengths", SKIP)
+    start, successors, weights = _ragged(batch, "successors", "weights")
+    place_start, place_keys, positions = _ragged(batch, "place_keys", "place_positions")
     return ItemRows(
-        keys=array(batch.column("key")),
+        keys=_array(batch.column("key")),
         ids=batch.column("id").to_pylist(),
-        factors=matrix("factors"),
-        context=matrix("context"),
+        factors=_matrix(batch, "factors"),
+        context=_matrix(batch, "context"),
         successor_start=start,
-        successors=array(successors.values),
-        weights=array(weights.values),
-        **{name: single(name).astype(kind.to_pandas_dtype()) for name, kind in _SCALARS},
+        successors=successors,
+        weights=weights,
+        place_start=place_start,
+        place_keys=place_keys,
+        place_positions=positions,
+        **{name: _single(batch, name).astype(kind.to_pandas_dtype()) for name, kind in _SCALARS},
     )
+
+
+def _array(column: pa.Array) -> NDArray[Any]:
+    return np.array(column.to_numpy(zero_copy_only=False))
+
+
+def _single(batch: pa.RecordBatch, name: str) -> NDArray[Any]:
+    """Return a column of numbers; an older version's rows stand for what it did not know."""
+    if name in batch.schema.names:
+        return _array(batch.column(name))
+    return _array(batch.column("count")) if name == "popularity" else np.zeros(len(batch))
+
+
+def _matrix(batch: pa.RecordBatch, name: str) -> NDArray[np.float32]:
+    """Return a column of lists of one length, (m, 0) where there is none."""
+    size = _size(batch.schema, name)
+    if not size:
+        return np.empty((len(batch), 0), np.float32)
+    return _array(batch.column(name).flatten()).reshape(len(batch), size)
+
+
+def _ragged(
+    batch: pa.RecordBatch, first: str, second: str
+) -> tuple[NDArray[np.int32], NDArray[Any], NDArray[Any]]:
+    """Return the bounds that two columns of lists have in common, and what lies in each."""
+    if first not in batch.schema.names:
+        nothing = np.empty(0, np.uint64), np.empty(0, np.int32)
+        return np.zeros(len(batch) + 1, np.int32), *nothing
+    columns = batch.column(first), batch.column(second)
+    start, other = (_array(column.offsets).astype(np.int32) for column in columns)
+    if not np.array_equal(start, other) or (len(start) and start[0]):
+        told = f"as many {second} as {first}"
+        raise corrupt(_WHERE, told, "other list lengths", SKIP)
+    return start, _array(columns[0].values), _array(columns[1].values)

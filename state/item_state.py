@@ -17,17 +17,20 @@ context_gradient… f32   1     AdaGrad sum of the factors as context
 factors           u32   1     F, how many factors follow
 context           u32   1     F, or 0 in a model without factors as context
 successors        u32   1     s, how many successors follow
+places            u32   1     l, how many places in sequences follow
 id                u32   1     t, bytes of the id
 …                 f32   F     latent factors
 …                 f32   F     factors where the item is context
 …                 u64   s     keys of the items that followed
 …                 f32   s     how much they followed
+…                 u64   l     keys of the users in whose sequences it occurred last, oldest first
+…                 i32   l     where in them
 …                 u8    t     UTF-8 id, empty for an item known only by its key
 ================= ===== ===== =============================================================
 
-A value takes 80 + 4 F + 4 F + 12 s + t bytes. Version 2 had no factors as context: what is read
-from it starts with those of a new item. Version 1 had no popularity: what is read from it has the
-count for it.
+A value takes 84 + 8 F + 12 (s + l) + t bytes. Version 2 had no places and no factors as context:
+what is read from it starts with those of a new item. Version 1 had no popularity: what is read from
+it has the count for it.
 """
 
 from collections.abc import Callable, Sequence
@@ -57,7 +60,7 @@ _SCALARS = (
 _COUNTS = {
     1: ("factors", "successors", "id"),
     2: ("factors", "successors", "id"),
-    3: ("factors", "context", "successors", "id"),
+    3: ("factors", "context", "successors", "places", "id"),
 }
 _SCALARS_OF = {1: _SCALARS, 2: (*_SCALARS[:3], ("popularity", "<f4"), *_SCALARS[3:])}
 _SCALARS_OF[3] = (*_SCALARS_OF[2], ("context_gradient_sum", "<f4"))
@@ -66,7 +69,15 @@ _LAYOUTS = {
     for version, scalars in _SCALARS_OF.items()
 }
 _FIXED = _LAYOUTS[VERSION]
-_LISTS = (("factors", 4), ("context", 4), ("successors", 8), ("successors", 4), ("id", 1))
+_LISTS = (
+    ("factors", 4),
+    ("context", 4),
+    ("successors", 8),
+    ("successors", 4),
+    ("places", 8),
+    ("places", 4),
+    ("id", 1),
+)
 """Count and bytes of an element of each list; in the order of the payload."""
 
 
@@ -95,11 +106,20 @@ class ItemState:
         fixed["factors"] = self._factors
         fixed["context"] = rows.context.shape[1]
         fixed["successors"] = np.diff(rows.successor_start)
+        fixed["places"] = np.diff(rows.place_start)
         fixed["id"] = np.fromiter(map(len, text), np.uint32, len(text))
         factors = np.ascontiguousarray(rows.factors, np.float32).reshape(len(rows), self._factors)
         context = np.ascontiguousarray(rows.context, np.float32)
         texts = np.frombuffer(bytearray().join(text), np.uint8)
-        lists: tuple[NDArray[Any], ...] = (factors, context, rows.successors, rows.weights, texts)
+        lists: tuple[NDArray[Any], ...] = (
+            factors,
+            context,
+            rows.successors,
+            rows.weights,
+            rows.place_keys,
+            rows.place_positions,
+            texts,
+        )
         bounds = bounds_of(_sizes(fixed))
         buffer = np.empty(bounds[-1], np.uint8)
         at = bounds[:-1].copy()
@@ -134,7 +154,7 @@ class ItemState:
             copy_ranges(payloads.buffer, at, column, bounds[:-1], size)
             lists.append(column)
             at += size
-        factors, context, successors, weights, text = lists
+        factors, context, successors, weights, place_keys, positions, text = lists
         scalars: dict[str, Any] = {name: fixed[name].copy() for name, _ in _SCALARS_OF[VERSION]}
         return ItemRows(
             keys=fixed["key"].copy(),
@@ -144,6 +164,9 @@ class ItemState:
             successor_start=bounds_of(fixed["successors"].astype(np.int64)).astype(np.int32),
             successors=successors.view(np.uint64),
             weights=weights.view(np.float32),
+            place_start=bounds_of(fixed["places"].astype(np.int64)).astype(np.int32),
+            place_keys=place_keys.view(np.uint64),
+            place_positions=positions.view(np.int32),
             **scalars,
         )
 

@@ -1,6 +1,6 @@
 """What is remembered of a user, as bytes: one sealed value a user (magic `US`).
 
-Payload of version 4, little-endian:
+Payload of version 5, little-endian:
 
 ============== ===== ============ ==========================================================
 field          type  count        holds
@@ -19,6 +19,7 @@ idle_floor     i64   1            the same for events without weight
 session_start  i64   1            event time of the session's first event, ms
 session_last   i64   1            newest event time of the session, ms; -1 before the first
 events         i64   1            accepted events ever
+positives      i64   1            those of weight > 0
 seen           i64   1            processing time of the last update, ms
 last_positive  i64   1            event time of the newest positive event, ms; -1 before the first
 deep_version   i64   1            root of the line of models that advanced its state; 0 none
@@ -36,10 +37,11 @@ session_events i32   1            accepted events in the session
 …              u32   t            minute until which each short key is hidden
 ============== ===== ============ ==========================================================
 
-A value takes 116 + 4 (F + p + S + t) + 9 h + 8 x + 20 r bytes; the lists hold what there is, not
-what may be. Until version 3 there was one floor, at which an event was late, too, and recent events
-had their time in ms (i64) and neither of the hashes. Version 2 had no t: all was hidden for ever.
-Version 1 had neither past nor deep model: 80 + 4 F + 8 (h + x) + 16 r bytes. A user read from it
+A value takes 124 + 4 (F + p + S + t) + 9 h + 8 x + 20 r bytes; the lists hold what there is, not
+what may be. Version 4 did not say how many events had been of weight > 0: all are taken for such.
+Until version 3 there was one floor, at which an event was late, too, and recent events had their
+time in ms (i64) and neither of the hashes. Version 2 had no t: all was hidden for ever. Version 1
+had neither past nor deep model: 80 + 4 F + 8 (h + x) + 16 r bytes. A user read from it
 has the history for its past, gaps of 0, and no state of the deep model.
 """
 
@@ -58,8 +60,8 @@ from state.codec import HEADER, Payloads, corrupt, incompatible_factors, open_al
 from state.ragged import as_bytes, bounds_of, copy_ranges, rows_at
 
 MAGIC = b"US"
-VERSION = 4
-READ_VERSIONS = (1, 2, 3, 4)
+VERSION = 5
+READ_VERSIONS = (1, 2, 3, 4, 5)
 
 _SCALARS = (
     ("gradient_sum", "<f4"),
@@ -92,16 +94,19 @@ _LISTS[4] = (
     ("recent_time", "recent", 4),
     *_LISTS[3][5:],
 )
+_LISTS[5] = _LISTS[4]
 _COUNTS: dict[int, tuple[str, ...]] = {1: ("factors", "history", "excluded", "recent")}
 _COUNTS[2] = (*_COUNTS[1], "past", "deep")
-_COUNTS[3] = _COUNTS[4] = (*_COUNTS[2], "until")
+_COUNTS[3] = _COUNTS[4] = _COUNTS[5] = (*_COUNTS[2], "until")
 _FIXED = {1: np.dtype([(name, "<u4") for name in _COUNTS[1]] + list(_SCALARS))}
 _SCALARS_2 = (*_SCALARS[:-1], ("last_positive", "<i8"), ("deep_version", "<i8"), _SCALARS[-1])
 _FIXED[2] = np.dtype([(name, "<u4") for name in _COUNTS[2]] + list(_SCALARS_2))
 _FIXED[3] = np.dtype([(name, "<u4") for name in _COUNTS[3]] + list(_SCALARS_2))
 _SCALARS_4 = (*_SCALARS_2[:3], ("idle_floor", "<i8"), *_SCALARS_2[3:])
 _FIXED[4] = np.dtype([(name, "<u4") for name in _COUNTS[4]] + list(_SCALARS_4))
-_SCALARS_OF = {1: _SCALARS, 2: _SCALARS_2, 3: _SCALARS_2, 4: _SCALARS_4}
+_SCALARS_5 = (*_SCALARS_4[:7], ("positives", "<i8"), *_SCALARS_4[7:])
+_FIXED[5] = np.dtype([(name, "<u4") for name in _COUNTS[5]] + list(_SCALARS_5))
+_SCALARS_OF = {1: _SCALARS, 2: _SCALARS_2, 3: _SCALARS_2, 4: _SCALARS_4, 5: _SCALARS_5}
 _PREFIXES = ("factors", "deep")
 """Lists of a length of their own: they cannot be cut."""
 
@@ -187,7 +192,7 @@ class UserState:
         for name in ("history", "excluded", "recent", "past"):
             fixed[name] = getattr(users, f"{name}_length")
         fixed["until"] = np.where(_timed(users), users.past_length, 0)
-        for name, _ in _SCALARS_4:
+        for name, _ in _SCALARS_OF[VERSION]:
             fixed[name] = getattr(users, name)
         bounds = bounds_of(_sizes(fixed, VERSION))
         buffer = np.empty(bounds[-1], np.uint8)
@@ -256,6 +261,8 @@ class UserState:
             at += stored * width
         if version == 1:
             self._migrate(users, rows)
+        if version < 5:
+            users.positives[rows] = users.events[rows]
         if version < 4:
             _migrate_recent(users, rows, old_times)
 

@@ -120,7 +120,7 @@ def learning(**changes: Any) -> LearningParams:
     return LearningParams(**settings | changes)
 
 
-FULL = RankingParams(factors=8, negatives=4, context=3, rate=0.1)
+FULL = RankingParams(factors=8, negatives=4, context=3, rate=0.1, neighbours=0.5)
 
 
 def learn_users(**changes: Any) -> LearnUsersParams:

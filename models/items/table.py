@@ -16,7 +16,9 @@ from models.initial import INITIAL_DEVIATION, initial_factors
 from models.items import differences
 from models.items.lookup import empty_slots, enter_all, find_rows
 from models.items.marks import Marks
-from models.params import TransitionParams
+from models.neighbours.table import NONE as NO_NEIGHBOURS
+from models.neighbours.table import Neighbours
+from models.params import NeighbourParams, TransitionParams
 from models.popularity.counts import replace_counts
 from models.popularity.levels import levels
 from models.transitions.exchange import export_rows, replace_row
@@ -74,12 +76,15 @@ class Items:
         Of the popularity.
     context : bool
         Whether items have factors as context, too.
+    neighbours : NeighbourParams, optional
+        Of the sequences that items occur in; without, none are kept.
 
     Attributes
     ----------
     arrays : ItemArrays
         What compiled functions work on. Replaced when rows are added: fetch it anew each call.
     transitions : Transitions
+    neighbours : Neighbours
     ids : list of str or None
         Id of each row, None where only the key is known.
     generation : int
@@ -99,6 +104,7 @@ class Items:
         seed: int,
         half_life_ms: float = HALF_LIFE_MS,
         context: bool = False,
+        neighbours: NeighbourParams | None = None,
     ) -> None:
         if factors < 1 or limit < 1:
             raise ValueError(
@@ -114,6 +120,8 @@ class Items:
         self.marks = Marks()
         self.trending = np.empty(0, np.uint64)
         self.transitions = Transitions(transitions, rows)
+        self.neighbours = Neighbours(neighbours or NO_NEIGHBOURS, rows)
+        self._has_neighbours = neighbours is not None
         self.arrays = ItemArrays(
             slots=empty_slots(rows),
             short_slots=empty_slots(rows),
@@ -252,6 +260,7 @@ class Items:
         )
         enter_all(self.arrays)
         self._requeue(queue, moved)
+        self.neighbours.move(moved)
         self.transitions.clear()
         for row in range(len(kept)):
             bounds = slice(start[row], start[row + 1])
@@ -280,7 +289,11 @@ class Items:
         start, successors, weights = export_rows(
             self.transitions.arrays, rows, self.transitions.arrays.keep
         )
+        place_start, place_keys, positions = self.neighbours.export(rows)
         return ItemRows(
+            place_start=place_start,
+            place_keys=place_keys,
+            place_positions=positions,
             keys=a.keys[rows],
             ids=[self.ids[row] or "" for row in rows.tolist()],
             count=a.counts[rows],
@@ -341,6 +354,20 @@ class Items:
         for n in chosen.tolist():
             bounds = slice(exported.successor_start[n], exported.successor_start[n + 1])
             self._replace_row(rows[n], successors[bounds], exported.weights[bounds])
+        if self._has_neighbours:
+            self._replace_places(at, exported, chosen)
+
+    def _replace_places(
+        self, rows: NDArray[np.int32], exported: ItemRows, chosen: NDArray[np.intp]
+    ) -> None:
+        start = exported.place_start
+        lengths = np.diff(start)[chosen]
+        bounds = np.zeros(len(chosen) + 1, np.int32)
+        np.cumsum(lengths, out=bounds[1:])
+        places = np.repeat(start[chosen] - bounds[:-1], lengths) + np.arange(bounds[-1])
+        self.neighbours.replace(
+            rows, bounds, exported.place_keys[places], exported.place_positions[places]
+        )
 
     def _replace_row(
         self, row: int, successors: NDArray[np.int32], weights: NDArray[np.float32]
@@ -358,6 +385,7 @@ class Items:
         self.arrays = a._replace(slots=empty_slots(rows), short_slots=empty_slots(rows), **longer)
         enter_all(self.arrays)
         self.transitions.grow(rows)
+        self.neighbours.grow(rows)
         self._requeue(a.queue, np.arange(self.size, dtype=np.int32))
 
     def _requeue(self, queue: NDArray[np.int32], moved: NDArray[np.int32]) -> None:

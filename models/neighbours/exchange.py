@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 
 from models.compiled import Integer, Truth, compiled, kernel
 from models.neighbours.arrays import SLOT_SHIFT, NeighbourArrays
-from models.neighbours.learn import note
-from models.neighbours.sequences import enter, extend, item_of, set_item
+from models.neighbours.learn import place_at
+from models.neighbours.sequences import item_of, set_item
 
 _FARTHEST = np.iinfo(np.int32).max
 
@@ -40,13 +40,7 @@ def replace_row(
     _forget(n, row)
     for at in range(len(keys)):
         if positions[at] >= 0:
-            slot = enter(n, keys[at])
-            place = n.origin[slot] + positions[at]
-            if place >= n.until[slot]:
-                extend(n, slot, place)
-            if place >= n.first[slot]:
-                set_item(n, place, row)
-                note(n, row, place)
+            place_at(n, keys[at], row, positions[at])
 
 
 @kernel

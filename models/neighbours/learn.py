@@ -16,6 +16,18 @@ def learn(n: NeighbourArrays, key: Integer, row: Integer) -> None:
 
 
 @kernel
+def place_at(n: NeighbourArrays, key: Integer, row: Integer, position: Integer) -> None:
+    """Put an item at a position of a sequence; what its ring no longer reaches is left out."""
+    slot = enter(n, key)
+    place = n.origin[slot] + position
+    if place >= n.until[slot]:
+        extend(n, slot, place)
+    if place >= n.first[slot]:
+        set_item(n, place, row)
+        note(n, row, place)
+
+
+@kernel
 def note(n: NeighbourArrays, row: Integer, place: Integer) -> None:
     """Remember a place of an item, instead of its oldest where the ring is full."""
     room = n.places.shape[1]

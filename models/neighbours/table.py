@@ -30,6 +30,10 @@ _BY_ROW = ("places", "held", "cursor")
 _BY_SLOT = ("keys", "origin", "first", "until", "chunks", "newer", "older", "spare_slots", "found")
 
 
+NONE = NeighbourParams(places=1, neighbours=1, sequences=1, length=1, kept=1, recent=1, reach=0)
+"""Of a model without neighbours."""
+
+
 class Neighbours:
     """Owner of the arrays; compiled functions of this room work on `arrays`.
 

@@ -18,6 +18,8 @@ from models.factors.pairs import apply_event as apply_pairs
 from models.factors.pairs import learn_event as learn_pairs
 from models.factors.softmax import learn_event as learn_softmax
 from models.items.marks import is_new
+from models.neighbours.arrays import NeighbourArrays
+from models.neighbours.learn import place_at
 from models.popularity.counts import count_event
 from models.ranking.ranks import rank_all
 from models.transitions.learn import apply_event as apply_transitions
@@ -42,6 +44,7 @@ def learn_events(
         u, weight, key, row = events.user[e], events.weight[e], events.item[e], rows[e]
         time = events.time[e]
         if weight > 0:
+            out.position[e] = users.positives[u]
             if len(work.transitions.successor) - work.transitions.top[0] < knobs.reserve:
                 return e
             if scored[e] and users.history_length[u] > 0:
@@ -50,6 +53,7 @@ def learn_events(
                 _learn_event(e, row, fresh[e], events, work, out)
             if row >= 0:
                 remember(window.rows, window.length, u, row)
+            users.positives[u] += 1
             remember_positive(users, u, key, events.gap[e])
             note_past(users, u, key, weight >= knobs.strong, time, events.hide[e])
         elif weight < 0:
@@ -63,6 +67,7 @@ def _learn_event(
     e: Integer, row: Integer, fresh: Truth, events: EventArrays, work: Work, out: LearntArrays
 ) -> None:
     """Teach every component; the item side only what is fresh."""
+    u = events.user[e]
     if work.knobs.context > 0:
         learn_softmax(e, row, fresh, events, work)
     else:
@@ -70,7 +75,9 @@ def _learn_event(
     if fresh:
         if is_new(work.until, work.items, row, events.coordinate[e]):
             count_event(work.items, row, events.time[e])
-        learn_transitions(e, events.user[e], row, events, work)
+            if work.knobs.neighbours > 0:
+                place_at(work.neighbours, work.users.key[u], row, out.position[e])
+        learn_transitions(e, u, row, events, work)
 
 
 @kernel
@@ -81,6 +88,7 @@ def apply_events(
     window: Window,
     a: ItemArrays,
     t: TransitionArrays,
+    n: NeighbourArrays,
     knobs: Knobs,
 ) -> Integer:
     """Learn the item side of events another worker accepted; otherwise as `learn_events`.
@@ -98,6 +106,8 @@ def apply_events(
                 apply_pairs(e, u, batch, a, knobs)
             if batch.owned[item] and is_new(batch.until, a, batch.rows[item], batch.coordinate[e]):
                 count_event(a, batch.rows[item], batch.time)
+                if knobs.neighbours > 0:
+                    place_at(n, batch.user_keys[u], batch.rows[item], batch.position[e])
             apply_transitions(e, u, batch, window, a, t, knobs.window_decay)
         remember(window.rows, window.length, u, item)
     return len(batch.item)

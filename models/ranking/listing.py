@@ -6,12 +6,14 @@ from numpy.typing import NDArray
 from models.arrays import SIZE, ItemArrays, Work
 from models.best import keep_best
 from models.columns import FACTORS, NEW, TRANSITION
+from models.columns import NEIGHBOURS as SESSION_NEIGHBOURS
 from models.compiled import Integer, compiled, kernel
-from models.component import REASONS, add_up, join, winner
+from models.component import NEIGHBOURS, REASONS, add_up, join, winner
 from models.deep import part as deep
 from models.factors import part as factors
 from models.items.table import NEW_BELOW
 from models.lists import Lists
+from models.neighbours import share as neighbours
 from models.transitions import share as transitions
 from models.users.own import mark_own
 
@@ -49,6 +51,11 @@ def list_block(
         if transitions.weigh(work.window, u, work.items, work.transitions, decay) > 0:
             transitions.fill(work, u)
             factors.fill_from(work, products, n)
+            if work.knobs.neighbours > 0:
+                recent = work.window.rows[u, : work.window.length[u]]
+                neighbours.find(work.neighbours, recent, work.users.key[u])
+                part, size = work.scratch.parts[NEIGHBOURS], len(lists.constants)
+                neighbours.fill(work.neighbours, size, part, work.knobs.neighbours)
             if len(deep_products) > 0:
                 deep.fill_from(work, deep_products, n)
             elif len(work.deep.y) > 0:
@@ -78,6 +85,9 @@ def _list_best(u: Integer, work: Work, lists: Lists) -> None:
             source = transitions.source_of(work.window, u, work.transitions, row)
             lists.sources[u, at] = source
             reason = TRANSITION if source >= 0 else FACTORS
+        elif reason == SESSION_NEIGHBOURS:
+            recent = work.window.rows[u, : work.window.length[u]]
+            lists.sources[u, at] = neighbours.source_of(work.neighbours, recent, row)
         if reason == FACTORS and a.counts[row] < NEW_BELOW:
             reason = NEW
         lists.reasons[u, at] = reason

@@ -19,7 +19,7 @@ from models.factors.part import look_all
 from models.items.differences import add as add_differences
 from models.items.table import Items
 from models.lists import Lists, blocks, fill_empty
-from models.params import RankingParams, TransitionParams, UserParams
+from models.params import NeighbourParams, RankingParams, TransitionParams, UserParams
 from models.ranking.events import apply_events, learn_events
 from models.ranking.listing import list_block, recommendable
 from models.users.history import empty_window, open_window, pack, unpack
@@ -36,14 +36,22 @@ class Ranking:
     params : RankingParams
     users : UserParams
     transitions : TransitionParams
+    neighbours : NeighbourParams, optional
+        Without, the model has none.
     """
 
     def __init__(
-        self, params: RankingParams, *, users: UserParams, transitions: TransitionParams
+        self,
+        params: RankingParams,
+        *,
+        users: UserParams,
+        transitions: TransitionParams,
+        neighbours: NeighbourParams | None = None,
     ) -> None:
         self._params = params
         self._users = users
         self._transitions = transitions
+        self._neighbours = neighbours
         self._scratch = Scratch.of_size(0, params.factors, COMPONENTS, params.negatives)
 
     def learn(  # noqa: PLR0913  # columns
@@ -80,6 +88,7 @@ class Ranking:
         deep : DeepArrays
             What the deep model says before each scored event.
         """
+        items.neighbours.make_room(len(rows) if self._neighbours else 0)
         # where rows travel as differences, nobody else needs the user's factors
         factors = users.factors[:, :0] if self._params.context else users.factors.copy()
         work = self._work(items, users, deep)
@@ -118,11 +127,19 @@ class Ranking:
         columns = BatchArrays.of(batch, rows, owned, items.until(batch.bucket, batch.coordinate))
         window = empty_window(len(batch.context_start) - 1, self._transitions.window)
         unpack(window, columns.context, columns.context_start)
+        items.neighbours.make_room(len(batch) if self._neighbours else 0)
         knobs, done = self._knobs(items), -1
         while done < len(batch):
             items.transitions.make_room(items.transitions.reserve)
             done = apply_events(
-                max(done, 0), columns, fresh, window, items.arrays, items.transitions.arrays, knobs
+                max(done, 0),
+                columns,
+                fresh,
+                window,
+                items.arrays,
+                items.transitions.arrays,
+                items.neighbours.arrays,
+                knobs,
             )
         if len(batch.moved) and fresh.any():
             self._add_differences(items, batch, rows, owned)
@@ -174,7 +191,12 @@ class Ranking:
             self._scratch = Scratch.of_size(
                 len(items.arrays.keys), self._params.factors, COMPONENTS, self._params.negatives
             )
-        self._scratch.weights[:] = (1, 1, deep.weights[1] / deep.weights[0])
+        self._scratch.weights[:] = (
+            1,
+            1,
+            self._params.neighbours if self._neighbours else 0,
+            deep.weights[1] / deep.weights[0],
+        )
         columns = UserArrays.of(users)
         window = empty_window(len(users), self._transitions.window)
         open_window(window, items.arrays, columns)
@@ -183,6 +205,7 @@ class Ranking:
             window=window,
             items=items.arrays,
             transitions=items.transitions.arrays,
+            neighbours=items.neighbours.arrays,
             scratch=self._scratch,
             knobs=self._knobs(items),
             deep=deep,
@@ -201,6 +224,7 @@ class Ranking:
             context=params.context,
             context_decay=params.context_decay,
             window_decay=self._transitions.decay,
+            neighbours=self._neighbours.smoothing if self._neighbours else 0.0,
             seed=params.seed,
             reserve=items.transitions.reserve,
             strong=self._users.strong,

@@ -84,6 +84,7 @@ def learn_events(
             new = fresh[e] and is_new(until, work.items, rows[e], events.coordinate[e])
             _step(e, u, rows[e], error, new, events, work)
         if weight > 0:
+            users.positives[u] += 1
             remember_positive(users, u, events.item[e], events.gap[e])
             strong = weight >= work.knobs.strong
             note_past(users, u, events.item[e], strong, events.time[e], events.hide[e])

@@ -32,7 +32,9 @@ _FOREIGN = (
 
 
 OBJECTIVES: dict[str, Callable[[LearningParams], Objective]] = {
-    "ranking": lambda p: Ranking(p.ranking, users=p.users, transitions=p.transitions),
+    "ranking": lambda p: Ranking(
+        p.ranking, users=p.users, transitions=p.transitions, neighbours=p.sequences
+    ),
     "rating": lambda p: Rating(p.rating, users=p.users),
 }
 """How each objective is made."""
@@ -52,6 +54,7 @@ def empty_items(params: LearningParams) -> Items:
         seed=params.seed,
         half_life_ms=params.half_life_ms,
         context=params.objective == "ranking" and params.ranking.context > 0,
+        neighbours=params.sequences,
     )
 
 
@@ -90,6 +93,7 @@ class Learn:
         self._totals: dict[int, int] = {}
         self._item_buckets = params.item_buckets
         self._telling = Telling(params)
+        self._sequences = params.sequences is not None
 
     def __call__(
         self,
@@ -127,7 +131,7 @@ class Learn:
             deep=deep,
         )
         self._touch(rows[teaches], learnt.context, learnt.negatives)
-        return Taught(learnt, rows, self._message(bucket, events, rows, learnt, teaches))
+        return Taught(learnt, rows, self._message(bucket, users, events, rows, learnt, teaches))
 
     def apply(self, message: AcceptedBatch) -> None:
         """Learn another subtask's events; those known already are recognised and left out."""
@@ -201,6 +205,7 @@ class Learn:
     def _message(
         self,
         bucket: int,
+        users: Users,
         events: Events,
         rows: NDArray[np.int32],
         learnt: Learnt,
@@ -234,6 +239,8 @@ class Learn:
             gradients=gradients,
             moved=index[3],
             differences=differences,
+            user_keys=users.key if self._sequences else users.key[:0],
+            position=learnt.position[teaches if self._sequences else slice(0)],
         )
 
 
@@ -243,7 +250,7 @@ class Telling:
     def __init__(self, params: LearningParams) -> None:
         self._width = params.differences
         self._wait = params.tell_ms / 1000
-        self._bytes_per_second = params.tell_bytes_per_second
+        self._bytes_per_second, self._most = params.tell_bytes_per_second, params.tell_bytes
         self._told = -np.inf
 
     def __call__(self, items: Items) -> tuple[NDArray[np.int32], NDArray[np.float16]]:
@@ -253,7 +260,7 @@ class Telling:
         if not self._width or elapsed < self._wait:
             return np.empty(0, np.int32), np.empty((0, self._width), np.float16)
         self._told = now
-        room = self._bytes_per_second * max(self._wait, elapsed)
+        room = min(self._most, self._bytes_per_second * max(self._wait, elapsed))
         return take(items.arrays, max(1, int(room / (12 + 2 * self._width))))
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from models.columns import (
     DEEP,
     FACTORS,
+    NEIGHBOURS,
     NEW,
     OFFSET_BITS,
     POPULAR,
@@ -36,6 +37,7 @@ _REASONS = {
     POPULAR: "popular",
     NEW: "new",
     DEEP: "deep",
+    NEIGHBOURS: "neighbours",
 }
 
 

@@ -16,7 +16,8 @@ class Item(msgspec.Struct, omit_defaults=True):
     """Comparable inside one list only."""
     reason: str
     source: str | None = msgspec.field(default=None, name="from")
-    """Item of the user's last ones that it follows, where the reason is `transition`."""
+    """Item of the user's last ones that it follows, where the reason is `transition`, or that it
+    shares with others who went on to this one, where it is `neighbours`."""
 
 
 class Trigger(msgspec.Struct):

@@ -69,6 +69,7 @@ def users() -> Users:
         session_last=column("i8", 1_700_000_000_001, -1),
         session_events=column("i4", 2, 0),
         events=column("i8", 2**40, 0),
+        positives=column("i8", 2**40 - 1, 0),
         seen=column("i8", 1_700_000_000_002, -1),
     )
 
@@ -87,6 +88,9 @@ def item_rows() -> ItemRows:
         bias=column("f4", -0.125, 0),
         bias_gradient_sum=column("f4", 0.75, 0),
         context=column("f4", [0.125, 2], [-1, 0]),
+        place_start=column("i4", 0, 1, 3),
+        place_keys=column("u8", 2**64 - 5, 3, 4),
+        place_positions=column("i4", 2**31 - 2, 0, 7),
         context_gradient_sum=column("f4", 0.25, 0),
         successor_start=column("i4", 0, 2, 2),
         successors=column("u8", 7, 2**63),
@@ -114,6 +118,8 @@ def accepted_batch() -> AcceptedBatch:
         gradients=column("f4", [0.5, -0.5, 0], [1, 2, 3], [0, 0, 0]),
         moved=column("i4", 2, 0),
         differences=column("f2", [0.5, -0.25, 1], [0, 0, -2]),
+        user_keys=column("u8", 2**64 - 5, 3),
+        position=column("i4", 0, 2**31 - 2, 5),
     )
 
 
@@ -157,9 +163,16 @@ def test_the_header_is_read_and_written_the_same() -> None:
     assert seal(b"XX", 2, b"payload") == value
 
 
+def users_of_version_4() -> Users:
+    """What version 4 knew of them: all events, whatever their weight."""
+    expected = users()
+    expected.positives = expected.events.copy()
+    return expected
+
+
 def users_of_version_3() -> Users:
     """What version 3 knew of them: one floor, and of recent events neither content nor subject."""
-    expected = users()
+    expected = users_of_version_4()
     expected.recent_content[:] = 0
     expected.recent_subject[0] = [1, 1, 0, 0, 0]
     expected.floor[0] += 1
@@ -189,9 +202,15 @@ def test_users_of_version_1_are_read() -> None:
 
 
 def test_users_of_all_versions_may_be_mixed() -> None:
-    mixed = [golden(f"users-v{version}")[0] for version in (1, 2, 3, 4)]
-    found = USERS.decode(mixed, ["ann"] * 4)
-    versions = (users_of_version_1(), users_of_version_2(), users_of_version_3(), users())
+    mixed = [golden(f"users-v{version}")[0] for version in (1, 2, 3, 4, 5)]
+    found = USERS.decode(mixed, ["ann"] * 5)
+    versions = (
+        users_of_version_1(),
+        users_of_version_2(),
+        users_of_version_3(),
+        users_of_version_4(),
+        users(),
+    )
     for row, expected in enumerate(versions):
         assert same(found.take(np.array([row])), expected.take(np.array([0])))
 
@@ -204,9 +223,13 @@ def test_users_of_version_3_are_read() -> None:
     assert same(USERS.decode(golden("users-v3"), ["ann", "bob"]), users_of_version_3())
 
 
-def test_users_are_written_as_version_4() -> None:
-    assert USERS.encode(users()) == golden("users-v4")
-    assert USERS.encode(USERS.decode(golden("users-v4"), ["ann", "bob"])) == golden("users-v4")
+def test_users_of_version_4_are_read() -> None:
+    assert same(USERS.decode(golden("users-v4"), ["ann", "bob"]), users_of_version_4())
+
+
+def test_users_are_written_as_version_5() -> None:
+    assert USERS.encode(users()) == golden("users-v5")
+    assert USERS.encode(USERS.decode(golden("users-v5"), ["ann", "bob"])) == golden("users-v5")
 
 
 def test_a_deep_state_of_another_shape_is_left_out() -> None:
@@ -226,6 +249,8 @@ def item_rows_of_version_2() -> ItemRows:
     expected = item_rows()
     expected.context[:] = initial_factors(expected.keys, 5, 2, INITIAL_DEVIATION)
     expected.context_gradient_sum[:] = 0
+    expected.place_start[:] = 0
+    expected.place_keys, expected.place_positions = np.empty(0, "u8"), np.empty(0, "i4")
     return expected
 
 
@@ -276,6 +301,7 @@ def accepted_of_version_2() -> AcceptedBatch:
     """What version 2 said: no rows that were moved."""
     expected = accepted_batch()
     expected.moved, expected.differences = expected.moved[:0], np.empty((0, 0), "f2")
+    expected.user_keys, expected.position = np.empty(0, "u8"), np.empty(0, "i4")
     return expected
 
 
@@ -345,7 +371,7 @@ def test_a_new_user_starts_from_the_same_factors_for_ever() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *(f"users-v{n}" for n in range(1, 5)),
+        *(f"users-v{n}" for n in range(1, 6)),
         *(*(f"{kind}-v{n}" for kind in ("items", "accepted") for n in (1, 2, 3)), "marks-v1"),
         *("accounting-v1", "accounting-v2"),
     ],

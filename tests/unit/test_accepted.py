@@ -70,7 +70,9 @@ def test_a_batch_has_the_documented_size() -> None:
     one = batch()
     text = len("\n".join(one.ids).encode())
     one.moved, one.differences = np.array([2, 0], np.int32), np.ones((2, 3), np.float16)
-    moved = 2 * (4 + 2 * 3)
+    one.user_keys = np.arange(len(one.factors), dtype=np.uint64)
+    one.position = np.arange(len(one), dtype=np.int32)
+    moved = 2 * (4 + 2 * 3) + 8 * len(one.factors) + 4 * len(one)
     columns = 8 * 5 + (24 + 4 * 2 + 4 * 3) * 5 + 4 * len(one.context) + 4 * 3 + 4 * 2 * 3
     assert len(accepted.encode(one)) == 12 + 64 + columns + text + moved
 

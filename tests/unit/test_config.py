@@ -7,12 +7,13 @@ import pytest
 import yaml
 
 from conf.loader import ConfigError, load
-from conf.schema import JobConfig, RankingRules, RatingRules
+from conf.schema import JobConfig, NeighbourRules, RankingRules, RatingRules
 from conf.units import DURATIONS, SIZES, duration, parse, render, size
 from conf.written import as_yaml
 from models.params import (
     MODELS,
     EventPolicy,
+    NeighbourParams,
     RankingParams,
     RatingParams,
     TransitionParams,
@@ -321,12 +322,18 @@ def test_the_defaults_of_the_models_are_the_defaults_of_the_configuration():
     assert config.transition_params() == TransitionParams()
     assert config.ranking_params() == RankingParams()
     assert config.rating_params() == RatingParams()
+    assert config.neighbour_params() == NeighbourParams()
     hidden = {name: ALWAYS for name, weight in EventPolicy().weights.items() if weight > 0}
     assert config.event_policy() == EventPolicy(hide=hidden)
 
 
 @pytest.mark.parametrize(
-    ("section", "params"), [(RankingRules, RankingParams), (RatingRules, RatingParams)]
+    ("section", "params"),
+    [
+        (RankingRules, RankingParams),
+        (RatingRules, RatingParams),
+        (NeighbourRules, NeighbourParams),
+    ],
 )
 def test_every_knob_of_a_model_can_be_configured(section, params):
     elsewhere = {"lowest", "highest"}  # `events.rating_min` and `.rating_max`

@@ -34,6 +34,9 @@ def items(ids: list[str], successors: list[int], seed: int = 0) -> ItemRows:
         gradient_sum=random.random(m, np.float32),
         bias=random.random(m, np.float32),
         bias_gradient_sum=random.random(m, np.float32),
+        place_start=np.cumsum([0, *successors[::-1]]).astype(np.int32),
+        place_keys=random.integers(0, 2**64, total, np.uint64),
+        place_positions=random.integers(0, 2**31, total).astype(np.int32),
         context=random.normal(size=(m, FACTORS)).astype(np.float32),
         context_gradient_sum=random.random(m, np.float32),
         successor_start=np.cumsum([0, *successors]).astype(np.int32),
@@ -81,7 +84,7 @@ def test_stored_items_come_back_in_any_order() -> None:
 
 def test_a_value_has_the_documented_size() -> None:
     (value,) = STATE.encode(items(["item-1"], [7]))
-    assert len(value) == 80 + 8 * FACTORS + 12 * 7 + len("item-1")
+    assert len(value) == 84 + 8 * FACTORS + 12 * (7 + 7) + len("item-1")
 
 
 def test_items_with_another_number_of_factors_are_refused() -> None:
