@@ -416,9 +416,10 @@ class RankingRules(Section):
     """
 
     model: Literal["full", "light"] = Field(
-        default="light",
-        description="`full`: sequence-aware factors learnt by a sampled softmax. `light`: pairwise"
-        " factors of user and item; a quarter of the cost.",
+        default="full",
+        description="`full`: transitions, sequence-aware factors learnt by a sampled softmax, and"
+        " session neighbours. `light`: transitions and pairwise factors; a third of the cost. What"
+        " is null below is as the model has it.",
     )
     factors: int | None = Field(
         default=None, ge=1, le=512, description="Latent factors a user and an item."
@@ -439,8 +440,8 @@ class RankingRules(Section):
         default=None, gt=0, le=1, description="Weight of each of them further back."
     )
     rate: float | None = Field(default=None, gt=0, le=1, description="AdaGrad rate of the factors.")
-    bias_rate: float = Field(
-        default=_RANKING.bias_rate, ge=0, le=1, description="AdaGrad rate of the item bias."
+    bias_rate: float | None = Field(
+        default=None, ge=0, le=1, description="AdaGrad rate of the item bias."
     )
     decay: float = Field(
         default=_RANKING.decay, ge=0, le=1, description="L2 decay of the factors an update."

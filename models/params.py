@@ -122,7 +122,14 @@ class RankingParams:
 MODELS: Mapping[str, RankingParams] = {
     "light": RankingParams(),
     "full": RankingParams(
-        factors=32, negatives=16, context=6, rate=0.1, smoothing=1e-5, radius=8.0
+        factors=64,
+        negatives=64,
+        context=6,
+        rate=0.05,
+        bias_rate=0.02,
+        smoothing=1e-5,
+        neighbours=0.6,
+        radius=8.0,
     ),
 }
 """The ranking model by name."""

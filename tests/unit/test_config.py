@@ -320,7 +320,8 @@ def test_the_defaults_of_the_models_are_the_defaults_of_the_configuration():
     config = JobConfig()
     assert config.user_params() == UserParams()
     assert config.transition_params() == TransitionParams()
-    assert config.ranking_params() == RankingParams()
+    assert config.ranking_params() == MODELS["full"]
+    assert MODELS["light"] == RankingParams()
     assert config.rating_params() == RatingParams()
     assert config.neighbour_params() == NeighbourParams()
     hidden = {name: ALWAYS for name, weight in EventPolicy().weights.items() if weight > 0}

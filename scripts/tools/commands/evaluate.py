@@ -9,6 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from models.deep.shape import NETWORKS
+from models.params import MODELS as RANKING_MODELS
 from scripts.tools.cluster.paths import trainer_python
 from scripts.tools.commands import evaluate_plot, evaluate_ratings
 from scripts.tools.commands.demo_view import console
@@ -57,6 +58,7 @@ def ranking(options: argparse.Namespace) -> int:
         seed=options.seed,
         keep=options.store,
         network=options.network,
+        model=options.model,
     )
     evaluation = Evaluation(settings, data)
     begin = time.monotonic()
@@ -139,6 +141,12 @@ def _add_ranking(protocols: "argparse._SubParsersAction[argparse.ArgumentParser]
         help="share of the events between two rounds of fine-tuning (default: 0.05)",
     )
     add("--network", choices=NETWORKS, default="recurrent", help="deep network")
+    add(
+        "--model",
+        choices=tuple(RANKING_MODELS),
+        default="full",
+        help="online model, see learning.ranking.model (default: full)",
+    )
     add("--steps", type=int, default=250, metavar="N", help="steps a round (default: 250)")
     add("--store", type=Path, metavar="DIR", help="keep the models here")
 

@@ -56,6 +56,7 @@ class Settings:
     seed: int = 1
     keep: Path | None = None
     network: str = "recurrent"
+    model: str = "full"
 
 
 @dataclass(frozen=True)
@@ -349,7 +350,7 @@ def _params(settings: Settings) -> LearnUsersParams:
             "users": {"buckets": 1, "recent_events": 512},
             "recommend": {"enabled": False},
             "deep": {"network": settings.network},
-            "learning": {"ranking": {"seed": settings.seed}},
+            "learning": {"ranking": {"seed": settings.seed, "model": settings.model}},
         }
     )
     params = parameters.learn_users(config)
