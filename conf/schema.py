@@ -503,8 +503,7 @@ class NeighbourRules(Section):
         default=_NEIGHBOURS.recent,
         ge=1,
         le=64,
-        description="Last items of the user that neighbours are looked for by, at most"
-        " learning.transitions.window.",
+        description="Last items of the user that neighbours are looked for by.",
     )
     decay: float = Field(
         default=_NEIGHBOURS.decay, gt=0, le=1, description="Weight of each step further back."

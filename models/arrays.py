@@ -278,11 +278,17 @@ class Scratch(NamedTuple):
     """(C,) of each component in the joint score."""
     sums: NDArray[np.float32]
     """(C,) of each component over all items."""
+    recent: NDArray[np.int32]
+    """(D,) rows of the last items that neighbours are looked for by."""
+    found: NDArray[np.int64]
+    """(1,) how many of them there are for the user at hand."""
     joint: NDArray[np.float32]
     """(R,) joint scores of the user at hand."""
 
     @classmethod
-    def of_size(cls, rows: int, factors: int, components: int, negatives: int = 0) -> "Scratch":
+    def of_size(
+        cls, rows: int, factors: int, components: int, negatives: int = 0, recent: int = 0
+    ) -> "Scratch":
         """Return clean memory."""
         return cls(
             boost=np.zeros(rows, np.float32),
@@ -296,6 +302,8 @@ class Scratch(NamedTuple):
             parts=np.zeros((components, rows), np.float32),
             weights=np.zeros(components, np.float32),
             sums=np.zeros(components, np.float32),
+            recent=np.zeros(recent, np.int32),
+            found=np.zeros(1, np.int64),
             joint=np.zeros(rows, np.float32),
         )
 

@@ -122,13 +122,12 @@ class RankingParams:
 MODELS: Mapping[str, RankingParams] = {
     "light": RankingParams(),
     "full": RankingParams(
-        factors=64,
         negatives=64,
         context=6,
         rate=0.05,
         bias_rate=0.02,
         smoothing=1e-5,
-        neighbours=0.6,
+        neighbours=0.7,
         radius=8.0,
     ),
 }

@@ -8,12 +8,12 @@ from models.best import keep_best
 from models.columns import FACTORS, NEW, TRANSITION
 from models.columns import NEIGHBOURS as SESSION_NEIGHBOURS
 from models.compiled import Integer, compiled, kernel
-from models.component import NEIGHBOURS, REASONS, add_up, join, winner
+from models.component import REASONS, add_up, join, winner
 from models.deep import part as deep
 from models.factors import part as factors
 from models.items.table import NEW_BELOW
 from models.lists import Lists
-from models.neighbours import share as neighbours
+from models.neighbours import part as neighbours
 from models.transitions import share as transitions
 from models.users.own import mark_own
 
@@ -52,10 +52,7 @@ def list_block(
             transitions.fill(work, u)
             factors.fill_from(work, products, n)
             if work.knobs.neighbours > 0:
-                recent = work.window.rows[u, : work.window.length[u]]
-                neighbours.find(work.neighbours, recent, work.users.key[u])
-                part, size = work.scratch.parts[NEIGHBOURS], len(lists.constants)
-                neighbours.fill(work.neighbours, size, part, work.knobs.neighbours)
+                neighbours.fill(work, u)
             if len(deep_products) > 0:
                 deep.fill_from(work, deep_products, n)
             elif len(work.deep.y) > 0:
@@ -86,8 +83,7 @@ def _list_best(u: Integer, work: Work, lists: Lists) -> None:
             lists.sources[u, at] = source
             reason = TRANSITION if source >= 0 else FACTORS
         elif reason == SESSION_NEIGHBOURS:
-            recent = work.window.rows[u, : work.window.length[u]]
-            lists.sources[u, at] = neighbours.source_of(work.neighbours, recent, row)
+            lists.sources[u, at] = neighbours.source_of(work, row)
         if reason == FACTORS and a.counts[row] < NEW_BELOW:
             reason = NEW
         lists.reasons[u, at] = reason

@@ -52,7 +52,7 @@ class Ranking:
         self._users = users
         self._transitions = transitions
         self._neighbours = neighbours
-        self._scratch = Scratch.of_size(0, params.factors, COMPONENTS, params.negatives)
+        self._scratch = self._scratch_of(0)
 
     def learn(  # noqa: PLR0913  # columns
         self,
@@ -188,9 +188,7 @@ class Ranking:
     def _work(self, items: Items, users: Users, deep: DeepArrays) -> Work:
         """Return all that kernels need, with each user's window filled."""
         if len(self._scratch.mark) < len(items.arrays.keys):
-            self._scratch = Scratch.of_size(
-                len(items.arrays.keys), self._params.factors, COMPONENTS, self._params.negatives
-            )
+            self._scratch = self._scratch_of(len(items.arrays.keys))
         self._scratch.weights[:] = (
             1,
             1,
@@ -212,6 +210,11 @@ class Ranking:
             until=items.until(0, _NO_EVENTS),
             fallback=items.trending_rows(),
         )
+
+    def _scratch_of(self, rows: int) -> Scratch:
+        recent = self._neighbours.recent if self._neighbours else 0
+        params = self._params
+        return Scratch.of_size(rows, params.factors, COMPONENTS, params.negatives, recent)
 
     def _knobs(self, items: Items) -> Knobs:
         params = self._params

@@ -7,10 +7,10 @@ from models.arrays import SIZE, ItemArrays, LearntArrays, Work
 from models.blend import add_loss
 from models.columns import UNKNOWN
 from models.compiled import Integer, kernel
-from models.component import DEEP, NEIGHBOURS, TRANSITIONS, join
+from models.component import DEEP, TRANSITIONS, join
 from models.deep import part as deep_model
 from models.factors import part as factors
-from models.neighbours import share as neighbours
+from models.neighbours import part as neighbours
 from models.popularity.levels import level_of
 from models.transitions import share as transitions
 from models.users.own import is_own, mark_own
@@ -79,10 +79,7 @@ def _rank_by_parts(
     transitions.fill(work, u)
     factors.fill(work, u)
     if work.knobs.neighbours > 0:
-        recent = work.window.rows[u, : work.window.length[u]]
-        neighbours.find(work.neighbours, recent, work.users.key[u])
-        part = scratch.parts[NEIGHBOURS]
-        neighbours.fill(work.neighbours, size, part, work.knobs.neighbours)
+        neighbours.fill(work, u)
     out.transition_rank[e] = _place(scratch.parts[TRANSITIONS], a, scratch.mark, mark, target)
     share = scratch.weights[DEEP]
     scratch.weights[DEEP] = 0

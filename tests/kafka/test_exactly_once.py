@@ -99,9 +99,10 @@ def assert_recommendations(job: RunningJob, found: list[dict[str, Any]], users: 
         listed = [item["item_id"] for item in one["items"]]
         assert len(set(listed)) == len(listed) <= 10
         for item in one["items"]:
-            assert item["reason"] in {"transition", "factors", "trending", "popular", "new"}
+            known = {"transition", "neighbours", "factors", "trending", "popular", "new"}
+            assert item["reason"] in known
             assert isinstance(item["score"], float)
-            assert ("from" in item) == (item["reason"] == "transition")
+            assert ("from" in item) == (item["reason"] in {"transition", "neighbours"})
     assert sum(len(one["items"]) for one in found) > 5 * len(found)
 
 
