@@ -409,6 +409,12 @@ class Transitions(Section):
     )
 
 
+def _by_model(name: str) -> str:
+    """Return what each ranking model has for a knob, for its description."""
+    told = ", ".join(f"`{model}` {getattr(knobs, name):g}" for model, knobs in MODELS.items())
+    return f" By default: {told}."
+
+
 class RankingRules(Section):
     """The ranking model: components, and how their factors are learnt.
 
@@ -422,26 +428,38 @@ class RankingRules(Section):
         " is null below is as the model has it.",
     )
     factors: int | None = Field(
-        default=None, ge=1, le=512, description="Latent factors a user and an item."
+        default=None,
+        ge=1,
+        le=512,
+        description="Latent factors a user and an item." + _by_model("factors"),
     )
     negatives: int | None = Field(
         default=None,
         ge=1,
         le=64,
-        description="Sampled items an event is compared with.",
+        description="Sampled items an event is compared with." + _by_model("negatives"),
     )
     context: int | None = Field(
         default=None,
         ge=0,
         le=64,
-        description="Last items that are context of the factors; 0: pairwise steps without.",
+        description="Last items that are context of the factors; 0: pairwise steps without."
+        + _by_model("context"),
     )
     context_decay: float | None = Field(
-        default=None, gt=0, le=1, description="Weight of each of them further back."
+        default=None,
+        gt=0,
+        le=1,
+        description="Weight of each of them further back." + _by_model("context_decay"),
     )
-    rate: float | None = Field(default=None, gt=0, le=1, description="AdaGrad rate of the factors.")
+    rate: float | None = Field(
+        default=None, gt=0, le=1, description="AdaGrad rate of the factors." + _by_model("rate")
+    )
     bias_rate: float | None = Field(
-        default=None, ge=0, le=1, description="AdaGrad rate of the item bias."
+        default=None,
+        ge=0,
+        le=1,
+        description="AdaGrad rate of the item bias." + _by_model("bias_rate"),
     )
     decay: float = Field(
         default=_RANKING.decay, ge=0, le=1, description="L2 decay of the factors an update."
@@ -450,18 +468,19 @@ class RankingRules(Section):
         default=None,
         gt=0,
         le=1,
-        description="Added to a transition share before its logarithm.",
+        description="Added to a transition share before its logarithm." + _by_model("smoothing"),
     )
     neighbours: float | None = Field(
         default=None,
         ge=0,
         le=10,
-        description="Weight of session neighbours; 0: none are kept.",
+        description="Weight of session neighbours; 0: none are kept." + _by_model("neighbours"),
     )
     radius: float | None = Field(
         default=None,
         gt=0,
-        description="Largest norm of a factor vector and largest bias: no input spoils the state.",
+        description="Largest norm of a factor vector and largest bias: no input spoils the state."
+        + _by_model("radius"),
     )
     seed: int = Field(
         default=_RANKING.seed, ge=0, description="Seed of first factors and of negatives."
