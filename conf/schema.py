@@ -407,6 +407,13 @@ class Transitions(Section):
         le=1,
         description="Exponent of popularity at both ends; 0 favours hits.",
     )
+    backward: float = Field(
+        default=_TRANSITIONS.backward,
+        ge=0,
+        le=1,
+        description="Weight of what came before an item among what follows it; higher where the"
+        " order of events says little.",
+    )
 
 
 def _by_model(name: str) -> str:
@@ -726,7 +733,9 @@ class JobConfig(Section):
     def transition_params(self) -> TransitionParams:
         """Return the parameters of item-to-item transitions."""
         return TransitionParams(
-            **self.learning.transitions.model_dump(), successors=self.items.successors
+            **self.learning.transitions.model_dump(),
+            successors=self.items.successors,
+            repeats=min(self._hidden().values(), default=1) == 0,
         )
 
     def neighbour_params(self) -> NeighbourParams:

@@ -317,6 +317,9 @@ class Knobs(NamedTuple):
     radius: float
     smoothing: float
     window_decay: float
+    backward: float
+    """See `models.params.TransitionParams`."""
+    repeats: bool
     context: int
     """Last items of the user that are context of its factors; 0 in a model without."""
     context_decay: float

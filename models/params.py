@@ -47,6 +47,10 @@ class TransitionParams:
     """Weight of each step further back."""
     norm: float = 0.3
     """Exponent of popularity at both ends."""
+    backward: float = 0.2
+    """Weight of what came before an item among what follows it; orders that say little want it."""
+    repeats: bool = False
+    """Whether an item may follow itself: where items may be recommended again."""
     successors: int = 200
     """Entries kept in an item's row when it overflows (at twice this)."""
 

@@ -111,7 +111,7 @@ def learning(**changes: Any) -> LearningParams:
     settings: dict[str, Any] = {
         "objective": "ranking",
         "users": USERS,
-        "transitions": TransitionParams(window=5, successors=50),
+        "transitions": TransitionParams(window=5, successors=200),
         "ranking": RankingParams(factors=8),
         "rating": RatingParams(factors=8),
         "deep": Shape(dim=8, width=8),

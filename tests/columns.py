@@ -12,7 +12,7 @@ from models.params import TransitionParams
 from models.users.past import ALWAYS
 
 FACTORS = 4
-TRANSITIONS = TransitionParams(window=3, successors=20)
+TRANSITIONS = TransitionParams(window=3, successors=20, backward=0.0)
 
 
 def key(item: int) -> int:

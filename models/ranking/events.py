@@ -108,6 +108,6 @@ def apply_events(
                 count_event(a, batch.rows[item], batch.time)
                 if knobs.neighbours > 0:
                     place_at(n, batch.user_keys[u], batch.rows[item], batch.position[e])
-            apply_transitions(e, u, batch, window, a, t, knobs.window_decay)
+            apply_transitions(e, u, batch, window, a, t, knobs)
         remember(window.rows, window.length, u, item)
     return len(batch.item)

@@ -227,6 +227,8 @@ class Ranking:
             context=params.context,
             context_decay=params.context_decay,
             window_decay=self._transitions.decay,
+            backward=self._transitions.backward,
+            repeats=self._transitions.repeats,
             neighbours=self._neighbours.smoothing if self._neighbours else 0.0,
             seed=params.seed,
             reserve=items.transitions.reserve,

@@ -2,8 +2,16 @@
 
 import numpy as np
 
-from models.arrays import BatchArrays, EventArrays, ItemArrays, TransitionArrays, Window, Work
-from models.compiled import Integer, Real, kernel
+from models.arrays import (
+    BatchArrays,
+    EventArrays,
+    ItemArrays,
+    Knobs,
+    TransitionArrays,
+    Window,
+    Work,
+)
+from models.compiled import Integer, Truth, kernel
 from models.items.marks import is_new
 from models.transitions.rows import add
 
@@ -11,12 +19,16 @@ from models.transitions.rows import add
 @kernel
 def learn_event(e: Integer, u: Integer, row: Integer, events: EventArrays, work: Work) -> None:
     """Count that an item followed those of the window, the nearest most."""
-    window, step = work.window, np.float32(events.weight[e])
+    window, step, knobs = work.window, np.float32(events.weight[e]), work.knobs
+    back = knobs.backward > 0 and is_new(work.until, work.items, row, events.coordinate[e])
     for at in range(window.length[u] - 1, -1, -1):
         before = window.rows[u, at]
-        if before != row and is_new(work.until, work.items, before, events.coordinate[e]):
-            add(work.transitions, before, row, step)
-        step *= np.float32(work.knobs.window_decay)
+        if before != row or knobs.repeats:
+            if is_new(work.until, work.items, before, events.coordinate[e]):
+                add(work.transitions, before, row, step)
+            if back:
+                add(work.transitions, row, before, np.float32(knobs.backward) * step)
+        step *= np.float32(knobs.window_decay)
 
 
 @kernel
@@ -27,18 +39,23 @@ def apply_event(
     window: Window,
     a: ItemArrays,
     t: TransitionArrays,
-    decay: Real,
+    knobs: Knobs,
 ) -> None:
     """Count that an item followed those of the window whose rows may be changed."""
     row = batch.rows[batch.item[e]]
     step = np.float32(batch.weight[e])
+    back = knobs.backward > 0 and _may_change(e, batch.item[e], batch, a)
     for at in range(window.length[u] - 1, -1, -1):
         before = window.rows[u, at]
-        if (
-            row >= 0
-            and before != batch.item[e]
-            and batch.owned[before]
-            and is_new(batch.until, a, batch.rows[before], batch.coordinate[e])
-        ):
-            add(t, batch.rows[before], row, step)
-        step *= np.float32(decay)
+        if row >= 0 and batch.rows[before] >= 0 and (before != batch.item[e] or knobs.repeats):
+            if _may_change(e, before, batch, a):
+                add(t, batch.rows[before], row, step)
+            if back:
+                add(t, row, batch.rows[before], np.float32(knobs.backward) * step)
+        step *= np.float32(knobs.window_decay)
+
+
+@kernel
+def _may_change(e: Integer, item: Integer, batch: BatchArrays, a: ItemArrays) -> Truth:
+    """Return whether an item's row is to be changed, and does not contain the event yet."""
+    return batch.owned[item] and is_new(batch.until, a, batch.rows[item], batch.coordinate[e])

@@ -34,7 +34,7 @@ class Transitions:
         largest = _SMALLEST
         while _limit(largest) < 2 * params.successors:
             largest *= 2
-        self._reserve = params.window * largest
+        self._reserve = params.window * largest * (2 if params.backward else 1)
         self.arrays = TransitionArrays(
             start=np.zeros(rows, np.int64),
             capacity=np.zeros(rows, np.int64),

@@ -342,6 +342,13 @@ def test_every_knob_of_a_model_can_be_configured(section, params):
     assert configured == {field.name for field in fields(params)} - elsewhere
 
 
+def test_items_follow_themselves_where_they_may_be_recommended_again(tmp_path):
+    assert not loaded(tmp_path, "job: {name: a}").transition_params().repeats
+    assert loaded(tmp_path, "recommend: {repeats: allow}").transition_params().repeats
+    some = loaded(tmp_path, "recommend: {repeats: {click: allow}}")
+    assert some.transition_params().repeats
+
+
 def test_a_model_has_knobs_of_its_own_and_each_can_be_changed(tmp_path):
     full = loaded(tmp_path, "learning: {ranking: {model: full}}")
     assert full.ranking_params() == MODELS["full"]

@@ -113,6 +113,28 @@ def test_an_item_is_counted_after_the_last_items_the_nearest_most() -> None:
     assert counted(items, 5, 4) == 0
 
 
+def test_what_came_before_counts_as_well_where_that_is_asked() -> None:
+    items, users = new_items(), new_users(1)
+    both = replace(TRANSITIONS, backward=0.5)
+    model = Ranking(PARAMS, users=UserParams(), transitions=both)
+    learn(items, users, events((0, 1), (0, 2), (0, 3)), model=model)
+    assert counted(items, 2, 3) == 1
+    assert counted(items, 3, 2) == pytest.approx(0.5)
+    assert counted(items, 3, 1) == pytest.approx(0.4)
+    assert counted(items, 1, 3) == pytest.approx(0.8)
+
+
+def test_an_item_follows_itself_where_items_may_come_back() -> None:
+    items, users = new_items(), new_users(1)
+    model = Ranking(PARAMS, users=UserParams(), transitions=replace(TRANSITIONS, repeats=True))
+    learn(items, users, events((0, 1), (0, 1), (0, 2)), model=model)
+    assert counted(items, 1, 1) == 1
+    assert counted(items, 1, 2) == 1
+    other = new_items()
+    learn(other, new_users(1), events((0, 1), (0, 1), (0, 2)))
+    assert counted(other, 1, 1) == 0
+
+
 def test_the_weight_of_an_event_counts() -> None:
     items, users = new_items(), new_users(1)
     learn(items, users, events((0, 1), (0, 2), weight=[1.0, 5.0]))
