@@ -12,20 +12,17 @@ factors learn only what the counts miss.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
-from models.arrays import SKIPPED, BatchArrays, EventArrays, ItemArrays, Knobs, LearntArrays, Work
+from models.arrays import BatchArrays, EventArrays, ItemArrays, Knobs, LearntArrays, Work
 from models.compiled import Integer, Real, Truth, kernel
 from models.factors.negatives import draw_negative, first_word
 from models.factors.part import look, part_of
+from models.factors.steps import move_item, move_user
 from models.initial import GAMMA
 from models.items.marks import is_new
 from models.transitions.share import part_of as followed
 from models.transitions.share import weigh
-from models.vectors import move, norm
-
-_START = np.float32(0.1)
-"""What the AdaGrad sums start from: the first steps are not the largest."""
+from models.vectors import norm
 
 
 @kernel
@@ -57,7 +54,7 @@ def learn_event(
         pull[0, f] += whole * a.factors[row, f]
     if fresh:
         _move_items(e, row, events.coordinate[e], work, u, out)
-    _move_user(work, u)
+    move_user(work, u)
 
 
 @kernel
@@ -70,20 +67,7 @@ def _move_items(
     for s in range(1 + out.negatives.shape[1]):
         moved = row if s == 0 else out.negatives[e, s - 1]
         if moved >= 0 and is_new(work.until, a, moved, coordinate):
-            _move_item(a, moved, out.gradients[e, s], factors, u, length, knobs)
-
-
-@kernel
-def _move_user(work: Work, u: Integer) -> None:
-    """Move a user along the sum of the gradients."""
-    users, pull, knobs = work.users, work.scratch.pull, work.knobs
-    square = norm(pull, 0)
-    if np.isfinite(square):
-        users.gradient_sum[u] += square / np.float32(pull.shape[1])
-        step = np.float32(knobs.rate) / np.sqrt(_START + users.gradient_sum[u])
-        move(users.factors, u, step, pull, 0, knobs.decay, knobs.radius)
-    else:
-        work.items.counters[SKIPPED] += 1
+            move_item(a, moved, out.gradients[e, s], factors, u, length, knobs)
 
 
 @kernel
@@ -98,31 +82,7 @@ def apply_event(e: Integer, u: Integer, batch: BatchArrays, a: ItemArrays, knobs
             and is_new(batch.until, a, batch.rows[item], batch.coordinate[e])
         ):
             g = batch.gradients[e, s]
-            _move_item(a, batch.rows[item], g, batch.factors, u, length, knobs)
-
-
-@kernel
-def _move_item(
-    a: ItemArrays,
-    row: Integer,
-    g: Real,
-    factors: NDArray[np.float32],
-    u: Integer,
-    length: Real,
-    knobs: Knobs,
-) -> None:
-    """Move an item by g along user factors whose squared norm is `length`."""
-    square = g * g
-    if not np.isfinite(square * length):
-        a.counters[SKIPPED] += 1
-        return
-    a.gradient_sum[row] += square * length / np.float32(factors.shape[1])
-    step = np.float32(knobs.rate) * g / np.sqrt(_START + a.gradient_sum[row])
-    move(a.factors, row, step, factors, u, knobs.decay, knobs.radius)
-    a.bias_gradient_sum[row] += square
-    step = np.float32(knobs.bias_rate) * g / np.sqrt(_START + a.bias_gradient_sum[row])
-    limit = np.float32(knobs.radius)
-    a.bias[row] = max(-limit, min(limit, a.bias[row] + step))
+            move_item(a, batch.rows[item], g, batch.factors, u, length, knobs)
 
 
 @kernel

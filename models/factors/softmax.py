@@ -16,19 +16,17 @@ only what the counts miss.
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import SKIPPED, EventArrays, ItemArrays, Knobs, Work
+from models.arrays import SKIPPED, EventArrays, Work
 from models.compiled import Integer, Real, Truth, kernel
 from models.factors.negatives import draw_negative, first_word
 from models.factors.part import look, part_of
+from models.factors.steps import START, move_item, move_user
 from models.initial import GAMMA
 from models.items.marks import is_new
 from models.items.moved import note
 from models.transitions.share import part_of as followed
 from models.transitions.share import weigh
 from models.vectors import move, norm
-
-_START = np.float32(0.1)
-"""What the AdaGrad sums start from: the first steps are not the largest."""
 
 
 @kernel
@@ -50,8 +48,9 @@ def learn_event(e: Integer, row: Integer, fresh: Truth, events: EventArrays, wor
             g = weight * scratch.odds[s]
             _pull(scratch.pull, g, work.items.factors, other)
             if fresh and is_new(work.until, work.items, other, events.coordinate[e]):
-                _move_item(work.items, other, g, scratch.z, length, work.knobs)
-    _move_user(work, u)
+                move_item(work.items, other, g, scratch.z, 0, length, work.knobs)
+                note(work.items, other)
+    move_user(work, u)
     if fresh and nu > 0:
         _move_context(e, u, nu, events, work)
 
@@ -97,38 +96,6 @@ def _pull(pull: NDArray[np.float32], g: Real, factors: NDArray[np.float32], row:
 
 
 @kernel
-def _move_item(
-    a: ItemArrays, row: Integer, g: Real, z: NDArray[np.float32], length: Real, knobs: Knobs
-) -> None:
-    """Move an item by g along z, whose squared norm is `length`."""
-    square = g * g
-    if not np.isfinite(square * length):
-        a.counters[SKIPPED] += 1
-        return
-    a.gradient_sum[row] += square * length / np.float32(z.shape[1])
-    step = np.float32(knobs.rate) * g / np.sqrt(_START + a.gradient_sum[row])
-    move(a.factors, row, step, z, 0, knobs.decay, knobs.radius)
-    a.bias_gradient_sum[row] += square
-    step = np.float32(knobs.bias_rate) * g / np.sqrt(_START + a.bias_gradient_sum[row])
-    limit = np.float32(knobs.radius)
-    a.bias[row] = max(-limit, min(limit, a.bias[row] + step))
-    note(a, row)
-
-
-@kernel
-def _move_user(work: Work, u: Integer) -> None:
-    """Move a user along the sum of the gradients."""
-    users, pull, knobs = work.users, work.scratch.pull, work.knobs
-    square = norm(pull, 0)
-    if np.isfinite(square):
-        users.gradient_sum[u] += square / np.float32(pull.shape[1])
-        step = np.float32(knobs.rate) / np.sqrt(_START + users.gradient_sum[u])
-        move(users.factors, u, step, pull, 0, knobs.decay, knobs.radius)
-    else:
-        work.items.counters[SKIPPED] += 1
-
-
-@kernel
 def _move_context(e: Integer, u: Integer, nu: Real, events: EventArrays, work: Work) -> None:
     """Move the context factors of the user's last items along the sum of the gradients."""
     a, pull, knobs = work.items, work.scratch.pull, work.knobs
@@ -141,7 +108,7 @@ def _move_context(e: Integer, u: Integer, nu: Real, events: EventArrays, work: W
         row = work.window.rows[u, newest - h]
         if is_new(work.until, a, row, events.coordinate[e]):
             a.context_gradient_sum[row] += share * share * square
-            step = np.float32(knobs.rate) * share / np.sqrt(_START + a.context_gradient_sum[row])
+            step = np.float32(knobs.rate) * share / np.sqrt(START + a.context_gradient_sum[row])
             move(a.context, row, step, pull, 0, knobs.decay, knobs.radius)
             note(a, row)
         share *= np.float32(knobs.context_decay)
