@@ -45,18 +45,41 @@ def compiled(function: _Function) -> _Function:
     return _decorated(function)
 
 
+def entry(function: _Function) -> _Function:
+    """Compile a kernel that Python calls: one that begins the work on many elements.
+
+    Python's way in unpacks every array of the named tuples it is given: with some hundred of them,
+    it takes longer to compile than most kernels themselves.
+    """
+    return _decorated(function, _nrt=False)
+
+
 def kernel(function: _Function) -> _Function:
     """Compile a function that makes no array: it neither allocates nor counts references.
 
     A function that is run once an element must be a kernel, and call kernels only. Counting the
     references to every array of the named tuples it passes on costs more than its work: learning
-    an event takes four times as long without this.
+    an event takes four times as long without this. Compiled functions call it, Python cannot:
+    what begins the work is an `entry`.
     """
-    return _decorated(function, _nrt=False)
+    dispatcher: Any = _decorated(
+        function, _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True
+    )
+    # without Python's way in, numba would jump to address 0
+    dispatcher.add_overload = lambda made: dispatcher.overloads.update(
+        {tuple(made.signature.args): made}
+    )
+    dispatcher._compile_for_args = functools.partial(_refuse, function)  # noqa: SLF001
+    return dispatcher  # type: ignore[no-any-return]
+
+
+def _refuse(function: Callable[..., Any], *_: object, **__: object) -> None:
+    message = "expected a call from a compiled function, got one from Python; make it an entry"
+    raise TypeError(f"{function.__module__}.{function.__qualname__}: {message}")
 
 
 def _decorated(function: _Function, **options: bool) -> _Function:
-    # `_nrt` is not part of numba's declared options
+    # numba's declared options lack these
     njit: Callable[..., Callable[[_Function], _Function]] = numba.njit
     return njit(
         cache=cache_folder(function.__module__, function.__code__.co_filename) is not None,

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from models.arrays import ItemArrays, Scratch, UserArrays
 from models.columns import POPULAR, TRENDING, Recommended
-from models.compiled import Integer, kernel
+from models.compiled import Integer, entry, kernel
 from models.popularity.levels import most_popular
 from models.users.own import mark_own
 
@@ -63,7 +63,7 @@ def fill_empty(
         _fill_empty(users, a, scratch, lists, fallback, popular)
 
 
-@kernel
+@entry
 def _fill_empty(
     users: UserArrays,
     a: ItemArrays,

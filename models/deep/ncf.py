@@ -15,7 +15,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from models.compiled import kernel
+from models.compiled import entry
 from models.deep.functions import Array
 from models.deep.shape import Shape
 from models.vectors import joined
@@ -101,7 +101,7 @@ def _with_mean(half: Array, mean: Array) -> Array:
     return np.ascontiguousarray(np.hstack([half, mean[:, None], -mean[:, None]]), np.float32)
 
 
-@kernel
+@entry
 def _means(y: Array, targets: Array, output: Array, out: Array) -> None:
     for u in range(len(y)):
         out[u] = 0

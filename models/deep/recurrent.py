@@ -16,7 +16,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from models.compiled import kernel
+from models.compiled import entry
 from models.deep.functions import Array, gelu, normed, sigmoid
 from models.deep.shape import Shape
 
@@ -161,7 +161,7 @@ def _times(x: Array, weight: Array) -> Array:
     return product
 
 
-@kernel
+@entry
 def _add_products(x: Array, weight: Array, out: Array) -> None:
     inner = x.shape[1]
     whole = inner - inner % 4
@@ -176,7 +176,7 @@ def _add_products(x: Array, weight: Array, out: Array) -> None:
                 out[e, j] += x[e, i] * weight[i, j]
 
 
-@kernel
+@entry
 def _scan(user: NDArray[np.int32], value: Array, keep: Array, state: Array, out: Array) -> None:
     for e in range(len(user)):
         for f in range(value.shape[1]):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import SIZE, Work
-from models.compiled import Integer, Real, kernel
+from models.compiled import Integer, Real, entry, kernel
 from models.component import FACTORS
 from models.vectors import dot
 
@@ -40,7 +40,7 @@ def look(work: Work, u: Integer) -> Real:
     return nu
 
 
-@kernel
+@entry
 def look_all(work: Work, z: NDArray[np.float32]) -> None:
     """Fill (U, F) what each user is to factors now."""
     for u in range(len(z)):

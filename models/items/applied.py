@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.columns import OFFSET_BITS
-from models.compiled import kernel
+from models.compiled import entry
 from models.transitions.rows import extended
 
 _SNAPSHOTS = 24
@@ -81,7 +81,7 @@ class Applied:
             self._highest = extended(self._highest, max(buckets, 2 * rows), -1)
 
 
-@kernel
+@entry
 def _claim(
     highest: NDArray[np.int64], coordinate: NDArray[np.int64], fresh: NDArray[np.bool_]
 ) -> None:

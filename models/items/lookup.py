@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import SIZE, ItemArrays
-from models.compiled import Integer, Truth, kernel
+from models.compiled import Integer, Truth, entry, kernel
 from models.initial import scrambled
 
 
@@ -19,7 +19,7 @@ def row_of(a: ItemArrays, key: Integer) -> Integer:
     return a.slots[_slot_of(a, key)]
 
 
-@kernel
+@entry
 def find_rows(
     a: ItemArrays,
     keys: NDArray[np.uint64],
@@ -43,7 +43,7 @@ def find_rows(
     return len(keys)
 
 
-@kernel
+@entry
 def enter_all(a: ItemArrays) -> None:
     """Enter all rows into an empty hash table."""
     for row in range(a.counters[SIZE]):

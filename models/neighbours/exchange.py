@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.compiled import Integer, Truth, compiled, kernel
+from models.compiled import Integer, Truth, compiled, entry, kernel
 from models.neighbours.arrays import SLOT_SHIFT, NeighbourArrays
 from models.neighbours.learn import place_at
 from models.neighbours.sequences import item_of, set_item
@@ -32,7 +32,7 @@ def export_places(
     return start, keys, positions
 
 
-@kernel
+@entry
 def replace_row(
     n: NeighbourArrays, row: Integer, keys: NDArray[np.uint64], positions: NDArray[np.int32]
 ) -> None:

@@ -6,7 +6,7 @@ in the wrong place.
 
 import numpy as np
 
-from models.compiled import Integer, kernel
+from models.compiled import Integer, entry, kernel
 from models.initial import scrambled
 from models.neighbours.arrays import (
     CHUNKS,
@@ -41,7 +41,7 @@ def enter(n: NeighbourArrays, key: Integer) -> Integer:
     return slot
 
 
-@kernel
+@entry
 def enter_all(n: NeighbourArrays) -> None:
     """Enter all sequences into an empty hash table."""
     slot = n.newer[0]

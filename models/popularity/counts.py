@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import EVENTS, KNOWN, ItemArrays
-from models.compiled import Integer, kernel
+from models.compiled import Integer, entry, kernel
 
 
 @kernel
@@ -37,7 +37,7 @@ def _set_count(a: ItemArrays, row: Integer, count: Integer) -> None:
     a.discount[row] = np.exp(a.log_discount[row])
 
 
-@kernel
+@entry
 def replace_counts(
     a: ItemArrays,
     rows: NDArray[np.int32],

@@ -13,7 +13,7 @@ from models.arrays import (
     Window,
     Work,
 )
-from models.compiled import Integer, Truth, kernel
+from models.compiled import Integer, Truth, entry, kernel
 from models.factors.pairs import apply_event as apply_pairs
 from models.factors.pairs import learn_event as learn_pairs
 from models.factors.softmax import learn_event as learn_softmax
@@ -28,7 +28,7 @@ from models.users.history import remember, remember_positive
 from models.users.past import note_past
 
 
-@kernel
+@entry
 def learn_events(
     begin: Integer,
     events: EventArrays,
@@ -80,7 +80,7 @@ def _learn_event(
         learn_transitions(e, u, row, events, work)
 
 
-@kernel
+@entry
 def apply_events(
     begin: Integer,
     batch: BatchArrays,

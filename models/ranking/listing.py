@@ -7,7 +7,7 @@ from models.arrays import SIZE, ItemArrays, Work
 from models.best import keep_best
 from models.columns import FACTORS, NEW, TRANSITION
 from models.columns import NEIGHBOURS as SESSION_NEIGHBOURS
-from models.compiled import Integer, compiled, kernel
+from models.compiled import Integer, compiled, entry, kernel
 from models.component import REASONS, add_up, join, winner
 from models.deep import part as deep
 from models.factors import part as factors
@@ -28,7 +28,7 @@ def recommendable(a: ItemArrays) -> NDArray[np.float32]:
     return constants
 
 
-@kernel
+@entry
 def list_block(
     begin: Integer,
     products: NDArray[np.float32],

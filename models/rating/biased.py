@@ -26,7 +26,7 @@ from models.arrays import (
 )
 from models.best import keep_best
 from models.columns import FACTORS, NEW
-from models.compiled import Integer, Real, Truth, compiled, kernel
+from models.compiled import Integer, Real, Truth, compiled, entry, kernel
 from models.items.marks import is_new
 from models.lists import Lists
 from models.popularity.counts import count_event
@@ -62,7 +62,7 @@ class Work(NamedTuple):
     knobs: Knobs
 
 
-@kernel
+@entry
 def learn_events(
     events: EventArrays,
     rows: NDArray[np.int32],
@@ -93,7 +93,7 @@ def learn_events(
         users.events[u] += 1
 
 
-@kernel
+@entry
 def apply_events(batch: BatchArrays, fresh: NDArray[np.bool_], a: ItemArrays, knobs: Knobs) -> None:
     """Learn the item side of ratings another worker accepted."""
     for e in range(len(batch.item)):
@@ -140,7 +140,7 @@ def constant_predictions(a: ItemArrays, knobs: Knobs) -> NDArray[np.float32]:
     return constants
 
 
-@kernel
+@entry
 def list_block(begin: Integer, products: NDArray[np.float32], work: Work, lists: Lists) -> None:
     """Recommend what they would rate highest to the users from `begin`, see `models.lists`.
 

@@ -30,7 +30,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.compiled import Integer, Real, kernel
+from models.compiled import Integer, Real, entry, kernel
 from models.initial import initial_factors
 from models.params import KalmanParams
 from models.vectors import shorten
@@ -159,7 +159,7 @@ class Kalman(NamedTuple):
         )
 
 
-@kernel
+@entry
 def learn_events(
     user: NDArray[np.int32],
     item: NDArray[np.int32],

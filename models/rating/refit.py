@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.compiled import Integer, Real, Truth, kernel
+from models.compiled import Integer, Real, Truth, entry, kernel
 from models.initial import initial_factors
 from models.params import RefitParams
 from models.vectors import dot, norm, shorten
@@ -128,7 +128,7 @@ class Refit:
             learn_events(*shuffled, self.model, steps, False, unused)
 
 
-@kernel
+@entry
 def learn_events(
     user: NDArray[np.int32],
     item: NDArray[np.int32],

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.compiled import Integer, Real, kernel
+from models.compiled import Integer, Real, entry, kernel
 
 _RIDGE = 1e-3
 """λ: how much the equal weights of the start count."""
@@ -45,7 +45,7 @@ class Stack(NamedTuple):
         )
 
 
-@kernel
+@entry
 def learn_events(
     x: NDArray[np.float32],
     rating: NDArray[np.float32],

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import TransitionArrays
-from models.compiled import Integer, compiled, kernel
+from models.compiled import Integer, compiled, entry
 from models.transitions.rows import add, clear, heaviest
 
 
@@ -34,7 +34,7 @@ def export_rows(
     return start, successors, weights
 
 
-@kernel
+@entry
 def replace_row(
     t: TransitionArrays,
     row: Integer,

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import TransitionArrays
-from models.compiled import Integer, Real, kernel
+from models.compiled import Integer, Real, entry, kernel
 from models.params import TransitionParams
 
 _SMALLEST = 8
@@ -127,7 +127,7 @@ def clear(t: TransitionArrays, x: Integer) -> None:
     t.total[x] = 0
 
 
-@kernel
+@entry
 def _limit(capacity: Integer) -> Integer:
     """Return the entries a block takes before it has to double: 80 %."""
     return capacity * 4 // 5

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import ItemArrays, UserArrays, Window
-from models.compiled import Integer, compiled, kernel
+from models.compiled import Integer, compiled, entry, kernel
 from models.deep.gaps import LONGEST
 from models.items.lookup import row_of
 
@@ -62,7 +62,7 @@ def empty_window(users: int, size: int) -> Window:
     )
 
 
-@kernel
+@entry
 def open_window(window: Window, a: ItemArrays, users: UserArrays) -> None:
     """Fill windows with the last items of each history; items without a row are left out."""
     for u in range(len(users.history_length)):
@@ -112,7 +112,7 @@ def pack(window: Window) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     return rows, start
 
 
-@kernel
+@entry
 def unpack(window: Window, rows: NDArray[np.int32], start: NDArray[np.int32]) -> None:
     """Fill windows from what `pack` returned."""
     for u in range(len(window.length)):

@@ -8,9 +8,10 @@ import pytest
 
 from models import blend
 from models.arrays import LOSSES
-from models.blend import COUNT, G0, G1, H00, H01, H11, LOSS, ONLINE_LOSS, Blend, add_loss
+from models.blend import COUNT, G0, G1, H00, H01, H11, LOSS, ONLINE_LOSS, Blend
 from models.items.table import Items
 from tests.columns import key, new_items
+from tests.kernels import add_loss
 
 
 @dataclass

@@ -86,3 +86,21 @@ def test_without_a_place_for_the_cache_functions_are_compiled_all_the_same(
     module = imported(str(tmp_path / "src"), "elsewhere")
     assert folder_of(module) is None
     assert module.twice(21) == 42
+
+
+def test_a_kernel_serves_compiled_functions_and_refuses_python(home: Path) -> None:
+    source = SOURCE.replace("import compiled", "import compiled, kernel")
+    source = (
+        source.replace("@compiled", "@kernel")
+        + """
+@compiled
+def four_times(x):
+    return twice(twice(x))
+"""
+    )
+    written(home / "src" / "some.py", source)
+    module = imported(str(home / "src"))
+    for _ in range(2):
+        with pytest.raises(TypeError, match=r"some\.twice: expected a call from a compiled fun"):
+            module.twice(21)
+        assert module.four_times(21) == 84

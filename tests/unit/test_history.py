@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.users.history import contains, remember
+from tests.kernels import contains, remember
 
 
 @given(st.integers(1, 6), st.lists(st.integers(0, 9), max_size=40))

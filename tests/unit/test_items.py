@@ -7,10 +7,9 @@ from hypothesis import strategies as st
 
 from models.columns import ItemRows
 from models.items.table import Items
-from models.popularity.counts import count_event
 from models.transitions.exchange import export_rows
-from models.transitions.rows import add
 from tests.columns import FACTORS, TRANSITIONS, new_items
+from tests.kernels import add_transition, count_event
 
 
 def keys(*values: int) -> np.ndarray:
@@ -24,8 +23,8 @@ def crowded(items: Items) -> Items:
     for time in (100, 300, 200):
         count_event(items.arrays, rows[0], time)
     count_event(items.arrays, rows[1], 50)
-    add(items.transitions.arrays, rows[0], rows[1], 2.0)
-    add(items.transitions.arrays, rows[0], rows[2], 5.0)
+    add_transition(items.transitions.arrays, rows[0], rows[1], 2.0)
+    add_transition(items.transitions.arrays, rows[0], rows[2], 5.0)
     items.arrays.factors[rows] = np.arange(3 * FACTORS).reshape(3, FACTORS)
     items.arrays.bias[rows] = [0.5, -1.0, 0.25]
     return items
@@ -122,7 +121,7 @@ def test_only_the_heaviest_successors_are_exported(limit: int) -> None:
     rows = items.rows(keys(*range(10, 18)))
     items.transitions.make_room(8 * items.transitions.reserve)
     for n, row in enumerate(rows[1:].tolist()):
-        add(items.transitions.arrays, rows[0], row, float((5 * n) % 7 + 1))
+        add_transition(items.transitions.arrays, rows[0], row, float((5 * n) % 7 + 1))
     start, _, weights = export_rows(items.transitions.arrays, rows[:1], limit)
     assert start.tolist() == [0, limit]
     assert sorted(weights.tolist(), reverse=True) == [7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0][:limit]

@@ -8,11 +8,9 @@ import pytest
 from numpy.typing import NDArray
 
 from models.neighbours.arrays import GIVEN_UP, SPARE_CHUNKS, UNIT
-from models.neighbours.learn import learn
-from models.neighbours.sequences import slot_of
-from models.neighbours.share import fill, find, source_of
 from models.neighbours.table import Neighbours
 from models.params import NeighbourParams
+from tests.kernels import fill_neighbours, find_neighbours, learn_place, slot_of, source_of
 
 ITEMS, KEYS = 9, 7
 SMALL = NeighbourParams(places=4, neighbours=2, sequences=4, length=4, recent=5, reach=2)
@@ -146,7 +144,7 @@ class Pair:
         for _ in range(events):
             key, item = int(self.random.integers(KEYS)), int(self.random.integers(items))
             self.arrays.make_room(1)
-            learn(self.arrays.arrays, np.uint64(key), item)
+            learn_place(self.arrays.arrays, np.uint64(key), item)
             self.reference.learn(key, item)
 
     def query(self) -> tuple[list[int], int]:
@@ -164,9 +162,9 @@ def scored(
     neighbours: Neighbours, recent: list[int], key: int, smoothing: float = 1e-3
 ) -> NDArray[np.float32]:
     part = np.full(ITEMS, np.nan, np.float32)
-    find(neighbours.arrays, np.array(recent, np.int32), np.uint64(key))
+    find_neighbours(neighbours.arrays, np.array(recent, np.int32), np.uint64(key))
     assert not neighbours.arrays.found.any(), "scratch memory is clean"
-    fill(neighbours.arrays, ITEMS, part, smoothing)
+    fill_neighbours(neighbours.arrays, ITEMS, part, smoothing)
     return part
 
 
@@ -196,7 +194,7 @@ def test_nothing_is_said_without_a_neighbour() -> None:
     pair = Pair(SMALL, 4)
     assert not scored(pair.arrays, [1, 2], 0).any()
     for item in (1, 2, 3):
-        learn(pair.arrays.arrays, np.uint64(5), item)
+        learn_place(pair.arrays.arrays, np.uint64(5), item)
     assert not scored(pair.arrays, [], 0).any()
     assert not scored(pair.arrays, [1, 2], 5).any(), "one's own sequence does not count"
     assert scored(pair.arrays, [1, 2], 0).any()
@@ -209,7 +207,7 @@ def test_the_source_is_what_gave_most(params: NeighbourParams) -> None:
         pair.learn(3)
         recent, key = pair.query()
         rows = np.array(recent, np.int32)
-        find(pair.arrays.arrays, rows, np.uint64(key))
+        find_neighbours(pair.arrays.arrays, rows, np.uint64(key))
         for item in range(ITEMS):
             given = pair.reference.given(recent, key, item)
             source = source_of(pair.arrays.arrays, rows, item)
@@ -244,7 +242,7 @@ def test_rebuilt_from_an_export_the_scores_are_the_same(seed: int) -> None:
 def test_rebuilt_as_far_as_places_tell(params: NeighbourParams, seed: int) -> None:
     pair, other = Pair(params, seed), Neighbours(params, ITEMS)
     for key in range(100, 103):  # what was known before, of sequences that nobody names again
-        learn(other.arrays, np.uint64(key), key % ITEMS)
+        learn_place(other.arrays, np.uint64(key), key % ITEMS)
     pair.learn(300)
     exchanged(pair.arrays, other)
     pair.arrays = other
@@ -265,14 +263,14 @@ def test_an_own_export_changes_nothing(params: NeighbourParams) -> None:
 def test_an_export_names_living_places_oldest_first() -> None:
     neighbours = Neighbours(replace(SMALL, places=3, sequences=2), ITEMS)
     for key, item in [(8, 1), (8, 0), (8, 0), (9, 0), (9, 1)]:
-        learn(neighbours.arrays, np.uint64(key), item)
+        learn_place(neighbours.arrays, np.uint64(key), item)
     start, keys, positions = neighbours.export(np.array([0, 5, 1], np.int32))
     assert start.tolist() == [0, 3, 3, 5]
     assert keys.tolist() == [8, 8, 9, 8, 9]
     assert positions.tolist() == [1, 2, 0, 0, 1]
     newest = neighbours.export(np.array([0], np.int32), limit=2)
     assert [column.tolist() for column in newest] == [[0, 2], [8, 9], [2, 0]]
-    learn(neighbours.arrays, np.uint64(10), 0)  # 8 is given up
+    learn_place(neighbours.arrays, np.uint64(10), 0)  # 8 is given up
     start, keys, positions = neighbours.export(np.array([0], np.int32))
     assert (keys.tolist(), positions.tolist()) == ([9, 10], [0, 0])
 
@@ -281,7 +279,7 @@ def test_positions_go_on_in_a_slot_but_are_told_from_the_beginning() -> None:
     neighbours = Neighbours(replace(SMALL, sequences=1), ITEMS)
     for key in range(50):
         for item in (3, 4):
-            learn(neighbours.arrays, np.uint64(key), item)
+            learn_place(neighbours.arrays, np.uint64(key), item)
     _, keys, positions = neighbours.export(np.array([3, 4], np.int32))
     assert (keys.tolist(), positions.tolist()) == ([49, 49], [0, 1])
     assert neighbours.arrays.counters[GIVEN_UP] == 49
@@ -294,7 +292,7 @@ def test_positions_that_cannot_be_are_left_out() -> None:
     neighbours.replace(np.array([0], np.int32), start, keys, positions)
     _, keys, positions = neighbours.export(np.array([0], np.int32))
     assert positions.tolist() == [2**31 - 1, 2**31 - 2]
-    learn(neighbours.arrays, np.uint64(3), 0)
+    learn_place(neighbours.arrays, np.uint64(3), 0)
     assert neighbours.export(np.array([0], np.int32))[2].tolist() == [2**31 - 1, 2**31 - 2]
 
 
@@ -319,7 +317,7 @@ def test_items_and_sequences_grow() -> None:
     for _ in range(6000):
         key, item = int(random.integers(3000)), int(random.integers(ITEMS))
         neighbours.make_room(1)
-        learn(neighbours.arrays, np.uint64(key), item)
+        learn_place(neighbours.arrays, np.uint64(key), item)
         reference.learn(key, item)
     assert neighbours.sequences == len(reference.sequences) > 2048
     for key in range(3000):
@@ -333,7 +331,7 @@ def test_memory_is_bounded() -> None:
     neighbours = Neighbours(params, ITEMS)
     for key in range(5000):
         neighbours.make_room(100)
-        learn(neighbours.arrays, np.uint64(key * 2**40 + 1), key % ITEMS)
+        learn_place(neighbours.arrays, np.uint64(key * 2**40 + 1), key % ITEMS)
     assert neighbours.sequences == len(neighbours.arrays.keys) - 1 == 1500
     assert neighbours.arrays.counters[GIVEN_UP] == 3500
     held = [a.nbytes for a in neighbours.arrays if isinstance(a, np.ndarray)]
@@ -349,7 +347,7 @@ def test_memory_goes_to_those_who_need_it() -> None:
     for event in range(6000):
         key, item = int(random.integers(event // 1000 * 30 + 1)), int(random.integers(ITEMS))
         key = 0 if event % 3 else key
-        learn(neighbours.arrays, np.uint64(key), item)
+        learn_place(neighbours.arrays, np.uint64(key), item)
         reference.learn(key, item)
     assert {key for key in range(300) if slot_of(neighbours.arrays, np.uint64(key))} == set(
         reference.sequences

@@ -3,9 +3,9 @@
 import numpy as np
 
 from models.items.table import Items
-from models.popularity.counts import count_event
 from models.popularity.levels import most_popular
 from tests.columns import new_items
+from tests.kernels import count_event
 
 
 def counted(*counts: int) -> Items:

@@ -21,9 +21,9 @@ from models.columns import (
 from models.items.table import Items
 from models.params import RankingParams, UserParams
 from models.ranking.model import Ranking
-from models.transitions.rows import weight_of
 from tests import columns
 from tests.columns import TRANSITIONS, accepted, events, key, new_items, new_users, rows_of
+from tests.kernels import weight_of
 
 PARAMS = RankingParams(factors=columns.FACTORS, negatives=3, rate=0.2, bias_rate=0.1)
 NONE = DeepArrays.none()

@@ -8,14 +8,8 @@ import numpy as np
 import pytest
 
 from models.params import KalmanParams
-from models.rating.kalman import (
-    Kalman,
-    KalmanItems,
-    KalmanUsers,
-    learn,
-    learn_events,
-    predict,
-)
+from models.rating.kalman import Kalman, KalmanItems, KalmanUsers, learn_events
+from tests.kernels import learn_rating, predict_rating
 
 USERS, ITEMS = 6, 9
 PARAMS = KalmanParams(factors=3, history=4, deviation=0.3, history_deviation=0.2)
@@ -160,16 +154,16 @@ def test_predicting_changes_nothing_and_says_what_learning_says() -> None:
     before = state(model)
     later = int(model.users.time.max()) + 10**9
     for u in range(USERS):
-        expected = predict(model, u, 2, later)
+        expected = predict_rating(model, u, 2, later)
         assert same(before, state(model))
-        assert expected == learn(copy.deepcopy(model), u, 2, 4.0, later)
+        assert expected == learn_rating(copy.deepcopy(model), u, 2, 4.0, later)
 
 
 @pytest.mark.parametrize("rating", [np.nan, np.inf, -np.inf, 0.4, 1e30])
 def test_what_is_no_rating_is_counted_and_not_learnt(rating: float) -> None:
     model, _ = learnt(PARAMS, stream(100))
     before, skipped = state(model), model.skipped[0]
-    learn(model, 0, 0, rating, 2 * 10**12)
+    learn_rating(model, 0, 0, rating, 2 * 10**12)
     assert same(before, state(model))
     assert model.skipped[0] == skipped + 1
 
@@ -178,7 +172,7 @@ def test_a_spoilt_item_does_not_spoil_its_users() -> None:
     model, _ = learnt(PARAMS, stream(100))
     model.items.factors[3, 1] = np.nan
     before, events = state(model), model.events[0]
-    learn(model, 0, 3, 4.0, 2 * 10**12)
+    learn_rating(model, 0, 3, 4.0, 2 * 10**12)
     assert all(
         np.array_equal(a, b, equal_nan=True) for a, b in zip(before, state(model), strict=True)
     )
@@ -220,11 +214,11 @@ def test_no_stream_and_no_settings_spoil_the_state() -> None:
 
 def test_a_rating_that_comes_late_begins_no_session_for_the_next_one() -> None:
     model = model_of(PARAMS)
-    learn(model, 0, 0, 5.0, 10**12)
-    learn(model, 0, 1, 5.0, 10**12 - 3_600_000)
+    learn_rating(model, 0, 0, 5.0, 10**12)
+    learn_rating(model, 0, 1, 5.0, 10**12 - 3_600_000)
     assert model.users.time[0] == 10**12
     first = model.users.session_variance[0]
-    learn(model, 0, 2, 5.0, 10**12 + 1_000)
+    learn_rating(model, 0, 2, 5.0, 10**12 + 1_000)
     assert model.users.session_variance[0] < first
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from models.rating.stack import Stack, learn_events, predict
+from models.rating.stack import Stack, learn_events
+from tests.kernels import predict_stacked
 
 N = 300
 
@@ -54,7 +55,7 @@ def test_predictions_lie_in_the_range_and_are_those_before_learning() -> None:
     assert predicted.min() >= 1
     assert predicted.max() == 5
     _, whole = stacked(x, rating)
-    assert whole[-1] == np.float32(predict(stack, x, N - 1))
+    assert whole[-1] == np.float32(predict_stacked(stack, x, N - 1))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

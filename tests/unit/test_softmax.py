@@ -11,9 +11,9 @@ from models.items import differences
 from models.items.table import Items
 from models.params import RankingParams, UserParams
 from models.ranking.model import Ranking
-from models.transitions.rows import weight_of
 from tests import columns
 from tests.columns import TRANSITIONS, accepted, events, key, new_users, rows_of
+from tests.kernels import weight_of
 
 PARAMS = RankingParams(
     factors=columns.FACTORS, negatives=3, context=2, context_decay=0.5, rate=0.2, bias_rate=0.1

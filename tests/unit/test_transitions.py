@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from models.params import TransitionParams
 from models.transitions.exchange import entries, replace_row
-from models.transitions.rows import Transitions, add, weight_of
+from models.transitions.rows import Transitions
+from tests.kernels import add_transition, weight_of
 
 ROWS = 12
 MANY = TransitionParams(successors=500)
@@ -20,7 +21,7 @@ def counted(params: TransitionParams, pairs: list[tuple[int, int, float]]) -> Tr
     rows = Transitions(params, ROWS)
     for x, b, weight in pairs:
         rows.make_room(rows.reserve)
-        add(rows.arrays, x, b, weight)
+        add_transition(rows.arrays, x, b, weight)
     return rows
 
 
@@ -85,7 +86,7 @@ def test_rows_survive_growth() -> None:
     rows = counted(MANY, [(0, 3, 1.0), (0, 3, 1.0), (5, 7, 2.0)])
     rows.grow(100)
     rows.make_room(100_000)
-    add(rows.arrays, 99, 0, 4.0)
+    add_transition(rows.arrays, 99, 0, 4.0)
     assert (contents(rows, 0), contents(rows, 5)) == ({3: 2.0}, {7: 2.0})
     assert contents(rows, 99) == {0: 4.0}
 

@@ -1,6 +1,6 @@
 """Compile the model's loops once, before a worker needs them.
 
-Compiling takes some minutes of CPU; the machine code lies in a cache that is keyed by what the
+Compiling takes some two minutes of CPU; the machine code lies in a cache that is keyed by what the
 source says, so workers that share the cache folder start within seconds.
 """
 
@@ -24,7 +24,7 @@ def precompile(config: JobConfig, report: Callable[[str], None] = progress) -> b
     stamp = _stamp(config)
     if stamp.exists():
         return False
-    report("compiling the model's loops (once for this version, up to four minutes)")
+    report("compiling the model's loops (once for this version, up to two minutes)")
     # imported here: numba alone takes longer than a submission that finds everything compiled
     from jobs import parameters
     from operators.rehearsal import rehearse

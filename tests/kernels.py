@@ -1,0 +1,37 @@
+"""Kernels that compiled functions call, as a test can call them."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+
+from models import blend
+from models.neighbours import learn, sequences, share
+from models.popularity import counts
+from models.rating import kalman, stack
+from models.transitions import rows
+from models.users import history
+
+_Kernel = TypeVar("_Kernel", bound=Callable[..., Any])
+
+
+def called(kernel: _Kernel) -> _Kernel:
+    """Return a kernel with a way in for Python."""
+    way_in: _Kernel = numba.njit(lambda *arguments: kernel(*arguments))
+    return way_in
+
+
+add_loss = called(blend.add_loss)
+add_transition = called(rows.add)
+contains = called(history.contains)
+count_event = called(counts.count_event)
+fill_neighbours = called(share.fill)
+find_neighbours = called(share.find)
+learn_place = called(learn.learn)
+learn_rating = called(kalman.learn)
+predict_rating = called(kalman.predict)
+predict_stacked = called(stack.predict)
+remember = called(history.remember)
+slot_of = called(sequences.slot_of)
+source_of = called(share.source_of)
+weight_of = called(rows.weight_of)
