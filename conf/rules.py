@@ -38,7 +38,7 @@ def _entries(config: JobConfig) -> int:
 def _factors(config: JobConfig) -> int:
     ranking = config.ranking_params()
     twice = 2 if ranking.context else 1  # factors as context, too
-    return max(twice * ranking.factors, config.learning.rating.factors)
+    return max(twice * ranking.factors, config.learning.rating.numbers)
 
 
 def _room(config: JobConfig) -> int:

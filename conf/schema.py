@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, mod
 from conf.bootstrap import brokers
 from conf.deep_rules import DeepRules, FineTuneRules
 from conf.kafka_properties import checked_properties
+from conf.rating_rules import RatingRules
 from conf.repeats import Repeats, hidden_for
 from conf.rules import broken_rules
 from conf.section import Section, refusal, refuse
@@ -25,6 +26,7 @@ from models.params import (
     SENTINELS,
     WEIGHTS,
     EventPolicy,
+    KalmanParams,
     NeighbourParams,
     RankingParams,
     RatingParams,
@@ -34,7 +36,7 @@ from models.params import (
 from models.users.past import ALWAYS
 
 # what a model learns with, or an event is held against, is its own: defaults are taken from it
-_TRANSITIONS, _RANKING, _RATING = TransitionParams(), RankingParams(), RatingParams()
+_TRANSITIONS, _RANKING = TransitionParams(), RankingParams()
 _NEIGHBOURS = NeighbourParams()
 _USERS, _EVENTS = UserParams(), EventPolicy()
 
@@ -551,37 +553,6 @@ class NeighbourRules(Section):
     )
 
 
-class RatingRules(Section):
-    """Biased matrix factorisation of ratings."""
-
-    factors: int = Field(
-        default=_RATING.factors, ge=1, le=512, description="Latent factors a user and an item."
-    )
-    rate: float = Field(
-        default=_RATING.rate, gt=0, le=1, description="AdaGrad rate of the factors."
-    )
-    bias_rate: float = Field(
-        default=_RATING.bias_rate, ge=0, le=1, description="Rate of the biases."
-    )
-    decay: float = Field(
-        default=_RATING.decay, ge=0, le=1, description="L2 decay of the factors an update."
-    )
-    bias_decay: float = Field(
-        default=_RATING.bias_decay, ge=0, le=1, description="L2 decay of the biases an update."
-    )
-    radius: float = Field(
-        default=_RATING.radius,
-        gt=0,
-        description="Largest norm of a factor vector: no input spoils the state.",
-    )
-    support: int = Field(
-        default=_RATING.support,
-        ge=0,
-        description="Items with fewer ratings are recommended last: their prediction is a guess.",
-    )
-    seed: int = Field(default=_RATING.seed, ge=0, description="Seed of first factors.")
-
-
 class Learning(Section):
     """What is learnt, and how."""
 
@@ -746,13 +717,9 @@ class JobConfig(Section):
         """Return the parameters of the ranking objective."""
         return self.learning.ranking.params()
 
-    def rating_params(self) -> RatingParams:
+    def rating_params(self) -> RatingParams | KalmanParams:
         """Return the parameters of the rating objective."""
-        return RatingParams(
-            **self.learning.rating.model_dump(),
-            lowest=self.events.rating_min,
-            highest=self.events.rating_max,
-        )
+        return self.learning.rating.params(self.events.rating_min, self.events.rating_max)
 
     def _fields(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """Return the paths of fields; none where events are the project's own."""

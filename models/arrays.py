@@ -38,6 +38,10 @@ class ItemArrays(NamedTuple):
     context: NDArray[np.float32]
     """(R, F) factors of the item where it is context; (R, 0) in a model without."""
     context_gradient_sum: NDArray[np.float32]
+    variance: NDArray[np.float32]
+    """(R, F + 1) of the factors and, in the last place, of the bias; (R, 0) in a model without."""
+    first_variance: NDArray[np.float32]
+    """(F + 1,) the same of an item of which nothing is known; (0,) in a model without."""
     told: NDArray[np.float32]
     """(R, K) what others were told of what is learnt of the row, see `models.items.differences`."""
     waiting: NDArray[np.bool_]

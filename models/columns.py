@@ -116,6 +116,18 @@ class Users:
     """(U, R) their event times in seconds since 1970, none later than they arrived."""
     recent_length: NDArray[np.int32] = _column(np.int32)
     """(U,)"""
+    variance: NDArray[np.float32] = _column(np.float32, width="variance")
+    """(U, F + 1) of the factors and, in the last place, of the bias; 0 before the user is learnt
+    first. (U, 0) in a model without."""
+    mood: NDArray[np.float64] = _column(np.float64, width="mood")
+    """(U, 3) mood of the session, its variance, and event time of the last rating, ms; (U, 0) in a
+    model without."""
+    rated: NDArray[np.uint64] = _column(np.uint64, width="rated")
+    """(U, L) keys of the items rated last, in the order of learning."""
+    rated_residual: NDArray[np.float32] = _column(np.float32, width="rated")
+    """(U, L) what the biases had left of these ratings."""
+    rated_length: NDArray[np.int32] = _column(np.int32)
+    """(U,)"""
     floor: NDArray[np.int64] = _column(np.int64, fill=-1)
     """(U,) event time, ms, before which events with a weight are late; -1 while none left
     `recent`."""
@@ -142,7 +154,7 @@ class Users:
         ----------
         widths : mapping
             Columns of each kind of list: factors, history, past, past_until, deep, excluded,
-            recent.
+            recent, variance, mood, rated.
         """
         made: dict[str, NDArray[Any]] = {}
         for field_ in fields(cls):
@@ -309,6 +321,8 @@ class ItemRows:
     """(m, F) factors of the item where it is context; (m, 0) in a model without."""
     context_gradient_sum: NDArray[np.float32]
     """(m,) AdaGrad sum of these."""
+    variance: NDArray[np.float32]
+    """(m, F + 1) of the factors and, in the last place, of the bias; (m, 0) in a model without."""
     place_start: NDArray[np.int32]
     """(m + 1,) bounds of each item's places, as those of its successors."""
     place_keys: NDArray[np.uint64]

@@ -140,7 +140,7 @@ MODELS: Mapping[str, RankingParams] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RatingParams:
-    """Biased MF by SGD, see `models.rating.model`."""
+    """Biased MF by SGD, see `models.rating.biased`."""
 
     factors: int = 32
     rate: float = 0.1
@@ -154,6 +154,10 @@ class RatingParams:
     support: int = 20
     """Items with fewer ratings are recommended last."""
     seed: int = 1
+
+
+GROWTH = 4.0
+"""Drift raises a variance of a filter to so many times its first value at most."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -195,6 +199,8 @@ class KalmanParams:
     highest: float = 5.0
     radius: float = 4.0
     """Largest norm of a factor vector, and largest bias: no input can spoil the state."""
+    support: int = 20
+    """Items with fewer ratings are recommended last."""
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -206,6 +212,7 @@ class KalmanParams:
         least = (
             "history", "user_drift", "item_drift", "user_bias_drift", "item_bias_drift",
             "session_gap_ms", "history_rate", "history_decay", "history_deviation", "deviation",
+            "support",
         )  # fmt: skip
         _require(self, [(name, "> 0", getattr(self, name) > 0) for name in positive])
         _require(self, [(name, ">= 0", getattr(self, name) >= 0) for name in least])

@@ -24,7 +24,9 @@ class Catalogue:
     def __init__(self, params: LearnItemsParams) -> None:
         self._params = params
         self._items = empty_items(params.learning)
-        self._item_state = ItemState(params.learning.factors, self._items.context_seed)
+        self._item_state = ItemState(
+            params.learning.factors, self._items.context_seed, params.learning.variances
+        )
         self._objective = objective(params.learning)
         self._applied = Applied()
         self._publishers: dict[int, Publisher] = {}

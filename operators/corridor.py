@@ -49,7 +49,11 @@ class Corridor:
         self._clock_ms = clock_ms
         self._decode = Decode(params.policy)
         self._user_state = UserState(
-            params.learning.users, params.learning.factors, params.learning.seed
+            params.learning.users,
+            params.learning.factors,
+            params.learning.seed,
+            variances=params.learning.variances,
+            rated=params.learning.rated,
         )
         self._learn = Learn(params.learning)
         self._rank = Rank(k=params.k)

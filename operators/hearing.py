@@ -71,6 +71,7 @@ class Hearing:
     def _hear_chunk(self, name: bytes, value: bytes) -> None:
         rows, about = chunks.decode_all(value)
         self._check_width(rows.factors, self._params.learning.factors)
+        self._check_width(rows.variance, self._params.learning.variances, len(rows))
         self._corridor.learn.hear(name, rows, about)
 
     def _hear_trending(self, value: bytes) -> None:
@@ -95,5 +96,6 @@ class Hearing:
         got = columns.shape[1]
         if rows and got != expected:
             raise IncompatibleError(
-                f"loop: expected {expected} factors, got {got}; give the other job its own topics"
+                f"loop: expected {expected} numbers a row, got {got}; give the other job topics of"
+                " its own"
             )

@@ -8,6 +8,7 @@ from models.deep.shape import Shape
 from models.items.differences import width_of
 from models.params import (
     EventPolicy,
+    KalmanParams,
     NeighbourParams,
     RankingParams,
     RatingParams,
@@ -25,7 +26,8 @@ class LearningParams:
     users: UserParams
     transitions: TransitionParams
     ranking: RankingParams
-    rating: RatingParams
+    rating: RatingParams | KalmanParams
+    """Learnt by SGD, or by a Kalman filter."""
     deep: Shape
     neighbours: NeighbourParams = field(default_factory=NeighbourParams)
     item_limit: int
@@ -57,10 +59,33 @@ class LearningParams:
         return self.neighbours if wanted else None
 
     @property
+    def filter(self) -> KalmanParams | None:
+        """Of the filter that learns ratings; None where there is none."""
+        if self.objective == "rating" and isinstance(self.rating, KalmanParams):
+            return self.rating
+        return None
+
+    @property
+    def context(self) -> bool:
+        """Whether items have factors as context, too."""
+        if self.filter:
+            return self.filter.history > 0
+        return self.objective == "ranking" and self.ranking.context > 0
+
+    @property
+    def variances(self) -> int:
+        """Variances of a user, and of an item: of its factors and its bias; 0 without a filter."""
+        return self.factors + 1 if self.filter else 0
+
+    @property
+    def rated(self) -> int:
+        """Last ratings of a user that are kept for the filter."""
+        return self.filter.history if self.filter else 0
+
+    @property
     def differences(self) -> int:
         """Numbers of a row that travel as differences, 0 where events tell what they moved."""
-        context = self.ranking.context if self.objective == "ranking" else 0
-        return width_of(self.factors, self.factors if context else 0)
+        return width_of(self.factors, self.factors if self.context else 0, self.variances)
 
     @property
     def seed(self) -> int:

@@ -33,6 +33,8 @@ def rehearse(params: LearnUsersParams) -> None:
 def _events(params: LearnUsersParams) -> list[bytes | None]:
     policy = params.policy
     kind = max(policy.weights, key=lambda name: policy.weights[name])
+    if params.learning.objective == "rating":  # which nothing else teaches
+        kind = policy.rating_type
     event = {"event_type": kind, "timestamp": policy.earliest_ms, "value": policy.highest_rating}
     return [
         msgspec.json.encode({"user_id": user, "item_id": item, **event})

@@ -1,6 +1,6 @@
 """Item rows as an Arrow IPC stream: what the topic of model updates holds, for any language.
 
-The schema's metadata names the layout; version 2 has the columns
+The schema's metadata names the layout; version 4 has the columns
 
 ================= ======================= =============================================
 column            type                    holds
@@ -17,6 +17,7 @@ bias              float
 bias_gradient_sum float                   AdaGrad sum of the bias
 context           fixed_size_list<float>  latent factors where the item is context; none: size 0
 context_gradient… float                   AdaGrad sum of these: `context_gradient_sum`
+variance          fixed_size_list<float>  variances of factors and, last, of the bias; none: size 0
 successors        list<uint64>            keys of the items that followed
 weights           list<float>             how much they followed
 place_keys        list<uint64>            keys of users in whose sequences it occurred, oldest first
@@ -25,8 +26,8 @@ place_positions   list<int32>             where in them
 
 and, in the metadata, whose rows these are (`streamrec.origin`), how many items there are in all
 item buckets of that kind (`streamrec.total`) and which events the rows contain
-(`streamrec.marks`, `state.marks`). Version 2 had no places and no factors as context; version 1 had
-no popularity and none of the metadata.
+(`streamrec.marks`, `state.marks`). Version 3 had no variances. Version 2 had no places and no
+factors as context; version 1 had no popularity and none of the metadata.
 
 Rows are absolute values: to read one twice is harmless. Kafka checksums its records, so a chunk
 carries no CRC of its own.
@@ -46,8 +47,8 @@ from models.columns import ItemRows
 from state import bounds, marks
 from state.codec import SKIP, UnknownVersionError, corrupt
 
-VERSION = 3
-READ_VERSIONS = (1, 2, 3)
+VERSION = 4
+READ_VERSIONS = (1, 2, 3, 4)
 
 _VERSION_KEY = b"streamrec.items"
 _ORIGIN_KEY = b"streamrec.origin"
@@ -88,7 +89,7 @@ def encode_within(rows: ItemRows, limit: int, about: About | None = None) -> lis
     about : About, optional
     """
     about = About() if about is None else about
-    factors = rows.factors.shape[1] + rows.context.shape[1]
+    factors = rows.factors.shape[1] + rows.context.shape[1] + rows.variance.shape[1]
     ids = [len(identifier.encode()) for identifier in rows.ids]
     followed = np.diff(rows.successor_start) + np.diff(rows.place_start)
     sizes = [
@@ -107,7 +108,8 @@ def encode_within(rows: ItemRows, limit: int, about: About | None = None) -> lis
 def encode(rows: ItemRows, about: About | None = None) -> bytes:
     """Return an Arrow IPC stream with one record batch."""
     about = About() if about is None else about
-    schema = _schema(rows.factors.shape[1], rows.context.shape[1]).with_metadata(
+    widths = (rows.factors.shape[1], rows.context.shape[1], rows.variance.shape[1])
+    schema = _schema(*widths).with_metadata(
         {
             _VERSION_KEY: str(VERSION),
             _ORIGIN_KEY: str(about.origin),
@@ -122,6 +124,7 @@ def encode(rows: ItemRows, about: About | None = None) -> bytes:
         "key": pa.array(rows.keys, pa.uint64()),
         "factors": _lists(rows.factors),
         "context": _lists(rows.context),
+        "variance": _lists(rows.variance),
         "successors": pa.ListArray.from_arrays(start, pa.array(rows.successors, pa.uint64())),
         "weights": pa.ListArray.from_arrays(start, pa.array(rows.weights, pa.float32())),
         "place_keys": pa.ListArray.from_arrays(places, pa.array(rows.place_keys, pa.uint64())),
@@ -188,13 +191,14 @@ def _about(metadata: Mapping[bytes, bytes]) -> About:
 def _check_rows(rows: ItemRows) -> None:
     """Refuse numbers that no event leads to: they would stay for good."""
     numbers = (rows.value_sum, rows.popularity, rows.factors, rows.gradient_sum, rows.bias)
-    more = (rows.bias_gradient_sum, rows.context, rows.context_gradient_sum)
+    more = (rows.bias_gradient_sum, rows.context, rows.context_gradient_sum, rows.variance)
     sound = all(np.isfinite(column).all() for column in (*numbers, *more))
-    if not sound or (rows.count < 0).any() or not (rows.weights >= 0).all():
+    positive = (rows.weights >= 0).all() and (rows.variance > 0).all()
+    if not sound or (rows.count < 0).any() or not positive:
         raise corrupt(_WHERE, "finite numbers and counts from 0", "others", SKIP)
 
 
-def _schema(factors: int, context: int, version: int = VERSION) -> pa.Schema:
+def _schema(factors: int, context: int, variances: int, version: int = VERSION) -> pa.Schema:
     """Return the columns of a layout."""
     kinds = {
         "id": pa.string(),
@@ -209,11 +213,14 @@ def _schema(factors: int, context: int, version: int = VERSION) -> pa.Schema:
         "bias_gradient_sum": pa.float32(),
         "context": pa.list_(pa.float32(), context),
         "context_gradient_sum": pa.float32(),
+        "variance": pa.list_(pa.float32(), variances),
         "successors": pa.list_(pa.uint64()),
         "weights": pa.list_(pa.float32()),
         "place_keys": pa.list_(pa.uint64()),
         "place_positions": pa.list_(pa.int32()),
     }
+    if version < 4:
+        del kinds["variance"]
     if version < 3:
         for name in ("context", "context_gradient_sum", "place_keys", "place_positions"):
             del kinds[name]
@@ -230,8 +237,10 @@ def _check(schema: pa.Schema) -> int:
             f"{_WHERE}: expected layout version {' or '.join(map(str, READ_VERSIONS))}, got "
             f"{version.decode(errors='replace')}; run the release that wrote the topic, or a newer"
         )
-    factors, context = _size(schema, "factors"), _size(schema, "context")
-    if not schema.equals(_schema(factors, context, int(version))):
+    factors, context, variances = (
+        _size(schema, name) for name in ("factors", "context", "variance")
+    )
+    if not schema.equals(_schema(factors, context, variances, int(version))):
         told = f"the columns of version {int(version)}"
         raise corrupt(_WHERE, told, ", ".join(schema.names), SKIP)
     return int(version)
@@ -255,6 +264,7 @@ def _rows(batch: pa.RecordBatch) -> ItemRows:
         ids=batch.column("id").to_pylist(),
         factors=_matrix(batch, "factors"),
         context=_matrix(batch, "context"),
+        variance=_matrix(batch, "variance"),
         successor_start=start,
         successors=successors,
         weights=weights,

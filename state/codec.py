@@ -201,7 +201,16 @@ def incompatible_factors(where: str, expected: int, got: int) -> IncompatibleErr
     """Return the error for factors of another length than the configuration's."""
     return IncompatibleError(
         f"{where}: expected {expected} factors, got {got}; set the model's factors back to {got}, "
-        "or start without the state"
+        "and the model to the one that wrote them, or start without the state"
+    )
+
+
+def incompatible_variances(where: str, expected: int, got: int) -> IncompatibleError:
+    """Return the error for variances where the configured model has others, or none."""
+    wrote = "ekf" if got else "sgd, or objective ranking"
+    return IncompatibleError(
+        f"{where}: expected {expected} variances, got {got}; set learning.rating.model back to what"
+        f" wrote them ({wrote}), or start without the state"
     )
 
 

@@ -1,6 +1,6 @@
 """What is known of an item, as bytes: one sealed value an item (magic `IT`).
 
-Payload of version 3, little-endian:
+Payload of version 4, little-endian:
 
 ================= ===== ===== =============================================================
 field             type  count holds
@@ -18,6 +18,7 @@ factors           u32   1     F, how many factors follow
 context           u32   1     F, or 0 in a model without factors as context
 successors        u32   1     s, how many successors follow
 places            u32   1     l, how many places in sequences follow
+variance          u32   1     W, how many variances follow: F + 1, or 0 in a model without
 id                u32   1     t, bytes of the id
 …                 f32   F     latent factors
 …                 f32   F     factors where the item is context
@@ -25,10 +26,12 @@ id                u32   1     t, bytes of the id
 …                 f32   s     how much they followed
 …                 u64   l     keys of the users in whose sequences it occurred last, oldest first
 …                 i32   l     where in them
+…                 f32   W     variances of the factors, the last one of the bias
 …                 u8    t     UTF-8 id, empty for an item known only by its key
 ================= ===== ===== =============================================================
 
-A value takes 84 + 8 F + 12 (s + l) + t bytes. Version 2 had no places and no factors as context:
+A value takes 88 + 8 F + 4 W + 12 (s + l) + t bytes. Version 3 had no variances: a model that has
+some refuses it. Version 2 had no places and no factors as context:
 what is read from it starts with those of a new item. Version 1 had no popularity: what is read from
 it has the count for it.
 """
@@ -42,12 +45,19 @@ from numpy.typing import NDArray
 
 from models.columns import ItemRows
 from models.initial import INITIAL_DEVIATION, initial_factors
-from state.codec import Payloads, corrupt, incompatible_factors, open_all, seal_all
+from state.codec import (
+    Payloads,
+    corrupt,
+    incompatible_factors,
+    incompatible_variances,
+    open_all,
+    seal_all,
+)
 from state.ragged import as_bytes, bounds_of, copy_ranges, rows_at
 
 MAGIC = b"IT"
-VERSION = 3
-READ_VERSIONS = (1, 2, 3)
+VERSION = 4
+READ_VERSIONS = (1, 2, 3, 4)
 
 _SCALARS = (
     ("count", "<i8"),
@@ -61,9 +71,10 @@ _COUNTS = {
     1: ("factors", "successors", "id"),
     2: ("factors", "successors", "id"),
     3: ("factors", "context", "successors", "places", "id"),
+    4: ("factors", "context", "successors", "places", "variance", "id"),
 }
 _SCALARS_OF = {1: _SCALARS, 2: (*_SCALARS[:3], ("popularity", "<f4"), *_SCALARS[3:])}
-_SCALARS_OF[3] = (*_SCALARS_OF[2], ("context_gradient_sum", "<f4"))
+_SCALARS_OF[3] = _SCALARS_OF[4] = (*_SCALARS_OF[2], ("context_gradient_sum", "<f4"))
 _LAYOUTS = {
     version: np.dtype([("key", "<u8"), *scalars, *((name, "<u4") for name in _COUNTS[version])])
     for version, scalars in _SCALARS_OF.items()
@@ -76,6 +87,7 @@ _LISTS = (
     ("successors", 4),
     ("places", 8),
     ("places", 4),
+    ("variance", 4),
     ("id", 1),
 )
 """Count and bytes of an element of each list; in the order of the payload."""
@@ -90,10 +102,13 @@ class ItemState:
         F; a stored value with another number is refused.
     context_seed : int, optional
         In a model with factors as context, `models.items.table.Items.context_seed` of its items.
+    variances : int
+        W; a stored value with another number is refused.
     """
 
-    def __init__(self, factors: int, context_seed: int | None = None) -> None:
+    def __init__(self, factors: int, context_seed: int | None = None, variances: int = 0) -> None:
         self._factors = factors
+        self._variances = variances
         self._context_seed = context_seed
 
     def encode(self, rows: ItemRows) -> list[bytes]:
@@ -105,6 +120,7 @@ class ItemState:
             fixed[name] = getattr(rows, name)
         fixed["factors"] = self._factors
         fixed["context"] = rows.context.shape[1]
+        fixed["variance"] = rows.variance.shape[1]
         fixed["successors"] = np.diff(rows.successor_start)
         fixed["places"] = np.diff(rows.place_start)
         fixed["id"] = np.fromiter(map(len, text), np.uint32, len(text))
@@ -118,6 +134,7 @@ class ItemState:
             rows.weights,
             rows.place_keys,
             rows.place_positions,
+            np.ascontiguousarray(rows.variance, np.float32),
             texts,
         )
         bounds = bounds_of(_sizes(fixed))
@@ -138,7 +155,7 @@ class ItemState:
         Raises
         ------
         StateError
-            If a value is damaged, of an unknown version or has another number of factors.
+            If a value is damaged, of an unknown version or of another model.
         """
 
         def where(index: int) -> str:
@@ -154,13 +171,14 @@ class ItemState:
             copy_ranges(payloads.buffer, at, column, bounds[:-1], size)
             lists.append(column)
             at += size
-        factors, context, successors, weights, place_keys, positions, text = lists
+        factors, context, successors, weights, place_keys, positions, variance, text = lists
         scalars: dict[str, Any] = {name: fixed[name].copy() for name, _ in _SCALARS_OF[VERSION]}
         return ItemRows(
             keys=fixed["key"].copy(),
             ids=_split(text, fixed["id"]),
             factors=factors.view(np.float32).reshape(len(fixed), self._factors),
             context=self._context(fixed, context.view(np.float32)),
+            variance=variance.view(np.float32).reshape(len(fixed), self._variances),
             successor_start=bounds_of(fixed["successors"].astype(np.int64)).astype(np.int32),
             successors=successors.view(np.uint64),
             weights=weights.view(np.float32),
@@ -203,6 +221,8 @@ class ItemState:
             begin[chosen] += layout.itemsize
         for i in np.flatnonzero(fixed["factors"] != self._factors).tolist():
             raise incompatible_factors(where(i), self._factors, int(fixed["factors"][i]))
+        for i in np.flatnonzero(fixed["variance"] != self._variances).tolist():
+            raise incompatible_variances(where(i), self._variances, int(fixed["variance"][i]))
         partly = (fixed["context"] != 0) & (fixed["context"] != self._factors)
         for i in np.flatnonzero(partly).tolist():
             raise corrupt(where(i), f"0 or {self._factors} factors as context", fixed["context"][i])

@@ -1,6 +1,6 @@
 """What is remembered of a user, as bytes: one sealed value a user (magic `US`).
 
-Payload of version 5, little-endian:
+Payload of version 6, little-endian:
 
 ============== ===== ============ ==========================================================
 field          type  count        holds
@@ -12,6 +12,9 @@ recent         u32   1            r, how many recent events follow
 past           u32   1            p, how many short keys follow
 deep           u32   1            S, how many numbers of the deep model's state follow
 until          u32   1            t, how many minutes follow: p, or 0 where all are for ever
+variance       u32   1            W, how many variances follow: F + 1, or 0 in a model without
+mood           u32   1            M, how many numbers of the mood follow: 3, or 0
+rated          u32   1            l, how many rated items follow
 gradient_sum   f32   1            AdaGrad sum of the factors
 bias           f32   1            rating bias
 floor          i64   1            event time before which events with a weight are late, ms; -1 none
@@ -35,13 +38,18 @@ session_events i32   1            accepted events in the session
 …              f32   S            state of the deep model
 …              u8    h            octaves of seconds before each item of the history
 …              u32   t            minute until which each short key is hidden
+…              f32   W            variances of the factors, the last one of the bias
+…              f64   M            mood of the session, its variance, time of the last rating, ms
+…              u64   l            keys of the items rated last, oldest first
+…              f32   l            what the biases had left of these ratings
 ============== ===== ============ ==========================================================
 
-A value takes 124 + 4 (F + p + S + t) + 9 h + 8 x + 20 r bytes; the lists hold what there is, not
-what may be. Version 4 did not say how many events had been of weight > 0: all are taken for such.
-Until version 3 there was one floor, at which an event was late, too, and recent events had their
-time in ms (i64) and neither of the hashes. Version 2 had no t: all was hidden for ever. Version 1
-had neither past nor deep model: 80 + 4 F + 8 (h + x) + 16 r bytes. A user read from it
+A value takes 136 + 4 (F + p + S + t + W) + 8 M + 9 h + 8 x + 20 r + 12 l bytes; the lists hold what
+there is, not what may be. Version 5 had neither variances, nor mood, nor rated items: a model with
+variances refuses it. Version 4 did not say how many events had been of weight > 0: all are taken
+for such. Until version 3 there was one floor, at which an event was late, too, and recent events
+had their time in ms (i64) and neither of the hashes. Version 2 had no t: all was hidden for ever.
+Version 1 had neither past nor deep model: 80 + 4 F + 8 (h + x) + 16 r bytes. A user read from it
 has the history for its past, gaps of 0, and no state of the deep model.
 """
 
@@ -56,12 +64,20 @@ from models.initial import initial_factors
 from models.keys import key_of
 from models.params import UserParams
 from models.users.past import FOREVER
-from state.codec import HEADER, Payloads, corrupt, incompatible_factors, open_all, seal_all
+from state.codec import (
+    HEADER,
+    Payloads,
+    corrupt,
+    incompatible_factors,
+    incompatible_variances,
+    open_all,
+    seal_all,
+)
 from state.ragged import as_bytes, bounds_of, copy_ranges, rows_at
 
 MAGIC = b"US"
-VERSION = 5
-READ_VERSIONS = (1, 2, 3, 4, 5)
+VERSION = 6
+READ_VERSIONS = (1, 2, 3, 4, 5, 6)
 
 _SCALARS = (
     ("gradient_sum", "<f4"),
@@ -95,9 +111,17 @@ _LISTS[4] = (
     *_LISTS[3][5:],
 )
 _LISTS[5] = _LISTS[4]
+_LISTS[6] = (
+    *_LISTS[5],
+    ("variance", "variance", 4),
+    ("mood", "mood", 8),
+    ("rated", "rated", 8),
+    ("rated_residual", "rated", 4),
+)
 _COUNTS: dict[int, tuple[str, ...]] = {1: ("factors", "history", "excluded", "recent")}
 _COUNTS[2] = (*_COUNTS[1], "past", "deep")
 _COUNTS[3] = _COUNTS[4] = _COUNTS[5] = (*_COUNTS[2], "until")
+_COUNTS[6] = (*_COUNTS[5], "variance", "mood", "rated")
 _FIXED = {1: np.dtype([(name, "<u4") for name in _COUNTS[1]] + list(_SCALARS))}
 _SCALARS_2 = (*_SCALARS[:-1], ("last_positive", "<i8"), ("deep_version", "<i8"), _SCALARS[-1])
 _FIXED[2] = np.dtype([(name, "<u4") for name in _COUNTS[2]] + list(_SCALARS_2))
@@ -106,9 +130,13 @@ _SCALARS_4 = (*_SCALARS_2[:3], ("idle_floor", "<i8"), *_SCALARS_2[3:])
 _FIXED[4] = np.dtype([(name, "<u4") for name in _COUNTS[4]] + list(_SCALARS_4))
 _SCALARS_5 = (*_SCALARS_4[:7], ("positives", "<i8"), *_SCALARS_4[7:])
 _FIXED[5] = np.dtype([(name, "<u4") for name in _COUNTS[5]] + list(_SCALARS_5))
+_FIXED[6] = np.dtype([(name, "<u4") for name in _COUNTS[6]] + list(_SCALARS_5))
 _SCALARS_OF = {1: _SCALARS, 2: _SCALARS_2, 3: _SCALARS_2, 4: _SCALARS_4, 5: _SCALARS_5}
-_PREFIXES = ("factors", "deep")
+_SCALARS_OF[6] = _SCALARS_5
+_PREFIXES = ("factors", "deep", "variance", "mood")
 """Lists of a length of their own: they cannot be cut."""
+_MOOD = 3
+"""Numbers of the mood in a model that has variances."""
 
 INITIAL_DEVIATION = 0.05
 """Standard deviation of the factors of a new user."""
@@ -125,12 +153,20 @@ class UserState:
         F; a stored value with another number is refused.
     seed : int
         Of the factors of new users.
+    variances : int
+        W; a stored value with another number is refused.
+    rated : int
+        Rated items there is room for.
     """
 
-    def __init__(self, params: UserParams, factors: int, seed: int) -> None:
+    def __init__(
+        self, params: UserParams, factors: int, seed: int, *, variances: int = 0, rated: int = 0
+    ) -> None:
         self._params = params
         self._factors = factors
         self._seed = seed
+        self._variances = variances
+        self._rated = rated
 
     def decode(
         self, values: Sequence[bytes | None], ids: Sequence[str], more: int | None = None
@@ -150,7 +186,7 @@ class UserState:
         Raises
         ------
         StateError
-            If a value is damaged, of an unknown version or has another number of factors.
+            If a value is damaged, of an unknown version or of another model.
         """
         users = self._empty(len(values), self._recent(values, more))
         users.key[:] = [key_of(name) for name in ids]
@@ -189,7 +225,9 @@ class UserState:
         fixed = np.empty(len(users), layout)
         fixed["factors"] = self._factors
         fixed["deep"] = np.where(users.deep_version > 0, users.deep.shape[1], 0)
-        for name in ("history", "excluded", "recent", "past"):
+        for name in ("variance", "mood"):
+            fixed[name] = getattr(users, name).shape[1]
+        for name in ("history", "excluded", "recent", "past", "rated"):
             fixed[name] = getattr(users, f"{name}_length")
         fixed["until"] = np.where(_timed(users), users.past_length, 0)
         for name, _ in _SCALARS_OF[VERSION]:
@@ -293,7 +331,22 @@ class UserState:
                 raise corrupt(where(i), f"0 or {fixed['past'][i]} minutes", fixed["until"][i])
         for i in np.flatnonzero(fixed["factors"] != self._factors).tolist():
             raise incompatible_factors(where(i), self._factors, int(fixed["factors"][i]))
+        self._check_variances(fixed, version, where)
         return fixed
+
+    def _check_variances(
+        self, fixed: NDArray[np.void], version: int, where: Callable[[int], str]
+    ) -> None:
+        """Refuse what another model has learnt; versions before 6 were of models without."""
+        if version < 6:
+            if self._variances and len(fixed):
+                raise incompatible_variances(where(0), self._variances, 0)
+            return
+        for i in np.flatnonzero(fixed["variance"] != self._variances).tolist():
+            raise incompatible_variances(where(i), self._variances, int(fixed["variance"][i]))
+        mood = _MOOD if self._variances else 0
+        for i in np.flatnonzero(fixed["mood"] != mood).tolist():
+            raise corrupt(where(i), f"{mood} numbers of the mood", fixed["mood"][i])
 
     def _recent(self, values: Sequence[bytes | None], more: int | None) -> int:
         """Return how long the lists of recent events have to be: a batch's seldom are as may be."""
@@ -337,6 +390,9 @@ class UserState:
                 "deep": params.deep_state,
                 "excluded": params.exclusions,
                 "recent": recent,
+                "variance": self._variances,
+                "mood": _MOOD if self._variances else 0,
+                "rated": self._rated,
             },
         )
 

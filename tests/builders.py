@@ -8,7 +8,14 @@ from typing import Any
 
 from models.columns import OFFSET_BITS
 from models.deep.shape import Shape
-from models.params import EventPolicy, RankingParams, RatingParams, TransitionParams, UserParams
+from models.params import (
+    EventPolicy,
+    KalmanParams,
+    RankingParams,
+    RatingParams,
+    TransitionParams,
+    UserParams,
+)
 from operators.params import LearningParams, LearnItemsParams, LearnUsersParams
 from scripts.tools.data.generator import EVENT_TYPES, Generator, GeneratorParams
 
@@ -99,21 +106,28 @@ def cut(records: Sequence[Record], sizes: Iterable[int]) -> Iterator[Sequence[Re
 USERS = UserParams(history=16, recent_events=48, lateness_ms=1000, exclusions=4)
 
 
-OBJECTIVES = ("ranking", "full", "rating")
-"""What `learning` takes for the objective: ranking by the light and by the full model, ratings."""
+OBJECTIVES = ("ranking", "full", "rating", "sgd")
+"""What `learning` takes for the objective: ranking by the light and by the full model, ratings by
+the filter and by SGD."""
+TOLD: dict[str, Any] = {"tell_ms": 0, "tell_bytes_per_second": 1 << 40}
+"""Learning that is told others at once and whole, where it travels as differences."""
 
 
 def learning(**changes: Any) -> LearningParams:
-    """Return a small model; the objective "full" is ranking with sequence-aware factors."""
-    if changes.get("objective") == "full":
-        changes |= {"objective": "ranking", "ranking": FULL, "tell_ms": 0}
-        changes |= {"tell_bytes_per_second": 1 << 40}
+    """Return a small model of one of OBJECTIVES."""
+    match changes.get("objective"):
+        case "full":
+            changes = TOLD | changes | {"objective": "ranking", "ranking": FULL}
+        case "rating":
+            changes = TOLD | changes
+        case "sgd":
+            changes = {"rating": RatingParams(factors=8)} | changes | {"objective": "rating"}
     settings: dict[str, Any] = {
         "objective": "ranking",
         "users": USERS,
         "transitions": TransitionParams(window=5, successors=200),
         "ranking": RankingParams(factors=8),
-        "rating": RatingParams(factors=8),
+        "rating": KalmanParams(history=8),
         "deep": Shape(dim=8, width=8),
         "item_limit": 10_000,
     }

@@ -45,7 +45,8 @@ def events(
 def new_users(n: int, *, history: int = 8, excluded: int = 4, factors: int = FACTORS) -> Users:
     """Return users without a past."""
     widths = {"history": history, "excluded": excluded, "factors": factors, "past": 64, "recent": 2}
-    users = Users.new(n, widths | {"past_until": 0, "deep": 0})
+    none = dict.fromkeys(("past_until", "deep", "variance", "mood", "rated"), 0)
+    users = Users.new(n, widths | none)
     users.key[:] = np.arange(n)
     users.factors[:] = initial_factors(users.key, 1, factors, 0.3)
     return users

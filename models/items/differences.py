@@ -5,22 +5,30 @@ difference to `ItemArrays.told`, which everybody adds up: one row a second or tw
 events moved it. What half precision cannot say stays for the next time.
 
 K = 2 F + 4 numbers a row: factors, factors as context, bias, and the AdaGrad sums of the three.
+Where factors m and bias have variances v, K = 3 F + 2: m / v and 1 / v of factors and bias, in
+which what several have learnt adds up without going too far (the information form of a Kalman
+filter: Mutambara, Decentralized Estimation and Control, 1998), and the factors as context.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import MOVED, TOLD, ItemArrays
+from models.columns import OFFSET_BITS, AcceptedBatch
 from models.compiled import Integer, compiled
 from models.items.moved import next_moved
+from models.params import GROWTH
 
 _SINGLES = ("bias", "gradient_sum", "context_gradient_sum", "bias_gradient_sum")
 _MOST = np.float32(60_000)
 """Half precision reaches 65,504."""
+_GROWTH = np.float32(GROWTH)
 
 
-def width_of(factors: int, context: int) -> int:
-    """Return K; 0 in a model without context factors, whose events tell what they moved."""
+def width_of(factors: int, context: int, variances: int = 0) -> int:
+    """Return K; 0 in a model with neither, whose events tell what they moved."""
+    if variances:
+        return 2 * variances + context
     return factors + context + len(_SINGLES) if context else 0
 
 
@@ -28,6 +36,10 @@ def vectors(a: ItemArrays, rows: NDArray[np.int32] | slice) -> NDArray[np.float3
     """Return (m, K) what is learnt of rows."""
     if a.told.shape[1] == 0:
         return a.told[rows]
+    if a.variance.shape[1]:  # m / v, 1 / v
+        precision = 1 / a.variance[rows]
+        means = np.hstack([a.factors[rows], a.bias[rows][:, None]])
+        return np.hstack([precision * means, precision, a.context[rows]])
     return np.hstack(
         [a.factors[rows], a.context[rows], *(getattr(a, n)[rows][:, None] for n in _SINGLES)]
     )
@@ -70,11 +82,38 @@ def add(
     a.bias[rows] = np.clip(a.bias[rows], -radius, radius)
 
 
+def add_batch(
+    a: ItemArrays,
+    batch: AcceptedBatch,
+    rows: NDArray[np.int32],
+    owned: NDArray[np.bool_] | None,
+    until: NDArray[np.int64],
+    radius: float,
+) -> None:
+    """Add what a batch says of rows that may be changed and do not contain it yet.
+
+    Parameters
+    ----------
+    rows : int32[D]
+        Of the batch's keys, -1 for none.
+    owned : bool[D], optional
+        Keys whose rows are to be changed, by default all.
+    until
+        See `models.items.marks`.
+    """
+    moved, newest = rows[batch.moved], batch.coordinate[-1]
+    taken = (moved >= 0) & (until[a.mark[moved], newest >> OFFSET_BITS] < newest)
+    if owned is not None:
+        taken &= owned[batch.moved]
+    add(a, moved[taken], batch.differences[taken], radius)
+
+
 def replace(a: ItemArrays, rows: NDArray[np.int32], before: NDArray[np.float32]) -> None:
     """Keep what nobody was told yet of rows that were overwritten; `before` is what was not."""
     if a.told.shape[1]:
         a.told[rows] = vectors(a, rows)
-        _set(a, rows, a.told[rows] + before)
+        some = before.any(axis=1)
+        _set(a, rows[some], a.told[rows[some]] + before[some])
 
 
 def untold(a: ItemArrays, rows: NDArray[np.int32]) -> NDArray[np.float32]:
@@ -83,6 +122,9 @@ def untold(a: ItemArrays, rows: NDArray[np.int32]) -> NDArray[np.float32]:
 
 
 def _set(a: ItemArrays, rows: NDArray[np.int32], values: NDArray[np.float32]) -> None:
+    if a.variance.shape[1]:
+        _set_means(a, rows, values)
+        return
     factors, context = a.factors.shape[1], a.context.shape[1]
     a.factors[rows] = values[:, :factors]
     a.context[rows] = values[:, factors : factors + context]
@@ -90,6 +132,16 @@ def _set(a: ItemArrays, rows: NDArray[np.int32], values: NDArray[np.float32]) ->
         # sums of squares cannot fall below none
         single = values[:, n] if name == "bias" else np.maximum(values[:, n], 0)
         getattr(a, name)[rows] = single
+
+
+def _set_means(a: ItemArrays, rows: NDArray[np.int32], values: NDArray[np.float32]) -> None:
+    """Set rows from the information form; variances stay in (0, GROWTH x first value]."""
+    factors, width = a.factors.shape[1], a.variance.shape[1]
+    precision = np.maximum(values[:, width : 2 * width], 1 / (_GROWTH * a.first_variance))
+    means = values[:, :width] / precision
+    a.variance[rows] = 1 / precision
+    a.factors[rows], a.bias[rows] = means[:, :factors], means[:, factors]
+    a.context[rows] = values[:, 2 * width :]
 
 
 @compiled

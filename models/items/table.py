@@ -5,6 +5,7 @@ called between micro-batches. Rows that somebody keeps are good for one `generat
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,7 @@ _COLUMNS: dict[str, tuple[type[np.generic], float]] = {
     "bias_gradient_sum": (np.float32, 0),
     "context": (np.float32, 0),
     "context_gradient_sum": (np.float32, 0),
+    "variance": (np.float32, 0),
     "told": (np.float32, 0),
     "waiting": (np.bool_, 0),
     "queue": (np.int32, 0),
@@ -58,6 +60,18 @@ _COLUMNS: dict[str, tuple[type[np.generic], float]] = {
 
 HALF_LIFE_MS = 7 * 86_400_000
 """Of the popularity, unless something else is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a new row holds besides zeros."""
+
+    deviation: float = INITIAL_DEVIATION
+    """Standard deviation of its factors."""
+    context_deviation: float = INITIAL_DEVIATION
+    """Of its factors as context."""
+    variance: tuple[float, ...] = ()
+    """Its variances, F + 1 of them; none in a model without."""
 
 
 class Items:
@@ -78,6 +92,8 @@ class Items:
         Whether items have factors as context, too.
     neighbours : NeighbourParams, optional
         Of the sequences that items occur in; without, none are kept.
+    start : Start, optional
+        What new rows hold.
 
     Attributes
     ----------
@@ -105,6 +121,7 @@ class Items:
         half_life_ms: float = HALF_LIFE_MS,
         context: bool = False,
         neighbours: NeighbourParams | None = None,
+        start: Start | None = None,
     ) -> None:
         if factors < 1 or limit < 1:
             raise ValueError(
@@ -113,6 +130,8 @@ class Items:
             )
         rows = min(_FIRST_ROWS, limit)
         self._limit = limit
+        self._first = start or Start()
+        variance = np.array(self._first.variance, np.float32)
         # a user and an item of one name must not start alike
         self._seed = ~seed & 0x7FFFFFFF
         self.ids: list[str | None] = []
@@ -130,7 +149,8 @@ class Items:
             value_total=np.zeros(1, np.float64),
             norm=float(transitions.norm),
             half_life=float(half_life_ms),
-            **_columns(rows, factors, factors if context else 0),
+            first_variance=variance,
+            **_columns(rows, factors, factors if context else 0, len(variance)),
         )
 
     @property
@@ -306,6 +326,7 @@ class Items:
             bias_gradient_sum=a.bias_gradient_sum[rows],
             context=a.context[rows],
             context_gradient_sum=a.context_gradient_sum[rows],
+            variance=a.variance[rows],
             successor_start=start,
             successors=a.keys[successors],
             weights=weights,
@@ -345,10 +366,11 @@ class Items:
         a.gradient_sum[at] = exported.gradient_sum[chosen]
         a.bias[at] = exported.bias[chosen]
         a.bias_gradient_sum[at] = exported.bias_gradient_sum[chosen]
-        if a.context.shape[1]:
-            if exported.context.shape[1]:  # not from before there were such
-                a.context[at] = exported.context[chosen]
-                a.context_gradient_sum[at] = exported.context_gradient_sum[chosen]
+        a.variance[at] = exported.variance[chosen]
+        if a.context.shape[1] and exported.context.shape[1]:  # not from before there were such
+            a.context[at] = exported.context[chosen]
+            a.context_gradient_sum[at] = exported.context_gradient_sum[chosen]
+        if a.told.shape[1]:
             differences.replace(a, at, untold)
         replace_counts(a, at, exported.count[chosen], exported.value_sum[chosen])
         for n in chosen.tolist():
@@ -402,10 +424,12 @@ class Items:
         a, size = self.arrays, self.size
         if size > before:
             new = a.keys[before:size]
-            for columns, seed in ((a.factors, self._seed), (a.context, context_seed(self._seed))):
-                columns[before:size] = initial_factors(
-                    new, seed, columns.shape[1], INITIAL_DEVIATION
-                )
+            for columns, seed, deviation in (
+                (a.factors, self._seed, self._first.deviation),
+                (a.context, context_seed(self._seed), self._first.context_deviation),
+            ):
+                columns[before:size] = initial_factors(new, seed, columns.shape[1], deviation)
+            a.variance[before:size] = a.first_variance
             a.told[before:size] = differences.vectors(a, slice(before, size))
             self.ids.extend([None] * (size - before))
 
@@ -415,12 +439,13 @@ def context_seed(seed: int) -> int:
     return seed ^ 0x2545F491
 
 
-def _columns(rows: int, factors: int, context: int) -> dict[str, Any]:
+def _columns(rows: int, factors: int, context: int, variances: int) -> dict[str, Any]:
     """Return the columns of a table without an item."""
     widths = {
         "factors": (factors,),
         "context": (context,),
-        "told": (differences.width_of(factors, context),),
+        "variance": (variances,),
+        "told": (differences.width_of(factors, context, variances),),
     }
     return {
         name: np.full((rows, *widths.get(name, ())), fill, kind)

@@ -14,8 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import (
-    EVENTS,
-    SIZE,
     SKIPPED,
     BatchArrays,
     EventArrays,
@@ -24,19 +22,18 @@ from models.arrays import (
     Scratch,
     UserArrays,
 )
-from models.best import keep_best
-from models.columns import FACTORS, NEW
-from models.compiled import Integer, Real, Truth, compiled, entry, kernel
+from models.compiled import Integer, Real, Truth, entry, kernel
 from models.items.marks import is_new
-from models.lists import Lists
-from models.popularity.counts import count_event
-from models.users.history import remember, remember_positive
-from models.users.own import mark_own
-from models.users.past import note_past
+from models.rating.shared import (
+    Scale,
+    clipped,
+    count_rating,
+    is_due,
+    is_rating,
+    mean_rating,
+    remember_event,
+)
 from models.vectors import dot, move, norm
-
-_LAST = np.float32(1e6)
-"""Taken off the scores of items that are to come last, while they are ordered."""
 
 
 class Knobs(NamedTuple):
@@ -47,10 +44,6 @@ class Knobs(NamedTuple):
     decay: float
     bias_decay: float
     radius: float
-    lowest: float
-    highest: float
-    support: int
-    strong: float
 
 
 class Work(NamedTuple):
@@ -60,6 +53,7 @@ class Work(NamedTuple):
     items: ItemArrays
     scratch: Scratch
     knobs: Knobs
+    scale: Scale
 
 
 @entry
@@ -73,98 +67,36 @@ def learn_events(
     out: LearntArrays,
 ) -> None:
     """Learn events in order; see `models.rating.model.Rating.learn`."""
-    users = work.users
     for e in range(len(rows)):
-        u, weight = events.user[e], events.weight[e]
-        if rows[e] >= 0 and events.counts[e] and is_rating(events.value[e], work.knobs):
+        u = events.user[e]
+        if rows[e] >= 0 and events.counts[e] and is_rating(events.value[e], work.scale):
             error = events.value[e] - predict(work, u, rows[e])
             if scored[e]:
-                out.error[e] = events.value[e] - _clipped(predict(work, u, rows[e]), work.knobs)
+                out.error[e] = events.value[e] - clipped(predict(work, u, rows[e]), work.scale)
             out.gradients[e, 0] = error
             new = fresh[e] and is_new(until, work.items, rows[e], events.coordinate[e])
             _step(e, u, rows[e], error, new, events, work)
-        if weight > 0:
-            users.positives[u] += 1
-            remember_positive(users, u, events.item[e], events.gap[e])
-            strong = weight >= work.knobs.strong
-            note_past(users, u, events.item[e], strong, events.time[e], events.hide[e])
-        elif weight < 0:
-            remember(users.excluded, users.excluded_length, u, events.item[e])
-        users.events[u] += 1
+        remember_event(e, events, work.users, work.scale.strong)
 
 
 @entry
-def apply_events(batch: BatchArrays, fresh: NDArray[np.bool_], a: ItemArrays, knobs: Knobs) -> None:
+def apply_events(
+    batch: BatchArrays, fresh: NDArray[np.bool_], a: ItemArrays, knobs: Knobs, scale: Scale
+) -> None:
     """Learn the item side of ratings another worker accepted."""
     for e in range(len(batch.item)):
-        item, u, value = batch.item[e], batch.user[e], batch.value[e]
-        if not (fresh[e] and item >= 0 and batch.owned[item] and is_rating(value, knobs)):
-            continue
-        row = batch.rows[item]
-        if is_new(batch.until, a, row, batch.coordinate[e]):
-            _move_item(a, row, batch.gradients[e, 0], batch.factors, u, knobs)
-            _count(a, row, value, batch.time)
-
-
-@kernel
-def is_rating(value: Real, knobs: Knobs) -> Truth:
-    """Return whether a value lies in the rating range; NaN does not."""
-    return knobs.lowest <= value <= knobs.highest
+        if fresh[e] and is_due(e, batch, a, scale):
+            row = batch.rows[batch.item[e]]
+            _move_item(a, row, batch.gradients[e, 0], batch.factors, batch.user[e], knobs)
+            count_rating(a, row, batch.value[e], batch.time)
 
 
 @kernel
 def predict(work: Work, u: Integer, row: Integer) -> Real:
     """Return a predicted rating, not clipped to the range."""
     product = dot(work.users.factors, u, work.items.factors, row)
-    known = mean_rating(work.items, work.knobs) + work.users.bias[u] + work.items.bias[row]
+    known = mean_rating(work.items, work.scale) + work.users.bias[u] + work.items.bias[row]
     return np.float32(known + product)
-
-
-@kernel
-def mean_rating(a: ItemArrays, knobs: Knobs) -> Real:
-    """Return the mean of all ratings learnt; the middle of the range before the first."""
-    if a.counters[EVENTS] > 0:
-        return a.value_total[0] / a.counters[EVENTS]
-    return (knobs.lowest + knobs.highest) / 2
-
-
-@compiled
-def constant_predictions(a: ItemArrays, knobs: Knobs) -> NDArray[np.float32]:
-    """Return each item's part of the score; -inf where it cannot be recommended."""
-    constants, mean = np.full(a.counters[SIZE], -np.inf, np.float32), mean_rating(a, knobs)
-    for row in range(len(constants)):
-        if a.named[row] and a.counts[row] > 0:
-            constants[row] = a.bias[row] + mean
-            if a.counts[row] < knobs.support:
-                constants[row] -= _LAST
-    return constants
-
-
-@entry
-def list_block(begin: Integer, products: NDArray[np.float32], work: Work, lists: Lists) -> None:
-    """Recommend what they would rate highest to the users from `begin`, see `models.lists`.
-
-    The list of a user without a history stays empty.
-    """
-    users, a, scratch = work.users, work.items, work.scratch
-    for n in range(len(products)):
-        u, held = begin + n, 0
-        if users.history_length[u] == 0:
-            continue
-        mark = mark_own(scratch, a, users, u, users.session_last[u])
-        for row in range(len(lists.constants)):
-            if lists.constants[row] > -np.inf and scratch.mark[row] != mark:
-                score = lists.constants[row] + products[n, row]
-                held = keep_best(lists.rows, lists.scores, u, held, row, score)
-        for at in range(held):
-            row = lists.rows[u, at]
-            lists.scores[u, at] = predict(work, u, row)
-            lists.reasons[u, at] = NEW if a.counts[row] < work.knobs.support else FACTORS
-
-
-@kernel
-def _clipped(rating: Real, knobs: Knobs) -> Real:
-    return min(knobs.highest, max(knobs.lowest, rating))
 
 
 @kernel
@@ -186,7 +118,7 @@ def _step(
     users.bias[u] = _moved(users.bias[u], error, knobs)
     if fresh:
         _move_item(a, row, error, old, 0, knobs)
-        _count(a, row, events.value[e], events.time[e])
+        count_rating(a, row, events.value[e], events.time[e])
 
 
 @kernel
@@ -207,10 +139,3 @@ def _moved(bias: Real, error: Real, knobs: Knobs) -> Real:
     """Return a bias after one step."""
     moved = bias + knobs.bias_rate * (error - knobs.bias_decay * bias)
     return min(knobs.radius, max(-knobs.radius, moved))
-
-
-@kernel
-def _count(a: ItemArrays, row: Integer, value: Real, time: Integer) -> None:
-    a.value_sum[row] += value
-    a.value_total[0] += value
-    count_event(a, row, time)

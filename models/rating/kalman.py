@@ -25,20 +25,26 @@ Stern, Herbrich and Graepel, WWW 2009; z: asymmetric SVD, Koren, KDD 2008).
 S is larger than each term it sums, so no variance can become negative.
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.compiled import Integer, Real, entry, kernel
+from models.compiled import Integer, Real, Truth, entry, kernel
 from models.initial import initial_factors
-from models.params import KalmanParams
+from models.params import GROWTH, KalmanParams
 from models.vectors import shorten
 
-_NEVER = np.iinfo(np.int64).min // 2
+NEVER = np.iinfo(np.int64).min // 2
 """Time of the last rating of who has none."""
-_GROWTH = np.float32(4)
-"""Drift raises a variance to so many times its first value at most."""
+_GROWTH = np.float32(GROWTH)
+
+
+def first_variance(params: KalmanParams, side: Literal["user", "item"]) -> NDArray[np.float32]:
+    """Return (F + 1,) the variances of a row of which nothing is known, that of the bias last."""
+    found = np.full(params.factors + 1, getattr(params, f"{side}_variance"), np.float32)
+    found[-1] = getattr(params, f"{side}_bias_variance")
+    return found
 
 
 class Knobs(NamedTuple):
@@ -73,16 +79,17 @@ class KalmanUsers(NamedTuple):
     """What is known of users, one row each."""
 
     bias: NDArray[np.float32]
-    bias_variance: NDArray[np.float32]
     session: NDArray[np.float32]
     session_variance: NDArray[np.float32]
     time: NDArray[np.int64]
     """Of the last rating, ms."""
     factors: NDArray[np.float32]
-    """(users, F), as their variances."""
+    """(users, F)"""
     variance: NDArray[np.float32]
+    """(users, F + 1) of the factors and, in the last place, of the bias."""
     past_item: NDArray[np.int32]
-    """(users, H) ring of the items rated last, as rows, and what was left of the ratings."""
+    """(users, H) ring of the items rated last, as rows, and what was left of the ratings; -1 for an
+    item that nothing is known of any more, which counts and says nothing."""
     past_residual: NDArray[np.float32]
     past_count: NDArray[np.int64]
     """Ratings that ever entered the ring; the next one goes to this number modulo H."""
@@ -90,15 +97,14 @@ class KalmanUsers(NamedTuple):
     @classmethod
     def new(cls, keys: NDArray[np.uint64], params: KalmanParams) -> "KalmanUsers":
         """Return users of whom nothing is known; keys (n,) as `models.keys.key_of` makes them."""
-        n, shape, ring = len(keys), (len(keys), params.factors), (len(keys), params.history)
+        n, ring = len(keys), (len(keys), params.history)
         return cls(
             bias=np.zeros(n, np.float32),
-            bias_variance=np.full(n, params.user_bias_variance, np.float32),
             session=np.zeros(n, np.float32),
             session_variance=np.full(n, params.session_variance, np.float32),
-            time=np.full(n, _NEVER),
+            time=np.full(n, NEVER),
             factors=initial_factors(keys, params.seed, params.factors, params.deviation),
-            variance=np.full(shape, params.user_variance, np.float32),
+            variance=np.tile(first_variance(params, "user"), (n, 1)),
             past_item=np.full(ring, -1, np.int32),
             past_residual=np.zeros(ring, np.float32),
             past_count=np.zeros(n, np.int64),
@@ -109,10 +115,10 @@ class KalmanItems(NamedTuple):
     """What is known of items, one row each."""
 
     bias: NDArray[np.float32]
-    bias_variance: NDArray[np.float32]
     factors: NDArray[np.float32]
-    """(items, F), as their variances."""
+    """(items, F)"""
     variance: NDArray[np.float32]
+    """(items, F + 1) of the factors and, in the last place, of the bias."""
     taste: NDArray[np.float32]
     """(items, F) what having rated the item says of a user: Y. Without history (items, 0)."""
 
@@ -123,9 +129,8 @@ class KalmanItems(NamedTuple):
         width = size if params.history else 0
         return cls(
             bias=np.zeros(n, np.float32),
-            bias_variance=np.full(n, params.item_bias_variance, np.float32),
             factors=initial_factors(keys, seed + 1, size, params.deviation),
-            variance=np.full((n, size), params.item_variance, np.float32),
+            variance=np.tile(first_variance(params, "item"), (n, 1)),
             taste=initial_factors(keys, seed + 2, width, params.history_deviation),
         )
 
@@ -194,7 +199,15 @@ def predict(model: Kalman, u: Integer, row: Integer, time: Integer) -> Real:
 
 @kernel
 def learn(model: Kalman, u: Integer, row: Integer, rating: Real, time: Integer) -> Real:
-    """Learn one rating, and return what was predicted before; see the equations above.
+    """Learn one rating, and return what was predicted before; see the equations above."""
+    return learn_sides(model, u, row, rating, time, True)
+
+
+@kernel
+def learn_sides(
+    model: Kalman, u: Integer, row: Integer, rating: Real, time: Integer, fresh: Truth
+) -> Real:
+    """Learn one rating, of items only where it is fresh: they may contain it already.
 
     What is no number of the range is not learnt, and nothing that would leave a number of the
     model not finite; both are counted in `skipped`.
@@ -209,12 +222,28 @@ def learn(model: Kalman, u: Integer, row: Integer, rating: Real, time: Integer) 
         return expected
     model.events[0] += 1
     model.mean[0] += (rating - model.mean[0]) / model.events[0]
-    _move_biases(model, u, row, gain, variance)
     _move_session(model, u, mood, gain, variance, time)
-    _move_tastes(model, u, row, error)
-    _move_factors(model, u, row, gain, variance)
+    _move_user(model, u, row, gain, variance)
+    if fresh:
+        _move_tastes(model, u, row, error)
+        _move_item(model, row, gain, variance)
     _remember(model.users, u, row, np.float32(rating) - base)
     return expected
+
+
+@entry
+def locate_users(
+    model: Kalman,
+    time: NDArray[np.int64],
+    points: NDArray[np.float32],
+    levels: NDArray[np.float32],
+) -> None:
+    """Set what all ratings of each user have in common at a time, ms: z (U, F), and b + s (U,)."""
+    for u in range(len(time)):
+        _locate(model, u)
+        for f in range(len(model.point)):
+            points[u, f] = model.point[f]
+        levels[u] = model.users.bias[u] + _session_at(model, u, time[u])[0]
 
 
 @kernel
@@ -236,8 +265,8 @@ def _expect(
     """Return β, the expected rating and its variance S; z is left in `point`."""
     users, items, point = model.users, model.items, model.point
     _locate(model, u)
-    product = np.float32(0)
-    variance = model.knobs.noise + users.bias_variance[u] + items.bias_variance[row] + mood[1]
+    product, last = np.float32(0), len(point)
+    variance = model.knobs.noise + users.variance[u, last] + items.variance[row, last] + mood[1]
     for f in range(len(point)):
         z, q = point[f], items.factors[row, f]
         product += z * q
@@ -252,38 +281,37 @@ def _locate(model: Kalman, u: Integer) -> None:
     users, taste, point = model.users, model.items.taste, model.point
     for f in range(len(point)):
         point[f] = np.float32(0)
-    held = _held(users, u)
+    held = held_by(users, u)
     for n in range(held):
-        residual, item = users.past_residual[u, n], users.past_item[u, n]
-        for f in range(len(point)):
-            point[f] += residual * taste[item, f]
+        at = _place(users, u, n, held)
+        residual, item = users.past_residual[u, at], users.past_item[u, at]
+        if item >= 0:
+            for f in range(len(point)):
+                point[f] += residual * taste[item, f]
     scale = _scale(held)
     for f in range(len(point)):
         point[f] = users.factors[u, f] + scale * point[f]
 
 
 @kernel
-def _held(users: KalmanUsers, u: Integer) -> Integer:
+def held_by(users: KalmanUsers, u: Integer) -> Integer:
     """Return m, the number of ratings in a user's ring."""
     return min(users.past_count[u], users.past_item.shape[1])
 
 
 @kernel
-def _scale(held: Integer) -> Real:
-    return np.float32(1) / np.sqrt(np.float32(held + 1))
+def _place(users: KalmanUsers, u: Integer, n: Integer, held: Integer) -> Integer:
+    """Return the place in the ring of the n-th oldest of the ratings held.
+
+    Sums run from the oldest on: where a ring begins must not change their rounding.
+    """
+    at = n + (users.past_count[u] % held if held == users.past_item.shape[1] else 0)
+    return at - held if at >= held else at
 
 
 @kernel
-def _move_biases(model: Kalman, u: Integer, row: Integer, gain: Real, variance: Real) -> None:
-    users, items, knobs = model.users, model.items, model.knobs
-    v = users.bias_variance[u]
-    users.bias[u] = _bounded(users.bias[u] + v * gain, knobs)
-    grown = v + knobs.user_bias_drift - v * v / variance
-    users.bias_variance[u] = min(grown, _GROWTH * knobs.user_bias_variance)
-    v = items.bias_variance[row]
-    items.bias[row] = _bounded(items.bias[row] + v * gain, knobs)
-    grown = v + knobs.item_bias_drift - v * v / variance
-    items.bias_variance[row] = min(grown, _GROWTH * knobs.item_bias_variance)
+def _scale(held: Integer) -> Real:
+    return np.float32(1) / np.sqrt(np.float32(held + 1))
 
 
 @kernel
@@ -300,7 +328,7 @@ def _move_session(
 def _move_tastes(model: Kalman, u: Integer, row: Integer, error: Real) -> None:
     """Move what the items rated last say of a user, along the factors of the item rated now."""
     users, factors, taste, knobs = model.users, model.items.factors, model.items.taste, model.knobs
-    held = _held(users, u)
+    held = held_by(users, u)
     if held == 0:
         return
     step = knobs.history_rate * _scale(held) * error
@@ -308,27 +336,44 @@ def _move_tastes(model: Kalman, u: Integer, row: Integer, error: Real) -> None:
     # a box inside the ball: to measure so many rows would take as long as to move them
     most = knobs.radius / np.sqrt(np.float32(taste.shape[1]))
     for n in range(held):
-        weight, item = step * users.past_residual[u, n], users.past_item[u, n]
+        at = _place(users, u, n, held)
+        weight, item = step * users.past_residual[u, at], users.past_item[u, at]
+        if item < 0:
+            continue
         for f in range(taste.shape[1]):
             moved = keep * taste[item, f] + weight * factors[row, f]
             taste[item, f] = min(most, max(-most, moved))
 
 
 @kernel
-def _move_factors(model: Kalman, u: Integer, row: Integer, gain: Real, variance: Real) -> None:
-    users, items, point, knobs = model.users, model.items, model.point, model.knobs
-    most_user, most_item = _GROWTH * knobs.user_variance, _GROWTH * knobs.item_variance
-    for f in range(len(point)):
-        q = items.factors[row, f]
-        pull = users.variance[u, f] * q
-        push = items.variance[row, f] * point[f]
+def _move_user(model: Kalman, u: Integer, row: Integer, gain: Real, variance: Real) -> None:
+    """Move bias and factors of a user, along the old ones of the item."""
+    users, items, knobs, last = model.users, model.items, model.knobs, len(model.point)
+    v, most = users.variance[u, last], _GROWTH * knobs.user_bias_variance
+    users.bias[u] = _bounded(users.bias[u] + v * gain, knobs)
+    users.variance[u, last] = min(v + knobs.user_bias_drift - v * v / variance, most)
+    most = _GROWTH * knobs.user_variance
+    for f in range(last):
+        v = users.variance[u, f]
+        pull = v * items.factors[row, f]
         users.factors[u, f] += pull * gain
-        items.factors[row, f] = q + push * gain
-        grown = users.variance[u, f] + knobs.user_drift - pull * pull / variance
-        users.variance[u, f] = min(grown, most_user)
-        grown = items.variance[row, f] + knobs.item_drift - push * push / variance
-        items.variance[row, f] = min(grown, most_item)
+        users.variance[u, f] = min(v + knobs.user_drift - pull * pull / variance, most)
     shorten(users.factors, u, knobs.radius)
+
+
+@kernel
+def _move_item(model: Kalman, row: Integer, gain: Real, variance: Real) -> None:
+    """Move bias and factors of an item, along what `point` holds of the user."""
+    items, point, knobs, last = model.items, model.point, model.knobs, len(model.point)
+    v, most = items.variance[row, last], _GROWTH * knobs.item_bias_variance
+    items.bias[row] = _bounded(items.bias[row] + v * gain, knobs)
+    items.variance[row, last] = min(v + knobs.item_bias_drift - v * v / variance, most)
+    most = _GROWTH * knobs.item_variance
+    for f in range(last):
+        v = items.variance[row, f]
+        pull = v * point[f]
+        items.factors[row, f] += pull * gain
+        items.variance[row, f] = min(v + knobs.item_drift - pull * pull / variance, most)
     shorten(items.factors, row, knobs.radius)
 
 

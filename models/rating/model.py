@@ -1,4 +1,4 @@
-"""The rating objective: predicts what users would rate and recommends the highest."""
+"""The rating objective by SGD: predicts what users would rate and recommends the highest."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,14 +8,8 @@ from models.columns import AcceptedBatch, Events, Learnt, Recommended, Users
 from models.items.table import Items
 from models.lists import Lists, blocks, fill_empty
 from models.params import RatingParams, UserParams
-from models.rating.biased import (
-    Knobs,
-    Work,
-    apply_events,
-    constant_predictions,
-    learn_events,
-    list_block,
-)
+from models.rating.biased import Knobs, Work, apply_events, learn_events
+from models.rating.shared import Scale, constant_predictions, list_block
 
 
 class Rating:
@@ -28,8 +22,6 @@ class Rating:
     ----------
     params : RatingParams
     users : UserParams
-    transitions : TransitionParams
-        Of the items; this objective learns no transitions.
     """
 
     def __init__(self, params: RatingParams, *, users: UserParams) -> None:
@@ -41,11 +33,8 @@ class Rating:
             decay=params.decay,
             bias_decay=params.bias_decay,
             radius=params.radius,
-            lowest=params.lowest,
-            highest=params.highest,
-            support=params.support,
-            strong=users.strong,
         )
+        self._scale = Scale.of(params, users)
 
     def learn(  # noqa: PLR0913  # columns
         self,
@@ -89,7 +78,8 @@ class Rating:
     ) -> None:
         """Learn the item side of other workers' events; as `models.ranking.model.Ranking.apply`."""
         until = items.until(batch.bucket, batch.coordinate)
-        apply_events(BatchArrays.of(batch, rows, owned, until), fresh, items.arrays, self._knobs)
+        columns = BatchArrays.of(batch, rows, owned, until)
+        apply_events(columns, fresh, items.arrays, self._knobs, self._scale)
 
     def recommend(
         self,
@@ -104,9 +94,10 @@ class Rating:
         """
         out = Recommended.empty(len(users), k)
         work = self._work(items, users)
-        lists = Lists.of(out, constant_predictions(items.arrays, self._knobs))
+        lists = Lists.of(out, constant_predictions(items.arrays, self._scale))
         for begin, products in blocks(users.factors, items.arrays.factors[: items.size]):
-            list_block(begin, products, work, lists)
+            levels, own = users.bias, work.users
+            list_block(begin, products, levels, own, work.items, work.scratch, self._scale, lists)
         fill_empty(work.users, work.items, work.scratch, lists, items.trending_rows())
         return out
 
@@ -118,4 +109,5 @@ class Rating:
             items=items.arrays,
             scratch=self._scratch,
             knobs=self._knobs,
+            scale=self._scale,
         )

@@ -15,7 +15,9 @@ from models.items.dictionary import Dictionary
 from models.items.differences import take
 from models.items.table import Items
 from models.objective import Objective
+from models.params import KalmanParams
 from models.ranking.model import Ranking
+from models.rating.ekf import FilteredRating, start_of
 from models.rating.model import Rating
 from models.users.history import gaps_of
 from operators.params import LearningParams
@@ -35,7 +37,11 @@ OBJECTIVES: dict[str, Callable[[LearningParams], Objective]] = {
     "ranking": lambda p: Ranking(
         p.ranking, users=p.users, transitions=p.transitions, neighbours=p.sequences
     ),
-    "rating": lambda p: Rating(p.rating, users=p.users),
+    "rating": lambda p: (
+        FilteredRating(p.rating, users=p.users)
+        if isinstance(p.rating, KalmanParams)
+        else Rating(p.rating, users=p.users)
+    ),
 }
 """How each objective is made."""
 
@@ -53,8 +59,9 @@ def empty_items(params: LearningParams) -> Items:
         limit=params.item_limit,
         seed=params.seed,
         half_life_ms=params.half_life_ms,
-        context=params.objective == "ranking" and params.ranking.context > 0,
+        context=params.context,
         neighbours=params.sequences,
+        start=start_of(params.filter) if params.filter else None,
     )
 
 
@@ -217,6 +224,7 @@ class Learn:
         item_rows = rows[teaches]
         negatives, gradients = learnt.negatives[teaches], learnt.gradients[teaches]
         moved, differences = self._telling(self.items)
+        self._touch(moved)  # a chunk from before this message must not overwrite what it says
         known, index = self._dictionary(
             self.items.size, item_rows, learnt.context, negatives.reshape(-1), moved
         )

@@ -95,7 +95,7 @@ def test_items_are_distinct_named_and_not_more_than_asked_for(objective: str) ->
 def test_history_is_never_recommended(objective: str) -> None:
     users = subtask(learning=learning(objective=objective), k=20)
     teas = [f"tea-{n}" for n in range(12)]
-    rated = {"kind": "rating", "value": 4} if objective == "rating" else {}
+    rated = {"kind": "rating", "value": 4} if objective in ("rating", "sgd") else {}
     log = [event(u, i, at=NOW + n, **rated) for u in ("ben", "carl") for n, i in enumerate(teas)]
     mine = [event("anna", name, at=NOW + n, **rated) for n, name in enumerate(teas[:5])]
     learned = users.take(in_order(log + mine))

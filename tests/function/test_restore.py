@@ -59,14 +59,15 @@ def test_a_rebuilt_replica_recommends_nearly_the_same() -> None:
     assert np.mean(shared) > 0.95
 
 
-def test_a_rebuilt_replica_predicts_the_same_ratings() -> None:
+@pytest.mark.parametrize("objective", ["rating", "sgd"])
+def test_a_rebuilt_replica_predicts_the_same_ratings(objective: str) -> None:
     log = in_order(
         event(user, item, "rating", at=NOW + n, value=5)
         for n, user in enumerate(("ben", "carl"))
         for item in ("tea", "mate", "cocoa")
     )
-    users, items = job(log, "rating")
-    after = restored(users, items, "rating")
+    users, items = job(log, objective)
+    after = restored(users, items, objective)
     one = in_order([event("anna", "tea", "rating", at=NOW + MINUTE, value=5)], first=len(log))
     expected, found = (
         subtask.take(one).recommendations["anna"]["items"] for subtask in (users, after)
@@ -166,6 +167,28 @@ def test_another_number_of_factors_is_refused() -> None:
     other = learn_users(learning=learning(ranking=RankingParams(factors=16)))
     with pytest.raises(IncompatibleError, match="set the model's factors back to 8"):
         UsersSubtask(other, Clock(), users.savepoint()).take([event("anna", "mate")])
+
+
+@pytest.mark.parametrize(("wrote", "reads"), [("rating", "sgd"), ("sgd", "rating")])
+def test_the_state_of_another_model_of_ratings_is_refused(wrote: str, reads: str) -> None:
+    log = in_order([event("anna", "tea", "rating", value=5)])
+    users, items = job(log, wrote)
+    model, later = learning(objective=reads), event("anna", "mate", "rating", at=NOW + 1, value=5)
+    told = "set learning.rating.model back"
+    with pytest.raises(IncompatibleError, match=told):
+        UsersSubtask(learn_users(learning=model), Clock(), users.savepoint()).take([later])
+    with pytest.raises(IncompatibleError, match=told):
+        ItemsSubtask(learn_items(learning=model), Clock(), items.savepoint()).publish()
+
+
+@pytest.mark.parametrize(("wrote", "hears"), [("rating", "sgd"), ("sgd", "rating")])
+def test_loop_records_of_another_model_of_ratings_are_skipped(wrote: str, hears: str) -> None:
+    users, items = job(in_order([event("anna", "tea", "rating", value=5)]), wrote)
+    message = users.take(in_order([event("ben", "tea", "rating", value=5)], first=1)).accepted
+    listener = UsersSubtask(learn_users(learning=learning(objective=hears)), Clock())
+    listener.hear(message or b"", *(chunk for _, chunk in items.publish()))
+    assert listener.function._corridor.items.count.tolist() == []
+    assert sum(listener.function._inbox.skipped.values()) >= 2
 
 
 def test_a_damaged_item_stops_the_job() -> None:

@@ -18,7 +18,7 @@ from models.params import UserParams
 from models.users.past import FOREVER
 from state import accepted, chunks, marks
 from state.accounting import Accounting, PartitionCounts
-from state.codec import open_sealed, seal
+from state.codec import IncompatibleError, open_sealed, seal
 from state.item_state import ItemState
 from state.user_state import UserState
 
@@ -29,6 +29,15 @@ USERS = UserState(
     seed=1,
 )
 ITEMS = ItemState(factors=2, context_seed=5)
+FILTERED = UserState(
+    UserParams(history=4, past=5, timed=True, recent_events=4, exclusions=3, deep_state=2),
+    factors=2,
+    seed=1,
+    variances=3,
+    rated=3,
+)
+FILTERED_ITEMS = ItemState(factors=2, context_seed=5, variances=3)
+"""The same of a model with variances."""
 
 
 def golden(name: str) -> list[bytes]:
@@ -63,6 +72,11 @@ def users() -> Users:
         recent_subject=column("u4", [51, 52, 0, 0, 0], [0] * 5),
         recent_time=column("u4", [1_700_000_000, 1_700_000_000, 0, 0, 0], [0] * 5),
         recent_length=column("i4", 2, 0),
+        variance=np.empty((2, 0), "f4"),
+        mood=np.empty((2, 0), "f8"),
+        rated=np.empty((2, 0), "u8"),
+        rated_residual=np.empty((2, 0), "f4"),
+        rated_length=column("i4", 0, 0),
         floor=column("i8", 1_600_000_000_000, -1),
         idle_floor=column("i8", 1_600_000_000_007, -1),
         session_start=column("i8", 1_700_000_000_000, -1),
@@ -72,6 +86,24 @@ def users() -> Users:
         positives=column("i8", 2**40 - 1, 0),
         seen=column("i8", 1_700_000_000_002, -1),
     )
+
+
+def filtered_users() -> Users:
+    """The same where there are variances; the second one was never learnt."""
+    found = users()
+    found.variance = column("f4", [0.5, 0.25, 0.125], [0, 0, 0])
+    found.mood = column("f8", [-0.5, 0.0625, 1_700_000_000_001], [0, 0, 0])
+    found.rated = column("u8", [2**64 - 1, 61, 0], [0, 0, 0])
+    found.rated_residual = column("f4", [1.5, -2, 0], [0, 0, 0])
+    found.rated_length = column("i4", 2, 0)
+    return found
+
+
+def filtered_item_rows() -> ItemRows:
+    """The same where there are variances."""
+    found = item_rows()
+    found.variance = column("f4", [0.0625, 0.03125, 0.5], [0.25, 0.25, 1])
+    return found
 
 
 def item_rows() -> ItemRows:
@@ -92,6 +124,7 @@ def item_rows() -> ItemRows:
         place_keys=column("u8", 2**64 - 5, 3, 4),
         place_positions=column("i4", 2**31 - 2, 0, 7),
         context_gradient_sum=column("f4", 0.25, 0),
+        variance=np.empty((2, 0), "f4"),
         successor_start=column("i4", 0, 2, 2),
         successors=column("u8", 7, 2**63),
         weights=column("f4", 2.5, 0.5),
@@ -203,12 +236,13 @@ def test_users_of_version_1_are_read() -> None:
 
 def test_users_of_all_versions_may_be_mixed() -> None:
     mixed = [golden(f"users-v{version}")[0] for version in (1, 2, 3, 4, 5)]
-    found = USERS.decode(mixed, ["ann"] * 5)
+    found = USERS.decode([*mixed, USERS.encode(users())[0]], ["ann"] * 6)
     versions = (
         users_of_version_1(),
         users_of_version_2(),
         users_of_version_3(),
         users_of_version_4(),
+        users(),
         users(),
     )
     for row, expected in enumerate(versions):
@@ -227,9 +261,28 @@ def test_users_of_version_4_are_read() -> None:
     assert same(USERS.decode(golden("users-v4"), ["ann", "bob"]), users_of_version_4())
 
 
-def test_users_are_written_as_version_5() -> None:
-    assert USERS.encode(users()) == golden("users-v5")
-    assert USERS.encode(USERS.decode(golden("users-v5"), ["ann", "bob"])) == golden("users-v5")
+def test_users_of_version_5_are_read() -> None:
+    assert same(USERS.decode(golden("users-v5"), ["ann", "bob"]), users())
+
+
+def test_users_are_written_as_version_6() -> None:
+    assert FILTERED.encode(filtered_users()) == golden("users-v6")
+    found = FILTERED.decode(golden("users-v6"), ["ann", "bob"])
+    assert same(found, filtered_users())
+    assert FILTERED.encode(found) == golden("users-v6")
+
+
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5])
+def test_users_of_before_there_were_variances_are_refused_where_some_are_needed(
+    version: int,
+) -> None:
+    with pytest.raises(IncompatibleError, match=r"expected 3 variances, got 0; .*sgd"):
+        FILTERED.decode(golden(f"users-v{version}"), ["ann", "bob"])
+
+
+def test_users_with_variances_are_refused_where_there_are_none() -> None:
+    with pytest.raises(IncompatibleError, match=r"expected 0 variances, got 3; .*ekf"):
+        USERS.decode(golden("users-v6"), ["ann", "bob"])
 
 
 def test_a_deep_state_of_another_shape_is_left_out() -> None:
@@ -285,9 +338,24 @@ def test_items_of_all_versions_may_be_mixed() -> None:
     assert found.successors.tolist() == [7, 2**63] * 2
 
 
-def test_items_are_written_as_version_3() -> None:
-    assert ITEMS.encode(item_rows()) == golden("items-v3")
-    assert ITEMS.encode(ITEMS.decode(golden("items-v3"))) == golden("items-v3")
+def test_items_of_version_3_are_read() -> None:
+    assert same(ITEMS.decode(golden("items-v3")), item_rows())
+    assert same(ITEMS.decode(ITEMS.encode(item_rows())), item_rows())
+
+
+def test_items_are_written_as_version_4() -> None:
+    assert FILTERED_ITEMS.encode(filtered_item_rows()) == golden("items-v4")
+    found = FILTERED_ITEMS.decode(golden("items-v4"))
+    assert same(found, filtered_item_rows())
+    assert FILTERED_ITEMS.encode(found) == golden("items-v4")
+
+
+def test_items_of_another_model_are_refused() -> None:
+    for version in (1, 2, 3):
+        with pytest.raises(IncompatibleError, match=r"expected 3 variances, got 0; .*sgd"):
+            FILTERED_ITEMS.decode(golden(f"items-v{version}"))
+    with pytest.raises(IncompatibleError, match=r"expected 0 variances, got 3; .*ekf"):
+        ITEMS.decode(golden("items-v4"))
 
 
 def test_accepted_events_of_version_1_are_read() -> None:
@@ -351,13 +419,14 @@ def test_chunks_of_version_2_are_read() -> None:
     assert about.total == 2
 
 
-def test_chunks_of_version_3_are_read() -> None:
-    (value,) = golden("chunks-v3")
+@pytest.mark.parametrize(("version", "expected"), [(3, item_rows()), (4, filtered_item_rows())])
+def test_chunks_of_versions_3_and_4_are_read(version: int, expected: ItemRows) -> None:
+    (value,) = golden(f"chunks-v{version}")
     made = chunks.About(origin=2**64 - 3, total=2, marks=np.array([[-1, 5]]))
     # Arrow may write other bytes for the same rows
-    for one in (value, chunks.encode(item_rows(), made)):
+    for one in (value, chunks.encode(expected, made)):
         rows, about = chunks.decode_all(one)
-        assert same(rows, item_rows())
+        assert same(rows, expected)
         assert (about.origin, about.total) == (made.origin, made.total)
         assert np.array_equal(about.marks, made.marks)
 
@@ -371,7 +440,8 @@ def test_a_new_user_starts_from_the_same_factors_for_ever() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *(f"users-v{n}" for n in range(1, 6)),
+        *(f"users-v{n}" for n in range(1, 7)),
+        "items-v4",
         *(*(f"{kind}-v{n}" for kind in ("items", "accepted") for n in (1, 2, 3)), "marks-v1"),
         *("accounting-v1", "accounting-v2"),
     ],

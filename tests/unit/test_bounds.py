@@ -149,6 +149,7 @@ def item_rows(items: int, successors: int, factors: int, id_bytes: int) -> ItemR
         ids=["x" * id_bytes] * items,
         factors=np.ones((items, factors), np.float32),
         context=np.ones((items, 0), np.float32),
+        variance=np.ones((items, 0), np.float32),
         place_start=np.zeros(items + 1, np.int32),
         place_keys=followed[:0],
         place_positions=np.empty(0, np.int32),

@@ -7,12 +7,13 @@ import pytest
 import yaml
 
 from conf.loader import ConfigError, load
-from conf.schema import JobConfig, NeighbourRules, RankingRules, RatingRules
+from conf.schema import JobConfig, NeighbourRules, RankingRules
 from conf.units import DURATIONS, SIZES, duration, parse, render, size
 from conf.written import as_yaml
 from models.params import (
     MODELS,
     EventPolicy,
+    KalmanParams,
     NeighbourParams,
     RankingParams,
     RatingParams,
@@ -322,7 +323,9 @@ def test_the_defaults_of_the_models_are_the_defaults_of_the_configuration():
     assert config.transition_params() == TransitionParams()
     assert config.ranking_params() == MODELS["full"]
     assert MODELS["light"] == RankingParams()
-    assert config.rating_params() == RatingParams()
+    assert config.rating_params() == KalmanParams()
+    sgd = JobConfig.model_validate({"learning": {"rating": {"model": "sgd"}}})
+    assert sgd.rating_params() == RatingParams()
     assert config.neighbour_params() == NeighbourParams()
     hidden = {name: ALWAYS for name, weight in EventPolicy().weights.items() if weight > 0}
     assert config.event_policy() == EventPolicy(hide=hidden)
@@ -332,7 +335,6 @@ def test_the_defaults_of_the_models_are_the_defaults_of_the_configuration():
     ("section", "params"),
     [
         (RankingRules, RankingParams),
-        (RatingRules, RatingParams),
         (NeighbourRules, NeighbourParams),
     ],
 )
@@ -340,6 +342,29 @@ def test_every_knob_of_a_model_can_be_configured(section, params):
     elsewhere = {"lowest", "highest"}  # `events.rating_min` and `.rating_max`
     configured = set(section.model_fields) - {"model"}  # which all others may differ from
     assert configured == {field.name for field in fields(params)} - elsewhere
+
+
+@pytest.mark.parametrize(
+    ("model", "section"), [("sgd", ()), ("ekf", ("filter",))], ids=["sgd", "ekf"]
+)
+def test_every_knob_of_a_rating_model_can_be_configured(model, section):
+    start = JobConfig.model_validate({"learning": {"rating": {"model": model}}}).rating_params()
+    rules = {}
+    for field in fields(start):
+        if field.name in ("lowest", "highest"):  # `events.rating_min` and `.rating_max`
+            continue
+        value = getattr(start, field.name)
+        shared = field.name in ("factors", "radius", "support", "seed")
+        place = rules if shared or not section else rules.setdefault("filter", {})
+        if field.name == "session_gap_ms":
+            place["session_gap"] = "20m"
+        else:
+            place[field.name] = value + 1 if isinstance(value, int) else value / 2 + 1e-4
+    changed = JobConfig.model_validate({"learning": {"rating": {"model": model, **rules}}})
+    found = changed.rating_params()
+    for field in fields(start):
+        same = getattr(found, field.name) == getattr(start, field.name)
+        assert same == (field.name in ("lowest", "highest")), field.name
 
 
 def test_items_follow_themselves_where_they_may_be_recommended_again(tmp_path):

@@ -16,7 +16,7 @@ from state.codec import CorruptError, IncompatibleError, StateError, UnknownVers
 from state.item_state import MAGIC, VERSION, ItemState
 
 FACTORS = 3
-STATE = ItemState(FACTORS, context_seed=3)
+STATE = ItemState(FACTORS, context_seed=3, variances=FACTORS + 1)
 
 
 def items(ids: list[str], successors: list[int], seed: int = 0) -> ItemRows:
@@ -39,6 +39,7 @@ def items(ids: list[str], successors: list[int], seed: int = 0) -> ItemRows:
         place_positions=random.integers(0, 2**31, total).astype(np.int32),
         context=random.normal(size=(m, FACTORS)).astype(np.float32),
         context_gradient_sum=random.random(m, np.float32),
+        variance=random.random((m, FACTORS + 1), np.float32) + np.float32(1),
         successor_start=np.cumsum([0, *successors]).astype(np.int32),
         successors=random.integers(0, 2**64, total, np.uint64),
         weights=random.random(total, np.float32),
@@ -84,7 +85,8 @@ def test_stored_items_come_back_in_any_order() -> None:
 
 def test_a_value_has_the_documented_size() -> None:
     (value,) = STATE.encode(items(["item-1"], [7]))
-    assert len(value) == 84 + 8 * FACTORS + 12 * (7 + 7) + len("item-1")
+    size = 88 + 8 * FACTORS + 4 * (FACTORS + 1) + 12 * (7 + 7) + len("item-1")
+    assert len(value) == size
 
 
 def test_items_with_another_number_of_factors_are_refused() -> None:
@@ -106,7 +108,7 @@ def test_any_arrow_reader_reads_a_chunk() -> None:
     table = pa.ipc.open_stream(chunks.encode(rows)).read_all()
     assert table.column("id").to_pylist() == ["a", "b"]
     assert table.column("successors").to_pylist()[1] == rows.successors[2:].tolist()
-    assert table.schema.metadata[b"streamrec.items"] == b"3"
+    assert table.schema.metadata[b"streamrec.items"] == b"4"
 
 
 def _with_metadata(data: bytes, metadata: dict[bytes, bytes]) -> bytes:
@@ -135,8 +137,8 @@ def _without(data: bytes, column: str) -> bytes:
         (lambda _: bytes(200), CorruptError),
         (lambda data: _without(data, "bias"), CorruptError),
         (lambda data: _with_metadata(data, {}), UnknownVersionError),
-        (lambda data: _with_metadata(data, {b"streamrec.items": b"4"}), UnknownVersionError),
-        (lambda data: _with_metadata(data, {b"streamrec.items": b"3"}), CorruptError),
+        (lambda data: _with_metadata(data, {b"streamrec.items": b"5"}), UnknownVersionError),
+        (lambda data: _with_metadata(data, {b"streamrec.items": b"4"}), CorruptError),
     ],
 )
 def test_what_is_no_chunk_is_refused(

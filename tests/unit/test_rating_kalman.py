@@ -109,14 +109,14 @@ def test_every_event_takes_the_step_of_the_equations(history: int, seed: int) ->
         (model.mean, [reference.mean]),
         (users.bias, reference.b[0]),
         (items.bias, reference.b[1]),
-        (users.bias_variance, reference.v[0]),
-        (items.bias_variance, reference.v[1]),
+        (users.variance[:, -1], reference.v[0]),
+        (items.variance[:, -1], reference.v[1]),
         (users.session, reference.s),
         (users.session_variance, reference.w),
         (users.factors, reference.p),
         (items.factors, reference.q),
-        (users.variance, reference.a),
-        (items.variance, reference.d),
+        (users.variance[:, :-1], reference.a),
+        (items.variance[:, :-1], reference.d),
         (items.taste, reference.y),
     ):
         assert found == pytest.approx(np.array(wanted), abs=2e-3)
@@ -200,10 +200,7 @@ def test_no_stream_and_no_settings_spoil_the_state() -> None:
     users, items = model.users, model.items
     assert np.isfinite(predicted).all()
     assert model.skipped[0] == 0
-    for variance in (
-        users.bias_variance, users.session_variance, users.variance,
-        items.bias_variance, items.variance,
-    ):  # fmt: skip
+    for variance in (users.session_variance, users.variance, items.variance):
         assert (variance > 0).all()
         assert (variance <= 4.001 * 50).all()
     for factors in (users.factors, items.factors, items.taste):

@@ -62,7 +62,7 @@ def test_what_is_remembered_comes_back(lengths: list[tuple[int, int, int]], seed
 
 def test_a_value_takes_only_what_the_lists_hold() -> None:
     empty, full = STATE.encode(remembered([(0, 0, 0), (5, 3, 6)]))
-    assert len(empty) == 124 + 4 * (FACTORS + 1)
+    assert len(empty) == 136 + 4 * (FACTORS + 1)
     assert len(full) == len(empty) + 9 * 5 + 8 * 3 + 20 * 6 + 4 * (5 + 2)
 
 
@@ -162,3 +162,36 @@ def test_errors_name_no_user_id() -> None:
     with pytest.raises(StateError, match=r"user with key [0-9a-f]{16}") as error:
         STATE.decode([good, None, damaged[:-1]], ["ann", "bob", "secret-id"])
     assert "secret-id" not in str(error.value)
+
+
+FILTERED = UserState(PARAMS, FACTORS, seed=1, variances=FACTORS + 1, rated=4)
+
+
+def filtered(*lengths: int) -> Users:
+    """Users of a model with variances who rated so many items; random otherwise."""
+    random = np.random.default_rng(3)
+    users = FILTERED.decode([None] * len(lengths), [f"u{i}" for i in range(len(lengths))])
+    for column in (users.variance, users.mood, users.rated, users.rated_residual):
+        column[...] = random.integers(1, 200, column.shape)
+    for u, rated in enumerate(lengths):
+        users.rated_length[u] = rated
+        users.rated[u, rated:], users.rated_residual[u, rated:] = 0, 0
+    return users
+
+
+def test_what_a_filter_knows_comes_back_and_takes_only_what_there_is() -> None:
+    users = filtered(4, 0, 2)
+    values = FILTERED.encode(users)
+    assert_same(FILTERED.decode(values, ["u0", "u1", "u2"]), users)
+    assert len(values[0]) - len(values[1]) == 4 * 12
+    (plain,) = STATE.encode(remembered([(0, 0, 0)]))
+    assert len(values[1]) - 4 * (FACTORS + 1) - 8 * 3 <= len(plain)
+
+
+def test_rated_items_are_cut_to_the_newest() -> None:
+    users = filtered(4, 1)
+    small = UserState(PARAMS, FACTORS, seed=1, variances=FACTORS + 1, rated=2)
+    cut = small.decode(FILTERED.encode(users), ["u0", "u1"])
+    assert cut.rated.tolist() == [users.rated[0, 2:].tolist(), [users.rated[1, 0], 0]]
+    assert cut.rated_residual[0].tolist() == users.rated_residual[0, 2:].tolist()
+    assert cut.rated_length.tolist() == [2, 1]
