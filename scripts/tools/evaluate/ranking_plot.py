@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from scripts.tools.commands.evaluate_run import Evaluation
+from scripts.tools.evaluate.corridor import Evaluation
 
 _WINDOWS = 40
 

@@ -11,18 +11,18 @@ from rich.table import Table
 from models.deep.shape import NETWORKS
 from models.params import MODELS as RANKING_MODELS
 from scripts.tools.cluster.paths import trainer_python
-from scripts.tools.commands import evaluate_plot, evaluate_ratings
 from scripts.tools.commands.demo_view import console
-from scripts.tools.commands.evaluate_output import (
+from scripts.tools.console import ToolError, progress, run
+from scripts.tools.data.behaviour import source
+from scripts.tools.evaluate import ranking_plot, ratings
+from scripts.tools.evaluate.corridor import MODELS, Evaluation, Settings
+from scripts.tools.evaluate.output import (
     SLICES,
     add_options,
     chosen,
     progress_bar,
     write,
 )
-from scripts.tools.commands.evaluate_run import MODELS, Evaluation, Settings
-from scripts.tools.console import ToolError, progress, run
-from scripts.tools.data.behaviour import source
 
 SHOWN = ("hr@10", "ndcg@10", "mrr", "coverage")
 _RANKING = """How good every part of the ranking is: a file through the job's own corridor.
@@ -36,7 +36,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/evaluate", description=__doc__)
     protocols = parser.add_subparsers(required=True, metavar="ranking|ratings", dest="protocol")
     _add_ranking(protocols)
-    evaluate_ratings.add_to(protocols)
+    ratings.add_to(protocols)
     options = parser.parse_args()
     evaluate: Callable[[argparse.Namespace], int] = options.evaluate
     return evaluate(options)
@@ -77,7 +77,7 @@ def ranking(options: argparse.Namespace) -> int:
             cold=evaluation.cold,
         )
     if options.plot is not None:
-        evaluate_plot.draw(options.plot, evaluation, models)
+        ranking_plot.draw(options.plot, evaluation, models)
         progress(f"plot in {options.plot}")
     return 0
 

@@ -23,9 +23,9 @@ from operators.rounds import RoundParams, conclude, prepare, write_columns
 from operators.stages.learn import Taught
 from operators.trainer import Trainer, TrainerParams
 from scripts.tools.cluster.paths import trainer_python
-from scripts.tools.commands.evaluate_output import SLICES, first_of, row
 from scripts.tools.console import ToolError
 from scripts.tools.data.behaviour import Block, Source
+from scripts.tools.evaluate.output import SLICES, first_of, row
 from scripts.tools.kafka.produce import encoded
 from state.codec import StateError
 from state.model_store import WEIGHTS, Manifest, ModelStore

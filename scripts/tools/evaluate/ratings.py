@@ -12,9 +12,11 @@ from pathlib import Path
 
 from rich.table import Table
 
-from scripts.tools.commands import evaluate_ratings_plot
 from scripts.tools.commands.demo_view import console
-from scripts.tools.commands.evaluate_output import (
+from scripts.tools.console import ToolError, progress
+from scripts.tools.data.behaviour import recorded
+from scripts.tools.evaluate import ratings_plot
+from scripts.tools.evaluate.output import (
     SLICES,
     add_options,
     chosen,
@@ -22,10 +24,8 @@ from scripts.tools.commands.evaluate_output import (
     progress_bar,
     write,
 )
-from scripts.tools.commands.evaluate_ratings_data import Ratings
-from scripts.tools.commands.evaluate_ratings_run import MODELS, Evaluation, Passed, figures, rows
-from scripts.tools.console import ToolError, progress
-from scripts.tools.data.behaviour import recorded
+from scripts.tools.evaluate.ratings_data import Ratings
+from scripts.tools.evaluate.ratings_run import MODELS, Evaluation, Passed, figures, rows
 
 
 def add_to(protocols: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -83,7 +83,7 @@ def evaluate(options: argparse.Namespace) -> int:
             ratings=ratings.told(),
         )
     if options.plot is not None:
-        evaluate_ratings_plot.draw(options.plot, passed, ratings)
+        ratings_plot.draw(options.plot, passed, ratings)
         progress(f"plot in {options.plot}")
     return 0
 

@@ -1,0 +1,1 @@
+"""Models that nobody serves: what the others are measured against."""
