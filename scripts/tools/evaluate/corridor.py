@@ -1,8 +1,9 @@
 """The job's corridor over a file: what it is made of, and the ranks it finds on the way."""
 
+import copy
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -86,20 +87,27 @@ class Noted:
 
     def __init__(self, model: Objective) -> None:
         self._model = model
-        self._told: deque[tuple[Any, dict[str, Any]]] = deque(maxlen=_LEARNT_AGAIN)
+        self._told: deque[tuple[Items, Users, tuple[Any, ...], dict[str, Any]]]
+        self._told = deque(maxlen=_LEARNT_AGAIN)
 
-    def learn(self, *columns: Any, **more: Any) -> Learnt:
+    def learn(self, items: Items, users: Users, *columns: Any, **more: Any) -> Learnt:
         """Learn."""
-        self._told.append((columns, more))
-        return self._model.learn(*columns, **more)
+        self._told.append((items, _copied(users), columns, more))
+        return self._model.learn(items, users, *columns, **more)
 
-    def learn_again(self, batches: int, *, ranked: bool = False) -> int:
-        """Learn the last micro-batches once more, ranking all or none; return their events."""
-        told = list(self._told)[-batches:]
-        for columns, more in told:
+    def us_an_event(self, batches: int, *, ranked: bool) -> float:
+        """Return the CPU time of learning the last micro-batches once more, µs an event.
+
+        Users are as they were: what is their own by now was not then, or it would not be ranked.
+        """
+        told = [(a, _copied(users), b, more) for a, users, b, more in self._told][-batches:]
+        events = sum(len(more["scored"]) for *_, more in told)
+        begin = time.process_time()
+        for items, users, columns, more in told:
             scored = np.full_like(more["scored"], ranked)
-            self._model.learn(*columns, **{**more, "scored": scored, "deep": DeepArrays.none()})
-        return sum(len(more["scored"]) for _, more in told)
+            again = {**more, "scored": scored, "deep": DeepArrays.none()}
+            self._model.learn(items, users, *columns, **again)
+        return 1e6 * (time.process_time() - begin) / max(1, events)
 
     def apply(self, *columns: Any, **more: Any) -> None:
         """Learn the item side of what others accepted."""
@@ -158,6 +166,11 @@ class Observed(Corridor):
         """The deep model."""
         return self._learn.deep
 
+    def copied(self) -> "Observed":
+        """Return a corridor that goes on from here by itself."""
+        # decoders keep nothing, and cannot be copied
+        return copy.deepcopy(self, {id(self._decode): self._decode})
+
     def scored(self, ids: list[str], events: Events) -> NDArray[np.bool_]:
         """Return which events are ranked: every so many of the stream."""
         self._events = events
@@ -184,8 +197,8 @@ class Observed(Corridor):
         The last micro-batches are learnt again with all that is learnt by now: call it when all
         is done.
         """
-        learning = _us_an_event(lambda: self._noted.learn_again(_LEARNT_AGAIN))
-        both = _us_an_event(lambda: self._noted.learn_again(_RANKED_AGAIN, ranked=True))
+        learning = self._noted.us_an_event(_LEARNT_AGAIN, ranked=False)
+        both = self._noted.us_an_event(_RANKED_AGAIN, ranked=True)
         return {"us_an_event": learning, "us_a_ranking": max(0.0, both - learning)}
 
     def lists(self, memory: Notebook) -> dict[str, NDArray[np.int32]]:
@@ -238,10 +251,8 @@ def observed(variant: Variant, config: dict[str, Any], every: int) -> Observed:
     return Observed(replace(params, learning=learning_params), every, variant.alone)
 
 
-def _us_an_event(learn: Callable[[], int]) -> float:
-    begin = time.process_time()
-    events = learn()
-    return 1e6 * (time.process_time() - begin) / max(1, events)
+def _copied(users: Users) -> Users:
+    return users.take(np.arange(len(users), dtype=np.int32))
 
 
 def batches(data: Blocks) -> Iterator[tuple[list[bytes | None], list[bytes | None]]]:

@@ -1,6 +1,5 @@
 """Rounds of fine-tuning beside a pass, as the job runs them."""
 
-import copy
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from models.deep.shape import Shape
 from operators.rounds import RoundParams, conclude, prepare, write_columns
 from operators.trainer import Trainer, TrainerParams
 from scripts.tools.console import ToolError
+from scripts.tools.evaluate.corridor import Notebook
 from scripts.tools.evaluate.figures import Ranked
 from scripts.tools.evaluate.output import SLICES, first_of
 from scripts.tools.evaluate.passes import Beside, Pass, Report
@@ -116,8 +116,8 @@ class FineTuning(Beside):
             self._examples.append((examples.user, examples.item, examples.time))
         events = self.one.data.events
         if self.frozen and self._kept is None and done >= int(events * SLICES["last20"]):
-            corridor, memory = copy.deepcopy((self.one.corridor, self.one.memory))
-            self._kept = Pass(self.one.data, corridor, memory)
+            memory = Notebook(self.one.memory)
+            self._kept = Pass(self.one.data, self.one.corridor.copied(), memory)
         if self._next <= done < events:
             self._next += self._step
             report(done, f"round {len(self.rounds) + 1}")
