@@ -217,12 +217,14 @@ def _above(data: Source, options: argparse.Namespace) -> Recorded | None:
 
 
 def _sizes(whole: Evaluation, liked: Evaluation | None) -> dict[str, int]:
-    """Return how many events of each slice were ranked."""
-    first = next(iter(whole.ranked.values()))
-    sizes = {part: len(first.within(part, whole.data.events)) for part in SLICES}
-    if liked is not None and liked.ranked:
-        sizes[GE4] = len(next(iter(liked.ranked.values())).ranks)
-    return sizes
+    """Return how many events of each slice were ranked, by the model that ranked most."""
+    found = [
+        (part, len(one.within(part, whole.data.events)))
+        for part in SLICES
+        for one in whole.ranked.values()
+    ]
+    found += [(GE4, len(one.ranks)) for one in (liked.ranked if liked else {}).values()]
+    return {part: max(n for name, n in found if name == part) for part, _ in found}
 
 
 def _keep(options: argparse.Namespace, found: list[dict[str, Any]], whole: Evaluation) -> None:

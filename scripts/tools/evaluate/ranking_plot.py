@@ -31,6 +31,6 @@ def draw(path: Path, ranked: Mapping[str, Ranked], events: int, rounds: Sequence
     axes.set_ylabel("HR@10, before each event is learnt")
     axes.set_ylim(bottom=0)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize="small", ncols=2)
+    figure.legend(fontsize="small", loc="outside right upper")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)

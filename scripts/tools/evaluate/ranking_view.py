@@ -28,10 +28,14 @@ def show(
     """
     found = {(row["model"], row["metric"], row["slice"]): row["value"] for row in rows}
     for part, size in sizes.items():
+        if not size:
+            continue
         shown = [metric for metric in _SHOWN if any((m, metric, part) in found for m in models)]
         table = Table("model", *(metric.replace("_", " ") for metric in shown),
                       title=f"{part}: {size:,} events ranked", title_justify="left")  # fmt: skip
         for model in models:
+            if (model, shown[0], part) not in found:
+                continue
             table.add_row(model, *(_cell(found.get((model, m, part)), m) for m in shown))
         out.print(table)
     for one in list(passes.values())[:1]:

@@ -18,6 +18,6 @@ def draw(path: Path, periods: Mapping[str, Sequence[dict[str, Any]]]) -> None:
     axes.set_ylabel("recall@20, before each click is learnt")
     axes.set_ylim(bottom=0)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize="small", ncols=2)
+    figure.legend(fontsize="small", loc="outside right upper")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
