@@ -180,3 +180,18 @@ def test_the_corridor_ranks_the_same_events_by_the_same_protocol(tmp_path):
     assert one.numbers.tolist() == numbers.tolist()
     assert one.ranks("popularity_rank").tolist() == found[numbers].tolist()
     assert (found == UNKNOWN).sum() > (found[:60] == UNKNOWN).sum()  # the users' own items
+
+
+def test_a_copied_corridor_goes_on_by_itself(tmp_path):
+    table = {"user_id": np.arange(N) % 7, "item_id": np.arange(N) % 60, "timestamp": np.arange(N)}
+    table["timestamp"] += 900_000_000
+    pq.write_table(pa.table(table), tmp_path / "events.parquet")
+    one = Pass(Recorded(tmp_path / "events.parquet"), observed(VARIANTS["transitions"], {}, 1))
+    frozen = one.corridor.copied()
+    one.run("transitions", lambda *_: None)
+    assert one.corridor.items.size == 60
+    assert frozen.items.size == 0
+    assert not frozen.numbers
+    again = Pass(one.data, frozen)
+    again.run("transitions", lambda *_: None)
+    assert again.ranks("online_rank").tolist() == one.ranks("online_rank").tolist()

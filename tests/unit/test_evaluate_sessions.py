@@ -92,6 +92,20 @@ def test_items_may_be_recommended_again_and_follow_themselves(run):
     assert found["popularity", "mrr@20"] < 0.1
 
 
+def test_the_window_decides_whether_further_clicks_on_an_item_teach(run):
+    # a session clicks an item, one of its own, the item again, and then what follows only that
+    start = 10 * (np.arange(240) % 30)
+    items = np.stack([start, 10 * np.arange(240) + 1, start, start + 2, start + 3], axis=1)
+    table = {
+        "session_id": np.repeat(np.arange(240), 5),
+        "item_id": items.reshape(-1),
+        "period": np.repeat(np.arange(240) >= 120, 5).astype(int),
+    }
+    options = ("--models", "transitions", "--score-every", "1")
+    own, job = (values(run(table, *options, "--count-window", w)) for w in ("1s", "6h"))
+    assert own["transitions", "mrr@20"] != job["transitions", "mrr@20"]
+
+
 def test_each_model_has_figures(run):
     document = run(columns(), "--score-every", "1")
     found = values(document)
