@@ -34,12 +34,19 @@ class Block:
         return len(self.users)
 
 
-class Source(Protocol):
-    """Where events come from."""
+class Blocks(Protocol):
+    """Events, block by block."""
 
     @property
     def events(self) -> int:
         """How many there are."""
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield all events, in order; the same ones at every call."""
+
+
+class Source(Blocks, Protocol):
+    """Where events come from."""
 
     @property
     def times(self) -> NDArray[np.int64]:
@@ -47,9 +54,6 @@ class Source(Protocol):
 
     def moved(self, days: int) -> "Source":
         """Return the same behaviour as other events, so many days later."""
-
-    def blocks(self) -> Iterator[Block]:
-        """Yield all events, in order; the same ones at every call."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +150,22 @@ class Recorded:
         moved.times = self.times + days * DAY_MS
         moved.mark = _moved_by(days)
         return moved
+
+    def chosen(self, rows: NDArray[np.bool_]) -> "Recorded":
+        """Return some rows as a stream of their own.
+
+        Parameters
+        ----------
+        rows : bool[n]
+            Of one replay, in the order of times.
+        """
+        at = np.flatnonzero(rows)
+        chosen = copy.copy(self)
+        chosen.events = len(at) * self._repeat
+        chosen.times, chosen._rows = self.times[at], self._rows[at]  # noqa: SLF001  # a copy
+        chosen.users, chosen.items = self.users.ordered(at), self.items.ordered(at)
+        chosen.values = None if self.values is None else self.values[at]
+        return chosen
 
     def blocks(self) -> Iterator[Block]:
         """Yield all events, in order; the same ones at every call."""

@@ -1,5 +1,6 @@
 """Parquet files of behaviour: their columns, checked."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from scripts.tools.console import ToolError
 from scripts.tools.data.time_units import milliseconds
 
 COLUMNS = ("user_id", "item_id", "timestamp")
+_PERHAPS = ("rating",)
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,15 @@ class Names:
         return Names([name + mark for name in self.distinct], self.codes)
 
 
-def opened(path: Path) -> pq.ParquetFile:
+def opened(
+    path: Path, columns: Sequence[str] = COLUMNS, perhaps: Sequence[str] = _PERHAPS
+) -> pq.ParquetFile:
     """Return a Parquet file of behaviour, nothing of it read yet.
+
+    Parameters
+    ----------
+    columns, perhaps
+        Names of those it must have, and of others it may have.
 
     Raises
     ------
@@ -53,26 +62,28 @@ def opened(path: Path) -> pq.ParquetFile:
         message = f"{path}: expected a readable Parquet file, got: {error}"
         raise ToolError(message) from None
     names = file.schema_arrow.names
-    missing = [name for name in COLUMNS if name not in names]
+    missing = [name for name in columns if name not in names]
     if not missing:
         return file
     message = (
-        f"{path}: expected the columns user_id, item_id, timestamp[, rating], got"
+        f"{path}: expected the columns {', '.join(columns)}[, {', '.join(perhaps)}], got"
         f" {', '.join(names)}; rename or add {', '.join(missing)}"
     )
     raise ToolError(message)
 
 
-def rows(path: Path) -> pa.Table:
-    """Return the columns of behaviour, all rows.
+def rows(
+    path: Path, columns: Sequence[str] = COLUMNS, perhaps: Sequence[str] = _PERHAPS
+) -> pa.Table:
+    """Return the columns of behaviour, all rows; parameters as of `opened`.
 
     Raises
     ------
     ToolError
         For a file that is missing, cut off or without the columns.
     """
-    file = opened(path)
-    wanted = [name for name in (*COLUMNS, "rating") if name in file.schema_arrow.names]
+    file = opened(path, columns, perhaps)
+    wanted = [name for name in (*columns, *perhaps) if name in file.schema_arrow.names]
     try:
         return file.read(columns=wanted)
     except (OSError, pa.ArrowException) as error:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from scripts.tools import results
@@ -65,6 +66,11 @@ def progress_bar() -> Progress:
         TimeRemainingColumn(),
     )  # fmt: skip
     return Progress(*columns, console=console(stderr=True))
+
+
+def console_beside(json: Path | None) -> Console:
+    """Return where tables are shown: apart from the JSON, where that is standard output."""
+    return console(stderr=str(json) == "-")
 
 
 def row(model: str, metric: str, part: str, value: float | None) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from models.rating import kalman, stack
 from models.rating.kalman import Kalman, KalmanItems, KalmanUsers
 from models.rating.refit import Refit
 from models.rating.stack import Stack
-from scripts.tools.commands import evaluate_ratings_river
-from scripts.tools.commands.evaluate_output import SLICES, first_of, row
-from scripts.tools.commands.evaluate_ratings_data import Ratings
+from scripts.tools.evaluate import ratings_river
+from scripts.tools.evaluate.output import SLICES, first_of, row
+from scripts.tools.evaluate.ratings_data import Ratings
 
 MODELS = ("ekf", "ekf+refit", "biased_mf", "biases")
 _BLOCK = 20_000
@@ -77,7 +77,7 @@ class Evaluation:
             return self._filtered(report)
         if model == "refit":
             return self._refitted(report)
-        predicted, seconds = evaluate_ratings_river.run(
+        predicted, seconds = ratings_river.run(
             model, self._ratings.user, self._ratings.item, self._stars, report
         )
         return Passed(self._ratings.clipped(predicted), seconds)

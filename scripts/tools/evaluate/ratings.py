@@ -10,22 +10,23 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from rich.console import Console
 from rich.table import Table
 
-from scripts.tools.commands import evaluate_ratings_plot
-from scripts.tools.commands.demo_view import console
-from scripts.tools.commands.evaluate_output import (
+from scripts.tools.console import ToolError, progress
+from scripts.tools.data.behaviour import recorded
+from scripts.tools.evaluate import ratings_plot
+from scripts.tools.evaluate.output import (
     SLICES,
     add_options,
     chosen,
+    console_beside,
     first_of,
     progress_bar,
     write,
 )
-from scripts.tools.commands.evaluate_ratings_data import Ratings
-from scripts.tools.commands.evaluate_ratings_run import MODELS, Evaluation, Passed, figures, rows
-from scripts.tools.console import ToolError, progress
-from scripts.tools.data.behaviour import recorded
+from scripts.tools.evaluate.ratings_data import Ratings
+from scripts.tools.evaluate.ratings_run import MODELS, Evaluation, Passed, figures, rows
 
 
 def add_to(protocols: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -75,7 +76,7 @@ def evaluate(options: argparse.Namespace) -> int:
     begin = time.monotonic()
     with progress_bar() as bar:
         passed = evaluation.run(models, bar)
-    _show(passed, ratings, time.monotonic() - begin)
+    _show(console_beside(options.json), passed, ratings, time.monotonic() - begin)
     if options.json is not None:
         write(
             options.json,
@@ -83,13 +84,12 @@ def evaluate(options: argparse.Namespace) -> int:
             ratings=ratings.told(),
         )
     if options.plot is not None:
-        evaluate_ratings_plot.draw(options.plot, passed, ratings)
+        ratings_plot.draw(options.plot, passed, ratings)
         progress(f"plot in {options.plot}")
     return 0
 
 
-def _show(passed: Mapping[str, Passed], ratings: Ratings, seconds: float) -> None:
-    out = console()
+def _show(out: Console, passed: Mapping[str, Passed], ratings: Ratings, seconds: float) -> None:
     heads = [f"{metric} {part}" for part in SLICES for metric in ("rmse", "mae")]
     events = ", ".join(f"{part} {len(ratings) - first_of(part, len(ratings)):,}" for part in SLICES)
     table = Table("model", *heads, "us an event", title=f"ratings: {events}", title_justify="left")

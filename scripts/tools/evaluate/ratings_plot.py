@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from scripts.tools.commands.evaluate_ratings_data import Ratings
-from scripts.tools.commands.evaluate_ratings_run import Passed
+from scripts.tools.evaluate.ratings_data import Ratings
+from scripts.tools.evaluate.ratings_run import Passed
 
 _WINDOWS = 40
 

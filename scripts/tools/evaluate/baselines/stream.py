@@ -1,0 +1,81 @@
+"""A stream as columns of numbers, and what every baseline does alike with an event of it."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conf.schema import JobConfig
+from scripts.tools.data.behaviour import Blocks
+from scripts.tools.evaluate.corridor import positive
+
+
+class Stream(NamedTuple):
+    """Positive events in order; users and items are numbered from 0."""
+
+    number: NDArray[np.int64]
+    """(n,) place of the event in its source."""
+    user: NDArray[np.int32]
+    item: NDArray[np.int32]
+    previous: NDArray[np.int64]
+    """(n,) the user's event before, -1 before the first."""
+    past: int
+    """Last events of a user whose items are not recommended again, as in the job."""
+
+    @classmethod
+    def of(cls, source: Blocks) -> "Stream":
+        """Return the events of a source that have a positive weight in the job."""
+        config = JobConfig()
+        weights = config.event_policy().weights
+        users, items = dict[str, int](), dict[str, int]()
+        found: list[tuple[int, int, int]] = []
+        number = 0
+        for block in map(positive, source.blocks()):
+            for kind, user, item in zip(block.types, block.users, block.items, strict=True):
+                if weights.get(kind, 0) > 0:
+                    row = items.setdefault(item, len(items))
+                    found.append((number, users.setdefault(user, len(users)), row))
+                number += 1
+        numbers, user_rows, item_rows = np.array(found, np.int64).reshape(-1, 3).T
+        return cls.of_rows(numbers, user_rows, item_rows, past=config.users.past)
+
+    @classmethod
+    def of_rows(
+        cls,
+        number: NDArray[np.int64],
+        user: NDArray[np.int64],
+        item: NDArray[np.int64],
+        *,
+        past: int = 2048,
+    ) -> "Stream":
+        """Return a stream of numbered users and items."""
+        return cls(
+            np.ascontiguousarray(number),
+            user.astype(np.int32),
+            item.astype(np.int32),
+            previous_of(user),
+            past,
+        )
+
+    @property
+    def users(self) -> int:
+        """Number of users."""
+        return int(self.user.max(initial=-1)) + 1
+
+    @property
+    def items(self) -> int:
+        """Number of items."""
+        return int(self.item.max(initial=-1)) + 1
+
+
+def previous_of(user: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the place of the same user's row before each, -1 before the first.
+
+    >>> previous_of(np.array([5, 7, 5, 5])).tolist()
+    [-1, -1, 0, 2]
+    """
+    order = np.argsort(user, kind="stable")
+    previous = np.full(len(user), -1, np.int64)
+    same = user[order[1:]] == user[order[:-1]]
+    previous[order[1:][same]] = order[:-1][same]
+    return previous

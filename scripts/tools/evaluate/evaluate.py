@@ -1,0 +1,24 @@
+"""How good the models are on events of a file, in one pass: each is scored before it is learnt."""
+
+import argparse
+from collections.abc import Callable
+
+from scripts.tools.console import run
+from scripts.tools.evaluate import ranking, ratings, sessions
+
+
+def main() -> int:
+    """Read the command line and evaluate."""
+    parser = argparse.ArgumentParser(prog="scripts/evaluate", description=__doc__)
+    protocols = parser.add_subparsers(
+        required=True, metavar="ranking|sessions|ratings", dest="protocol"
+    )
+    for command in (ranking, sessions, ratings):
+        command.add_to(protocols)
+    options = parser.parse_args()
+    evaluate: Callable[[argparse.Namespace], int] = options.evaluate
+    return evaluate(options)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,156 @@
+"""Passes over a stream: one through the corridor for every model that learns by itself."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.columns import UNKNOWN
+from scripts.tools.data.behaviour import Blocks
+from scripts.tools.evaluate.corridor import VARIANTS, Notebook, Observed, batches
+from scripts.tools.evaluate.figures import Ranked
+
+Report = Callable[[int, str], None]
+"""Is told how many events are done, and of what."""
+
+OWN = ("online", "light", "hybrid", "neighbours", "transitions", "popularity")
+"""Models that a pass through the corridor ranks."""
+DEEP = ("deep", "deep_frozen", "blend")
+MODELS = (
+    "online", "light", "hybrid", "neighbours", "transitions",
+    "bpr", "popularity", "decayed_popularity", "item_knn", *DEEP,
+)  # fmt: skip
+"""Models that can be asked for; deep ones come with the pass of `online`."""
+_COLUMNS = {"transitions": "transition_rank", "popularity": "popularity_rank"}
+
+
+@dataclass
+class Pass:
+    """One pass through the corridor.
+
+    Parameters
+    ----------
+    data
+        The stream.
+    corridor
+        Nothing of it is used elsewhere.
+    """
+
+    data: Blocks
+    corridor: Observed
+    memory: Notebook = field(default_factory=Notebook)
+    fates: Counter[str] = field(default_factory=Counter)
+    codes: Counter[str] = field(default_factory=Counter)
+    recommended: dict[str, set[int]] = field(default_factory=dict)
+    listing: bool = True
+    """Whether lists are made, for coverage."""
+
+    def run(self, name: str, report: Report, beside: "Beside | None" = None) -> None:
+        """Take all events once, in stored order."""
+        done = 0
+        for keys, values in batches(self.data):
+            numbers = list(range(done, done + len(keys)))
+            if beside is not None:
+                beside.before(keys, values, numbers)
+            outcome = self.corridor.process(0, keys, values, numbers, numbers, self.memory)
+            done += len(keys)
+            self._count(outcome)
+            if self.listing:
+                self._list()
+            report(done, name)
+            if beside is not None:
+                beside.after(outcome, done, report)
+
+    def _count(self, outcome: Any) -> None:
+        metrics = outcome.metrics
+        self.fates.update(
+            accepted=metrics.accepted,
+            duplicate=metrics.duplicates,
+            late=metrics.late,
+            rejected=metrics.rejected,
+        )
+        self.codes.update(headers["err.code"].decode() for _, _, headers in outcome.dead_letters)
+
+    def _list(self) -> None:
+        for model, rows in self.corridor.lists(self.memory).items():
+            self.recommended.setdefault(model, set()).update(np.unique(rows[rows >= 0]).tolist())
+
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        """Places of the ranked events."""
+        return np.concatenate([np.empty(0, np.int64), *self.corridor.numbers])
+
+    def ranks(self, column: str) -> NDArray[np.int32]:
+        """Return the ranks in a column of `corridor.RANKS`."""
+        return np.concatenate([np.empty(0, np.int32), *self.corridor.found[column]])
+
+    @property
+    def cold(self) -> int:
+        """Ranked events whose item nobody could have listed."""
+        return int(np.count_nonzero(self.ranks("popularity_rank") == UNKNOWN))
+
+    def coverage(self, model: str) -> dict[str, float]:
+        """Return the share of the known items that were on a list of a model."""
+        if model not in self.recommended:
+            return {}
+        known = int((self.corridor.items.count > 0).sum())
+        return {"coverage": len(self.recommended[model]) / max(1, known)}
+
+
+class Beside:
+    """What goes on beside a pass."""
+
+    def before(
+        self, keys: list[bytes | None], values: list[bytes | None], numbers: list[int]
+    ) -> None:
+        """Look at a micro-batch before it is taken."""
+
+    def after(self, outcome: Any, done: int, report: Report) -> None:
+        """Look at what came of it."""
+
+
+def needed(models: Sequence[str], *, ablation: bool = False) -> list[str]:
+    """Return the passes through the corridor that models need, in the order of `VARIANTS`.
+
+    >>> needed(["online", "transitions", "bpr"])
+    ['online']
+    >>> needed(["popularity"])
+    ['transitions']
+    """
+    passes = {name for name in ("online", "light", "hybrid", "neighbours") if name in models}
+    if ablation:
+        passes |= {"online", "hybrid", "transitions"}
+    if set(DEEP) & set(models):
+        passes.add("online")
+    if "transitions" in models and not passes & {"online", "hybrid"}:
+        passes.add("transitions")
+    if "popularity" in models and not passes:
+        passes.add("transitions")
+    return [name for name in VARIANTS if name in passes]
+
+
+def own(models: Sequence[str], passes: dict[str, Pass]) -> dict[str, Ranked]:
+    """Return the ranked events of the models that the passes rank."""
+    costs = {name: one.corridor.costs() for name, one in passes.items()}
+    found = {}
+    for model in models:
+        if model not in OWN:
+            continue
+        name = _pass_of(model, passes)
+        one, more = passes[name], {}
+        if name == model:
+            more = {**one.coverage("online"), **costs[name]}
+        column = _COLUMNS.get(model, "online_rank")
+        found[model] = Ranked(one.numbers, one.ranks(column), more)
+    return found
+
+
+def _pass_of(model: str, passes: dict[str, Pass]) -> str:
+    """Return the pass that ranks a model."""
+    if model in passes:
+        return model
+    return next(name for name in ("online", "hybrid", "transitions", "light", "neighbours")
+                if name in passes)  # fmt: skip

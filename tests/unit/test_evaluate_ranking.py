@@ -1,0 +1,139 @@
+"""`scripts/evaluate ranking`: slices, ablation, where figures go."""
+
+import json
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from scripts.tools.console import ToolError
+from scripts.tools.evaluate import evaluate
+from scripts.tools.evaluate.figures import Ranked, of_ranks
+
+N = 900
+DRAWN = "transitions,neighbours,bpr,popularity,decayed_popularity,item_knn"
+"""Models in which nothing depends on the ids of events."""
+
+
+def columns(seed=1):
+    random = np.random.default_rng(seed)
+    user = random.integers(0, 25, N)
+    return {
+        "user_id": user,
+        "item_id": (user // 5 * 20 + random.integers(0, 40, N)) % 90,
+        "rating": random.integers(1, 6, N),
+        "timestamp": 900_000_000 + 100 * np.arange(N),
+    }
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    def run(table, *options, out="figures.json"):
+        data = tmp_path / "events.parquet"
+        pq.write_table(pa.table(table), data)
+        target = "-" if out == "-" else str(tmp_path / out)
+        arguments = ["evaluate", "ranking", "--data", str(data), "--json", target, *options]
+        monkeypatch.setattr(sys, "argv", arguments)
+        assert evaluate.main() == 0
+        shown = capsys.readouterr()
+        return json.loads(shown.out if out == "-" else (tmp_path / out).read_text()), shown
+
+    return run
+
+
+def values(document, part, *, but=()):
+    return {
+        (row["model"], row["metric"]): row["value"]
+        for row in document["rows"]
+        if row["slice"] == part and row["metric"] not in but
+    }
+
+
+COSTS = ("us_an_event", "us_a_ranking")
+
+
+def test_good_ratings_are_a_stream_of_their_own(run):
+    table = columns()
+    good = np.flatnonzero(table["rating"] >= 4)
+    options = ("--models", DRAWN, "--score-every", "3")
+    whole, _ = run(table, *options)
+    alone, _ = run({name: column[good] for name, column in table.items()}, *options)
+    assert values(whole, "ge4", but=COSTS) == values(alone, "all", but=COSTS)
+    assert values(whole, "all", but=COSTS) != values(alone, "all", but=COSTS)
+    found = {model for model, _ in values(whole, "ge4")}
+    assert found == set(DRAWN.split(","))
+
+
+def test_without_ratings_there_is_no_slice_of_good_ones_and_a_word(run):
+    table = columns()
+    del table["rating"]
+    document, shown = run(table, "--models", "popularity")
+    assert {row["slice"] for row in document["rows"]} == {"all", "after5", "last20"}
+    assert "no column rating, so no slice ge4" in shown.err
+
+
+def test_ablation_says_what_each_component_adds(run):
+    document, shown = run(columns(), "--models", "bpr", "--ablation", "--score-every", "2")
+    for part in ("all", "ge4"):
+        found = values(document, part)
+        for metric in ("hr@10", "ndcg@10"):
+            steps = [found[model, f"+{metric}"] for model in ("transitions", "hybrid", "online")]
+            assert steps[0] == found["transitions", metric]
+            assert sum(steps) == pytest.approx(found["online", metric])
+            assert steps[1] == pytest.approx(found["hybrid", metric] - steps[0])
+        costs = [found[model, "us_an_event"] for model in ("transitions", "hybrid", "online")]
+        assert 0 < costs[0] < costs[1]
+        assert found["online", "us_a_ranking"] > 1
+    assert "ablation" in shown.out
+    assert ("bpr", "hr@10") in values(document, "all")
+
+
+def test_own_components_differ(run):
+    document, _ = run(columns(), "--models", "online,light,hybrid,neighbours,transitions",
+                      "--score-every", "1")  # fmt: skip
+    found = values(document, "all")
+    figures = [
+        found[model, "mrr"] for model in ("online", "light", "hybrid", "neighbours", "transitions")
+    ]
+    assert len(set(figures)) == 5
+    assert all(0 < found[model, "coverage"] <= 1 for model in ("light", "neighbours"))
+
+
+def test_figures_on_standard_output_are_alone_there(run):
+    document, shown = run(columns(), "--models", "popularity", out="-")
+    assert ("popularity", "hr@10") in values(document, "all")
+    assert "popularity" in shown.err
+
+
+def test_figures_of_ranks():
+    found = of_ranks(np.array([0, 9, 10, -1], np.int32))
+    assert found["hr@10"] == found["recall@10"] == 0.5
+    assert found["precision@10"] == 0.05
+    assert found["f1@10"] == pytest.approx(2 * 0.05 * 0.5 / 0.55)
+    assert found["mrr"] == pytest.approx((1 + 1 / 10 + 1 / 11) / 4)
+    assert found["ndcg@10"] == pytest.approx((1 + 1 / np.log2(11)) / 4)
+    assert of_ranks(np.empty(0, np.int32)) == {}
+
+
+def test_slices_begin_with_their_share_of_the_stream():
+    ranked = Ranked(np.array([0, 4, 5, 79, 80, 99]), np.arange(6, dtype=np.int32))
+    assert ranked.within("all", 100).tolist() == [0, 1, 2, 3, 4, 5]
+    assert ranked.within("after5", 100).tolist() == [2, 3, 4, 5]
+    assert ranked.within("last20", 100).tolist() == [4, 5]
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "message"),
+    [
+        ({"item_id": None}, (), "expected the columns user_id, item_id, timestamp.*add item_id"),
+        ({"user_id": np.full(N, 0.5)}, (), "user_id: expected whole numbers or text, got double"),
+        ({"rating": ["good"] * N}, (), "rating: expected numbers, got string"),
+        ({}, ("--models", "online,als"), "--models: expected some of .*, got als"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_told(run, change, options, message):
+    table = {name: column for name, column in {**columns(), **change}.items() if column is not None}
+    with pytest.raises(ToolError, match=message):
+        run(table, *options)
