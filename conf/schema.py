@@ -333,7 +333,7 @@ class ItemRules(Section):
         default=200_000,
         ge=100,
         le=50_000_000,
-        description="Most items a worker holds, about 3 KB each with 200 successors; beyond, the"
+        description="Most items a worker holds, about 5 KB each with 400 successors; beyond, the"
         " least popular eighth makes room.",
     )
     admission: int = Field(
@@ -349,10 +349,10 @@ class ItemRules(Section):
         " known, and for who makes room.",
     )
     successors: int = Field(
-        default=200,
+        default=400,
         ge=10,
         le=10_000,
-        description="Next items kept an item; beyond 200 nothing is gained.",
+        description="Next items kept an item: 200 cost 1 % of the hits on ml-1m, 800 bring nothing.",
     )
     buckets: Buckets = Field(
         default=1,

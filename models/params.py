@@ -51,7 +51,7 @@ class TransitionParams:
     """Weight of what came before an item among what follows it; orders that say little want it."""
     repeats: bool = False
     """Whether an item may follow itself: where items may be recommended again."""
-    successors: int = 200
+    successors: int = 400
     """Entries kept in an item's row when it overflows (at twice this)."""
 
 

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import numba
 
-from models import blend
+from models import blend, initial
 from models.neighbours import learn, sequences, share
 from models.popularity import counts
 from models.rating import kalman, stack
@@ -32,6 +32,7 @@ learn_rating = called(kalman.learn)
 predict_rating = called(kalman.predict)
 predict_stacked = called(stack.predict)
 remember = called(history.remember)
+scrambled = called(initial.scrambled)
 slot_of = called(sequences.slot_of)
 source_of = called(share.source_of)
 weight_of = called(rows.weight_of)

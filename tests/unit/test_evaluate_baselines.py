@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from models.columns import NOT_SCORED, UNKNOWN
-from models.initial import GAMMA, scrambled
+from models.initial import GAMMA
 from scripts.tools.data.behaviour import Recorded
 from scripts.tools.evaluate.baselines.bpr import Bpr
 from scripts.tools.evaluate.baselines.item_knn import ItemKnn
@@ -15,6 +15,7 @@ from scripts.tools.evaluate.baselines.run import ranked
 from scripts.tools.evaluate.baselines.stream import Stream
 from scripts.tools.evaluate.corridor import VARIANTS, observed
 from scripts.tools.evaluate.passes import Pass
+from tests.kernels import scrambled
 
 N, USERS, ITEMS = 500, 7, 40
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from models.arrays import TransitionArrays
 from models.columns import UNKNOWN
-from models.compiled import Integer, Real, Truth, kernel
+from models.compiled import Integer, Real, Truth, entry, kernel
 from models.initial import GAMMA, scrambled
 from models.transitions.rows import add
 from scripts.tools.evaluate.baselines.arrays import BprArrays
@@ -65,7 +65,7 @@ def place_of(
     return above + level // 2
 
 
-@kernel
+@entry
 def learn_popularity(  # noqa: PLR0913  # columns
     stream: Stream,
     begin: Integer,
@@ -96,7 +96,7 @@ def learn_popularity(  # noqa: PLR0913  # columns
     return step
 
 
-@kernel
+@entry
 def learn_item_knn(  # noqa: PLR0913  # columns
     stream: Stream,
     begin: Integer,
@@ -167,7 +167,7 @@ def _count_near(stream: Stream, e: Integer, near: TransitionArrays) -> None:
         at, left, weight = stream.previous[at], left - 1, weight * np.float32(NEAR_DECAY)
 
 
-@kernel
+@entry
 def learn_bpr(
     stream: Stream,
     begin: Integer,
