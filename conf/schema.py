@@ -352,7 +352,7 @@ class ItemRules(Section):
         default=400,
         ge=10,
         le=10_000,
-        description="Next items kept an item: 200 cost 1 % of the hits on ml-1m, 800 bring nothing.",
+        description="Next items kept an item; on ml-1m 200 cost 1 % of the hits, 800 bring none.",
     )
     buckets: Buckets = Field(
         default=1,
