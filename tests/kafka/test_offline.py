@@ -4,6 +4,7 @@ import itertools
 import json
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -46,13 +47,16 @@ def offline(job: RunningJob) -> tuple[int, int]:
     return hits, scored
 
 
+def windows(job: RunningJob) -> list[dict[str, Any]]:
+    messages = job.read("recommendation_metrics")
+    return [json.loads(m.value()) for m in messages if m.key().startswith(b"window/")]
+
+
 def online(job: RunningJob) -> tuple[float, int]:
     """Return the same of the job, as its windows say."""
-    messages = job.read("recommendation_metrics")
-    windows = [json.loads(m.value()) for m in messages if m.key().startswith(b"window/")]
-    found = [(w["online_hr_at_10"] * w["scored"], w["scored"]) for w in windows if w["scored"]]
-    hits, scored = (sum(column) for column in zip(*found, strict=True))
-    return hits, scored
+    job.wait(lambda: sum(w["consumed"] for w in windows(job)) == EVENTS, "all windows")
+    found = [(w["online_hr_at_10"] * w["scored"], w["scored"]) for w in windows(job) if w["scored"]]
+    return sum(hits for hits, _ in found), sum(scored for _, scored in found)
 
 
 def now_ms() -> int:
@@ -60,9 +64,8 @@ def now_ms() -> int:
 
 
 def test_the_pipeline_hits_as_often_as_the_model_alone(job: RunningJob) -> None:
-    """Two subtasks, each with half of the users, that tell each other of items."""
     job.settings = ("recommend.enabled=false",)
-    job.start(parallelism=2)
+    job.start()
     begin, records = time.monotonic(), log()
     for tick in itertools.count(1):
         part = list(itertools.islice(records, A_SECOND // 5))
