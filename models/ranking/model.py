@@ -13,10 +13,10 @@ from models.arrays import (
     UserArrays,
     Work,
 )
-from models.columns import OFFSET_BITS, AcceptedBatch, Events, Learnt, Recommended, Users
+from models.columns import AcceptedBatch, Events, Learnt, Recommended, Users
 from models.component import COMPONENTS
 from models.factors.part import look_all
-from models.items.differences import add as add_differences
+from models.items.differences import add_batch
 from models.items.table import Items
 from models.lists import Lists, blocks, fill_empty
 from models.params import NeighbourParams, RankingParams, TransitionParams, UserParams
@@ -142,23 +142,8 @@ class Ranking:
                 knobs,
             )
         if len(batch.moved) and fresh.any():
-            self._add_differences(items, batch, rows, owned)
-
-    def _add_differences(
-        self,
-        items: Items,
-        batch: AcceptedBatch,
-        rows: NDArray[np.int32],
-        owned: NDArray[np.bool_] | None,
-    ) -> None:
-        """Add what another worker learnt of rows that may be changed and do not contain it yet."""
-        moved, newest = rows[batch.moved], batch.coordinate[-1]
-        until = items.until(batch.bucket, batch.coordinate)
-        new = until[items.arrays.mark[moved], newest >> OFFSET_BITS] < newest
-        taken = (moved >= 0) & new
-        if owned is not None:
-            taken &= owned[batch.moved]
-        add_differences(items.arrays, moved[taken], batch.differences[taken], self._params.radius)
+            radius = self._params.radius
+            add_batch(items.arrays, batch, rows, owned, columns.until, radius)
 
     def recommend(self, items: Items, users: Users, k: int, deep: DeepArrays) -> Recommended:
         """Return the k best items of every user, over the whole catalogue.

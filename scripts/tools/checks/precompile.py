@@ -14,7 +14,7 @@ from scripts.tools.console import progress
 
 
 def precompile(config: JobConfig, report: Callable[[str], None] = progress) -> bool:
-    """Fill the cache for a configuration's objective.
+    """Fill the cache for a configuration's model.
 
     Returns
     -------
@@ -36,4 +36,6 @@ def precompile(config: JobConfig, report: Callable[[str], None] = progress) -> b
 
 
 def _stamp(config: JobConfig) -> Path:
-    return cache_dir() / "numba" / f"{source_digest()}.{config.learning.objective}"
+    learning = config.learning
+    model = (learning.ranking if learning.objective == "ranking" else learning.rating).model
+    return cache_dir() / "numba" / f"{source_digest()}.{learning.objective}-{model}"
