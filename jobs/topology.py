@@ -21,6 +21,7 @@ from jobs.types import (
     TUNED,
 )
 from operators.fine_tune import FineTuneFunction
+from operators.ingest import IngestFunction
 from operators.learn_items import LearnItemsFunction
 from operators.learn_users import LearnUsersFunction
 from state import descriptors
@@ -29,16 +30,7 @@ from state.topics.lease import Lease
 
 def build(sql: StreamTableEnvironment, config: JobConfig, lease: Lease | None = None) -> None:
     """Declare the whole job; the caller executes it."""
-    batches = _micro_batches(sql, config)
-    loop = _loop(sql, config).broadcast(descriptors.loop())
-    learned = (
-        keyed_by_first_field(batches, MICRO_BATCH)
-        .connect(loop)
-        .process(LearnUsersFunction(parameters.learn_users(config, lease)), LEARNED)
-        .uid(uids.LEARN_USERS)
-        .name("learn-users")
-    )
-    sql.create_temporary_view("learned", learned, _learned_schema(config))
+    _learned(sql, config, LearnUsersFunction(parameters.learn_users(config, lease)))
     item_keys = balanced_keys(config.items.buckets, config.users.buckets)
     chunks = (
         keyed_by_first_field(_item_batches(sql, config, item_keys), ITEM_BATCH)
@@ -50,6 +42,36 @@ def build(sql: StreamTableEnvironment, config: JobConfig, lease: Lease | None = 
     if parameters.wants_deep(config):
         _fine_tune(sql, config)
     _sinks(sql, config)
+
+
+def build_ingest(sql: StreamTableEnvironment, config: JobConfig) -> None:
+    """Declare what there is of the job without a model: the limit of its throughput."""
+    _learned(sql, config, IngestFunction(parameters.learn_users(config)))
+    topics = config.kafka.topics
+    sql.execute_sql(
+        tables.output_sink(config, "recommendation_metrics", topics.recommendation_metrics)
+    )
+    sql.execute_sql(tables.loop_sink(config, "accepted_events", topics.accepted_events))
+    inserts = sql.create_statement_set()
+    for statement in (tables.ACCEPTED, tables.ACCOUNTING):
+        inserts.add_insert_sql(statement)
+    inserts.attach_as_datastream()
+
+
+def _learned(
+    sql: StreamTableEnvironment, config: JobConfig, function: LearnUsersFunction | IngestFunction
+) -> None:
+    """Declare sources, windows, loop, and the operator that learns: the view `learned`."""
+    batches = _micro_batches(sql, config)
+    loop = _loop(sql, config).broadcast(descriptors.loop())
+    learned = (
+        keyed_by_first_field(batches, MICRO_BATCH)
+        .connect(loop)
+        .process(function, LEARNED)
+        .uid(uids.LEARN_USERS)
+        .name("learn-users")
+    )
+    sql.create_temporary_view("learned", learned, _learned_schema(config))
 
 
 def _fine_tune(sql: StreamTableEnvironment, config: JobConfig) -> None:

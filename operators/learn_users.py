@@ -68,7 +68,7 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
             self._told_until = time.monotonic() + _GAUGE_SECONDS
             gauges = self._corridor.gauges(self._subtask, self._inbox.skipped)
             outcome.accounting.append(gauges)
-        yield _row(outcome, pack("<I", bucket))
+        yield learned_row(outcome, pack("<I", bucket))
 
     def process_broadcast_element(self, value: Row, ctx: Any) -> Iterator[Row]:
         """Take one record of the loop; the model pointer is kept for a restored job."""
@@ -104,7 +104,9 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
         self._schedule_sweep(ctx)
         if idle and self._params.recommend:
             # a compacted topic forgets a key by its null
-            yield _row(Outcome(recommendations=[(user_of(e).encode(), None) for e in idle]), b"")
+            yield learned_row(
+                Outcome(recommendations=[(user_of(e).encode(), None) for e in idle]), b""
+            )
 
     def _warm_bucket(self, bucket: int, ctx: Any) -> None:
         """Read the whole bucket in one call: single reads would cost a round trip each."""
@@ -124,7 +126,7 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
         )
 
 
-def _row(outcome: Outcome, accepted_key: bytes) -> Row:
+def learned_row(outcome: Outcome, accepted_key: bytes) -> Row:
     """Return what leaves for one micro-batch, as `jobs.types.LEARNED`."""
     return Row(
         outcome.event_time,

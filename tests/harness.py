@@ -20,6 +20,7 @@ from pyflink.fn_execution.coders import from_type_info
 
 from jobs.types import ITEM_BATCH, KEYED_RECORD, LEARNED, LOOP_RECORD, MICRO_BATCH
 from operators import learn_users
+from operators.ingest import IngestFunction
 from operators.learn_items import LearnItemsFunction
 from operators.learn_users import LearnUsersFunction
 from operators.params import LearnItemsParams, LearnUsersParams
@@ -281,9 +282,13 @@ class UsersSubtask(Subtask):
     """A subtask of learn-users."""
 
     def __init__(
-        self, params: LearnUsersParams, clock: Clock, restored: Savepoint | None = None
+        self,
+        params: LearnUsersParams,
+        clock: Clock,
+        restored: Savepoint | None = None,
+        function: type[LearnUsersFunction | IngestFunction] = LearnUsersFunction,
     ) -> None:
-        super().__init__(LearnUsersFunction(params), clock, restored)
+        super().__init__(function(params), clock, restored)
 
     def take(self, records: Sequence[Record], *, bucket: int = 0) -> Learned:
         """Take one micro-batch and return the one row emitted for it."""

@@ -28,6 +28,8 @@ class Result:
         The figure; the median where there were several runs.
     peer, ratio
         What the other system did in the same run, and this figure divided by it.
+    of_limit
+        This figure divided by what the same machine can do at most, in the same run.
     runs
         The figures of the single runs.
     """
@@ -37,11 +39,12 @@ class Result:
     unit: str
     peer: float | None = None
     ratio: float | None = None
+    of_limit: float | None = None
     runs: Sequence[float] = field(default_factory=list)
 
     def as_mapping(self) -> dict[str, Any]:
         """Return the figure without the parts it does not have."""
-        optional = ("peer", "ratio")
+        optional = ("peer", "ratio", "of_limit")
         return {k: v for k, v in asdict(self).items() if v is not None or k not in optional}
 
 

@@ -64,3 +64,16 @@ def test_every_key_group_holds_exactly_one_bucket() -> None:
 def test_balanced_keys_are_the_released_ones() -> None:
     released = (GOLDEN / "bucket_keys.txt").read_text().split()
     assert [str(key) for key in balanced_keys(64, 64)] == released
+
+
+def test_the_pipe_without_a_model_has_the_sources_and_windows_of_the_job(
+    graph: list[tuple[str, str]],
+) -> None:
+    """Or what `scripts/benchmark limit` measures would not be its limit."""
+    config = JobConfig()
+    env, sql = environment.environment(config, {"pipeline.jars": connector_jar().as_uri()})
+    topology.build_ingest(sql, config)
+    nodes = env._j_stream_execution_environment.getStreamGraph(False).getStreamNodes().toArray()
+    pipe = {node.getOperatorName().split("[")[0] for node in nodes}
+    assert {"learn-users", "WindowAggregate"} < pipe
+    assert pipe < {name.split("[")[0] for _, name in graph} | {"recommendation_metrics"}

@@ -53,15 +53,23 @@ class River:
     brokers: str
     topic: str
 
-    def throughput(self, *, warm_up: float, seconds: float) -> RiverFigures:
+    def throughput(
+        self, *, warm_up: float, seconds: float, recommending: bool = False
+    ) -> RiverFigures:
         """Learn the topic from its beginning for some seconds, those of the warm-up left out.
+
+        Parameters
+        ----------
+        recommending
+            Whether every user of a window of half a second gets the ten best of all items.
 
         Raises
         ------
         ToolError
             If the topic ends before, or the process does.
         """
-        command = self._command("throughput", "--warm-up", str(warm_up), "--seconds", str(seconds))
+        times = ("--warm-up", str(warm_up), "--seconds", str(seconds))
+        command = self._command("throughput", *times, *["--recommend"] * recommending)
         limit = warm_up + seconds + _SLACK_SECONDS
         try:
             done = subprocess.run(

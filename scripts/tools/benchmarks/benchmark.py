@@ -8,6 +8,7 @@ from scripts.tools import results
 from scripts.tools.benchmarks import beside, plots
 from scripts.tools.benchmarks.latency import measure as measured_latency
 from scripts.tools.benchmarks.terminal import show
+from scripts.tools.benchmarks.throughput import KINDS, LIMIT
 from scripts.tools.benchmarks.throughput import measure as measured_throughput
 from scripts.tools.benchmarks.training import measure as measured_training
 from scripts.tools.console import run
@@ -21,11 +22,16 @@ def main() -> None:
 
 
 def throughput(options: argparse.Namespace) -> None:
-    """Events a second, at full speed: learning with recommendations, and ratings alone."""
+    """Events a second, at full speed, of what the pipe carries without a model; next to River."""
     figures = measured_throughput(options)
     _report(options, figures)
     if options.plot:
         plots.throughput(options.plot, figures)
+
+
+def limit(options: argparse.Namespace) -> None:
+    """Events a second of the pipe alone: sources, windows, decoding, the loop, no model."""
+    _report(options, measured_throughput(options))
 
 
 def latency(options: argparse.Namespace) -> None:
@@ -49,7 +55,7 @@ def _report(options: argparse.Namespace, figures: list[results.Result]) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/benchmark", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="throughput|latency|training")
+    commands = parser.add_subparsers(required=True, metavar="throughput|limit|latency|training")
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--json", type=Path, metavar="OUT", help="write the figures to a file")
     shared.add_argument(
@@ -63,12 +69,21 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
 
     command = commands.add_parser("throughput", parents=[shared], help=throughput.__doc__)
-    _numbers(command, runs=3, warm_up=25, seconds=30, parallelism=min(os.cpu_count() or 1, 8))
+    _numbers(command, runs=2, warm_up=25, seconds=20, parallelism=min(os.cpu_count() or 1, 8))
     _data(command)
     command.add_argument(
-        "--river-seconds", type=float, default=20, metavar="S", help="seconds that count of River"
+        "--kinds", default=",".join(KINDS), metavar="LIST",
+        help=f"some of {', '.join(KINDS)}; the limit is always measured (default: all)",
+    )  # fmt: skip
+    command.add_argument(
+        "--river-seconds", type=float, default=15, metavar="S", help="seconds that count of River"
     )
     command.set_defaults(command=throughput)
+
+    command = commands.add_parser("limit", parents=[shared], help=limit.__doc__)
+    _numbers(command, runs=2, warm_up=25, seconds=30, parallelism=min(os.cpu_count() or 1, 8))
+    _data(command)
+    command.set_defaults(command=limit, kinds=LIMIT)
 
     command = commands.add_parser("latency", parents=[shared], help=latency.__doc__)
     _numbers(command, runs=2, warm_up=30, seconds=60, parallelism=1)

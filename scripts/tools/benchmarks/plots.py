@@ -13,18 +13,23 @@ _LABELS = {"at_least_once": "at least once", "exactly_once": "exactly once", "ri
 
 
 def throughput(path: Path, results: Sequence[Result]) -> None:
-    """Draw events a second of the job and of River: bars of the medians, dots of the runs."""
-    figure = Figure(figsize=(8, 4), layout="constrained")
-    names = ("throughput.{}", "throughput.{}.per_cpu_second")
+    """Draw events a second of the pipe, the job and River: bars of medians, dots of the runs."""
+    figure = Figure(figsize=(9, 4), layout="constrained")
     by_name = {result.name: result for result in results}
-    for axes, pattern in zip(figure.subplots(1, 2), names, strict=True):
-        shown = [by_name[pattern.format(objective)] for objective in ("ranking", "rating")]
-        labels = ["ranking\n+ recommendations", "rating", "River\nBiasedMF"]
-        heights = [*(result.value or 0 for result in shown), shown[0].peer or 0]
-        axes.bar(labels, heights, color=["C0", "C0", "C7"])
-        for place, result in enumerate(shown):
-            axes.plot([place] * len(result.runs), result.runs, "k.", alpha=0.6)
-        axes.set_ylabel(shown[0].unit)
+    names = [n for n in by_name if n.count(".") == 1 and n.split(".")[0] in ("limit", "throughput")]
+    for axes, suffix in zip(figure.subplots(1, 2), ("", ".per_cpu_second"), strict=True):
+        shown = {name.split(".")[1]: by_name[name + suffix] for name in names}
+        bars = {name: (found.value or 0, found.runs) for name, found in shown.items()}
+        for name, found in shown.items():
+            if found.peer is not None:
+                work = "learning" if name == "rating" else "the same work"
+                bars[f"River,\n{work}"] = (found.peer, ())
+        axes.bar(list(bars), [height for height, _ in bars.values()],
+                 color=["C7" if name.startswith("River") else "C0" for name in bars])  # fmt: skip
+        for place, (_, runs) in enumerate(bars.values()):
+            axes.plot([place] * len(runs), runs, "k.", alpha=0.6)
+        axes.set_ylabel(next(iter(shown.values())).unit)
+        axes.tick_params(axis="x", labelsize=8)
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120)
 

@@ -115,8 +115,8 @@ class Consumption:
 
     def recommendations_per_event(self) -> float:
         """Return recommendations a record over all metrics windows."""
-        consumed, recommended = (sum(column) for column in zip(*self.windows, strict=True))
-        return float(recommended / max(1, consumed))
+        consumed = sum(records for records, _ in self.windows)
+        return sum(made for _, made in self.windows) / max(1, consumed)
 
     def _curve(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         if not self.times:

@@ -11,11 +11,17 @@ import random
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
+import numpy as np
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 from river.reco import BiasedMF
 
+WINDOW_SECONDS = 0.5
+"""Every user of such a stretch is recommended something, as of a micro-batch of the job."""
+BLOCK = 64
+"""Users whose scores are one product of matrices."""
 END_SECONDS = 5.0
 """Silence of the broker that is taken for the end of the topic."""
 
@@ -40,6 +46,8 @@ class Event(msgspec.Struct):
 def throughput(options: argparse.Namespace) -> dict[str, float]:
     """Predict, then learn, every event from the beginning of the topic, as fast as it goes.
 
+    With `--recommend` every user of a window gets the ten best of all items, as JSON.
+
     Returns
     -------
     dict[str, float]
@@ -50,6 +58,7 @@ def throughput(options: argparse.Namespace) -> dict[str, float]:
     begin = time.monotonic()
     measured = 0
     wall = cpu = None
+    window, users = begin, set[str]()
     for messages in _batches(options):
         now = time.monotonic()
         if wall is None and now - begin >= options.warm_up:
@@ -58,6 +67,11 @@ def throughput(options: argparse.Namespace) -> dict[str, float]:
             event = decode(message.value() or b"")
             model.predict_one(event.user_id, event.item_id)
             model.learn_one(event.user_id, event.item_id, event.target)
+            users.add(event.user_id)
+        if time.monotonic() - window >= WINDOW_SECONDS:
+            if options.recommend:
+                recommend(model, list(users))
+            window, users = time.monotonic(), set()
         if wall is not None and cpu is not None:
             measured += len(messages)
             spent = time.monotonic() - wall
@@ -65,6 +79,26 @@ def throughput(options: argparse.Namespace) -> dict[str, float]:
                 used = time.process_time() - cpu
                 return {"events": measured, "seconds": spent, "cpu_seconds": used}
     sys.exit("river: expected more events than the topic holds; raise --events")
+
+
+def recommend(model: BiasedMF, users: list[Any]) -> list[bytes]:
+    """Return the ten items of highest predicted rating for every user, of all known, as JSON."""
+    items = list(model.i_latents)
+    factors = np.array([model.i_latents[item] for item in items])
+    biases = np.array([model.i_biases[item] for item in items])
+    encoded = []
+    for first in range(0, len(users), BLOCK):
+        block = users[first : first + BLOCK]
+        scores = np.array([model.u_latents[user] for user in block]) @ factors.T + biases
+        best = np.argpartition(-scores, min(10, len(items) - 1), axis=1)[:, :10]
+        for row, user in enumerate(block):
+            order = best[row][np.argsort(-scores[row, best[row]])]
+            base = model.global_mean.get() + model.u_biases[user]
+            listed = [
+                {"item_id": items[at], "score": float(base + scores[row, at])} for at in order
+            ]
+            encoded.append(msgspec.json.encode({"user_id": user, "items": listed}))
+    return encoded
 
 
 def latency(options: argparse.Namespace) -> None:
@@ -107,7 +141,7 @@ def latency(options: argparse.Namespace) -> None:
 
 def _batches(options: argparse.Namespace) -> Iterator[list[Message]]:
     consumer = _consumer(options)
-    while messages := consumer.consume(10_000, END_SECONDS):
+    while messages := consumer.consume(2_000, END_SECONDS):
         yield messages
 
 
@@ -144,6 +178,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("throughput", description=throughput.__doc__)
     command.add_argument("--warm-up", type=float, default=2.0, help="seconds that do not count")
     command.add_argument("--seconds", type=float, default=20.0, help="seconds that count")
+    command.add_argument("--recommend", action="store_true", help="lists for users of a window")
     command.set_defaults(command=throughput)
     command = commands.add_parser("latency", description=latency.__doc__)
     command.add_argument("--answers", required=True, help="topic of the answers")

@@ -20,7 +20,7 @@ from scripts.tools.cluster.instance import Local
 from scripts.tools.cluster.paths import LOCAL_CONFIG, cache_dir
 from scripts.tools.cluster.signals import interruptible, undisturbed
 from scripts.tools.commands.build import build
-from scripts.tools.commands.submit import Submission, submit
+from scripts.tools.commands.submit import JOB, Submission, submit
 from scripts.tools.console import ToolError, progress
 from scripts.tools.kafka import topics
 from scripts.tools.kafka.client import KafkaAddress
@@ -78,8 +78,13 @@ class Stage:
             self._drop([getattr(config.kafka.topics, topic) for topic in _OUTPUTS])
 
     @contextlib.contextmanager
-    def job(self, name: str, overrides: Sequence[str]) -> Iterator[Job]:
+    def job(self, name: str, overrides: Sequence[str], module: str = JOB) -> Iterator[Job]:
         """Run a job that starts from the first event, until the block ends.
+
+        Parameters
+        ----------
+        module
+            See `Submission`.
 
         Raises
         ------
@@ -88,9 +93,10 @@ class Stage:
         """
         with self.outputs(name, overrides) as (config, every):
             precompile(config)  # once a version: no part of a submission
+            submission = Submission(overrides=every, wheel=self.wheel, module=module)
             begin = time.time_ns() // 1_000_000
             try:
-                submit(self.local, Submission(overrides=every, wheel=self.wheel), report=_silent)
+                submit(self.local, submission, report=_silent)
                 yield Job(config=config, submitted_ms=begin)
             finally:
                 self._end_jobs()

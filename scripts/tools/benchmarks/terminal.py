@@ -28,7 +28,7 @@ def show(results: Iterable[Result]) -> None:
     table = Table()
     table.add_column("figure", no_wrap=True)
     table.add_column("unit", no_wrap=True)
-    for title in ("median", "River", "ratio", "runs"):
+    for title in ("median", "River", "ratio", "of limit", "runs"):
         table.add_column(title, justify="right")
     for result in results:
         table.add_row(
@@ -37,6 +37,7 @@ def show(results: Iterable[Result]) -> None:
             _short(result.value),
             _short(result.peer),
             _short(result.ratio),
+            _short(result.of_limit),
             " ".join(map(_short, result.runs)),
         )
     console = Console()

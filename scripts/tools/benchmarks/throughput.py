@@ -14,16 +14,42 @@ from scripts.tools.benchmarks.stage import Job, Stage, stage
 from scripts.tools.benchmarks.terminal import progress_bar
 from scripts.tools.cluster.broker import NAME as BROKER
 from scripts.tools.cluster.river import environment
+from scripts.tools.commands.submit import JOB
 from scripts.tools.console import ToolError, progress
 from scripts.tools.data.behaviour import Block, Source, source
 from scripts.tools.kafka.client import consumer
 from scripts.tools.kafka.produce import replay
 from scripts.tools.results import Result
 
-OBJECTIVES = {
-    "ranking": ("learning.objective=ranking", "recommend.enabled=true"),
-    "rating": ("learning.objective=rating", "recommend.enabled=false"),
+
+@dataclass(frozen=True)
+class Kind:
+    """What a run is of.
+
+    Parameters
+    ----------
+    settings
+        Overrides of the configuration.
+    module
+        Of the job.
+    recommending
+        Whether it recommends: then River does as well.
+    """
+
+    settings: tuple[str, ...]
+    module: str = JOB
+    recommending: bool = True
+
+
+_ALONE = "recommend.enabled=false"
+LIMIT = "limit"
+KINDS = {
+    LIMIT: Kind((_ALONE, "deep.enabled=false"), "jobs.ingest", recommending=False),
+    "rating": Kind(("learning.objective=rating", _ALONE), recommending=False),
+    "light": Kind(("learning.ranking.model=light", "deep.enabled=false")),
+    "full": Kind(("learning.ranking.model=full", "deep.enabled=false")),
 }
+"""What can be measured; the limit is the job's sources, windows and loop without a model."""
 SETTINGS = (
     "flink.micro_batch=500ms",
     "flink.bundle_size=256",
@@ -65,20 +91,39 @@ def rated(blocks: Iterable[Block]) -> Iterator[Block]:
 
 def measure(options: argparse.Namespace) -> list[Result]:
     """Run everything that is asked for and return the figures."""
+    kinds = chosen(options.kinds)
     python = environment()
-    runs: dict[str, list[Figures]] = {name: [] for name in OBJECTIVES}
-    peers: list[RiverFigures] = []
+    runs: dict[str, list[Figures]] = {name: [] for name in kinds}
+    peers: dict[bool, list[RiverFigures]] = {
+        KINDS[name].recommending: [] for name in kinds if name != LIMIT
+    }
     with stage(options.parallelism) as here:
         topic = preload(here, options)
         river = River(python, here.local.brokers, topic)
         for number in range(options.runs):
-            # River in the middle and the order turned around every time: nobody has the same place
-            first, last = sorted(OBJECTIVES, reverse=number % 2 == 1, key=list(OBJECTIVES).index)
-            runs[first].append(_run(here, first, number, options))
-            progress(f"river, run {number + 1} of {options.runs}")
-            peers.append(river.throughput(warm_up=_RIVER_WARM_UP, seconds=options.river_seconds))
-            runs[last].append(_run(here, last, number, options))
-    return [*_results("ranking", runs, peers), *_results("rating", runs, peers), _startup(runs)]
+            # the order turns around every time: nobody has the same place
+            order = kinds[::-1] if number % 2 else kinds
+            for name in order:
+                runs[name].append(_run(here, name, number, options))
+            for recommending, found in peers.items():
+                progress(f"river, run {number + 1} of {options.runs}")
+                found.append(
+                    river.throughput(
+                        warm_up=_RIVER_WARM_UP,
+                        seconds=options.river_seconds,
+                        recommending=recommending,
+                    )
+                )
+    return list(_results(runs, peers))
+
+
+def chosen(text: str) -> list[str]:
+    """Return the kinds of a list, in their own order, the limit always among them."""
+    names = {name.strip() for name in text.split(",") if name.strip()}
+    if unknown := sorted(names - set(KINDS)):
+        message = f"--kinds: expected some of {', '.join(KINDS)}, got {', '.join(unknown)}"
+        raise ToolError(message, code=2)
+    return [name for name in KINDS if name in names or name == LIMIT]
 
 
 def preload(here: Stage, options: argparse.Namespace) -> str:
@@ -107,11 +152,12 @@ def _events(data: Path | None, events: int) -> Source:
     return source(data, events=None, repeat=max(1, round(events / rows)))
 
 
-def _run(here: Stage, objective: str, number: int, options: argparse.Namespace) -> Figures:
-    settings = [*SETTINGS, f"flink.parallelism={options.parallelism}", *OBJECTIVES[objective]]
-    name = f"{objective}-{number + 1}"
-    with here.job(name, [*settings, *options.overrides]) as job, progress_bar() as bar:
-        task = bar.add_task(f"{objective}, run {number + 1} of {options.runs}", total=None)
+def _run(here: Stage, name: str, number: int, options: argparse.Namespace) -> Figures:
+    kind = KINDS[name]
+    settings = [*SETTINGS, f"flink.parallelism={options.parallelism}", *kind.settings]
+    job_name, overrides = f"{name}-{number + 1}", [*settings, *options.overrides]
+    with here.job(job_name, overrides, kind.module) as job, progress_bar() as bar:
+        task = bar.add_task(f"{name}, run {number + 1} of {options.runs}", total=None)
         return _watch(here, job, options, lambda n: bar.update(task, completed=n))
 
 
@@ -152,27 +198,35 @@ def _figures(job: Job, consumed: Consumption, cpu: CpuTime, options: argparse.Na
 
 
 def _results(
-    objective: str, runs: dict[str, list[Figures]], peers: Sequence[RiverFigures]
-) -> list[Result]:
-    own, name = runs[objective], f"throughput.{objective}"
-    figures = [
-        _compared(name, "events/s", [f.rate for f in own], [p.rate for p in peers]),
-        _compared(
-            f"{name}.per_cpu_second",
-            "events/CPU s",
-            [f.per_cpu_second for f in own],
-            [p.per_cpu_second for p in peers],
-        ),
-    ]
-    if objective == "ranking":
-        made = [f.recommendations for f in own]
-        figures.append(_figure(f"{name}.recommendations", "recommendations/s", made))
-    cores = {part: [f.cores[part] for f in own] for part in own[0].cores}
-    return figures + [_figure(f"{name}.cores.{p}", "cores", used) for p, used in cores.items()]
+    runs: dict[str, list[Figures]], peers: dict[bool, list[RiverFigures]]
+) -> Iterator[Result]:
+    limit = [own.rate for own in runs[LIMIT]]
+    for name, own in runs.items():
+        rates, per_cpu = [f.rate for f in own], [f.per_cpu_second for f in own]
+        called = "limit.ingest" if name == LIMIT else f"throughput.{name}"
+        if name == LIMIT:
+            yield _figure(called, "events/s", rates)
+            yield _figure(f"{called}.per_cpu_second", "events/CPU s", per_cpu)
+        else:
+            found = peers[KINDS[name].recommending]
+            shares = [rate / most for rate, most in zip(rates, limit, strict=True)]
+            share = _figure(f"{called}.of_limit", "", shares)
+            rate = _compared(called, "events/s", rates, [p.rate for p in found])
+            yield replace(rate, of_limit=share.value)
+            yield share
+            peer = [p.per_cpu_second for p in found]
+            yield _compared(f"{called}.per_cpu_second", "events/CPU s", per_cpu, peer)
+        if KINDS[name].recommending:
+            made = [f.recommendations for f in own]
+            yield _figure(f"{called}.recommendations", "recommendations/s", made)
+        for part in own[0].cores:
+            yield _figure(f"{called}.cores.{part}", "cores", [f.cores[part] for f in own])
+    yield _startup(runs)
 
 
 def _startup(runs: dict[str, list[Figures]]) -> Result:
-    return _figure("startup.worker_s", "s", [f.startup for own in runs.values() for f in own])
+    started = [f.startup for name, own in runs.items() if name != LIMIT for f in own]
+    return _figure("startup.worker_s", "s", started or [f.startup for f in runs[LIMIT]])
 
 
 def _compared(name: str, unit: str, own: Sequence[float], peers: Sequence[float]) -> Result:

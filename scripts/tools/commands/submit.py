@@ -33,6 +33,7 @@ from scripts.tools.kafka.client import KafkaAddress
 from state.codec import StateError
 from state.model_store import ModelStore
 
+JOB = "jobs.recommend"
 _RUNNING_SECONDS = 120
 _SLOT_SECONDS = 15
 _ENDED = ("FAILED", "CANCELED", "FINISHED", "SUSPENDED")
@@ -57,7 +58,7 @@ class Submission:
     config: Path = LOCAL_CONFIG
     overrides: Sequence[str] = ()
     savepoint: Path | None = None
-    module: str = "jobs.recommend"
+    module: str = JOB
     wheel: Path | None = None
     arguments: Sequence[str] = field(default=())
 

@@ -1,0 +1,34 @@
+"""The job without its model, for `scripts/benchmark`: same sources, windows, loop and accounting.
+
+`flink run -pyfs dist/*.whl -pym jobs.ingest --config FILE [--set KEY=VALUE …]`
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from conf.loader import ConfigError, load
+from jobs.environment import environment
+from jobs.topology import build_ingest
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Load the configuration, build the graph and submit it."""
+    parser = argparse.ArgumentParser(prog="jobs.ingest", description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="YAML file, see conf/local.yaml")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
+    options = parser.parse_args(arguments)
+    try:
+        config = load(options.config, options.overrides)
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    env, sql = environment(config)
+    build_ingest(sql, config)
+    env.execute(config.job.name)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,85 @@
+"""The pipe without a model: what no job on these sources can be faster than."""
+
+import time
+from collections.abc import Iterator
+from struct import pack
+from typing import Any
+
+import numpy as np
+from pyflink.common import Row
+from pyflink.datastream import RuntimeContext
+from pyflink.datastream.functions import KeyedBroadcastProcessFunction
+
+from models.columns import AcceptedBatch
+from operators.learn_users import learned_row
+from operators.memory import Memory
+from operators.params import LearnUsersParams
+from operators.stages.account import account
+from operators.stages.decode import Decode, Decoded
+from operators.stages.fates import Fates
+from operators.stages.records import Outcome
+from state import accepted as accepted_codec
+from state import descriptors
+
+
+class IngestFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]
+    """Decodes micro-batches, counts them, and tells the other subtasks of the events.
+
+    Input, output, state
+        Those of `operators.learn_users.LearnUsersFunction`; of users nothing is kept, nothing is
+        learnt and nobody is recommended anything. What the others tell is opened and dropped.
+    """
+
+    def __init__(self, params: LearnUsersParams) -> None:
+        self._params = params
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Get the state handle: the accounting is kept as in the job."""
+        self._memory: Memory = runtime_context.get_map_state(descriptors.users())
+        self._decode = Decode(self._params.policy)
+
+    def process_element(self, value: Row, ctx: Any) -> Iterator[Row]:  # noqa: ARG002
+        """Take one micro-batch."""
+        bucket, keys, values, coordinates, published = value
+        now_ms = time.time_ns() // 1_000_000
+        decoded = self._decode(keys, values, coordinates, published, bucket=bucket, now_ms=now_ms)
+        fates = Fates.of(decoded, np.zeros(len(decoded.events), np.uint8), len(values))
+        outcome = Outcome()
+        if len(decoded.events):
+            outcome.event_time = int(decoded.events.time.max())
+            outcome.accepted = [accepted_codec.encode(_told(bucket, decoded))]
+        outcome.accounting = account(
+            bucket, decoded, fates, np.asarray(coordinates, np.int64), self._memory, now_ms,
+            outcome.metrics,
+        )  # fmt: skip
+        yield learned_row(outcome, pack("<I", bucket))
+
+    def process_broadcast_element(self, value: Row, ctx: Any) -> Iterator[Row]:  # noqa: ARG002
+        """Take one record of the loop."""
+        topic, _, content = value
+        if self._params.loop_topics.get(topic, topic) == "accepted_events":
+            accepted_codec.decode(content or b"")
+        return iter(())
+
+
+def _told(bucket: int, decoded: Decoded) -> AcceptedBatch:
+    """Return the events as columns, and nothing that was learnt of them."""
+    events, users = decoded.events, len(decoded.users)
+    keys, first, item = np.unique(events.item, return_index=True, return_inverse=True)
+    return AcceptedBatch(
+        origin=0,
+        bucket=bucket,
+        keys=keys,
+        ids=[decoded.item_ids[n] for n in first.tolist()],
+        user=events.user,
+        item=item.astype(np.int32),
+        coordinate=events.coordinate,
+        weight=events.weight,
+        value=events.value,
+        time=int(events.time.max()),
+        context=np.empty(0, np.int32),
+        context_start=np.zeros(users + 1, np.int32),
+        factors=np.empty((users, 0), np.float32),
+        negatives=np.empty((len(events), 0), np.int32),
+        gradients=np.zeros((len(events), 1), np.float32),
+    )
