@@ -155,13 +155,22 @@ class LearntArrays(NamedTuple):
     online_rank: NDArray[np.int32]
     deep_rank: NDArray[np.int32]
     transition_rank: NDArray[np.int32]
+    neighbour_rank: NDArray[np.int32]
+    hybrid_rank: NDArray[np.int32]
     popularity_rank: NDArray[np.int32]
     error: NDArray[np.float32]
     loss: NDArray[np.float64]
 
     @classmethod
-    def empty(cls, events: int, negatives: int) -> "LearntArrays":
-        """Return columns that say: nothing compared, nothing scored."""
+    def empty(cls, events: int, negatives: int, *, parts: bool = False) -> "LearntArrays":
+        """Return columns that say: nothing compared, nothing scored.
+
+        Parameters
+        ----------
+        parts
+            Whether there are ranks by single components, which only evaluations ask for.
+        """
+        asked = events if parts else 0
         return cls(
             negatives=np.full((events, negatives), -1, np.int32),
             gradients=np.zeros((events, 1 + negatives), np.float32),
@@ -170,6 +179,8 @@ class LearntArrays(NamedTuple):
             online_rank=np.full(events, NOT_SCORED, np.int32),
             deep_rank=np.full(events, NOT_SCORED, np.int32),
             transition_rank=np.full(events, NOT_SCORED, np.int32),
+            neighbour_rank=np.full(asked, NOT_SCORED, np.int32),
+            hybrid_rank=np.full(asked, NOT_SCORED, np.int32),
             popularity_rank=np.full(events, NOT_SCORED, np.int32),
             error=np.full(events, np.nan, np.float32),
             loss=np.zeros(LOSSES, np.float64),

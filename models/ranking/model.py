@@ -53,6 +53,8 @@ class Ranking:
         self._transitions = transitions
         self._neighbours = neighbours
         self._scratch = self._scratch_of(0)
+        self.ranks_parts = False
+        """Whether events are ranked by single components, too: for evaluations."""
 
     def learn(  # noqa: PLR0913  # columns
         self,
@@ -94,7 +96,8 @@ class Ranking:
         work = self._work(items, users, deep)
         work = work._replace(until=items.until(bucket, events.coordinate))
         context, context_start = pack(work.window)
-        out = LearntArrays.empty(len(rows), 0 if self._params.context else self._params.negatives)
+        negatives = 0 if self._params.context else self._params.negatives
+        out = LearntArrays.empty(len(rows), negatives, parts=self.ranks_parts)
         columns, done = EventArrays.of(events, gap), -1
         while done < len(rows):
             items.transitions.make_room(items.transitions.reserve)

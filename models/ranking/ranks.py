@@ -7,7 +7,7 @@ from models.arrays import SIZE, ItemArrays, LearntArrays, Work
 from models.blend import add_loss
 from models.columns import UNKNOWN
 from models.compiled import Integer, kernel
-from models.component import DEEP, TRANSITIONS, join
+from models.component import DEEP, NEIGHBOURS, TRANSITIONS, join
 from models.deep import part as deep_model
 from models.factors import part as factors
 from models.neighbours import part as neighbours
@@ -21,6 +21,7 @@ def _miss_all(e: Integer, work: Work, out: LearntArrays) -> None:
     """Note that an event's item was in nobody's list."""
     out.rank[e], out.online_rank[e], out.popularity_rank[e] = UNKNOWN, UNKNOWN, UNKNOWN
     out.transition_rank[e] = UNKNOWN
+    _set_parts(e, UNKNOWN, out)
     if len(work.deep.row) > 0 and work.deep.row[e] >= 0:
         out.deep_rank[e] = UNKNOWN
 
@@ -57,6 +58,7 @@ def rank_all(
     else:
         place = _place_in_fallback(work, mark, target)
         out.rank[e], out.online_rank[e], out.transition_rank[e] = place, place, place
+        _set_parts(e, place, out)
 
 
 @kernel
@@ -83,6 +85,8 @@ def _rank_by_parts(
     out.transition_rank[e] = _place(scratch.parts[TRANSITIONS], a, scratch.mark, mark, target)
     share = scratch.weights[DEEP]
     scratch.weights[DEEP] = 0
+    if len(out.hybrid_rank) > 0:
+        _rank_single_parts(e, mark, target, work, out)
     join(scratch.parts, scratch.weights, size, joint)
     out.online_rank[e] = _place(joint, a, scratch.mark, mark, target)
     out.rank[e] = out.online_rank[e]
@@ -92,6 +96,28 @@ def _rank_by_parts(
         add_loss(joint, scratch.parts[DEEP], weights, a, scratch.mark, mark, target, out.loss)
         join(scratch.parts, scratch.weights, size, joint)
         out.rank[e] = _place(joint, a, scratch.mark, mark, target)
+
+
+@kernel
+def _rank_single_parts(
+    e: Integer, mark: Integer, target: Integer, work: Work, out: LearntArrays
+) -> None:
+    """Rank by neighbours alone, and by all of the online model but them."""
+    a, scratch, size = work.items, work.scratch, work.items.counters[SIZE]
+    if work.knobs.neighbours > 0:
+        out.neighbour_rank[e] = _place(scratch.parts[NEIGHBOURS], a, scratch.mark, mark, target)
+    weight = scratch.weights[NEIGHBOURS]
+    scratch.weights[NEIGHBOURS] = 0
+    join(scratch.parts, scratch.weights, size, scratch.joint)
+    out.hybrid_rank[e] = _place(scratch.joint, a, scratch.mark, mark, target)
+    scratch.weights[NEIGHBOURS] = weight
+
+
+@kernel
+def _set_parts(e: Integer, rank: Integer, out: LearntArrays) -> None:
+    """Note one rank for all single parts, where somebody asks."""
+    if len(out.hybrid_rank) > 0:
+        out.hybrid_rank[e] = out.neighbour_rank[e] = rank
 
 
 @kernel

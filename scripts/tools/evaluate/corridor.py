@@ -14,7 +14,7 @@ from conf.schema import JobConfig
 from jobs import parameters
 from models.arrays import DeepArrays, Work
 from models.columns import NOT_SCORED, Events, Learnt, Recommended, Users
-from models.component import COMPONENTS, NEIGHBOURS, TRANSITIONS
+from models.component import COMPONENTS, TRANSITIONS
 from models.deep.serving import Deep
 from models.items.table import Items
 from models.objective import Objective
@@ -26,7 +26,10 @@ from scripts.tools.data.behaviour import Block, Blocks
 from scripts.tools.kafka.produce import encoded
 from state.topics.window import Sums
 
-RANKS = ("rank", "online_rank", "deep_rank", "transition_rank", "popularity_rank")
+RANKS = (
+    "rank", "online_rank", "deep_rank", "transition_rank", "neighbour_rank", "hybrid_rank",
+    "popularity_rank",
+)  # fmt: skip
 """Columns of `models.columns.Learnt` that are kept."""
 BATCH = 512
 _LISTED = 4
@@ -55,7 +58,6 @@ VARIANTS = {
     "online": Variant({}),
     "light": Variant({"model": "light"}),
     "hybrid": Variant({"model": "full", "neighbours": 0}),
-    "neighbours": Variant({"model": "full"}, alone=NEIGHBOURS),
     "transitions": Variant({"model": "full", "neighbours": 0}, alone=TRANSITIONS),
 }
 """Passes through the corridor, by name."""
@@ -150,6 +152,8 @@ class Observed(Corridor):
                 transitions=learning.transitions,
                 neighbours=learning.sequences,
             )
+        if isinstance(self._learn.objective, Ranking):
+            self._learn.objective.ranks_parts = True
         self._learn.objective = self._noted = Noted(self._learn.objective)
         self.found: dict[str, list[NDArray[np.int32]]] = {name: [] for name in RANKS}
         self.numbers: list[NDArray[np.int64]] = []

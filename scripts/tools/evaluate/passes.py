@@ -24,7 +24,12 @@ MODELS = (
     "bpr", "popularity", "decayed_popularity", "item_knn", *DEEP,
 )  # fmt: skip
 """Models that can be asked for; deep ones come with the pass of `online`."""
-_COLUMNS = {"transitions": "transition_rank", "popularity": "popularity_rank"}
+_COLUMNS = {
+    "transitions": "transition_rank",
+    "neighbours": "neighbour_rank",
+    "hybrid": "hybrid_rank",
+    "popularity": "popularity_rank",
+}
 
 
 @dataclass
@@ -120,11 +125,11 @@ def needed(models: Sequence[str], *, ablation: bool = False) -> list[str]:
     >>> needed(["popularity"])
     ['transitions']
     """
-    passes = {name for name in ("online", "light", "hybrid", "neighbours") if name in models}
+    passes = {"light"} & set(models)
+    if {"online", "hybrid", "neighbours", *DEEP} & set(models):
+        passes.add("online")
     if ablation:
         passes |= {"online", "hybrid", "transitions"}
-    if set(DEEP) & set(models):
-        passes.add("online")
     if "transitions" in models and not passes & {"online", "hybrid"}:
         passes.add("transitions")
     if "popularity" in models and not passes:
@@ -152,5 +157,4 @@ def _pass_of(model: str, passes: dict[str, Pass]) -> str:
     """Return the pass that ranks a model."""
     if model in passes:
         return model
-    return next(name for name in ("online", "hybrid", "transitions", "light", "neighbours")
-                if name in passes)  # fmt: skip
+    return next(name for name in ("online", "transitions", "light") if name in passes)
