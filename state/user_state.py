@@ -133,6 +133,14 @@ _FIXED[5] = np.dtype([(name, "<u4") for name in _COUNTS[5]] + list(_SCALARS_5))
 _FIXED[6] = np.dtype([(name, "<u4") for name in _COUNTS[6]] + list(_SCALARS_5))
 _SCALARS_OF = {1: _SCALARS, 2: _SCALARS_2, 3: _SCALARS_2, 4: _SCALARS_4, 5: _SCALARS_5}
 _SCALARS_OF[6] = _SCALARS_5
+_COUNT_OF = {
+    version: np.array([_COUNTS[version].index(count) for _, count, _ in lists], np.intp)
+    for version, lists in _LISTS.items()
+}
+_WIDTHS = {
+    version: np.array([width for *_, width in lists], np.int64) for version, lists in _LISTS.items()
+}
+"""By version, of every list: number of its count in the payload, and bytes of an element."""
 _PREFIXES = ("factors", "deep", "variance", "mood")
 """Lists of a length of their own: they cannot be cut."""
 _MOOD = 3
@@ -232,17 +240,18 @@ class UserState:
         fixed["until"] = np.where(_timed(users), users.past_length, 0)
         for name, _ in _SCALARS_OF[VERSION]:
             fixed[name] = getattr(users, name)
-        bounds = bounds_of(_sizes(fixed, VERSION))
+        sizes = _stored(fixed, VERSION) * _WIDTHS[VERSION]
+        bounds = bounds_of(layout.itemsize + sizes.sum(axis=1))
         buffer = np.empty(bounds[-1], np.uint8)
-        at, row = bounds[:-1].copy(), np.arange(len(users))
-        each = np.full(len(users), layout.itemsize, np.int64)
-        copy_ranges(as_bytes(fixed), row * layout.itemsize, buffer, at, each)
-        at += layout.itemsize
-        for name, count, width in _LISTS[VERSION]:
+        row, each = np.arange(len(users)), np.full(len(users), layout.itemsize, np.int64)
+        copy_ranges(as_bytes(fixed), row * layout.itemsize, buffer, bounds[:-1], each)
+        at = _starts(bounds[:-1] + layout.itemsize, sizes)
+        for n in np.flatnonzero(sizes.any(axis=0)).tolist():
+            name, _, width = _LISTS[VERSION][n]
             column: NDArray[Any] = getattr(users, name)
-            size = fixed[count].astype(np.int64) * width
-            copy_ranges(as_bytes(column), row * (column.shape[1] * width), buffer, at, size)
-            at += size
+            copy_ranges(
+                as_bytes(column), row * (column.shape[1] * width), buffer, at[n], sizes[:, n]
+            )
         return seal_all(MAGIC, VERSION, buffer, bounds)
 
     def _read(
@@ -276,33 +285,44 @@ class UserState:
         for name, _ in _SCALARS_OF[version]:
             getattr(users, name)[rows] = fixed[name]
         old_times = np.zeros(users.recent.shape if version < 4 else (len(users), 0), np.int64)
-        at = payloads.start + _FIXED[version].itemsize
-        for name, count, width in _LISTS[version]:
+        stored = _stored(fixed, version)
+        at = _starts(payloads.start + _FIXED[version].itemsize, stored * _WIDTHS[version])
+        for n in np.flatnonzero(stored.any(axis=0)).tolist():
+            name, count, width = _LISTS[version][n]
             column: NDArray[Any] = old_times if name == _OLD_TIMES else getattr(users, name)
-            capacity = column.shape[1]
-            if count == "recent":  # its column has room for one more
-                capacity = min(capacity, self._params.recent_events)
-            stored = fixed[count].astype(np.int64)
-            dropped = np.maximum(stored - capacity, 0)
-            if name == "deep":  # of another shape it is of no use
-                dropped = np.where(stored == capacity, 0, stored)
-                users.deep_version[rows[stored != capacity]] = 0
-            kept = stored - dropped
+            dropped = self._dropped(users, rows, name, count, column.shape[1], stored[:, n])
+            kept = stored[:, n] - dropped
             target = rows * (column.shape[1] * width)
             copy_ranges(
-                payloads.buffer, at + dropped * width, as_bytes(column), target, kept * width
+                payloads.buffer, at[n] + dropped * width, as_bytes(column), target, kept * width
             )
             if name in ("recent_time", _OLD_TIMES) and dropped.any():
-                self._raise_floors(users, rows, payloads.buffer, at, dropped, width)
+                self._raise_floors(users, rows, payloads.buffer, at[n], dropped, width)
             if name == count and name not in _PREFIXES:
                 getattr(users, f"{name}_length")[rows] = kept
-            at += stored * width
         if version == 1:
             self._migrate(users, rows)
         if version < 5:
             users.positives[rows] = users.events[rows]
         if version < 4:
             _migrate_recent(users, rows, old_times)
+
+    def _dropped(  # one list
+        self,
+        users: Users,
+        rows: NDArray[np.intp],
+        name: str,
+        count: str,
+        capacity: int,
+        stored: NDArray[np.int64],
+    ) -> NDArray[np.int64]:
+        """Return how many of the oldest entries of a list have no room."""
+        if name == "deep":  # of another shape it is of no use
+            users.deep_version[rows[stored != capacity]] = 0
+            return np.where(stored == capacity, 0, stored)
+        if count == "recent":  # its column has room for one more
+            capacity = min(capacity, self._params.recent_events)
+        return np.maximum(stored - capacity, 0)
 
     def _migrate(self, users: Users, rows: NDArray[np.intp]) -> None:
         """Give users of version 1 what version 2 added."""
@@ -322,7 +342,7 @@ class UserState:
         for i in np.flatnonzero(payloads.length < layout.itemsize).tolist():
             raise corrupt(where(i), f"{layout.itemsize} bytes or more", payloads.length[i])
         fixed = rows_at(payloads.buffer, payloads.start, layout)
-        size = _sizes(fixed, version)
+        size = layout.itemsize + _stored(fixed, version) @ _WIDTHS[version]
         for i in np.flatnonzero(size != payloads.length).tolist():
             raise corrupt(where(i), f"{size[i]} bytes by its counts", payloads.length[i])
         if version >= 3:
@@ -406,12 +426,21 @@ def _name(identifier: str) -> str:
     return f"state of the user with key {key_of(identifier):016x}"
 
 
-def _sizes(fixed: NDArray[np.void], version: int) -> NDArray[np.int64]:
-    """Return the payload bytes that the counts ask for."""
-    size = np.full(len(fixed), _FIXED[version].itemsize, np.int64)
-    for _, count, width in _LISTS[version]:
-        size += fixed[count].astype(np.int64) * width
-    return size
+def _stored(fixed: NDArray[np.void], version: int) -> NDArray[np.int64]:
+    """Return (U, lists) how many entries each list has; counts are the first of the fields."""
+    size = 4 * len(_COUNTS[version])
+    whole = fixed.view(np.uint8).reshape(len(fixed), fixed.dtype.itemsize)
+    counts = whole[:, :size].view("<u4")
+    return counts[:, _COUNT_OF[version]].astype(np.int64)
+
+
+def _starts(first: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return (lists, U) where each list begins, the first ones at `first`."""
+    starts = np.empty((sizes.shape[1], len(sizes)), np.int64)
+    starts[0] = first
+    np.cumsum(sizes.T[:-1], axis=0, out=starts[1:])
+    starts[1:] += first
+    return starts
 
 
 def _timed(users: Users) -> NDArray[np.bool_]:
