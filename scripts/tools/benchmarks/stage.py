@@ -93,6 +93,8 @@ class Stage:
         """
         with self.outputs(name, overrides) as (config, every):
             precompile(config)  # once a version: no part of a submission
+            # a TaskManager may die as a job is cancelled: RocksDB is closed while a worker writes
+            self.local.up(_silent, owned=True, revives=False)
             submission = Submission(overrides=every, wheel=self.wheel, module=module)
             begin = time.time_ns() // 1_000_000
             try:
