@@ -102,6 +102,8 @@ class Noted:
 
         Users are as they were: what is their own by now was not then, or it would not be ranked.
         """
+        if isinstance(self._model, Ranking):
+            self._model.ranks_parts = False  # the job does not ask for them
         told = [(a, _copied(users), b, more) for a, users, b, more in self._told][-batches:]
         events = sum(len(more["scored"]) for *_, more in told)
         begin = time.process_time()
