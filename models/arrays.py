@@ -162,27 +162,34 @@ class LearntArrays(NamedTuple):
     loss: NDArray[np.float64]
 
     @classmethod
-    def empty(cls, events: int, negatives: int, *, parts: bool = False) -> "LearntArrays":
+    def empty(
+        cls, events: int, *, negatives: int = 0, gradients: int = 0, parts: bool = False
+    ) -> "LearntArrays":
         """Return columns that say: nothing compared, nothing scored.
 
         Parameters
         ----------
+        negatives, gradients
+            How many of them there are an event.
         parts
             Whether there are ranks by single components, which only evaluations ask for.
         """
-        asked = events if parts else 0
+        ranks = np.full((6, events), NOT_SCORED, np.int32)
+        asked = ranks[4, : events if parts else 0]
+        error = np.empty(events, np.float32)
+        error.fill(np.nan)
         return cls(
             negatives=np.full((events, negatives), -1, np.int32),
-            gradients=np.zeros((events, 1 + negatives), np.float32),
+            gradients=np.zeros((events, gradients), np.float32),
             position=np.zeros(events, np.int32),
-            rank=np.full(events, NOT_SCORED, np.int32),
-            online_rank=np.full(events, NOT_SCORED, np.int32),
-            deep_rank=np.full(events, NOT_SCORED, np.int32),
-            transition_rank=np.full(events, NOT_SCORED, np.int32),
-            neighbour_rank=np.full(asked, NOT_SCORED, np.int32),
-            hybrid_rank=np.full(asked, NOT_SCORED, np.int32),
-            popularity_rank=np.full(events, NOT_SCORED, np.int32),
-            error=np.full(events, np.nan, np.float32),
+            rank=ranks[0],
+            online_rank=ranks[1],
+            deep_rank=ranks[2],
+            transition_rank=ranks[3],
+            neighbour_rank=asked.copy(),
+            hybrid_rank=asked,
+            popularity_rank=ranks[5],
+            error=error,
             loss=np.zeros(LOSSES, np.float64),
         )
 

@@ -4,6 +4,7 @@ U distinct users, n events, H history length, R recent events, X exclusions, F f
 Events stand in processing order; events of one user are in (partition, offset) order.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -60,6 +61,8 @@ class Events:
         return Events(*(getattr(self, one.name)[rows] for one in fields(self)))
 
 
+_ALIGNED = 8
+"""Bytes at whose multiples columns begin."""
 _FOREVER = np.iinfo(np.uint32).max
 """Of `past_until`, see `models.users.past`."""
 
@@ -156,12 +159,8 @@ class Users:
             Columns of each kind of list: factors, history, past, past_until, deep, excluded,
             recent, variance, mood, rated.
         """
-        made: dict[str, NDArray[Any]] = {}
-        for field_ in fields(cls):
-            kind, width, fill = field_.metadata["column"]
-            shape = (count,) if width is None else (count, widths[width])
-            made[field_.name] = np.full(shape, fill, kind) if fill else np.zeros(shape, kind)
-        return cls(**made)
+        block = Block.of(widths)
+        return block.new(count, np.zeros(block.places(count)[-1], np.uint8))
 
     def __len__(self) -> int:
         """Return the number of users."""
@@ -170,6 +169,41 @@ class Users:
     def take(self, rows: NDArray[np.int32]) -> "Users":
         """Return the given rows, in their order."""
         return Users(*(getattr(self, one.name)[rows] for one in fields(self)))
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """How the columns of users with lists of some widths lie side by side in one block of bytes."""
+
+    columns: tuple[tuple[np.dtype[Any], tuple[int, ...], int, int], ...]
+    """Of each: type, shape of a row, bytes of a row, and what a new row holds."""
+
+    @classmethod
+    def of(cls, widths: Mapping[str, int]) -> "Block":
+        """Return the block of some widths, see `Users.new`."""
+        columns = []
+        for one in fields(Users):
+            kind, width, fill = one.metadata["column"]
+            row = () if width is None else (widths[width],)
+            columns.append((np.dtype(kind), row, np.dtype(kind).itemsize * math.prod(row), fill))
+        return cls(tuple(columns))
+
+    def places(self, count: int) -> list[int]:
+        """Return where each column of so many users begins, and where the block ends."""
+        places = [0]
+        for _, _, size, _ in self.columns:
+            places.append(places[-1] + (-(-size * count // _ALIGNED)) * _ALIGNED)
+        return places
+
+    def new(self, count: int, block: NDArray[np.uint8]) -> Users:
+        """Return users without a past, made of a block of zeros."""
+        columns: list[NDArray[Any]] = []
+        for (kind, row, _, fill), at in zip(self.columns, self.places(count), strict=False):
+            column: NDArray[Any] = np.ndarray((count, *row), kind, block, at)
+            if fill:
+                column.fill(fill)
+            columns.append(column)
+        return Users(*columns)
 
 
 NOT_SCORED, UNKNOWN = -9, -1
@@ -194,7 +228,8 @@ class Learnt:
     negatives: NDArray[np.int32]
     """(n, m) rows of the items each event was compared with, -1 for none."""
     gradients: NDArray[np.float32]
-    """(n, 1 + m) ascent of the event's item and of each negative along the user's factors."""
+    """(n, 1 + m) ascent of the event's item and of each negative along the user's factors; (n, 0)
+    where rows travel as differences."""
     position: NDArray[np.int32]
     """(n,) how many events of weight > 0 the user had before."""
     rank: NDArray[np.int32]
@@ -242,7 +277,7 @@ class AcceptedBatch:
     weight: NDArray[np.float32]
     """(n,)"""
     value: NDArray[np.float32]
-    """(n,) see Events."""
+    """(n,) see Events; else none, where no ratings are learnt."""
     time: int
     """Newest event time, ms since 1970."""
     context: NDArray[np.int32]
@@ -254,7 +289,7 @@ class AcceptedBatch:
     negatives: NDArray[np.int32]
     """(n, m) -1 for none."""
     gradients: NDArray[np.float32]
-    """(n, 1 + m) see Learnt."""
+    """(n, g) see Learnt."""
     moved: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     """(M,) indices of keys whose rows the worker has moved, up to and with these events; each
     once."""

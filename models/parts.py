@@ -83,7 +83,7 @@ def _part(
         item=item,
         coordinate=batch.coordinate[events],
         weight=batch.weight[events],
-        value=batch.value[events],
+        value=batch.value[events] if len(batch.value) else batch.value,
         time=batch.time,
         context=own,
         context_start=start,

@@ -34,7 +34,7 @@ from state import bounds
 from state.descriptors import entry_of
 from state.topics import worker
 from state.topics.window import Sums
-from state.user_state import UserState
+from state.users.state import UserState
 
 _SHARES = 1 << 32
 _BUCKET_KEY = 4

@@ -75,11 +75,11 @@ def _told(bucket: int, decoded: Decoded) -> AcceptedBatch:
         item=item.astype(np.int32),
         coordinate=events.coordinate,
         weight=events.weight,
-        value=events.value,
+        value=events.value[:0],
         time=int(events.time.max()),
         context=np.empty(0, np.int32),
         context_start=np.zeros(users + 1, np.int32),
         factors=np.empty((users, 0), np.float32),
         negatives=np.empty((len(events), 0), np.int32),
-        gradients=np.zeros((len(events), 1), np.float32),
+        gradients=np.empty((len(events), 0), np.float32),
     )

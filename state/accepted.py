@@ -1,6 +1,6 @@
 """Accepted events of one micro-batch, as bytes: what travels to every worker (magic `AC`).
 
-Payload of version 3, little-endian; columns stand in order of falling width, so that each one is
+Payload of version 4, little-endian; columns stand in order of falling width, so that each one is
 aligned and can be used where it lies:
 
 ================ ===== ============ ========================================================
@@ -19,41 +19,50 @@ named            u32   1            how many of the keys have an id
 text             u32   1            T, bytes of the ids
 moved            u32   1            M, rows that were moved
 width            u32   1            K, numbers of what is learnt of a row
-sequences        u32   1            whether the two columns of sequences are there: 1 or 0
+gradients        u32   1            g, numbers an event
+flags            u32   1            1: sequences; 2: values; 4: wide, indices are i32
+zero             u32   1            0
 keys             u64   D            item keys
 user_keys        u64   U or 0       keys of the users, where their sequences are learnt
 coordinate       i64   n            partition and offset of each event
-user             i32   n            index of its user
-item             i32   n            index of its item
 weight           f32   n
-value            f32   n            NaN for none
-context          i32   C            indices of context items
-context_start    i32   U + 1        bounds of each user's context
+value            f32   n or 0       NaN for none
 factors          f32   U * F        user factors before the micro-batch
-negatives        i32   n * m        indices of items, -1 for none
-gradients        f32   n * (1 + m)
+gradients        f32   n * g
 position         i32   n or 0       place of each event in the sequence of its user
-moved            i32   M            indices of keys, each once
+user             u16   n            index of its user
+item             u16   n            index of its item
+context_length   u16   U            context items of each user
+context          u16   C            their indices
+negatives        u16   n * m        indices of items, the largest number for none
+moved            u16   M            indices of keys, each once
 differences      f16   M * K        what was learnt of them since it was last told
 ids              u8    T            UTF-8 ids of the first keys, joined by a line feed
 ================ ===== ============ ========================================================
 
-A value takes 12 + 64 + 8 D + (24 + 4 m + 4 (1 + m)) n + 4 C + 4 (U + 1) + 4 U F + (4 + 2 K) M + T
-bytes, and 8 U + 4 n with sequences. Version 2 had no rows that were moved, and version 1 no origin.
+A value takes 12 + 72 + 8 D + (16 + 4 g + 2 m) n + 2 U + 2 C + 4 U F + (2 + 2 K) M + T bytes, 8 U +
+4 n more with sequences and 4 n more with values; where D or U is 65,535 or more, indices are twice
+as wide. Until version 3 they always were, there were as many gradients as negatives and one more,
+and contexts had bounds (i32, U + 1) in place of lengths. Version 2 had no rows that were moved, and
+version 1 no origin.
 """
 
+import math
+import struct
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.columns import OFFSET_BITS, AcceptedBatch
+from models.compiled import compiled
 from models.parts import halves
-from state.codec import HEADER, SKIP, corrupt, open_sealed, seal
+from state.codec import SKIP, corrupt, open_sealed, seal
 
 MAGIC = b"AC"
-VERSION = 3
-READ_VERSIONS = (1, 2, 3)
+VERSION = 4
+READ_VERSIONS = (1, 2, 3, 4)
 
 _COUNTS = (
     "bucket",
@@ -69,14 +78,39 @@ _COUNTS = (
 )
 """Until version 3, the last was a zero."""
 _HEADS = {
-    1: np.dtype([("time", "<i8")] + [(name, "<u4") for name in _COUNTS]),
-    2: np.dtype([("time", "<i8"), ("origin", "<u8")] + [(name, "<u4") for name in _COUNTS]),
+    1: ("time", *_COUNTS),
+    2: ("time", "origin", *_COUNTS),
+    3: ("time", "origin", *_COUNTS, "width", "sequences"),
+    4: ("time", "origin", *_COUNTS, "width", "gradients", "flags", "zero"),
 }
-_HEADS[3] = np.dtype([*_HEADS[2].descr, ("width", "<u4"), ("sequences", "<u4")])
-_HEAD = _HEADS[VERSION]
-_MOST_BUCKETS, _MOST_PARTITIONS, _MOST_POSITIONS = 1 << 15, 1 << 15, 1 << 31
+_FORMATS = {
+    version: struct.Struct("<" + "".join({"time": "q", "origin": "Q"}.get(n, "I") for n in names))
+    for version, names in _HEADS.items()
+}
+_HEAD = _FORMATS[VERSION]
+_SEQUENCES, _VALUES, _WIDE = 1, 2, 4
+_NARROW = 65_535
+"""Keys and users from which on indices are wide."""
+_MOST_BUCKETS, _MOST_COORDINATE, _MOST_POSITIONS = 1 << 15, 1 << 15 + OFFSET_BITS, 1 << 31
 """More than there can be: what is beyond would ask for memory that nobody has."""
 _TYPES = {
+    "keys": "<u8",
+    "user_keys": "<u8",
+    "coordinate": "<i8",
+    "weight": "<f4",
+    "value": "<f4",
+    "factors": "<f4",
+    "gradients": "<f4",
+    "position": "<i4",
+    "user": "<u2",
+    "item": "<u2",
+    "context_length": "<u2",
+    "context": "<u2",
+    "negatives": "<u2",
+    "moved": "<u2",
+    "differences": "<f2",
+}
+_OLD_TYPES = {
     "keys": "<u8",
     "user_keys": "<u8",
     "coordinate": "<i8",
@@ -93,6 +127,7 @@ _TYPES = {
     "moved": "<i4",
     "differences": "<f2",
 }
+"""Until version 3."""
 _WHERE = "accepted events"
 
 
@@ -106,19 +141,11 @@ def encode_within(batch: AcceptedBatch, limit: int, window: int) -> list[bytes]:
     window : int
         See `models.parts.halves`.
     """
-    if size_of(batch) <= limit or len(batch) == 1:
-        return [encode(batch)]
+    data = encode(batch)
+    if len(data) <= limit or len(batch) == 1:
+        return [data]
     first, second = halves(batch, window)
     return encode_within(first, limit, window) + encode_within(second, limit, window)
-
-
-def size_of(batch: AcceptedBatch) -> int:
-    """Return the bytes that `encode` will make of a batch."""
-    columns = sum(
-        np.size(getattr(batch, name)) * np.dtype(kind).itemsize for name, kind in _TYPES.items()
-    )
-    text = len("\n".join(batch.ids).encode())
-    return HEADER.size + _HEAD.itemsize + columns + text
 
 
 def encode(batch: AcceptedBatch) -> bytes:
@@ -132,25 +159,37 @@ def encode(batch: AcceptedBatch) -> bytes:
     text = "\n".join(batch.ids).encode()
     if text.count(b"\n") != max(len(batch.ids) - 1, 0):
         raise ValueError(f"{_WHERE}: expected ids without line feeds, got one; refuse such ids")
-    columns = [np.ascontiguousarray(getattr(batch, name), kind) for name, kind in _TYPES.items()]
-    head = np.zeros(1, _HEAD)
-    head[0] = (
+    users, factors = batch.factors.shape
+    wide = max(len(batch.keys), users) >= _NARROW
+    flags = _SEQUENCES * bool(len(batch.user_keys)) | _VALUES * bool(len(batch.value))
+    head = _HEAD.pack(
         batch.time,
         batch.origin,
         batch.bucket,
         len(batch.user),
         len(batch.keys),
-        batch.factors.shape[0],
-        batch.factors.shape[1],
+        users,
+        factors,
         batch.negatives.shape[1],
         len(batch.context),
         len(batch.ids),
         len(text),
         len(batch.moved),
         batch.differences.shape[1],
-        len(batch.user_keys) > 0,
+        batch.gradients.shape[1],
+        flags | _WIDE * wide,
+        0,
     )
-    return seal(MAGIC, VERSION, b"".join([head.tobytes(), *(c.tobytes() for c in columns), text]))
+    context_length = np.diff(batch.context_start)
+    columns: list[Any] = [
+        np.ascontiguousarray(context_length if n == "context_length" else getattr(batch, n), kind)
+        for n, kind in (_wide(_TYPES) if wide else _TYPES).items()
+    ]
+    return seal(MAGIC, VERSION, b"".join([head, *columns, text]))
+
+
+def _wide(types: Mapping[str, str]) -> dict[str, str]:
+    return {name: "<i4" if kind == "<u2" else kind for name, kind in types.items()}
 
 
 def decode(data: bytes) -> AcceptedBatch:
@@ -162,101 +201,130 @@ def decode(data: bytes) -> AcceptedBatch:
         If the bytes are damaged, of an unknown version, or speak of things that are not in them.
     """
     version, payload = open_sealed(data, MAGIC, READ_VERSIONS, _WHERE, SKIP)
-    layout = _HEADS[version]
+    layout = _FORMATS[version]
     buffer = bytearray(payload)
-    if len(buffer) < layout.itemsize:
-        raise corrupt(_WHERE, f"{layout.itemsize} bytes or more", len(buffer), SKIP)
-    head = np.frombuffer(buffer, layout, 1)
-    origin = int(head["origin"][0]) if version > 1 else 0
-    counts = [int(head[name][0]) for name in ("time", *_COUNTS)]
-    time, bucket, n, keys, users, factors, m, context, named, text, moved = counts
-    width = sequences = 0
-    if version > 2:
-        width, sequences = int(head["width"][0]), int(head["sequences"][0])
-    else:
-        moved = 0
-    if sequences > 1:
-        raise corrupt(_WHERE, "sequences or none", sequences, SKIP)
-    shapes: dict[str, tuple[int, ...]] = {
-        "keys": (keys,),
-        "user_keys": (users * sequences,),
-        "coordinate": (n,),
-        "user": (n,),
-        "item": (n,),
-        "weight": (n,),
-        "value": (n,),
-        "context": (context,),
-        "context_start": (users + 1,),
-        "factors": (users, factors),
-        "negatives": (n, m),
-        "gradients": (n, 1 + m),
-        "position": (n * sequences,),
-        "moved": (moved,),
-        "differences": (moved, width),
-    }
-    columns, at = _columns(buffer, layout.itemsize, shapes, text)
+    if len(buffer) < layout.size:
+        raise corrupt(_WHERE, f"{layout.size} bytes or more", len(buffer), SKIP)
+    head = dict(zip(_HEADS[version], layout.unpack_from(buffer), strict=True))
+    types, shapes = _shapes(head, version)
+    columns, at = _columns(buffer, layout.size, types, shapes, head["text"])
+    if version > 3:
+        _widen(columns)
     batch = AcceptedBatch(
-        origin=origin,
-        bucket=bucket,
-        time=time,
-        ids=_ids(bytes(buffer[at:]), named, keys),
+        origin=head.get("origin", 0),
+        bucket=head["bucket"],
+        time=head["time"],
+        ids=_ids(bytes(buffer[at:]), head["named"], head["keys"]),
         **columns,
     )
     _check(batch)
     return batch
 
 
+def _shapes(
+    head: Mapping[str, int], version: int
+) -> tuple[Mapping[str, str], dict[str, tuple[int, ...]]]:
+    """Return types and shapes of the columns, in their order."""
+    n, m, users = head["events"], head["negatives"], head["users"]
+    flags = head.get("flags", head.get("sequences", 0) | _VALUES)
+    if flags & ~(_SEQUENCES | _VALUES | _WIDE):
+        raise corrupt(_WHERE, "flags up to 7", flags, SKIP)
+    types: Mapping[str, str] = _OLD_TYPES
+    if version > 3:
+        types = _wide(_TYPES) if flags & _WIDE else _TYPES
+    sequences = bool(flags & _SEQUENCES)
+    moved = head["moved"] if version > 2 else 0
+    shapes: dict[str, tuple[int, ...]] = {
+        "keys": (head["keys"],),
+        "user_keys": (users * sequences,),
+        "coordinate": (n,),
+        "weight": (n,),
+        "value": (n * bool(flags & _VALUES),),
+        "factors": (users, head["factors"]),
+        "gradients": (n, head.get("gradients", 1 + m)),
+        "position": (n * sequences,),
+        "user": (n,),
+        "item": (n,),
+        "context_length": (users,),
+        "context_start": (users + 1,),
+        "context": (head["context"],),
+        "negatives": (n, m),
+        "moved": (moved,),
+        "differences": (moved, head.get("width", 0)),
+    }
+    return types, {name: shapes[name] for name in types}
+
+
+def _widen(columns: dict[str, NDArray[Any]]) -> None:
+    """Give indices the type they are used in, and contexts their bounds."""
+    start = np.zeros(len(columns["context_length"]) + 1, np.int32)
+    np.cumsum(columns.pop("context_length"), out=start[1:])
+    columns["context_start"] = start
+    if columns["user"].dtype == np.uint16:
+        none = columns["negatives"] == _NARROW if columns["negatives"].size else None
+        for name in ("user", "item", "context", "negatives", "moved"):
+            columns[name] = columns[name].astype(np.int32)
+        if none is not None:
+            columns["negatives"][none] = -1
+
+
 def _check(batch: AcceptedBatch) -> None:
     """Refuse indices that point nowhere: compiled loops do not look where they step."""
-    users, keys = len(batch.factors), len(batch.keys)
-    starts = batch.context_start
-    if (
-        starts[0] != 0
-        or starts[-1] != len(batch.context)
-        or (np.diff(starts) < 0).any()
-        or batch.bucket >= _MOST_BUCKETS
-    ):
+    starts, coordinate = batch.context_start, batch.coordinate
+    if starts[0] != 0 or starts[-1] != len(batch.context) or (np.diff(starts) < 0).any():
         raise corrupt(_WHERE, "bounds of contexts in order", "others", SKIP)
-    for name, least, most in (
-        ("user", 0, users),
+    if batch.bucket >= _MOST_BUCKETS:
+        raise corrupt(_WHERE, f"a bucket below {_MOST_BUCKETS}", batch.bucket, SKIP)
+    if len(coordinate) and not 0 <= coordinate.min() <= coordinate.max() < _MOST_COORDINATE:
+        raise corrupt(_WHERE, "coordinates of records", "one outside", SKIP)
+    keys = len(batch.keys)
+    limits = (
+        ("user", 0, len(batch.factors)),
         ("item", 0, len(batch.ids)),
+        ("position", 0, _MOST_POSITIONS),
         ("context", 0, keys),
         ("negatives", -1, keys),
         ("moved", 0, keys),
-        ("position", 0, _MOST_POSITIONS),
-        ("coordinate", 0, _MOST_PARTITIONS << OFFSET_BITS),
-    ):
-        column = getattr(batch, name)
-        if column.size and not (least <= int(column.min()) and int(column.max()) < most):
-            raise corrupt(_WHERE, f"{name} from {least} to below {most}", "one outside", SKIP)
-    once = len(np.unique(batch.moved)) == len(batch.moved)
-    if not once or not np.isfinite(batch.differences).all():
-        raise corrupt(_WHERE, "finite differences, one a row", "others", SKIP)
+    )
+    columns = tuple(getattr(batch, name).reshape(-1) for name, *_ in limits)
+    outside = _first_outside(columns, np.array([limit for _, *limit in limits], np.int64))
+    if outside >= 0:
+        name, least, most = limits[outside]
+        raise corrupt(_WHERE, f"{name} from {least} to below {most}", "one outside", SKIP)
+    if len(batch.moved):
+        once = len(np.unique(batch.moved)) == len(batch.moved)
+        if not once or not np.isfinite(batch.differences).all():
+            raise corrupt(_WHERE, "finite differences, one a row", "others", SKIP)
+
+
+@compiled
+def _first_outside(columns: tuple[NDArray[np.int32], ...], limits: NDArray[np.int64]) -> int:
+    """Return the first column with a number outside of [least, most), -1 for none."""
+    for c in range(len(columns)):
+        column = columns[c]
+        for n in range(len(column)):
+            if column[n] < limits[c, 0] or column[n] >= limits[c, 1]:
+                return c
+    return -1
 
 
 def _columns(
-    buffer: bytearray, at: int, shapes: dict[str, tuple[int, ...]], text: int
+    buffer: bytearray,
+    at: int,
+    types: Mapping[str, str],
+    shapes: Mapping[str, tuple[int, ...]],
+    text: int,
 ) -> tuple[dict[str, NDArray[Any]], int]:
     """Return the columns behind the head and where the text begins."""
-    kinds = {name: np.dtype(kind) for name, kind in _TYPES.items()}
-    sizes = {name: _count(shapes[name]) * kinds[name].itemsize for name in shapes}
+    sizes = {name: math.prod(shape) * int(types[name][2:]) for name, shape in shapes.items()}
     total = at + sum(sizes.values()) + text
     if total != len(buffer):
         raise corrupt(_WHERE, f"{total} bytes by its counts", len(buffer), SKIP)
     columns: dict[str, NDArray[Any]] = {}
     for name, shape in shapes.items():
-        column = np.frombuffer(buffer, kinds[name], _count(shape), at)
-        columns[name] = column.reshape(shape)
+        columns[name] = np.ndarray(shape, types[name], buffer, at)
         at += sizes[name]
     return columns, at
-
-
-def _count(shape: tuple[int, ...]) -> int:
-    """Return the number of elements, as a Python number that cannot overflow."""
-    count = 1
-    for length in shape:
-        count *= length
-    return count
 
 
 def _ids(text: bytes, named: int, keys: int) -> list[str]:

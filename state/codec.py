@@ -27,9 +27,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 HEADER = struct.Struct("<2sHII")
-_HEADER_FIELDS = np.dtype(
-    [("magic", "<u2"), ("version", "<u2"), ("length", "<u4"), ("crc", "<u4")], align=False
-)
 RESTORE = "restore the job from an older savepoint or checkpoint whose manifest verifies"
 """What to do about a damaged value in state."""
 SKIP = "skip the record and look for who else writes to the topic"
@@ -171,25 +168,19 @@ def open_all(
     StateError
         See `open_sealed`; raised for the first value that is not as it should be.
     """
-    size = np.fromiter(map(len, values), np.int64, len(values))
-    heads = np.frombuffer(
-        b"".join([value[: HEADER.size].ljust(HEADER.size, b"\0") for value in values]),
-        _HEADER_FIELDS,
-    )
-    version = heads["version"].astype(np.int64)
-    starts = [_crc_start(magic, v) for v in range(max(versions) + 1)]
-    crc = [
-        crc32(memoryview(value)[HEADER.size :], starts[v] if v < len(starts) else 0)
-        for value, v in zip(values, version.tolist(), strict=True)
-    ]
-    length = size - HEADER.size
-    sound = (heads["magic"] == int.from_bytes(magic, "little")) & (heads["length"] == length)
-    sound &= (version >= min(versions)) & (version <= max(versions))
-    sound &= heads["crc"] == np.array(crc, np.uint32)
-    for bad in np.flatnonzero(~sound).tolist():
-        open_sealed(values[bad], magic, versions, where(bad))
+    unpack, head = HEADER.unpack_from, HEADER.size
+    starts = {version: _crc_start(magic, version) for version in versions}
+    found = []
+    for n, value in enumerate(values):
+        whole = len(value) >= head
+        kind, version, length, crc = unpack(value) if whole else (b"", 0, 0, 0)
+        sound = kind == magic and version in starts and length == len(value) - head
+        if not sound or crc32(memoryview(value)[head:], starts[version]) != crc:
+            open_sealed(value, magic, versions, where(n))
+        found.append((length, version))
+    length, version = np.array(found, np.int64).reshape(-1, 2).T.copy()
     buffer = np.frombuffer(bytearray().join(values), np.uint8)
-    return Payloads(buffer, np.cumsum(size) - length, length, version)
+    return Payloads(buffer, np.cumsum(length + head) - length, length, version)
 
 
 def corrupt(where: str, expected: str, got: object, remedy: str = RESTORE) -> CorruptError:

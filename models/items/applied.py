@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.columns import OFFSET_BITS
-from models.compiled import entry
+from models.compiled import Integer, entry
 from models.transitions.rows import extended
 
 _SNAPSHOTS = 24
@@ -92,3 +92,11 @@ def _claim(
         fresh[n] = fresh[n - 1] if same else coordinate[n] > highest[partition]
         if fresh[n]:
             highest[partition] = coordinate[n]
+
+
+@entry
+def touch(touched: NDArray[np.int64], rows: NDArray[np.int32], step: Integer) -> None:
+    """Note that rows were changed at a step; rows below 0 are none."""
+    for n in range(len(rows)):
+        if rows[n] >= 0:
+            touched[rows[n]] = step

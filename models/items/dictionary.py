@@ -32,8 +32,11 @@ class Dictionary:
             self._number = np.full(max(1024, 2 * size), -1, np.int32)
         joined = np.concatenate(columns)
         distinct, index = _number_rows(joined, self._number)
-        ends = np.cumsum([len(column) for column in columns])[:-1]
-        return distinct, np.split(index, ends)
+        parts, at = [], 0
+        for column in columns:
+            parts.append(index[at : at + len(column)])
+            at += len(column)
+        return distinct, parts
 
 
 @compiled

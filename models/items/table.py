@@ -138,6 +138,7 @@ class Items:
         self.generation = 0
         self.marks = Marks()
         self.trending = np.empty(0, np.uint64)
+        self._looked_up = (self.trending, (0, 0), np.empty(0, np.int32))
         self.transitions = Transitions(transitions, rows)
         self.neighbours = Neighbours(neighbours or NO_NEIGHBOURS, rows)
         self._has_neighbours = neighbours is not None
@@ -221,8 +222,11 @@ class Items:
 
     def trending_rows(self) -> NDArray[np.int32]:
         """Return the rows of trending items that are known here, best first."""
-        rows = self.rows(self.trending, register=False)
-        return rows[rows >= 0]
+        known = (self.size, self.generation)
+        if self._looked_up[0] is not self.trending or self._looked_up[1] != known:
+            rows = self.rows(self.trending, register=False)
+            self._looked_up = (self.trending, known, rows[rows >= 0])
+        return self._looked_up[2]
 
     def make_room(self, keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
         """Give up the least popular items where the limit leaves no row for new keys.

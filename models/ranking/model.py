@@ -96,8 +96,10 @@ class Ranking:
         work = self._work(items, users, deep)
         work = work._replace(until=items.until(bucket, events.coordinate))
         context, context_start = pack(work.window)
-        negatives = 0 if self._params.context else self._params.negatives
-        out = LearntArrays.empty(len(rows), negatives, parts=self.ranks_parts)
+        pairs = 0 if self._params.context else self._params.negatives
+        out = LearntArrays.empty(
+            len(rows), negatives=pairs, gradients=pairs and 1 + pairs, parts=self.ranks_parts
+        )
         columns, done = EventArrays.of(events, gap), -1
         while done < len(rows):
             items.transitions.make_room(items.transitions.reserve)

@@ -70,7 +70,7 @@ class FilteredRating:
         no context and no ranks. `error` is against the prediction clipped to the range.
         """
         self._start(users)
-        out = LearntArrays.empty(len(rows), 0)
+        out = LearntArrays.empty(len(rows))
         work = Work(
             users=UserArrays.of(users),
             items=items.arrays,

@@ -56,7 +56,7 @@ class Rating:
         prediction clipped to the range.
         """
         factors = users.factors.copy()
-        out = LearntArrays.empty(len(rows), 0)
+        out = LearntArrays.empty(len(rows), gradients=1)
         columns = EventArrays.of(events, gap)
         until = items.until(bucket, events.coordinate)
         learn_events(columns, rows, fresh, scored, self._work(items, users), until, out)

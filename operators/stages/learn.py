@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from models.columns import AcceptedBatch, Events, ItemRows, Learnt, Users
 from models.deep.serving import Deep
 from models.items.admission import Admission
-from models.items.applied import Applied
+from models.items.applied import Applied, touch
 from models.items.dictionary import Dictionary
 from models.items.differences import take
 from models.items.table import Items
@@ -67,8 +67,8 @@ def empty_items(params: LearningParams) -> Items:
 
 def name_new(items: Items, rows: NDArray[np.int32], ids: list[str]) -> None:
     """Give those rows their id that have none yet; row n belongs to id n."""
-    unnamed = np.flatnonzero(items.unnamed(rows))
-    if len(unnamed):
+    if len(rows) and not items.arrays.named[rows].all():
+        unnamed = np.flatnonzero(items.unnamed(rows))
         items.name(rows[unnamed], [ids[n] for n in unnamed.tolist()])
 
 
@@ -120,8 +120,9 @@ class Learn:
             (n,) events that are ranked before they are learnt.
         """
         teaches = self._teaches(events)
-        self._begin(events.item[teaches])
-        rows = self._admitted(events.item, teaches)
+        all_teach = bool(teaches.all())
+        self._begin(events.item if all_teach else events.item[teaches])
+        rows = self._admitted(events.item, teaches, all_teach=all_teach)
         name_new(self.items, rows, item_ids)
         fresh = self._applied.claim(bucket, events.coordinate)
         gap = gaps_of(events.user, events.weight, events.time, users.last_positive)
@@ -137,7 +138,9 @@ class Learn:
             gap=gap,
             deep=deep,
         )
-        self._touch(rows[teaches], learnt.context, learnt.negatives)
+        self._touch(
+            rows if all_teach else rows[teaches], learnt.context, learnt.negatives.reshape(-1)
+        )
         return Taught(learnt, rows, self._message(bucket, users, events, rows, learnt, teaches))
 
     def apply(self, message: AcceptedBatch) -> None:
@@ -172,9 +175,11 @@ class Learn:
         heard = np.count_nonzero(self.items.arrays.mark[: self.items.size])
         return min(1.0, heard / total) if total else 1.0
 
-    def _admitted(self, keys: NDArray[np.uint64], teaches: NDArray[np.bool_]) -> NDArray[np.int32]:
+    def _admitted(
+        self, keys: NDArray[np.uint64], teaches: NDArray[np.bool_], *, all_teach: bool
+    ) -> NDArray[np.int32]:
         """Return the rows of items; new ones get one if something is learnt of them."""
-        if self._admission.open and teaches.all():
+        if self._admission.open and all_teach:
             return self.items.rows(keys)
         rows = self.items.rows(keys, register=False)
         new = np.flatnonzero(teaches & (rows < 0))
@@ -200,8 +205,8 @@ class Learn:
 
     def _touch(self, *rows: NDArray[np.int32]) -> None:
         for some in rows:
-            flat = some.reshape(-1)
-            self.items.arrays.touched[flat[flat >= 0]] = self._step
+            if len(some):
+                touch(self.items.arrays.touched, some, self._step)
 
     def _teaches(self, events: Events) -> NDArray[np.bool_]:
         """Return which events teach about their item, or are remembered as context of others."""
@@ -218,11 +223,12 @@ class Learn:
         learnt: Learnt,
         teaches: NDArray[np.bool_],
     ) -> AcceptedBatch | None:
-        teaches = teaches & (rows >= 0)
-        if not teaches.any():
+        told = teaches & (rows >= 0)
+        if not told.any():
             return None
-        item_rows = rows[teaches]
-        negatives, gradients = learnt.negatives[teaches], learnt.gradients[teaches]
+        chosen = slice(None) if told.all() else told  # no copies in the first case
+        item_rows, negatives = rows[chosen], learnt.negatives[chosen]
+        weight = events.weight[chosen]
         moved, differences = self._telling(self.items)
         self._touch(moved)  # a chunk from before this message must not overwrite what it says
         known, index = self._dictionary(
@@ -234,21 +240,21 @@ class Learn:
             bucket=bucket,
             keys=self.items.keys[known],
             ids=[self.items.ids[row] or "" for row in known[:named].tolist()],
-            user=events.user[teaches],
+            user=events.user[chosen],
             item=index[0],
-            coordinate=events.coordinate[teaches],
-            weight=np.where(events.counts, events.weight, np.float32(0))[teaches],
-            value=events.value[teaches],
-            time=int(events.time[teaches].max()),
+            coordinate=events.coordinate[chosen],
+            weight=np.where(events.counts[chosen], weight, np.float32(0)),
+            value=events.value[chosen if self._rating else slice(0)],
+            time=int(events.time[chosen].max()),
             context=index[1],
             context_start=learnt.context_start,
             factors=learnt.factors,
             negatives=index[2].reshape(negatives.shape),
-            gradients=gradients,
+            gradients=learnt.gradients[chosen],
             moved=index[3],
             differences=differences,
             user_keys=users.key if self._sequences else users.key[:0],
-            position=learnt.position[teaches if self._sequences else slice(0)],
+            position=learnt.position[chosen if self._sequences else slice(0)],
         )
 
 

@@ -21,7 +21,7 @@ from models.keys import key_of
 from state.model_store import WEIGHTS, Manifest, ModelStore
 from state.topics import model_pointer
 from state.topics.model_pointer import ModelPointer
-from state.user_state import UserState
+from state.users.state import UserState
 from tests.builders import USERS, Record, behaviour, cut, in_order, learn_users, learning
 from tests.harness import Clock, Savepoint, UsersSubtask
 

@@ -72,9 +72,9 @@ def test_a_batch_has_the_documented_size() -> None:
     one.moved, one.differences = np.array([2, 0], np.int32), np.ones((2, 3), np.float16)
     one.user_keys = np.arange(len(one.factors), dtype=np.uint64)
     one.position = np.arange(len(one), dtype=np.int32)
-    moved = 2 * (4 + 2 * 3) + 8 * len(one.factors) + 4 * len(one)
-    columns = 8 * 5 + (24 + 4 * 2 + 4 * 3) * 5 + 4 * len(one.context) + 4 * 3 + 4 * 2 * 3
-    assert len(accepted.encode(one)) == 12 + 64 + columns + text + moved
+    moved = 2 * (2 + 2 * 3) + 8 * len(one.factors) + 4 * len(one)
+    columns = 8 * 5 + (16 + 4 * 3 + 2 * 2) * 5 + 2 * 2 + 2 * len(one.context) + 4 * 2 * 3
+    assert len(accepted.encode(one)) == 12 + 72 + columns + text + moved + 4 * len(one)
 
 
 def test_an_id_with_a_line_feed_is_refused() -> None:
@@ -118,6 +118,8 @@ def _resealed(changes: dict[int, int], tail: bytes = b"", cut: int = 0) -> bytes
         _resealed({44: 2}),  # named
         _resealed({44: 4}),
         _resealed({44: 0}),
+        _resealed({60: 2**32 - 1}),  # gradients
+        _resealed({64: 8}),  # flags
         _resealed({32: 2**32 - 1, 28: 2**32 - 1}),  # factors, users
     ],
 )

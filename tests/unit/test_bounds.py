@@ -19,7 +19,7 @@ from operators.stages.records import DeadLetters, Recommendations, Triggers
 from state import bounds, chunks
 from state.accounting import GAPS, Accounting, PartitionCounts
 from state.topics import trending
-from state.user_state import UserState
+from state.users.state import UserState
 
 LIMIT = 64 << 10
 REJECTED = Rejected(0, "key_mismatch", "user_id", "expected the record key, got another")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from models.columns import ACCEPTED, CONFLICT, DUPLICATE, LATE, Events, Users
 from models.params import UserParams
 from operators.stages.deduplicate import deduplicate
-from state.user_state import UserState
+from state.users.state import UserState
 
 CAPACITY = 4
 LATENESS, WINDOW = 10, 5

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from models.columns import Events, Users
 from models.params import UserParams
 from operators.stages.sessionize import sessionize
-from state.user_state import UserState
+from state.users.state import UserState
 
 GAP = 10
 STATE = UserState(UserParams(), 1, seed=1)

@@ -11,7 +11,7 @@ from models.columns import DUPLICATE, LATE, Events, Users
 from models.params import UserParams
 from operators.stages.deduplicate import deduplicate
 from state.codec import CorruptError, IncompatibleError, StateError, seal
-from state.user_state import MAGIC, VERSION, UserState
+from state.users.state import MAGIC, VERSION, UserState
 
 FACTORS = 4
 PARAMS = UserParams(history=5, past=7, recent_events=6, exclusions=3, deep_state=2)
