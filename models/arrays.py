@@ -1,6 +1,6 @@
 """Arrays of the item side as compiled functions see them; rebuilt whenever something grows."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +70,20 @@ class ItemArrays(NamedTuple):
     norm: float
     half_life: float
     """Of the popularity, ms."""
+
+
+class Lookup(NamedTuple):
+    """The columns of `ItemArrays` that find rows: all of them take Python longer to hand over."""
+
+    slots: NDArray[np.int32]
+    short_slots: NDArray[np.int32]
+    keys: NDArray[np.uint64]
+    counters: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, items: ItemArrays) -> "Lookup":
+        """Return the columns themselves, not copies."""
+        return cls(items.slots, items.short_slots, items.keys, items.counters)
 
 
 class TransitionArrays(NamedTuple):
@@ -229,12 +243,13 @@ class BatchArrays(NamedTuple):
 
         Compiled functions are typed by layout: one kind of array, one compilation.
         """
-        columns = {
-            name: np.require(getattr(batch, name), None, ["C", "A", "W"])
-            for name in cls._fields[:12]
-        }
+        columns = {name: _plain(getattr(batch, name)) for name in cls._fields[:12]}
         owned = rows >= 0 if owned is None else owned & (rows >= 0)
         return cls(**columns, rows=rows, owned=owned, until=until, time=batch.time)
+
+
+def _plain(column: NDArray[Any]) -> NDArray[Any]:
+    return column if column.flags.carray else np.require(column, None, ["C", "A", "W"])
 
 
 class DeepArrays(NamedTuple):

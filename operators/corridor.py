@@ -175,7 +175,8 @@ class Corridor:
         events.time = np.minimum(events.time, now_ms)
         sessionize(users, events, params.learning.users.session_gap_ms)
         users.seen[events.user] = now_ms
-        taught = self._learn(bucket, users, events, item_ids, self.scored(decoded.users, events))
+        scored = self.scored(decoded.users, events)
+        taught = self._learn(bucket, users, events, item_ids, scored)
         outcome.event_time = int(events.time.max())
         self.hear(outcome.event_time)
         if taught.message is not None:
@@ -185,7 +186,8 @@ class Corridor:
                 params.max_record_bytes - bounds.OVERHEAD - _BUCKET_KEY,
                 params.learning.transitions.window if ranking else 0,
             )
-        self.evaluate(taught, outcome.metrics)
+        if scored.any():
+            self.evaluate(taught, outcome.metrics)
         if params.deep:
             outcome.examples = examples_of(users, events, taught.learnt, self._learn.deep.version)
         outcome.trending = sample(events, item_ids, params.trending_sample)

@@ -78,14 +78,16 @@ class Accounting(msgspec.Struct):
         """Add one micro-batch: all its coordinates, those of three fates, codes of the fourth."""
         every = _by_partition(coordinates)
         fates = {
-            "accepted": _by_partition(accepted),
+            "accepted": every if len(accepted) == len(coordinates) else _by_partition(accepted),
             "duplicate": _by_partition(duplicate),
             "late": _by_partition(late),
         }
         for partition, consumed in every.items():
             counts = self.partitions.setdefault(str(partition), PartitionCounts())
             by_fate = {name: fate.get(partition, 0) for name, fate in fates.items()}
-            mine = coordinates[coordinates >> OFFSET_BITS == partition]
+            mine = coordinates
+            if len(every) > 1:
+                mine = coordinates[coordinates >> OFFSET_BITS == partition]
             counts.pass_over(mine & (1 << OFFSET_BITS) - 1)
             counts.consumed += consumed
             counts.accepted += by_fate["accepted"]
@@ -131,5 +133,7 @@ class Accounting(msgspec.Struct):
 
 
 def _by_partition(coordinates: NDArray[np.int64]) -> dict[int, int]:
-    counts = np.bincount(coordinates >> OFFSET_BITS) if len(coordinates) else np.empty(0, np.int64)
-    return {partition: int(n) for partition, n in enumerate(counts.tolist()) if n}
+    if not len(coordinates):
+        return {}
+    counts = np.bincount(coordinates >> OFFSET_BITS)
+    return {partition: n for partition, n in enumerate(counts.tolist()) if n}

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import SIZE, ItemArrays
+from models.arrays import SIZE, ItemArrays, Lookup
 from models.compiled import Integer, Truth, entry, kernel
 from models.initial import scrambled
 
@@ -14,14 +14,14 @@ def empty_slots(rows: int) -> NDArray[np.int32]:
 
 
 @kernel
-def row_of(a: ItemArrays, key: Integer) -> Integer:
+def row_of(a: ItemArrays | Lookup, key: Integer) -> Integer:
     """Return the row of a key, -1 where it has none."""
     return a.slots[_slot_of(a, key)]
 
 
 @entry
 def find_rows(
-    a: ItemArrays,
+    a: Lookup,
     keys: NDArray[np.uint64],
     found: NDArray[np.int32],
     begin: Integer,
@@ -44,7 +44,7 @@ def find_rows(
 
 
 @entry
-def enter_all(a: ItemArrays) -> None:
+def enter_all(a: Lookup) -> None:
     """Enter all rows into an empty hash table."""
     for row in range(a.counters[SIZE]):
         a.slots[_slot_of(a, a.keys[row])] = row
@@ -70,7 +70,7 @@ def short_of(key: Integer) -> Integer:
 
 
 @kernel
-def _enter_short(a: ItemArrays, row: Integer) -> None:
+def _enter_short(a: Lookup, row: Integer) -> None:
     mask = len(a.short_slots) - 1
     at = _short_slot(a, a.keys[row])
     while a.short_slots[at] >= 0:
@@ -79,13 +79,13 @@ def _enter_short(a: ItemArrays, row: Integer) -> None:
 
 
 @kernel
-def _short_slot(a: ItemArrays, key: Integer) -> Integer:
+def _short_slot(a: ItemArrays | Lookup, key: Integer) -> Integer:
     mask = np.uint64(len(a.short_slots) - 1)
     return np.int64(scrambled(np.uint64(short_of(key))) & mask)
 
 
 @kernel
-def _slot_of(a: ItemArrays, key: Integer) -> Integer:
+def _slot_of(a: ItemArrays | Lookup, key: Integer) -> Integer:
     """Return the slot that holds a key, or the empty one where it belongs."""
     mask = len(a.slots) - 1
     at = np.int64(scrambled(key) & np.uint64(mask))

@@ -11,7 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import EVENTS, EVICTED, KNOWN, MOVED, REFUSED, SIZE, SKIPPED, TOLD, ItemArrays
+from models.arrays import (
+    EVENTS,
+    EVICTED,
+    KNOWN,
+    MOVED,
+    REFUSED,
+    SIZE,
+    SKIPPED,
+    TOLD,
+    ItemArrays,
+    Lookup,
+)
 from models.columns import OFFSET_BITS, ItemRows
 from models.initial import INITIAL_DEVIATION, initial_factors
 from models.items import differences
@@ -205,10 +216,10 @@ class Items:
         """
         found = np.empty(len(keys), np.int32)
         before = self.size
-        done = find_rows(self.arrays, keys, found, 0, register)
+        done = find_rows(Lookup.of(self.arrays), keys, found, 0, register)
         while done < len(keys) and len(self.arrays.keys) < self._limit:
             self._grow()
-            done = find_rows(self.arrays, keys, found, done, register)
+            done = find_rows(Lookup.of(self.arrays), keys, found, done, register)
         if done < len(keys):
             found[done:] = self.rows(keys[done:], register=False)
             self.arrays.counters[REFUSED] += np.count_nonzero(found[done:] < 0)
@@ -282,7 +293,7 @@ class Items:
         self.arrays = a._replace(
             slots=empty_slots(len(a.keys)), short_slots=empty_slots(len(a.keys))
         )
-        enter_all(self.arrays)
+        enter_all(Lookup.of(self.arrays))
         self._requeue(queue, moved)
         self.neighbours.move(moved)
         self.transitions.clear()
@@ -409,7 +420,7 @@ class Items:
             name: extended(getattr(a, name), rows, fill) for name, (_, fill) in _COLUMNS.items()
         }
         self.arrays = a._replace(slots=empty_slots(rows), short_slots=empty_slots(rows), **longer)
-        enter_all(self.arrays)
+        enter_all(Lookup.of(self.arrays))
         self.transitions.grow(rows)
         self.neighbours.grow(rows)
         self._requeue(a.queue, np.arange(self.size, dtype=np.int32))

@@ -9,6 +9,7 @@ from models.arrays import (
     EventArrays,
     Knobs,
     LearntArrays,
+    Lookup,
     Scratch,
     UserArrays,
     Work,
@@ -187,7 +188,7 @@ class Ranking:
         )
         columns = UserArrays.of(users)
         window = empty_window(len(users), self._transitions.window)
-        open_window(window, items.arrays, columns)
+        open_window(window, Lookup.of(items.arrays), users.history, users.history_length)
         return Work(
             users=columns,
             window=window,

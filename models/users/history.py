@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import ItemArrays, UserArrays, Window
+from models.arrays import Lookup, UserArrays, Window
 from models.compiled import Integer, compiled, entry, kernel
 from models.deep.gaps import LONGEST
 from models.items.lookup import row_of
@@ -63,12 +63,14 @@ def empty_window(users: int, size: int) -> Window:
 
 
 @entry
-def open_window(window: Window, a: ItemArrays, users: UserArrays) -> None:
+def open_window(
+    window: Window, a: Lookup, history: NDArray[np.uint64], length: NDArray[np.int32]
+) -> None:
     """Fill windows with the last items of each history; items without a row are left out."""
-    for u in range(len(users.history_length)):
-        newest = users.history_length[u]
+    for u in range(len(length)):
+        newest = length[u]
         for at in range(max(0, newest - window.rows.shape[1]), newest):
-            row = row_of(a, users.history[u, at])
+            row = row_of(a, history[u, at])
             if row >= 0:
                 window.rows[u, window.length[u]] = row
                 window.length[u] += 1

@@ -7,6 +7,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from models.compiled import compiled
 from models.keys import key_of
 from operators.events.fields import Event
 
@@ -47,23 +48,28 @@ def identities(
     return ids, keys
 
 
+@compiled
 def contents(
-    item: NDArray[np.uint64], code: NDArray[np.uint64], value: NDArray[np.float64]
-) -> NDArray[np.uint32]:
-    """Return the hash of what events say: item, type and value; never 0."""
-    bits = np.where(np.isnan(value), 0.0, value + 0.0).view(np.uint64)  # + 0.0: one zero only
-    mixed = ((item ^ code * _ODD) * _ODD ^ bits) * _ODD
-    return ((mixed >> _SHIFT) | np.uint64(1)).astype(np.uint32)
+    item: NDArray[np.uint64],
+    code: NDArray[np.uint64],
+    value: NDArray[np.float64],
+    weight: NDArray[np.float32],
+) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """Return two hashes of each event: of what it says, and of what it is about.
 
-
-def subjects(
-    item: NDArray[np.uint64], code: NDArray[np.uint64], weight: NDArray[np.float32]
-) -> NDArray[np.uint32]:
-    """Return the hash of item and type; the lowest bit says whether there is a weight."""
-    mixed = (item ^ code * _ODD) * _ODD >> _SHIFT
-    weighty = (weight != 0).astype(np.uint64)
-    subject: NDArray[np.uint32] = (mixed & np.uint64(0xFFFFFFFE) | weighty).astype(np.uint32)
-    return subject
+    The first is of item, type and value, and never 0; the second is of item and type, and its
+    lowest bit says whether there is a weight.
+    """
+    content, subject = np.empty(len(item), np.uint32), np.empty(len(item), np.uint32)
+    bits = value.view(np.uint64)
+    for e in range(len(item)):
+        about = (item[e] ^ code[e] * _ODD) * _ODD
+        # nothing and both zeros are the same
+        said = np.uint64(0) if np.isnan(value[e]) or value[e] == 0 else bits[e]
+        content[e] = np.uint32((((about ^ said) * _ODD) >> _SHIFT) | np.uint64(1))
+        kind = np.uint64(1) if weight[e] != 0 else np.uint64(0)
+        subject[e] = np.uint32((about >> _SHIFT) & np.uint64(0xFFFFFFFE) | kind)
+    return content, subject
 
 
 def _identity_of(event: Event) -> int:

@@ -16,7 +16,7 @@ from models.params import EventPolicy
 from models.users.past import ALWAYS
 from operators.events.codes import Rejected
 from operators.events.fields import INT64, Event
-from operators.events.identity import contents, identities, subjects
+from operators.events.identity import contents, identities
 from operators.events.parse import Parse
 from operators.events.rules import Columns, Rule, Rules
 
@@ -166,12 +166,13 @@ class Decode:
         # a price that happens to lie in the rating range must not be learnt as a rating
         rating = np.where(self._rules.is_rating[code], columns.amount, np.nan)
         weight = self._weights(code, rating)
+        content, subject = contents(item, kind, columns.amount, self._weight[code])
         events = Events(
             user=np.fromiter(map(users.__getitem__, columns.user_ids), np.int32, len(item)),
             item=item,
             identity=identity,
-            content=contents(item, kind, columns.amount),
-            subject=subjects(item, kind, self._weight[code]),
+            content=content,
+            subject=subject,
             weight=weight,
             value=rating.astype(np.float32),
             time=columns.time,
