@@ -148,7 +148,7 @@ class Deep:
     def score(self, items: Items, users: Users) -> DeepArrays:
         """Say what is to be said of every user now."""
         model = self.model
-        if model is None or not len(users):
+        if model is None or not len(users) or self.blend.deep == 0:
             return DeepArrays.none()
         self._follow(model, items)
         everyone = np.arange(len(users), dtype=np.int32)
@@ -160,7 +160,7 @@ class Deep:
             row,
             self._targets,
             self._bias,
-            self.blend.weights,
+            float(self.blend.deep),
             self._output,
         )
 

@@ -181,7 +181,7 @@ class Ranking:
             1,
             1,
             self._params.neighbours if self._neighbours else 0,
-            deep.weights[1] / deep.weights[0],
+            deep.weight,
         )
         columns = UserArrays.of(users)
         window = empty_window(len(users), self._transitions.window)
