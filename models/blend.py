@@ -155,7 +155,7 @@ class Blend:
             return cls()
         return cls(deep, events, gains, squares)
 
-    def learn(self, sums: NDArray[np.float64], *, memory: float = 20_000.0) -> None:
+    def learn(self, sums: NDArray[np.float64], *, memory: float = 5_000.0) -> None:
         """Take the weight that is surely worth most: none, until one has shown to help.
 
         Parameters
