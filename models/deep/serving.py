@@ -148,7 +148,7 @@ class Deep:
     def score(self, items: Items, users: Users) -> DeepArrays:
         """Say what is to be said of every user now."""
         model = self.model
-        if model is None or not len(users) or self.blend.deep == 0:
+        if model is None or not len(users):
             return DeepArrays.none()
         self._follow(model, items)
         everyone = np.arange(len(users), dtype=np.int32)

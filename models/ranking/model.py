@@ -160,6 +160,8 @@ class Ranking:
             What the deep model says of every user now.
         """
         out = Recommended.empty(len(users), k)
+        if deep.weight == 0:
+            deep = DeepArrays.none()  # no scores of all items that count for nothing
         work = self._work(items, users, deep)
         lists = Lists.of(out, recommendable(items.arrays))
         size = items.size
