@@ -183,7 +183,7 @@ def _surest(events: float, gains: NDArray[np.float64], squares: NDArray[np.float
     error = np.sqrt(np.maximum(squares / events - mean**2, 0) / events)
     worth = mean - _CAUTION * error
     best = int(np.argmax(worth))
-    return float(GRID[best]) if worth[best] > 0 else 0.0
+    return round(float(GRID[best]), 3) if worth[best] > 0 else 0.0
 
 
 _LEAST = 100.0
