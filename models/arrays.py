@@ -13,7 +13,9 @@ SIZE, KNOWN, EVENTS, SKIPPED, REFUSED, EVICTED, MOVED, TOLD = range(8)
 updates left out because they were not finite, keys refused because all rows were taken, rows given
 up for others, rows ever put into the queue of moved ones and taken out of it."""
 
-LOSSES = 8
+WEIGHTS = 8
+"""Weights of the deep score that are compared, see `models.blend`."""
+LOSSES = 2 + 2 * WEIGHTS
 """Numbers that scored events add to, see `models.blend`."""
 
 
@@ -264,8 +266,8 @@ class DeepArrays(NamedTuple):
     """(R, d) output embedding of every item row, nothing for those the model does not know."""
     bias: NDArray[np.float32]
     """(R,)"""
-    weights: NDArray[np.float64]
-    """(2,) of the online and of the deep score, see `models.blend`."""
+    weight: float
+    """Of the deep score beside the online one, see `models.blend`."""
     output: NDArray[np.float32]
     """(h,) weights of the hidden units that join y and target, see `models.deep.part`;
     empty where their scalar product is the score."""
@@ -276,7 +278,7 @@ class DeepArrays(NamedTuple):
         empty = np.empty((0, 0), np.float32)
         nothing = np.empty(0, np.int32)
         none = np.empty(0, np.float32)
-        return cls(empty, nothing, empty, none, np.array([1.0, 0.0]), none)
+        return cls(empty, nothing, empty, none, 0.0, none)
 
 
 class Window(NamedTuple):
@@ -321,6 +323,8 @@ class Scratch(NamedTuple):
     """(1,) how many of them there are for the user at hand."""
     joint: NDArray[np.float32]
     """(R,) joint scores of the user at hand."""
+    places: NDArray[np.float32]
+    """(1 + WEIGHTS,) where an event's item stands without the deep score and by its weights."""
 
     @classmethod
     def of_size(
@@ -342,6 +346,7 @@ class Scratch(NamedTuple):
             recent=np.zeros(recent, np.int32),
             found=np.zeros(1, np.int64),
             joint=np.zeros(rows, np.float32),
+            places=np.zeros(1 + WEIGHTS, np.float32),
         )
 
 

@@ -1,94 +1,162 @@
-r"""The blend: scores of several models joined by log-odds, their weights learnt online.
+r"""The blend: how much the deep score weighs beside the online one, learnt by what it brings.
 
-With the scores :math:`x_j` of item j by each model and weights :math:`\theta`, items are ranked by
-:math:`\theta x_j`, and :math:`\theta` follows the loss of a softmax over the catalogue,
-:math:`-\log p_t`, of the events that are ranked before they are learnt, by Newton steps on its
-gradient :math:`E_p[x] - x_t` and curvature :math:`\mathrm{Cov}_p[x]`.
+Items are ranked by :math:`x_j + \theta z_j`, the online score and the deep one. Each event that is
+ranked before it is learnt is ranked by every weight of a small grid. What a weight is worth is the
+mean gain of the places, :math:`1 / (1 + \text{place} / 10)`, a hit among the first ten made smooth,
+over those without the deep model. The event is the same on both sides, so the difference varies
+little; and it does not depend on what was served, so nothing has to be explored.
+
+The likelihood of a softmax over the catalogue is no guide: the online score is no calibrated
+log-probability, and the weights that fit it best are not those that rank best.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import SIZE, ItemArrays
-from models.compiled import Integer, kernel
+from models.arrays import SIZE, WEIGHTS, ItemArrays
+from models.compiled import Integer, Real, kernel
 
-COUNT, LOSS, G0, G1, H00, H01, H11, ONLINE_LOSS = range(8)
-"""Places in the sums: events, their loss, gradient, curvature, loss of the online model alone."""
+COUNT, LOSS = range(2)
+"""Places in the sums: events, and their softmax loss by what is served, for the drift alarm."""
+GAIN = 2
+"""First place of the gains, a weight each."""
+SQUARE = GAIN + WEIGHTS
+"""First place of their squares."""
 
+GRID = np.array([0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8], np.float32)
+"""(WEIGHTS,) weights that the deep score may have, besides 0; ascending."""
+
+_SOFT = np.float32(10)
 _JUDGED = 4096
 """Items that a loss is summed over, about; a larger catalogue is sampled evenly."""
 
 
 @kernel
-def add_loss(
+def add_event(  # noqa: PLR0913  # columns
     first: NDArray[np.float32],
     second: NDArray[np.float32],
-    weights: NDArray[np.float64],
+    weight: Real,
     a: ItemArrays,
     marks: NDArray[np.int64],
     mark: Integer,
     target: Integer,
+    places: NDArray[np.float32],
     sums: NDArray[np.float64],
 ) -> None:
-    """Add an event's loss, gradient and curvature to the sums."""
-    p, q, size = np.float32(weights[0]), np.float32(weights[1]), a.counters[SIZE]
+    """Add an event's loss and the gains of all weights to the sums.
+
+    Parameters
+    ----------
+    first, second : float32[R]
+        Online and deep scores.
+    weight
+        Of the deep score in what is served.
+    places : float32[1 + WEIGHTS]
+        Scratch memory.
+    sums : float64[LOSSES]
+    """
+    loss = _loss(first, second, np.float32(weight), a, marks, mark, target)
+    # no isfinite: compiled with freedom to reorder, x - x of a sum is 0 even where x is NaN
+    if not abs(loss) < np.inf:
+        return
+    sums[COUNT] += 1
+    sums[LOSS] += loss
+    _rank(first, second, a, marks, mark, target, places)
+    for k in range(WEIGHTS):
+        gain = 1 / (1 + places[1 + k] / _SOFT) - 1 / (1 + places[0] / _SOFT)
+        sums[GAIN + k] += gain
+        sums[SQUARE + k] += gain * gain
+
+
+@kernel
+def _loss(
+    first: NDArray[np.float32],
+    second: NDArray[np.float32],
+    weight: Real,
+    a: ItemArrays,
+    marks: NDArray[np.int64],
+    mark: Integer,
+    target: Integer,
+) -> Real:
+    """Return the softmax loss of the target among all that may be recommended."""
+    size = a.counters[SIZE]
     step = 1 + size // _JUDGED
     raised = np.log(np.float32(step))
-    own, own_online = p * first[target] + q * second[target], p * first[target]
-    top, top_online = own, own_online
+    own = first[target] + weight * second[target]
+    top = own
     for row in range(target % step, size, step):
         if a.counts[row] > 0 and marks[row] != mark:
-            top = max(top, p * first[row] + q * second[row] + raised)
-            top_online = max(top_online, p * first[row] + raised)
-    mass = np.exp(own - top)
-    mass_online = np.exp(own_online - top_online)
-    e0, e1 = mass * first[target], mass * second[target]
-    s00 = mass * first[target] * first[target]
-    s01 = mass * first[target] * second[target]
-    s11 = mass * second[target] * second[target]
-    total, total_online = np.float64(mass), np.float64(mass_online)
+            top = max(top, first[row] + weight * second[row] + raised)
+    total = np.float64(np.exp(own - top))
     for row in range(target % step, size, step):
         if a.counts[row] > 0 and marks[row] != mark and row != target:
-            x, z = first[row], second[row]
-            mass = np.exp(p * x + q * z + raised - top)
-            total += mass
-            e0 += mass * x
-            e1 += mass * z
-            s00 += mass * x * x
-            s01 += mass * x * z
-            s11 += mass * z * z
-            total_online += np.exp(p * x + raised - top_online)
-    e0, e1 = e0 / total, e1 / total
-    loss, online_loss = np.log(total) + top - own, np.log(total_online) + top_online - own_online
-    # no isfinite: compiled with freedom to reorder, x - x of a sum is 0 even where x is NaN
-    if abs(loss) < np.inf and abs(online_loss) < np.inf and s00 + s11 < np.inf:
-        sums[0] += 1
-        sums[1] += loss
-        sums[2] += e0 - first[target]
-        sums[3] += e1 - second[target]
-        sums[4] += s00 / total - e0 * e0
-        sums[5] += s01 / total - e0 * e1
-        sums[6] += s11 / total - e1 * e1
-        sums[7] += online_loss
+            total += np.exp(first[row] + weight * second[row] + raised - top)
+    return np.log(total) + top - own
+
+
+@kernel
+def _rank(
+    first: NDArray[np.float32],
+    second: NDArray[np.float32],
+    a: ItemArrays,
+    marks: NDArray[np.int64],
+    mark: Integer,
+    target: Integer,
+    places: NDArray[np.float32],
+) -> None:
+    """Set the target's place without the deep score, then by every weight; ties count half.
+
+    An item's lead on the target is linear in the weight: one that is behind without the deep score
+    and by the largest weight is behind by all of them, and that is most items.
+    """
+    places[:] = 0
+    for row in range(a.counters[SIZE]):
+        if a.counts[row] == 0 or marks[row] == mark or row == target:
+            continue
+        x, z = first[row] - first[target], second[row] - second[target]
+        if x < 0 and x + GRID[WEIGHTS - 1] * z < 0:
+            continue
+        places[0] += _behind(x)
+        for k in range(WEIGHTS):
+            places[1 + k] += _behind(x + GRID[k] * z)
+
+
+@kernel
+def _behind(lead: Real) -> Real:
+    """Return how many places the target falls behind an item with this lead."""
+    return np.float32(0.5) * (np.float32(lead > 0) + np.float32(lead >= 0))
+
+
+def _nothing() -> list[float]:
+    return [0.0] * WEIGHTS
 
 
 @dataclass(slots=True)
 class Blend:
-    """The weights of the online and the deep score, and what they were learnt from.
+    """The weight of the deep score beside the online one, and what it is learnt from.
 
     The authoritative copy lives in the state of fine-tune; everybody else serves what it says.
     """
 
-    online: float = 1.0
     deep: float = 0.0
-    curvature: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """H00, H01, H11 of the past, forgotten by and by."""
     events: float = 0.0
+    """Ranked events, forgotten by and by like their sums."""
+    gains: list[float] = field(default_factory=_nothing)
+    """(WEIGHTS,) sums of what each weight gained."""
+    squares: list[float] = field(default_factory=_nothing)
+    """(WEIGHTS,) sums of the squares."""
 
-    def learn(self, sums: NDArray[np.float64], *, memory: float = 20_000.0) -> None:
-        """Take a Newton step for sums of events that were ranked with these weights.
+    @classmethod
+    def of(cls, deep: float, events: float, gains: list[float], squares: list[float]) -> "Blend":
+        """Return what was stored; a new one where other weights were compared then."""
+        if len(gains) != WEIGHTS or len(squares) != WEIGHTS:
+            return cls()
+        return cls(deep, events, gains, squares)
+
+    def learn(self, sums: NDArray[np.float64], *, memory: float = 5_000.0) -> None:
+        """Take the weight that is surely worth most: none, until one has shown to help.
 
         Parameters
         ----------
@@ -100,27 +168,23 @@ class Blend:
         if count <= 0 or not np.isfinite(sums).all():
             return
         kept = float(np.exp(-count / memory))
-        h = [
-            kept * old + float(new)
-            for old, new in zip(self.curvature, sums[H00 : H11 + 1], strict=True)
-        ]
-        self.curvature = (h[0], h[1], h[2])
+        gains = kept * np.array(self.gains) + sums[GAIN:SQUARE]
+        squares = kept * np.array(self.squares) + sums[SQUARE : SQUARE + WEIGHTS]
+        self.gains, self.squares = gains.tolist(), squares.tolist()
         self.events = kept * self.events + count
-        prior = _PRIOR_EVENTS
-        matrix = np.array([[h[0] + prior, h[1]], [h[1], h[2] + prior]])
-        step = np.linalg.solve(matrix, np.asarray(sums[G0 : G1 + 1]))
-        # far from the optimum a full step would overshoot: the curvature is that of here
-        step = np.clip(step, -_LARGEST_STEP, _LARGEST_STEP)
-        self.online = float(np.clip(self.online - step[0], *_ONLINE_BOUNDS))
-        self.deep = float(np.clip(self.deep - step[1], *_DEEP_BOUNDS))
-
-    @property
-    def weights(self) -> NDArray[np.float64]:
-        """(2,) as `models.arrays.DeepArrays` takes them."""
-        return np.array([self.online, self.deep])
+        self.deep = _surest(self.events, gains, squares)
 
 
-_PRIOR_EVENTS = 50.0
-_LARGEST_STEP = 0.05
-_ONLINE_BOUNDS = (0.2, 2.0)
-_DEEP_BOUNDS = (0.0, 2.0)
+def _surest(events: float, gains: NDArray[np.float64], squares: NDArray[np.float64]) -> float:
+    """Return the weight whose mean gain less its standard error is largest and above 0, or 0."""
+    if events < _LEAST:
+        return 0.0
+    mean = gains / events
+    error = np.sqrt(np.maximum(squares / events - mean**2, 0) / events)
+    worth = mean - _CAUTION * error
+    best = int(np.argmax(worth))
+    return round(float(GRID[best]), 3) if worth[best] > 0 else 0.0
+
+
+_LEAST = 100.0
+_CAUTION = 1.0

@@ -52,7 +52,7 @@ class Hearing:
         elif pointer.model != deep.version:
             store = ModelStore(pointer.store)
             deep.swap(store.load(pointer, self._params.learning.deep))
-        deep.blend.online, deep.blend.deep = pointer.online, pointer.deep
+        deep.blend.deep = pointer.weight
         self._pointer = pointer.sequence
         network = f"+{self._params.learning.deep.network}-{pointer.model}" if pointer.model else ""
         self._corridor.serve(network)

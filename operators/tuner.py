@@ -190,10 +190,10 @@ class Tuner:
         if one.model != self.state.champion or not one.model:
             return
         state = self.state
-        blend = Blend(state.online, state.deep, state.curvature, state.judged)
+        blend = Blend.of(state.deep, state.judged, state.gains, state.squares)
         blend.learn(one.loss)
-        state.online, state.deep = blend.online, blend.deep
-        state.curvature, state.judged = blend.curvature, blend.events
+        state.deep, state.judged = blend.deep, blend.events
+        state.gains, state.squares = blend.gains, blend.squares
         state.wealth = watch.wealth_after(state.wealth, one.rank, one.online_rank)
         self._watch_loss(one.loss)
 
@@ -330,7 +330,9 @@ class Tuner:
         state = self.state
         if state.champion:
             state.previous = [*state.previous, state.champion][-16:]
-        state.champion, state.wealth = manifest.version, 1.0
+        if manifest.root != state.root:
+            self._forget_blend()
+        state.champion, state.root, state.wealth = manifest.version, manifest.root, 1.0
         state.losses, self._alarm = [], DriftAlarm()
         self._sent = None
 
@@ -349,12 +351,19 @@ class Tuner:
             before = state.previous.pop()
             before = before if before in there else 0
         state.champion, state.wealth = before, 1.0
+        self._forget_blend()
         state.rollbacks += 1
         self._sent = None
         message = f"model {left} rolled back to {before or 'none'}: {why}"
         state.verdict = message
         _LOG.warning("%s", message)
         return message
+
+    def _forget_blend(self) -> None:
+        """Let what serves next show anew whether it helps."""
+        state, blend = self.state, Blend()
+        state.deep, state.judged = blend.deep, blend.events
+        state.gains, state.squares = blend.gains, blend.squares
 
     def _carry_out(self, command: control.Command) -> str:
         if command.command == "fine_tune_now":
@@ -403,7 +412,6 @@ class Tuner:
             store=self._params.store,
             sha256=sha256,
             shape=shape,
-            online=round(state.online, 3),
             deep=round(state.deep, 3),
         )
         told = model_pointer.encode(content)
@@ -428,7 +436,7 @@ class Tuner:
             "events": state.events,
             "ring": self._blocks.events,
             "since_round": state.since_round,
-            "blend": {"online": round(state.online, 3), "deep": round(state.deep, 3)},
+            "blend": {"deep": round(state.deep, 3)},
             "judged": round(state.judged),
             "verdict": state.verdict,
             "rejected": state.rejected,

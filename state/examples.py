@@ -1,6 +1,6 @@
 """What a micro-batch gives to fine-tune: positive events and sums of the scored ones (magic `EX`).
 
-Payload of version 1, little-endian:
+Payload of version 2, little-endian:
 
 ================ ===== ============ ========================================================
 field            type  count        holds
@@ -8,7 +8,7 @@ field            type  count        holds
 events           u32   1            n
 scored           u32   1            s, events that were ranked by both the blend and online
 model            i64   1            version of the deep model that was served, 0 none
-loss             f64   8            sums, see `models.blend`
+loss             f64   18           sums, see `models.blend`
 user             u64   n            keys of the users
 item             u64   n            keys of the items
 time             i64   n            event times, ms
@@ -16,6 +16,8 @@ coordinate       i64   n            partition and offset of each event
 rank             i32   s            0-based rank in what was served, -1 for an unknown item
 online_rank      i32   s            the same without the deep model
 ================ ===== ============ ========================================================
+
+Version 1 had 8 sums of another blend: they are read as nothing.
 """
 
 from dataclasses import dataclass
@@ -28,12 +30,16 @@ from models.arrays import LOSSES
 from state.codec import HEADER, SKIP, corrupt, open_sealed, seal
 
 MAGIC = b"EX"
-VERSION = 1
-READ_VERSIONS = (1,)
+VERSION = 2
+READ_VERSIONS = (1, 2)
 _WHERE = "examples"
-_HEAD = np.dtype(
-    [("events", "<u4"), ("scored", "<u4"), ("model", "<i8"), ("loss", "<f8", (LOSSES,))]
-)
+_HEADS = {
+    version: np.dtype(
+        [("events", "<u4"), ("scored", "<u4"), ("model", "<i8"), ("loss", "<f8", (sums,))]
+    )
+    for version, sums in ((1, 8), (2, LOSSES))
+}
+_HEAD = _HEADS[VERSION]
 _COLUMNS = (("user", "<u8"), ("item", "<u8"), ("time", "<i8"), ("coordinate", "<i8"))
 _RANKS = (("rank", "<i4"), ("online_rank", "<i4"))
 
@@ -75,19 +81,21 @@ def decode(data: bytes) -> Examples:
     StateError
         If the bytes are damaged or of an unknown version.
     """
-    _, payload = open_sealed(data, MAGIC, READ_VERSIONS, _WHERE, SKIP)
-    if len(payload) < _HEAD.itemsize:
-        raise corrupt(_WHERE, f"{_HEAD.itemsize} bytes or more", len(payload), SKIP)
-    head = np.frombuffer(payload, _HEAD, 1)[0]
+    version, payload = open_sealed(data, MAGIC, READ_VERSIONS, _WHERE, SKIP)
+    kind = _HEADS[version]
+    if len(payload) < kind.itemsize:
+        raise corrupt(_WHERE, f"{kind.itemsize} bytes or more", len(payload), SKIP)
+    head = np.frombuffer(payload, kind, 1)[0]
     n, scored = int(head["events"]), int(head["scored"])
-    size = _HEAD.itemsize + 32 * n + 8 * scored
+    size = kind.itemsize + 32 * n + 8 * scored
     if size != len(payload):
         raise corrupt(_WHERE, f"{size} bytes by its counts", len(payload), SKIP)
-    at, columns = _HEAD.itemsize, {}
-    for (name, kind), count in [*((c, n) for c in _COLUMNS), *((c, scored) for c in _RANKS)]:
-        columns[name] = _column(payload, kind, count, at)
+    at, columns = kind.itemsize, {}
+    for (name, code), count in [*((c, n) for c in _COLUMNS), *((c, scored) for c in _RANKS)]:
+        columns[name] = _column(payload, code, count, at)
         at += columns[name].nbytes
-    return Examples(model=int(head["model"]), loss=head["loss"].astype(np.float64), **columns)
+    loss = head["loss"].astype(np.float64) if version == VERSION else np.zeros(LOSSES)
+    return Examples(model=int(head["model"]), loss=loss, **columns)
 
 
 def _column(payload: memoryview, kind: str, count: int, at: int) -> NDArray[Any]:

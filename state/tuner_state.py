@@ -1,6 +1,8 @@
-"""What fine-tune knows besides its blocks: one sealed JSON object (magic `FT`, version 1).
+"""What fine-tune knows besides its blocks: one sealed JSON object (magic `FT`).
 
-Fields at their defaults are left out.
+Fields at their defaults are left out. Version 2 has the gains of weights of the blend. Version 1
+had two weights and the curvature of a likelihood instead: they are passed over, and the deep model
+weighs nothing until it has shown to help.
 """
 
 import msgspec
@@ -9,8 +11,8 @@ from models.deep.privacy import Spend
 from state.codec import corrupt, open_sealed, seal
 
 MAGIC = b"FT"
-VERSION = 1
-READ_VERSIONS = (1,)
+VERSION = 2
+READ_VERSIONS = (1, 2)
 _WHERE = "state of fine-tune"
 
 
@@ -58,16 +60,20 @@ class TunerState(msgspec.Struct, omit_defaults=True):
     """Newest version ever begun."""
     champion: int = 0
     """Version served; 0: none."""
+    root: int = 0
+    """First version of the line that served last."""
     previous: list[int] = []
     """Champions before it, newest last."""
     sequence: int = 0
     """Of the newest model pointer."""
     offsets: dict[str, list[int]] = {}
     """First and last offset since the last accepted model, by partition."""
-    online: float = 1.0
     deep: float = 0.0
-    curvature: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Weight of the deep score, see `models.blend`."""
     judged: float = 0.0
+    """Ranked events that it is learnt from."""
+    gains: list[float] = []
+    squares: list[float] = []
     wealth: float = 1.0
     """Of the test whether the blend is worse than online alone, see `models.deep.watch`."""
     losses: list[float] = []
@@ -100,8 +106,11 @@ def decode(data: bytes) -> TunerState:
     StateError
         If the bytes are damaged or of an unknown version.
     """
-    _, payload = open_sealed(data, MAGIC, READ_VERSIONS, _WHERE)
+    version, payload = open_sealed(data, MAGIC, READ_VERSIONS, _WHERE)
     try:
-        return msgspec.json.decode(payload, type=TunerState)
+        state = msgspec.json.decode(payload, type=TunerState)
     except msgspec.MsgspecError as error:
         raise corrupt(_WHERE, "its fields", error) from None
+    if version == 1:
+        state.deep = state.judged = 0.0
+    return state

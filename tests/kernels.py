@@ -21,7 +21,7 @@ def called(kernel: _Kernel) -> _Kernel:
     return way_in
 
 
-add_loss = called(blend.add_loss)
+add_event = called(blend.add_event)
 add_transition = called(rows.add)
 contains = called(history.contains)
 count_event = called(counts.count_event)

@@ -160,7 +160,7 @@ class Deep:
             row,
             self._targets,
             self._bias,
-            self.blend.weights,
+            float(self.blend.deep),
             self._output,
         )
 

@@ -163,6 +163,8 @@ class Ranking:
             What the deep model says of every user now.
         """
         out = Recommended.empty(len(users), k)
+        if deep.weight == 0:
+            deep = DeepArrays.none()  # no scores of all items that count for nothing
         work = self._work(items, users, deep)
         lists = Lists.of(out, recommendable(items.arrays))
         size = items.size
@@ -184,7 +186,7 @@ class Ranking:
             1,
             1,
             self._params.neighbours if self._neighbours else 0,
-            deep.weights[1] / deep.weights[0],
+            deep.weight,
         )
         columns = UserArrays.of(users)
         window = empty_window(len(users), self._transitions.window)

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import SIZE, ItemArrays, LearntArrays, Work
-from models.blend import add_loss
+from models.blend import add_event
 from models.columns import UNKNOWN
 from models.compiled import Integer, kernel
 from models.component import DEEP, NEIGHBOURS, TRANSITIONS, join
@@ -92,8 +92,17 @@ def _rank_by_parts(
     out.rank[e] = out.online_rank[e]
     scratch.weights[DEEP] = share
     if y >= 0:
-        weights = work.deep.weights
-        add_loss(joint, scratch.parts[DEEP], weights, a, scratch.mark, mark, target, out.loss)
+        add_event(
+            joint,
+            scratch.parts[DEEP],
+            share,
+            a,
+            scratch.mark,
+            mark,
+            target,
+            scratch.places,
+            out.loss,
+        )
         join(scratch.parts, scratch.weights, size, joint)
         out.rank[e] = _place(joint, a, scratch.mark, mark, target)
 

@@ -13,7 +13,7 @@ VERSION = 1
 
 
 class ModelPointer(msgspec.Struct, frozen=True, kw_only=True):
-    """A model and how much each part of the blend weighs."""
+    """A model and how much it weighs."""
 
     format: int = VERSION
     sequence: int
@@ -28,9 +28,14 @@ class ModelPointer(msgspec.Struct, frozen=True, kw_only=True):
     """Of the weights file."""
     shape: dict[str, str | int] = {}
     online: float = 1.0
-    """Weight of the online score."""
+    """Weight of the online score; other than 1 only in pointers of former releases."""
     deep: float = 0.0
     """Weight of the deep score."""
+
+    @property
+    def weight(self) -> float:
+        """Weight of the deep score beside the online one."""
+        return self.deep / self.online if self.online > 0 else 0.0
 
     def shape_of(self) -> Shape:
         """Return the shape of the network.

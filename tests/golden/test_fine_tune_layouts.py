@@ -1,5 +1,6 @@
 """Bytes that fine-tune writes: read, written the same again, and damage is found."""
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -36,7 +37,7 @@ def some_examples() -> Examples:
     """Three events, two of them ranked."""
     return Examples(
         model=2**40,
-        loss=np.arange(8) / 4 - 1,
+        loss=np.arange(18) / 4 - 1,
         user=column("u8", 11, 2**64 - 1, 11),
         item=column("u8", 2**63, 7, 8),
         time=column("i8", 1_700_000_000_000, 1_700_000_000_001, 0),
@@ -71,13 +72,14 @@ def some_state() -> TunerState:
         round=RoundState(5, "events", 1_700_000_000_001, 16_389, 1, 4, 8, {"0": [5, 90]}),
         version=5,
         champion=4,
+        root=2,
         previous=[1, 3],
         sequence=12,
         offsets={"0": [5, 99], "3": [7, 7]},
-        online=1.125,
         deep=0.375,
-        curvature=(1.5, -0.25, 2.5),
         judged=1000.5,
+        gains=[1.5, -0.25],
+        squares=[2.5, 0.5],
         losses=[5.25, 5.5],
         wealth=1.1,
         verdict="round 4: é",
@@ -113,10 +115,22 @@ def some_pointer() -> ModelPointer:
 
 
 BINARY: dict[str, tuple[Any, Callable[[], Any]]] = {
-    "examples-v1": (examples, some_examples),
+    "examples-v2": (examples, some_examples),
     "ring-v1": (ring, some_block),
-    "tuner-v1": (tuner_state, some_state),
-    "tuner-private-v1": (tuner_state, some_private_state),
+    "tuner-v2": (tuner_state, some_state),
+    "tuner-private-v2": (tuner_state, some_private_state),
+}
+
+
+def without_blend(state: TunerState) -> TunerState:
+    """The same as version 1 knew it, whose blend was another one."""
+    return replace(state, root=0, deep=0.0, judged=0.0, gains=[], squares=[])
+
+
+OLD: dict[str, tuple[Any, Any]] = {
+    "examples-v1": (examples, dataclasses.replace(some_examples(), loss=np.zeros(18))),
+    "tuner-v1": (tuner_state, without_blend(some_state())),
+    "tuner-private-v1": (tuner_state, without_blend(some_private_state())),
 }
 
 
@@ -135,21 +149,27 @@ def same(found: Any, expected: Any) -> bool:
 
 
 @pytest.mark.parametrize("name", BINARY)
-def test_version_1_is_read(name: str) -> None:
+def test_the_newest_version_is_read(name: str) -> None:
     codec, made = BINARY[name]
     assert same(codec.decode(golden(name)), made())
 
 
+@pytest.mark.parametrize("name", OLD)
+def test_version_1_is_read(name: str) -> None:
+    codec, expected = OLD[name]
+    assert same(codec.decode(golden(name)), expected)
+
+
 @pytest.mark.parametrize("name", BINARY)
-def test_version_1_is_written_the_same(name: str) -> None:
+def test_the_newest_version_is_written_the_same(name: str) -> None:
     codec, made = BINARY[name]
     assert codec.encode(made()) == golden(name)
     assert codec.encode(codec.decode(golden(name))) == golden(name)
 
 
-@pytest.mark.parametrize("name", BINARY)
+@pytest.mark.parametrize("name", [*BINARY, *OLD])
 def test_a_golden_value_names_its_version(name: str) -> None:
-    assert golden(name)[2:4] == b"\x01\x00"
+    assert golden(name)[2:4] == bytes([int(name[-1]), 0])
 
 
 def test_no_field_of_the_state_is_left_at_its_default() -> None:
@@ -190,7 +210,7 @@ def test_a_cut_value_is_refused(name: str) -> None:
 
 
 def test_examples_have_the_size_that_is_told() -> None:
-    assert len(golden("examples-v1")) == examples.size_of(3, 2)
+    assert len(golden("examples-v2")) == examples.size_of(3, 2)
 
 
 POINTER = FOLDER / "model-pointer-v1.json"

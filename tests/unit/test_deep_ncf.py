@@ -155,7 +155,7 @@ def test_lists_and_ranks_hold_the_deep_score(done: tuple[Path, list[rounds.Concl
     )
     deep = Deep(SHAPE)
     deep.swap(model(top))
-    deep.blend.online, deep.blend.deep = 1e-6, 1.0
+    deep.blend.deep = 1e6
     log = events(*((n % 2, n % 30) for n in range(60)))
     rows = rows_of(items, log)
     everything = np.ones(60, np.bool_)

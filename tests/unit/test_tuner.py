@@ -159,11 +159,11 @@ class World:
     def store(self) -> ModelStore:
         return ModelStore(self.params.store)
 
-    def stored(self, *versions: int) -> None:
+    def stored(self, *versions: int, root: int = 1) -> None:
         """Put versions into the store, as rounds would have."""
         for version in versions:
             manifest = Manifest(
-                version=version, parent=0, root=1, shape=SHAPE.to_dict(), created_at=1, events=1,
+                version=version, parent=0, root=root, shape=SHAPE.to_dict(), created_at=1, events=1,
                 items=5, steps=1, seconds=0.1,
             )  # fmt: skip
             self.store.put(manifest, {WEIGHTS: weights(version), OPTIMIZER: save({})})
@@ -700,6 +700,26 @@ def test_a_new_champion_is_watched_from_the_start(world: World) -> None:
     assert world.state.wealth > 1
     world.serving(2)
     assert world.state.wealth == 1
+
+
+def test_the_blend_goes_on_within_a_line_and_begins_anew_after_it(world: World) -> None:
+    world.serving(1)
+    world.take(lost(5, 1))
+    world.serving(2)  # of the same line
+    assert (world.state.root, world.state.judged) == (1, 5.0)
+    world.stored(3, root=3)
+    world.state.deep = 0.4
+    world.command("another line", promote(3))
+    assert (world.state.root, world.state.judged, world.state.deep) == (3, 0.0, 0.0)
+
+
+def test_after_a_rollback_the_model_has_to_show_anew_that_it_helps(world: World) -> None:
+    world.serving(1)
+    world.serving(2)
+    world.take(lost(5, 2))
+    world.state.deep = 0.4
+    world.command("back", ROLLBACK)
+    assert (world.state.champion, world.state.judged, world.state.deep) == (1, 0.0, 0.0)
 
 
 def test_damaged_examples_are_skipped_and_the_others_taken(world: World) -> None:

@@ -223,10 +223,10 @@ class Observed(Corridor):
 
     def _deep_lists(self, users: Users) -> dict[str, NDArray[np.int32]]:
         blend = self.deep.blend
-        weights, found = (blend.online, blend.deep), {"blend": self._listed(users)}
-        blend.online, blend.deep = 1e-6, 1.0
+        weight, found = blend.deep, {"blend": self._listed(users)}
+        blend.deep = 1e6
         found["deep"] = self._listed(users)
-        blend.online, blend.deep = weights
+        blend.deep = weight
         return found
 
     def _listed(self, users: Users) -> NDArray[np.int32]:

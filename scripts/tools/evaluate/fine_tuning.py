@@ -34,7 +34,7 @@ class Round:
     before: float | None
     after: float | None
     weight: float
-    """Share of the deep score in the blend when the round began."""
+    """Weight of the deep score when the round began."""
     verdict: str
 
     def as_cells(self) -> list[str]:
@@ -171,7 +171,7 @@ class FineTuning(Beside):
                 report["loss"][-1] if report["loss"] else None,
                 report["champion"].get("hr_at_10"),
                 report["challenger"].get("hr_at_10"),
-                blend.deep / blend.online,
+                blend.deep,
                 done.verdict.reason,
             )
         )
