@@ -197,7 +197,8 @@ class Corridor:
     def _recommend(
         self, decoded: Decoded, users: Users, triggers: Triggers
     ) -> list[tuple[bytes, bytes | None]]:
-        chosen = users.take(triggers.users)
+        everyone = len(triggers.users) == len(users)
+        chosen = users if everyone else users.take(triggers.users)
         return self._recommendations(
             [decoded.users[u] for u in triggers.users.tolist()],
             chosen,

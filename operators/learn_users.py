@@ -16,6 +16,7 @@ from operators.inbox import Inbox, LoopRecord
 from operators.params import LearnUsersParams
 from operators.rehearsal import rehearse
 from operators.stages.records import Outcome
+from operators.unsampled import leave_out_sampler
 from state import descriptors, examples
 from state.descriptors import user_of
 from state.topics import model_pointer
@@ -50,6 +51,7 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
         self._users = runtime_context.get_map_state(descriptors.users())
         self._corridor = Corridor(self._params, clock_ms=lambda: time.time_ns() // 1_000_000)
         rehearse(self._params)
+        leave_out_sampler()
         self._warm: set[int] = set()
         self._inbox = Inbox(Hearing(self._corridor, self._params).handlers())
         self._restored = False

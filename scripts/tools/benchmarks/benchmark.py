@@ -6,6 +6,7 @@ from pathlib import Path
 
 from scripts.tools import results
 from scripts.tools.benchmarks import beside, plots
+from scripts.tools.benchmarks.accuracy import measure as measured_accuracy
 from scripts.tools.benchmarks.latency import measure as measured_latency
 from scripts.tools.benchmarks.terminal import show
 from scripts.tools.benchmarks.throughput import KINDS, LIMIT
@@ -47,15 +48,23 @@ def training(options: argparse.Namespace) -> None:
     _report(options, measured_training(options))
 
 
-def _report(options: argparse.Namespace, figures: list[results.Result]) -> None:
+def accuracy(options: argparse.Namespace) -> None:
+    """Hit rate of the job, and of its model alone on the same events and users."""
+    _report(options, measured_accuracy(options), peer="model alone")
+
+
+def _report(
+    options: argparse.Namespace, figures: list[results.Result], peer: str = "River"
+) -> None:
     if options.json:
         results.write(options.json, figures, beside=options.beside)
-    show(figures)
+    show(figures, peer)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/benchmark", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="throughput|limit|latency|training")
+    names = "throughput|limit|latency|training|accuracy"
+    commands = parser.add_subparsers(required=True, metavar=names)
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--json", type=Path, metavar="OUT", help="write the figures to a file")
     shared.add_argument(
@@ -98,6 +107,21 @@ def _parser() -> argparse.ArgumentParser:
     _data(command)
     command.add_argument("--steps", type=int, default=200, metavar="N", help="steps of a round")
     command.set_defaults(command=training)
+
+    command = commands.add_parser("accuracy", parents=[shared], help=accuracy.__doc__)
+    command.add_argument(
+        "--data", type=Path, metavar="FILE.parquet", help="without it, events are generated"
+    )
+    command.add_argument("--events", type=int, metavar="N", help="default: the file's, or 200000")
+    command.add_argument(
+        "--rate", type=float, default=2_000, metavar="R",
+        help="events a second: with more than the job carries, partitions drift apart",
+    )  # fmt: skip
+    command.add_argument(
+        "--parallelism", type=int, default=min(os.cpu_count() or 1, 8), metavar="N",
+        help="subtasks of the job",
+    )  # fmt: skip
+    command.set_defaults(command=accuracy)
     return parser
 
 

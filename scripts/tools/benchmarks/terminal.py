@@ -23,19 +23,19 @@ def progress_bar() -> Progress:
     )
 
 
-def show(results: Iterable[Result]) -> None:
-    """Print all figures as a table."""
+def show(results: Iterable[Result], peer: str = "River") -> None:
+    """Print all figures as a table; `peer` is what they are compared with."""
     table = Table()
     table.add_column("figure", no_wrap=True)
     table.add_column("unit", no_wrap=True)
-    for title in ("median", "River", "ratio", "of limit", "runs"):
+    for title in ("median", peer, "ratio", "of limit", "runs"):
         table.add_column(title, justify="right")
     for result in results:
         table.add_row(
             result.name,
             result.unit,
-            _short(result.value),
-            _short(result.peer),
+            _short(result.value, result.unit),
+            _short(result.peer, result.unit),
             _short(result.ratio),
             _short(result.of_limit),
             " ".join(map(_short, result.runs)),
@@ -46,7 +46,9 @@ def show(results: Iterable[Result]) -> None:
     console.print(table)
 
 
-def _short(value: float | None) -> str:
+def _short(value: float | None, unit: str = "") -> str:
     if value is None:
         return ""
+    if unit == "share":
+        return f"{value:.4f}"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2f}"

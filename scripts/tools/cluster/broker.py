@@ -20,6 +20,8 @@ _JVM = (
     "-Xmx512m",
     "-XX:+UseG1GC",
     "-XX:MaxGCPauseMillis=50",
+    # the optimising compiler takes a third of a core for minutes, from everything beside it
+    "-XX:TieredStopAtLevel=1",
     "-Djava.awt.headless=true",
 )
 

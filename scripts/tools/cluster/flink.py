@@ -76,7 +76,7 @@ class FlinkCluster:
 
     def start(self, name: str) -> None:
         """Start one of both processes; they find each other."""
-        manager = ["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC"]
+        manager = ["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
         self._start(name, manager if name == JOB_MANAGER else self._task_manager_jvm())
 
     def ready(self) -> bool:

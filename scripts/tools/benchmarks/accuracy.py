@@ -1,0 +1,121 @@
+"""Hit rate of the job, and of its model alone on the same events: the pipeline takes nothing away.
+
+Both rank the events of the same sampled users before they learn them. The model alone takes the
+events in the order of sending; the job takes them from the topic's partitions, on several subtasks
+that tell each other what they learnt.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from conf.schema import JobConfig
+from jobs import parameters
+from operators.corridor import Corridor
+from scripts.tools.benchmarks.stage import Job, Stage, stage
+from scripts.tools.benchmarks.terminal import progress_bar
+from scripts.tools.console import ToolError, progress
+from scripts.tools.data.behaviour import Block, source
+from scripts.tools.data.event_times import Window, in_time
+from scripts.tools.kafka.client import consumer
+from scripts.tools.kafka.produce import Pace, encoded, replay
+from scripts.tools.results import Result
+
+SETTINGS = ("recommend.enabled=false", "deep.enabled=false", "kafka.delivery=at-least-once")
+_BATCH = 256
+_SILENCE_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Ranked events, and how many of them were among the first ten."""
+
+    ranked: int
+    hits: float
+
+    @property
+    def rate(self) -> float:
+        """HR@10."""
+        return self.hits / self.ranked if self.ranked else float("nan")
+
+
+class _Notebook(dict[str, bytes]):
+    put = dict.__setitem__
+
+
+def measure(options: argparse.Namespace) -> list[Result]:
+    """Send the events through a job, learn them without one, and return both hit rates."""
+    settings = [*SETTINGS, f"flink.parallelism={options.parallelism}", *options.overrides]
+    with stage(options.parallelism) as here, here.job("accuracy", settings) as job:
+        given = source(options.data, events=options.events, start_ms=None, repeat=1, seed=1)
+        events = in_time(given, Window.of(job.config), "auto")
+        topic = job.config.kafka.topics.user_behavior
+        with ThreadPoolExecutor(1) as pool:
+            blocks = map(positive, events.blocks())
+            sent = pool.submit(replay, blocks, here.address, topic, pace=Pace(rate=options.rate))
+            piped = _piped(here, job, events.events)
+            sent.result()
+        progress("the same events without a job")
+        alone = offline(job.config, map(positive, events.blocks()))
+    return [
+        Result("accuracy.hr_at_10", piped.rate, "share", peer=alone.rate,
+               ratio=piped.rate / alone.rate),
+        Result("accuracy.ranked", piped.ranked, "events", peer=alone.ranked),
+    ]  # fmt: skip
+
+
+def positive(block: Block) -> Block:
+    """Return the events, ratings as views: every one of them is a positive."""
+    size = len(block)
+    types = ["view" if kind == "rating" else kind for kind in block.types]
+    return Block(block.event_ids, block.users, block.items, types, block.times, [None] * size)
+
+
+def offline(config: JobConfig, blocks: Iterator[Block]) -> Hits:
+    """Return what the model alone hits, in one pass in the order of the events."""
+    corridor = Corridor(parameters.learn_users(config), clock_ms=_now_ms)
+    memory, number, hits, ranked = _Notebook(), 0, 0, 0
+    for block in blocks:
+        records = list(encoded(block))
+        for at in range(0, len(records), _BATCH):
+            keys, values = zip(*records[at : at + _BATCH], strict=True)
+            numbers = list(range(number, number + len(keys)))
+            number += len(keys)
+            metrics = corridor.process(
+                0, list(keys), list(values), numbers, [_now_ms()] * len(keys), memory
+            ).metrics
+            hits += metrics.online_hits
+            ranked += metrics.scored
+    return Hits(ranked, hits)
+
+
+def _piped(here: Stage, job: Job, events: int) -> Hits:
+    """Return what the job hits, once it has consumed all events."""
+    name, seen, consumed = f"online_hr_at_{job.config.evaluation.k}", time.monotonic(), 0
+    hits, ranked = 0.0, 0
+    topic = job.config.kafka.topics.recommendation_metrics
+    with (
+        consumer(here.address, [topic], isolation="read_uncommitted") as client,
+        progress_bar() as bar,
+    ):
+        task = bar.add_task("learnt", total=events)
+        while consumed < events:
+            for message in client.consume(1_000, 0.5):
+                if message.error() is None and (message.key() or b"").startswith(b"window/"):
+                    window = json.loads(message.value() or b"{}")
+                    consumed += window["consumed"]
+                    ranked += window["scored"]
+                    hits += (window[name] or 0) * window["scored"]
+                    seen = time.monotonic()
+            bar.update(task, completed=consumed)
+            if time.monotonic() > seen + _SILENCE_SECONDS:
+                told = f"expected {events:,} events learnt, got {consumed:,}"
+                raise ToolError(f"{topic}: {told}; see the job's logs")
+    return Hits(ranked, hits)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
