@@ -297,8 +297,6 @@ class Scratch(NamedTuple):
 
     boost: NDArray[np.float32]
     """(R,) 0, or the share of transitions while it is summed."""
-    touched: NDArray[np.int32]
-    """(R + 1,) rows whose boost is not 0; the last place is only ever written to."""
     mark: NDArray[np.int64]
     """(R,) stamp of the user an item was last left out for."""
     stamp: NDArray[np.int64]
@@ -333,7 +331,6 @@ class Scratch(NamedTuple):
         """Return clean memory."""
         return cls(
             boost=np.zeros(rows, np.float32),
-            touched=np.empty(rows + 1, np.int32),
             mark=np.zeros(rows, np.int64),
             stamp=np.zeros(1, np.int64),
             pull=np.zeros((1, factors), np.float32),

@@ -77,7 +77,7 @@ class NeighbourArrays(NamedTuple):
     rank: NDArray[np.int64]
     """(D M + 1,) scratch: similarity, then 2**20 - 1 less the number of sequences found before;
     after `find` the neighbours come first."""
-    touched: NDArray[np.int32]
-    """(R + 1,) scratch: rows with a share; the last place is only ever written to."""
+    sink: NDArray[np.int64]
+    """(1,) scratch that is only ever written to."""
     given: NDArray[np.float32]
     """(D,) scratch: what each of the user's items gives one item."""

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.compiled import Integer, Real, kernel
+from models.logarithm import log1p
 from models.neighbours.arrays import FOUND, RANK_BITS, SLOT_SHIFT, UNIT, NeighbourArrays
 from models.neighbours.sequences import chunk_of, item_of, slot_of
 
@@ -86,15 +87,9 @@ def _put_largest_first(rank: NDArray[np.int64], held: Integer, limit: Integer) -
 
 
 @kernel
-def add_up(n: NeighbourArrays, column: NDArray[np.float32]) -> tuple[Integer, Real]:
-    """Add what the neighbours found say to a column of zeros, one a row.
-
-    Returns
-    -------
-    int, float
-        How many rows got something, which `touched` names, and the sum of it.
-    """
-    held, total = 0, np.float32(0)
+def add_up(n: NeighbourArrays, column: NDArray[np.float32]) -> Real:
+    """Add what the neighbours found say to a column of zeros, one a row; return the sum of it."""
+    total = np.float32(0)
     _fetch(n)
     for at in range(n.counters[FOUND]):
         nearest, begin, end, weight = _stretch(n, at)
@@ -106,13 +101,10 @@ def add_up(n: NeighbourArrays, column: NDArray[np.float32]) -> tuple[Integer, Re
                 row = n.items[chunk, back + step]
                 if row >= 0:
                     more = weight * n.falloff[offset + step]
-                    # without a branch, as in `_collect`
-                    n.touched[held] = row
-                    held += (column[row] == 0) & (more > 0)
                     column[row] += more
                     total += more
             begin = until
-    return held, total
+    return total
 
 
 @kernel
@@ -121,7 +113,7 @@ def _fetch(n: NeighbourArrays) -> None:
     seen = 0
     for at in range(n.counters[FOUND]):
         seen += item_of(n, n.nearest[_LOWEST - (n.rank[at] & _LOWEST)])
-    n.touched[len(n.touched) - 1] = seen  # or the compiler would leave it all out
+    n.sink[0] = seen  # or the compiler would leave it all out
 
 
 @kernel
@@ -140,13 +132,12 @@ def _stretch(n: NeighbourArrays, at: Integer) -> tuple[Integer, Integer, Integer
 def fill(n: NeighbourArrays, size: Integer, part: NDArray[np.float32], smoothing: Real) -> None:
     """Set the scores of all items; `find` first."""
     part[:size] = 0
-    held, total = add_up(n, part)
-    if held == 0:
+    total = add_up(n, part)
+    if total == 0:
         return
     scale = np.float32(1) / (total * np.float32(smoothing))
-    for at in range(held):
-        row = n.touched[at]
-        part[row] = np.log(np.float32(1) + part[row] * scale)
+    for row in range(size):
+        part[row] = log1p(part[row] * scale)
 
 
 @kernel

@@ -86,7 +86,7 @@ class Neighbours:
             nearest=np.zeros(scratch, np.int64),
             depth=np.zeros(scratch, np.int32),
             rank=np.zeros(scratch, np.int64),
-            touched=np.zeros(rows + 1, np.int32),
+            sink=np.zeros(1, np.int64),
             given=np.zeros(params.recent, np.float32),
         )
 
@@ -101,7 +101,7 @@ class Neighbours:
         longer: dict[str, Any] = {
             name: extended(getattr(self.arrays, name), rows, 0) for name in _BY_ROW
         }
-        self.arrays = self.arrays._replace(touched=np.zeros(rows + 1, np.int32), **longer)
+        self.arrays = self.arrays._replace(**longer)
 
     def make_room(self, events: int) -> None:
         """Make room for what is learnt next, as far as the limits allow.

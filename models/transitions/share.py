@@ -13,6 +13,7 @@ import numpy as np
 from models.arrays import SIZE, ItemArrays, TransitionArrays, Window, Work
 from models.compiled import Integer, Real, kernel
 from models.component import TRANSITIONS
+from models.logarithm import log1p
 from models.transitions.rows import weight_of
 
 
@@ -51,35 +52,25 @@ def part_of(work: Work, u: Integer, row: Integer, total: Real) -> Real:
         for at in range(work.window.length[u]):
             weight = weight_of(work.transitions, work.window.rows[u, at], row)
             share += work.window.coefficient[at] * weight
-    return work.items.log_discount[row] + _odds(share / np.float32(work.knobs.smoothing))
+    return work.items.log_discount[row] + log1p(share / np.float32(work.knobs.smoothing))
 
 
 @kernel
 def fill(work: Work, u: Integer) -> None:
     """Set the scores of all items; `weigh` first."""
-    boost, touched, part = work.scratch.boost, work.scratch.touched, work.scratch.parts[TRANSITIONS]
-    for row in range(work.items.counters[SIZE]):
-        part[row] = work.items.log_discount[row]
-    window, t = work.window, work.transitions
-    n = 0
+    boost, part, size = (
+        work.scratch.boost,
+        work.scratch.parts[TRANSITIONS],
+        work.items.counters[SIZE],
+    )
+    window, t, log_discount = work.window, work.transitions, work.items.log_discount
     for at in range(window.length[u]):
         row = window.rows[u, at]
         scale = window.coefficient[at] / np.float32(work.knobs.smoothing)
         for slot in range(t.start[row], t.start[row] + t.capacity[row]):
             follower = t.successor[slot]
             if follower >= 0:
-                more = scale * t.weight[slot]
-                # without a branch: it would be mispredicted every other time
-                touched[n] = follower
-                n += (boost[follower] == 0) & (more > 0)
-                boost[follower] += more
-    for at in range(n):
-        row = touched[at]
-        part[row] += _odds(boost[row])
-        boost[row] = 0
-
-
-@kernel
-def _odds(share: Real) -> Real:
-    """Return the log-odds of a share, in units of ε, against an item without one."""
-    return np.log(np.float32(1) + share)
+                boost[follower] += scale * t.weight[slot]
+    for row in range(size):
+        part[row] = log_discount[row] + log1p(boost[row])
+    boost[:size] = 0
