@@ -14,6 +14,8 @@ from scripts.tools.evaluate import evaluate
 from scripts.tools.evaluate.corridor import VARIANTS, observed
 from scripts.tools.evaluate.figures import Ranked, of_ranks
 from scripts.tools.evaluate.passes import Pass
+from scripts.tools.evaluate.sample import Sample
+from scripts.tools.evaluate.ties import Shuffled
 
 N = 900
 DRAWN = "transitions,neighbours,bpr,popularity,decayed_popularity,item_knn"
@@ -73,7 +75,8 @@ def test_without_ratings_there_is_no_slice_of_good_ones_and_a_word(run):
     table = columns()
     del table["rating"]
     document, shown = run(table, "--models", "popularity")
-    assert {row["slice"] for row in document["rows"]} == {"all", "after5", "last20"}
+    whole, new = {"all", "after5", "last20"}, {"event2", "event3", "event6"}
+    assert {row["slice"] for row in document["rows"]} == whole | new
     assert "no column rating, so no slice ge4" in shown.err
 
 
@@ -121,10 +124,11 @@ def test_figures_of_ranks():
 
 
 def test_slices_begin_with_their_share_of_the_stream():
+    slices = Sample(5, np.zeros(100, np.int64), whole=True).slices()
+    for part, first in (("all", 0), ("after5", 5), ("last20", 80)):
+        assert np.flatnonzero(slices[part]).tolist() == list(range(first, 100, 5))
     ranked = Ranked(np.array([0, 4, 5, 79, 80, 99]), np.arange(6, dtype=np.int32))
-    assert ranked.within("all", 100).tolist() == [0, 1, 2, 3, 4, 5]
-    assert ranked.within("after5", 100).tolist() == [2, 3, 4, 5]
-    assert ranked.within("last20", 100).tolist() == [4, 5]
+    assert ranked.within(slices["after5"]).ranks.tolist() == [2, 4]
 
 
 @pytest.mark.parametrize(
@@ -154,3 +158,68 @@ def test_hybrid_ranks_as_a_model_that_never_had_neighbours(tmp_path):
     np.testing.assert_array_equal(
         passes["online"].ranks("hybrid_rank"), passes["hybrid"].ranks("online_rank")
     )
+
+
+NEW = ("event2", "event3", "event6")
+
+
+def test_events_of_new_users_are_ranked_by_all_models_and_change_nothing_else(run):
+    models = "online,light,popularity,item_knn,bpr"
+    every = values(run(columns(), "--models", models, "--score-every", "1")[0], "event3", but=COSTS)
+    document, shown = run(columns(), "--models", models, "--score-every", "7")
+    assert {model for model, _ in every} == set(models.split(","))
+    assert values(document, "event3", but=COSTS) == every
+    assert all(f"{part}: 25 events ranked" in shown.out for part in NEW)
+    first = np.unique(columns()["user_id"], return_index=True)[1]
+    assert f"all: {len(set(range(0, N, 7)) - set(first))} events ranked" in shown.out
+
+
+def test_the_place_of_an_event_among_its_users_and_the_slices_of_it(tmp_path):
+    path = tmp_path / "some.parquet"
+    table = {"user_id": list("aabaaabaa"), "item_id": range(9), "timestamp": 10**9 + np.arange(9)}
+    pq.write_table(pa.table(table), path)
+    whole, some = (Sample.of(Recorded(path), 2, whole=whole) for whole in (True, False))
+    assert whole.ordinal.tolist() == [1, 2, 1, 3, 4, 5, 2, 6, 7]
+    found = {part: np.flatnonzero(events).tolist() for part, events in whole.slices().items()}
+    assert found == {
+        "all": [0, 2, 4, 6, 8], "after5": [0, 2, 4, 6, 8], "last20": [8],
+        "event2": [1, 6], "event3": [3], "event6": [7],
+    }  # fmt: skip
+    # a deep model learns its weight from what is ranked: no more than the sample then
+    assert [np.flatnonzero(some.slices()[part]).tolist() for part in NEW] == [[6], [], []]
+    assert not some.more.any()
+
+
+def test_events_of_one_time_come_in_a_random_order(tmp_path):
+    path = tmp_path / "some.parquet"
+    times = 10**9 + np.arange(N)[::-1] // 30
+    table = {**columns(), "item_id": np.arange(N), "timestamp": times}
+    pq.write_table(pa.table(table), path)
+    stored, mixed, other = Recorded(path), Shuffled(path, seed=1), Shuffled(path, seed=2)
+
+    def rows(data):
+        (block,) = data.blocks()
+        columns = (block.event_ids, block.users, block.items, block.times, block.values)
+        return list(zip(*columns, strict=True))
+
+    assert rows(mixed) == rows(Shuffled(path, seed=1))
+    assert rows(stored) != rows(mixed) != rows(other)
+    assert sorted(rows(mixed)) == sorted(rows(stored))
+    assert mixed.times.tolist() == stored.times.tolist()
+    assert [row[4] for row in rows(mixed)] == mixed.values.tolist()
+
+
+def test_figures_say_in_which_order_events_of_one_time_came(run):
+    table = {**columns(), "timestamp": 900_000_000 + np.arange(N) // 50}
+    options = ("--models", "transitions", "--score-every", "1")
+    stored, mixed = (run(table, *options, "--ties", ties)[0] for ties in ("file", "random"))
+    assert {row["ties"] for row in stored["rows"]} == {"file"}
+    assert {row["ties"] for row in mixed["rows"]} == {"random"}
+    assert values(stored, "all", but=COSTS) != values(mixed, "all", but=COSTS)
+    assert values(stored, "ge4", but=COSTS) != values(mixed, "ge4", but=COSTS)
+
+
+def test_generated_events_have_no_order_to_choose(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["evaluate", "ranking", "--ties", "random"])
+    with pytest.raises(ToolError, match="--ties random: expected --data, got none"):
+        evaluate.main()

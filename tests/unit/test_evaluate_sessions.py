@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from scripts.tools.cluster.paths import TRAINER_PYTHON
 from scripts.tools.console import ToolError
 from scripts.tools.evaluate import evaluate
 from scripts.tools.evaluate.figures import Ranked
@@ -113,6 +114,20 @@ def test_each_model_has_figures(run):
     assert {model for model, _ in found} == set(models)
     assert len({found[model, "mrr@20"] for model in models}) == 5
     assert {one["model"] for one in document["periods"]} == set(models)
+
+
+@pytest.mark.skipif(
+    not TRAINER_PYTHON.exists(), reason=".venv-train is missing: scripts/setup --train"
+)
+def test_the_deep_model_is_fine_tuned_beside_and_blended(run):
+    options = ("--score-every", "1", "--fine-tune-every", "0.6", "--steps", "3")
+    document = run(columns(), "--models", "online,deep,blend", *options)
+    found = values(document)
+    assert {model for model, _ in found} == {"online", "deep", "blend"}
+    assert found["deep", "mrr@20"] != found["online", "mrr@20"]
+    assert len(document["rounds"]) == 1
+    scored = {(one["model"], one["period"]): one["scored"] for one in document["periods"]}
+    assert scored["blend", 3] == scored["online", 3] == scored["deep", 3]
 
 
 def test_periods_count_alike_and_unknown_items_do_not():

@@ -2,8 +2,6 @@
 
 import copy
 import time
-from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,18 +10,14 @@ from numpy.typing import NDArray
 
 from conf.schema import JobConfig
 from jobs import parameters
-from models.arrays import DeepArrays, Work
-from models.columns import NOT_SCORED, Events, Learnt, Recommended, Users
-from models.component import COMPONENTS, TRANSITIONS
+from models.columns import NOT_SCORED, Events, Users
+from models.component import TRANSITIONS
 from models.deep.serving import Deep
-from models.items.table import Items
-from models.objective import Objective
 from models.ranking.model import Ranking
 from operators.corridor import Corridor
 from operators.params import LearnUsersParams
 from operators.stages.learn import Taught
-from scripts.tools.data.behaviour import Block, Blocks
-from scripts.tools.kafka.produce import encoded
+from scripts.tools.evaluate.corridor_models import Alone, Noted
 from state.topics.window import Sums
 
 RANKS = (
@@ -31,11 +25,8 @@ RANKS = (
     "popularity_rank",
 )  # fmt: skip
 """Columns of `models.columns.Learnt` that are kept."""
-BATCH = 512
 _LISTED = 4
 """One user in so many that had a ranked event has a list made: for coverage."""
-_LEARNT_AGAIN, _RANKED_AGAIN = 20, 4
-"""Last micro-batches that are learnt once more, and with ranks, to measure the time of it."""
 
 
 @dataclass(frozen=True)
@@ -63,65 +54,6 @@ VARIANTS = {
 """Passes through the corridor, by name."""
 
 
-class Alone(Ranking):
-    """The ranking model with one component that counts.
-
-    Parameters
-    ----------
-    component
-        See `models.component`.
-    more
-        As of `Ranking`.
-    """
-
-    def __init__(self, component: int, **more: Any) -> None:
-        super().__init__(more.pop("params"), **more)
-        self._alone = np.arange(COMPONENTS) == component
-
-    def _work(self, items: Items, users: Users, deep: DeepArrays) -> Work:
-        work = super()._work(items, users, deep)
-        work.scratch.weights[:] = self._alone
-        return work
-
-
-class Noted:
-    """A model that remembers what it was last told."""
-
-    def __init__(self, model: Objective) -> None:
-        self._model = model
-        self._told: deque[tuple[Items, Users, tuple[Any, ...], dict[str, Any]]]
-        self._told = deque(maxlen=_LEARNT_AGAIN)
-
-    def learn(self, items: Items, users: Users, *columns: Any, **more: Any) -> Learnt:
-        """Learn."""
-        self._told.append((items, _copied(users), columns, more))
-        return self._model.learn(items, users, *columns, **more)
-
-    def us_an_event(self, batches: int, *, ranked: bool) -> float:
-        """Return the CPU time of learning the last micro-batches once more, µs an event.
-
-        Users are as they were: what is their own by now was not then, or it would not be ranked.
-        """
-        if isinstance(self._model, Ranking):
-            self._model.ranks_parts = False  # the job does not ask for them
-        told = [(a, _copied(users), b, more) for a, users, b, more in self._told][-batches:]
-        events = sum(len(more["scored"]) for *_, more in told)
-        begin = time.process_time()
-        for items, users, columns, more in told:
-            scored = np.full_like(more["scored"], ranked)
-            again = {**more, "scored": scored, "deep": DeepArrays.none()}
-            self._model.learn(items, users, *columns, **again)
-        return 1e6 * (time.process_time() - begin) / max(1, events)
-
-    def apply(self, *columns: Any, **more: Any) -> None:
-        """Learn the item side of what others accepted."""
-        self._model.apply(*columns, **more)
-
-    def recommend(self, *columns: Any, **more: Any) -> Recommended:
-        """Recommend."""
-        return self._model.recommend(*columns, **more)
-
-
 class Notebook(dict[str, bytes]):
     """Memory of users."""
 
@@ -138,13 +70,21 @@ class Observed(Corridor):
     params
     every
         One event in so many is ranked.
+    more : bool[n], optional
+        Of every event of the stream: whether it is ranked in any case.
     alone
         See `Variant`.
     """
 
-    def __init__(self, params: LearnUsersParams, every: int, alone: int | None = None) -> None:
+    def __init__(
+        self,
+        params: LearnUsersParams,
+        every: int,
+        more: NDArray[np.bool_] | None = None,
+        alone: int | None = None,
+    ) -> None:
         super().__init__(params, clock_ms=lambda: time.time_ns() // 1_000_000)
-        self._every = every
+        self._every, self._more = every, more
         if alone is not None:
             learning = params.learning
             self._learn.objective = Alone(
@@ -178,11 +118,11 @@ class Observed(Corridor):
         return copy.deepcopy(self, {id(self._decode): self._decode})
 
     def scored(self, ids: list[str], events: Events) -> NDArray[np.bool_]:
-        """Return which events are ranked: every so many of the stream."""
+        """Return which events are ranked: every so many of the stream, and what is more."""
         self._events = events
         chosen: NDArray[np.bool_] = events.coordinate % self._every == 0
         self.asked = [ids[u] for u in np.unique(events.user[chosen]).tolist()]
-        return chosen
+        return chosen if self._more is None else chosen | self._more[events.coordinate]
 
     def evaluate(self, taught: Taught, metrics: Sums) -> None:
         """Keep the ranks."""
@@ -203,9 +143,7 @@ class Observed(Corridor):
         The last micro-batches are learnt again with all that is learnt by now: call it when all
         is done.
         """
-        learning = self._noted.us_an_event(_LEARNT_AGAIN, ranked=False)
-        both = self._noted.us_an_event(_RANKED_AGAIN, ranked=True)
-        return {"us_an_event": learning, "us_a_ranking": max(0.0, both - learning)}
+        return self._noted.costs()
 
     def lists(self, memory: Notebook) -> dict[str, NDArray[np.int32]]:
         """Return the lists that each model would give to some users now, as item rows."""
@@ -233,15 +171,17 @@ class Observed(Corridor):
         return self._rank(self._learn.items, self._learn.objective, users, self.deep).rows
 
 
-def observed(variant: Variant, config: dict[str, Any], every: int) -> Observed:
+def observed(
+    variant: Variant, config: dict[str, Any], every: int, more: NDArray[np.bool_] | None = None
+) -> Observed:
     """Return a corridor for a file of any age, with one bucket of all users.
 
     Parameters
     ----------
     config
         Sections of the configuration that are not the job's defaults.
-    every
-        One event in so many is ranked.
+    every, more
+        See `Observed`.
     """
     learning = config.get("learning", {})
     given = {**learning.get("ranking", {}), **variant.ranking}
@@ -251,30 +191,7 @@ def observed(variant: Variant, config: dict[str, Any], every: int) -> Observed:
     params = parameters.learn_users(JobConfig.model_validate(sections))
     params = replace(params, policy=replace(params.policy, earliest_ms=0))
     if variant.alone is None:
-        return Observed(params, every)
+        return Observed(params, every, more)
     ranking = replace(params.learning.ranking, context=0, negatives=0)
     learning_params = replace(params.learning, ranking=ranking)
-    return Observed(replace(params, learning=learning_params), every, variant.alone)
-
-
-def _copied(users: Users) -> Users:
-    return users.take(np.arange(len(users), dtype=np.int32))
-
-
-def batches(data: Blocks) -> Iterator[tuple[list[bytes | None], list[bytes | None]]]:
-    """Yield the events as records: keys and values of a micro-batch."""
-    for block in data.blocks():
-        records = list(encoded(positive(block)))
-        for at in range(0, len(records), BATCH):
-            part = records[at : at + BATCH]
-            yield [key for key, _ in part], [value for _, value in part]
-
-
-def positive(block: Block) -> Block:
-    """Return the events, ratings as views: in this protocol every one of them is a positive."""
-    if set(block.types) != {"rating"}:
-        return block
-    size = len(block)
-    return Block(
-        block.event_ids, block.users, block.items, ["view"] * size, block.times, [None] * size
-    )
+    return Observed(replace(params, learning=learning_params), every, more, variant.alone)

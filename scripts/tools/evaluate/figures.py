@@ -1,13 +1,12 @@
 """From ranks to the figures of a table."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.deep.gate import gains
-from scripts.tools.evaluate.output import first_of
 
 K = 10
 
@@ -23,9 +22,10 @@ class Ranked:
     more: Mapping[str, float] = field(default_factory=dict)
     """Figures of the whole stream that ranks do not tell."""
 
-    def within(self, part: str, events: int) -> NDArray[np.int32]:
-        """Return the ranks of a slice of a stream of so many events."""
-        return self.ranks[self.numbers >= first_of(part, events)]
+    def within(self, part: NDArray[np.bool_]) -> "Ranked":
+        """Return those of some events of the stream."""
+        chosen = part[self.numbers]
+        return replace(self, numbers=self.numbers[chosen], ranks=self.ranks[chosen])
 
 
 def of_ranks(ranks: NDArray[np.int32], k: int = K) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """Rounds of fine-tuning beside a pass, as the job runs them."""
 
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,42 +17,10 @@ from scripts.tools.evaluate.corridor import Notebook
 from scripts.tools.evaluate.figures import Ranked
 from scripts.tools.evaluate.output import SLICES, first_of
 from scripts.tools.evaluate.passes import Beside, Pass, Report
+from scripts.tools.evaluate.rounds import Round
 from state.codec import StateError
 from state.model_store import WEIGHTS, Manifest, ModelStore
 from state.topics.model_pointer import ModelPointer
-
-
-@dataclass(frozen=True)
-class Round:
-    """One round of fine-tuning."""
-
-    number: int
-    events: int
-    steps: int
-    seconds: float
-    loss: float | None
-    before: float | None
-    after: float | None
-    weight: float
-    """Weight of the deep score when the round began."""
-    verdict: str
-
-    def as_cells(self) -> list[str]:
-        """Return the round as a row of a table."""
-        figures = (self.loss, self.before, self.after)
-        return [
-            str(self.number),
-            f"{self.events:,}",
-            str(self.steps),
-            f"{self.seconds:.1f}",
-            *("" if value is None else f"{value:.4f}" for value in figures),
-            f"{self.weight:.3f}",
-            self.verdict,
-        ]
-
-    def as_mapping(self) -> dict[str, Any]:
-        """Return the round for JSON."""
-        return asdict(self)
 
 
 @dataclass

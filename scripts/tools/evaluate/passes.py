@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from models.columns import UNKNOWN
 from scripts.tools.data.behaviour import Blocks
-from scripts.tools.evaluate.corridor import VARIANTS, Notebook, Observed, batches
+from scripts.tools.evaluate.corridor import VARIANTS, Notebook, Observed
 from scripts.tools.evaluate.figures import Ranked
+from scripts.tools.evaluate.records import batches
 
 Report = Callable[[int, str], None]
 """Is told how many events are done, and of what."""

@@ -4,50 +4,28 @@ The job's own models go through the job's own corridor (no Flink: the same stage
 swap), one pass each; the baselines take the same events by the same protocol. Every event counts as
 a positive one; those of a user seen before are scored; ranked are all items seen so far but the
 user's own; an item never seen is a miss; ties count half. Where the file has ratings, slice ge4 is
-a stream of its own: the ratings of 4 and more only.
+a stream of its own: the ratings of 4 and more only. Slices event2, event3 and event6 have the
+second, third and sixth event of every user, or those in the sample where there is a deep model.
 """
 
 import argparse
-import tempfile
 import time
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from models.deep.shape import NETWORKS
 from models.params import MODELS as RANKING_MODELS
-from scripts.tools.cluster.paths import trainer_python
 from scripts.tools.console import ToolError, positive, progress
-from scripts.tools.data.behaviour import Blocks, Recorded, Source, source
-from scripts.tools.evaluate import ablation, ranking_plot, ranking_view
-from scripts.tools.evaluate.baselines import run as baselines
-from scripts.tools.evaluate.corridor import VARIANTS, observed
-from scripts.tools.evaluate.figures import Ranked, of_ranks
-from scripts.tools.evaluate.fine_tuning import FineTuning
-from scripts.tools.evaluate.output import (
-    SLICES,
-    add_options,
-    chosen,
-    console_beside,
-    progress_bar,
-    row,
-    write,
-)
-from scripts.tools.evaluate.passes import DEEP, MODELS, Pass, Report, needed, own
+from scripts.tools.data.behaviour import Recorded, Source, source
+from scripts.tools.evaluate import ablation, deep_options, ranking_plot, ranking_view, rounds
+from scripts.tools.evaluate.output import add_options, chosen, console_beside, write
+from scripts.tools.evaluate.passes import DEEP, MODELS
+from scripts.tools.evaluate.ranking_figures import GE4, rows, sizes
+from scripts.tools.evaluate.ranking_run import Evaluation, evaluated
+from scripts.tools.evaluate.ties import TIES, Shuffled
 
-GE4 = "ge4"
 _LEAST = 4.0
 _USUAL = tuple(model for model in MODELS if model not in DEEP)
-
-
-@dataclass
-class Evaluation:
-    """What came of the passes over one stream."""
-
-    data: Blocks
-    passes: dict[str, Pass] = field(default_factory=dict)
-    ranked: dict[str, Ranked] = field(default_factory=dict)
-    tuning: FineTuning | None = None
 
 
 def add_to(protocols: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -66,6 +44,12 @@ def add_to(protocols: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     )
     add_options(parser, plot="hit rate", models=MODELS, default=_USUAL)
     add(
+        "--ties",
+        choices=TIES,
+        default="file",
+        help="order of a file's events of one time: as stored, or random (default: file)",
+    )
+    add(
         "--score-every",
         type=positive(int),
         default=20,
@@ -83,20 +67,7 @@ def add_to(protocols: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         default="full",
         help="model of `online`, see learning.ranking.model (default: full)",
     )
-    deep = parser.add_argument_group(f"deep models ({', '.join(DEEP)}): need scripts/setup --train")
-    deep.add_argument(
-        "--fine-tune-every",
-        type=float,
-        default=0.05,
-        metavar="SHARE",
-        help="share of the events between two rounds of fine-tuning (default: 0.05)",
-    )
-    add = deep.add_argument
-    add("--network", choices=NETWORKS, default="recurrent", help="deep network")
-    add(
-        "--steps", type=positive(int), default=250, metavar="N", help="steps a round (default: 250)"
-    )
-    add("--store", type=Path, metavar="DIR", help="keep the deep models here")
+    deep_options.add_to(parser, DEEP)
 
 
 def evaluate(options: argparse.Namespace) -> int:
@@ -104,104 +75,52 @@ def evaluate(options: argparse.Namespace) -> int:
     models = chosen(options.models, MODELS)
     if options.ablation:
         models = list(dict.fromkeys([*models, *ablation.STEPS]))
-    if set(DEEP) & set(models) and trainer_python() is None:
-        message = "torch: expected .venv-train, got none; run scripts/setup --train"
-        raise ToolError(f"{message}, or leave {', '.join(DEEP)} out of --models")
-    data = source(options.data, events=options.limit, seed=options.seed)
+    deep = deep_options.wanted(models)
+    data = _source(options)
     begin = time.monotonic()
-    whole = _evaluated(data, models, options)
-    above = _above(data, options)
-    liked = None
+    whole = evaluated(data, models, options)
+    above, liked = _above(data, options), None
     if above is not None:
-        liked = _evaluated(above, [model for model in models if model not in DEEP], options)
-    found = rows(whole, liked)
-    if options.ablation:
-        found += ablation.rows(whole.ranked, liked.ranked if liked else None)
-    out = console_beside(options.json)
-    ranking_view.show(out, found, models, _sizes(whole, liked), whole.passes)
-    ranking_view.show_rounds(out, whole.tuning.rounds if whole.tuning else [])
-    if options.ablation:
-        ablation.show(out, found)
-    trained = whole.tuning.seconds if whole.tuning else 0.0
-    ranking_view.say(out, time.monotonic() - begin, trained)
-    _keep(options, found, whole)
+        others = [model for model in models if model not in deep]
+        liked = evaluated(above, others, options, cold_start=False)
+    _tell(options, models, whole, liked, begin)
     return 0
 
 
-def rows(whole: Evaluation, liked: Evaluation | None) -> list[dict[str, Any]]:
-    """Return a row for every model, metric and slice."""
-    found = []
-    for model, ranked in whole.ranked.items():
-        for part in SLICES:
-            figures = of_ranks(ranked.within(part, whole.data.events))
-            if part == "all" and figures:
-                figures |= ranked.more
-            found += [row(model, metric, part, value) for metric, value in figures.items()]
-        if liked is not None and model in liked.ranked:
-            figures = of_ranks(liked.ranked[model].ranks)
-            figures |= liked.ranked[model].more if figures else {}
-            found += [row(model, metric, GE4, value) for metric, value in figures.items()]
-    return found
+def _tell(
+    options: argparse.Namespace,
+    models: Sequence[str],
+    whole: Evaluation,
+    liked: Evaluation | None,
+    begin: float,
+) -> None:
+    """Show the figures, and write them where they are wanted."""
+    out, found = console_beside(options.json), rows(whole, liked)
+    tuning = whole.tuning
+    ranking_view.show(out, found, models, sizes(whole, liked), whole.passes)
+    rounds.show(out, tuning.rounds if tuning else [])
+    if options.ablation:
+        found += ablation.rows(whole.sampled, liked.sampled if liked else None)
+        ablation.show(out, found)
+    ranking_view.say(out, time.monotonic() - begin, tuning.seconds if tuning else 0.0)
+    _keep(options, [{**one, "ties": options.ties} for one in found], whole)
 
 
-def _evaluated(data: Blocks, models: list[str], options: argparse.Namespace) -> Evaluation:
-    """Let models take a stream."""
-    done = Evaluation(data)
-    with (
-        tempfile.TemporaryDirectory(prefix="streamrec-") as folder,
-        progress_bar() as bar,
-    ):
-        tasks: dict[str, Any] = {}
+def _source(options: argparse.Namespace) -> Source:
+    """Return the stream.
 
-        def report(events: int, text: str) -> None:
-            name = text if text in MODELS else "online"
-            if name not in tasks:
-                tasks[name] = bar.add_task(name, total=data.events)
-            bar.update(tasks[name], completed=events, description=text)
-
-        for name in needed(models, ablation=options.ablation):
-            corridor = observed(VARIANTS[name], _config(options), options.score_every)
-            one = done.passes[name] = Pass(data, corridor)
-            tuning = None
-            if name == "online" and set(DEEP) & set(models):
-                tuning = done.tuning = _tuning(one, Path(folder), models, options)
-            one.run(name, report, tuning)
-        found = own(models, done.passes)
-        if done.tuning is not None:
-            found |= {model: done.tuning.ranked(model) for model in models if model in DEEP}
-        found |= _baselines(data, models, options, report)
-    done.ranked = {model: found[model] for model in models}
-    return done
-
-
-def _baselines(
-    data: Blocks, models: list[str], options: argparse.Namespace, report: Report
-) -> dict[str, Ranked]:
-    wanted = [model for model in models if model in baselines.MODELS]
-    if not wanted:
-        return {}
-    return baselines.run(data, wanted, every=options.score_every, seed=options.seed, report=report)
-
-
-def _config(options: argparse.Namespace) -> dict[str, Any]:
-    return {
-        "deep": {"network": options.network},
-        "learning": {"ranking": {"seed": options.seed, "model": options.model}},
-    }
-
-
-def _tuning(one: Pass, folder: Path, models: list[str], options: argparse.Namespace) -> FineTuning:
-    return FineTuning(
-        one=one,
-        shape=one.corridor.params.learning.deep,
-        python=Path(trainer_python() or ""),
-        folder=folder,
-        store=options.store or folder / "store",
-        every=options.fine_tune_every,
-        steps=options.steps,
-        seed=options.seed,
-        frozen="deep_frozen" in models,
-    )
+    Raises
+    ------
+    ToolError
+        For a random order where there is no file.
+    """
+    if options.ties == "file":
+        return source(options.data, events=options.limit, seed=options.seed)
+    if options.data is None:
+        message = "--ties random: expected --data, got none; leave it out for generated events"
+        raise ToolError(message, code=2)
+    progress(f"{options.data}: events of one time in a random order")
+    return Shuffled(options.data, events=options.limit, seed=options.seed)
 
 
 def _above(data: Source, options: argparse.Namespace) -> Recorded | None:
@@ -216,30 +135,20 @@ def _above(data: Source, options: argparse.Namespace) -> Recorded | None:
     return data.chosen(good)
 
 
-def _sizes(whole: Evaluation, liked: Evaluation | None) -> dict[str, int]:
-    """Return how many events of each slice were ranked, by the model that ranked most."""
-    found = [
-        (part, len(one.within(part, whole.data.events)))
-        for part in SLICES
-        for one in whole.ranked.values()
-    ]
-    found += [(GE4, len(one.ranks)) for one in (liked.ranked if liked else {}).values()]
-    return {part: max(n for name, n in found if name == part) for part, _ in found}
-
-
 def _keep(options: argparse.Namespace, found: list[dict[str, Any]], whole: Evaluation) -> None:
     """Write the figures and the plot where they are wanted."""
     one = next(iter(whole.passes.values()), None)
-    rounds = whole.tuning.rounds if whole.tuning else []
+    done = whole.tuning.rounds if whole.tuning else []
     if options.json is not None:
         write(
             options.json,
             found,
-            rounds=[each.as_mapping() for each in rounds],
+            rounds=[each.as_mapping() for each in done],
             fates=dict(one.fates) if one else {},
             rejected=dict(one.codes) if one else {},
             cold=one.cold if one else None,
         )
     if options.plot is not None:
-        ranking_plot.draw(options.plot, whole.ranked, whole.data.events, [r.events for r in rounds])
+        swaps = [each.events for each in done]
+        ranking_plot.draw(options.plot, whole.sampled, whole.data.events, swaps)
         progress(f"plot in {options.plot}")

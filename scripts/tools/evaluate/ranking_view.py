@@ -1,4 +1,4 @@
-"""What `scripts/evaluate ranking` shows: a table a slice, rounds of fine-tuning, fates."""
+"""What `scripts/evaluate ranking` shows: a table a slice, fates."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from scripts.tools.evaluate.fine_tuning import Round
 from scripts.tools.evaluate.passes import Pass
 
 _SHOWN = ("hr@10", "ndcg@10", "mrr", "coverage", "us_an_event", "us_a_ranking")
@@ -44,17 +43,6 @@ def show(
                   " seen before, or the user's own")  # fmt: skip
         if one.fates["accepted"] < sum(one.fates.values()) / 2:
             out.print(f"[red]most events were not accepted: {dict(one.codes)}[/red]")
-
-
-def show_rounds(out: Console, rounds: Sequence[Round]) -> None:
-    """Show the rounds of fine-tuning, if there were some."""
-    if not rounds:
-        return
-    table = Table("round", "events", "steps", "seconds", "loss", "HR@10 before", "after",
-                  "weight", "verdict", title="fine-tuning", title_justify="left")  # fmt: skip
-    for one in rounds:
-        table.add_row(*map(str, one.as_cells()))
-    out.print(table)
 
 
 def say(out: Console, seconds: float, training: float) -> None:

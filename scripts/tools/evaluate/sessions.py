@@ -3,7 +3,8 @@
 One pass through the job's own corridor for each model; a session is a user, and items may be
 recommended again. Scored is every click with an earlier one in its session, of an item seen before;
 ranked are all items seen so far; ties count half. Period 0 is only learnt, and a figure is the mean
-of the values of the periods after it (ADER, Mi et al., RecSys 2020).
+of the values of the periods after it (ADER, Mi et al., RecSys 2020). The deep model is fine-tuned
+as in `scripts/evaluate ranking`.
 """
 
 import argparse
@@ -17,23 +18,24 @@ from rich.table import Table
 
 from conf.units import DURATIONS, parse
 from scripts.tools.console import ToolError, positive, progress
-from scripts.tools.evaluate import sessions_plot
-from scripts.tools.evaluate.corridor import VARIANTS, observed
+from scripts.tools.evaluate import deep_options, rounds, sessions_plot
 from scripts.tools.evaluate.figures import Ranked
 from scripts.tools.evaluate.output import (
     add_options,
     chosen,
     console_beside,
-    progress_bar,
     row,
     write,
 )
-from scripts.tools.evaluate.passes import Pass, needed, own
+from scripts.tools.evaluate.passes import Pass, own
 from scripts.tools.evaluate.sessions_data import Clicks
 from scripts.tools.evaluate.sessions_figures import METRICS, by_period, mean
+from scripts.tools.evaluate.sessions_run import run
 
 _SECOND_MS = 1_000
-MODELS = ("online", "light", "transitions", "neighbours", "popularity")
+DEEP = ("deep", "blend")
+_USUAL = ("online", "light", "transitions", "neighbours", "popularity")
+MODELS = (*_USUAL, *DEEP)
 
 
 def add_to(protocols: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -51,7 +53,7 @@ def add_to(protocols: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         help="Parquet with session_id, item_id, period and perhaps timestamp; the clicks of a"
         " period in order",
     )
-    add_options(parser, plot="recall@20", models=MODELS, default=MODELS)
+    add_options(parser, plot="recall@20", models=MODELS, default=_USUAL)
     add(
         "--score-every",
         type=positive(int),
@@ -66,6 +68,7 @@ def add_to(protocols: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         help="users.count_window: further clicks of a session on one item within this time teach"
         " nothing (default: 1s; the job's own default is 6h)",
     )
+    deep_options.add_to(parser, DEEP)
 
 
 def evaluate(options: argparse.Namespace) -> int:
@@ -77,16 +80,21 @@ def evaluate(options: argparse.Namespace) -> int:
         raise ToolError(message, code=2)
     clicks = Clicks.of(options.data, options.limit)
     begin = time.monotonic()
-    passes = _passes(clicks, models, options)
+    passes, tuning = run(clicks, models, options)
     ranked = own(models, passes)
+    if tuning is not None:
+        ranked |= {model: tuning.ranked(model) for model in models if model in DEEP}
     periods = {model: by_period(one, clicks.period) for model, one in ranked.items()}
     found = _rows(ranked, periods)
-    _show(console_beside(options.json), found, passes, time.monotonic() - begin)
+    out, done = console_beside(options.json), tuning.rounds if tuning else []
+    _show(out, found, passes, time.monotonic() - begin)
+    rounds.show(out, done)
     if options.json is not None:
         write(
             options.json,
             found,
             periods=[{"model": model, **one} for model in models for one in periods[model]],
+            rounds=[each.as_mapping() for each in done],
             fates=dict(next(iter(passes.values())).fates),
             clicks=clicks.events,
         )
@@ -94,27 +102,6 @@ def evaluate(options: argparse.Namespace) -> int:
         sessions_plot.draw(options.plot, periods)
         progress(f"plot in {options.plot}")
     return 0
-
-
-def _passes(clicks: Clicks, models: list[str], options: argparse.Namespace) -> dict[str, Pass]:
-    config = {
-        "users": {"count_window": options.count_window},
-        "recommend": {"repeats": "allow"},
-        "deep": {"enabled": False},
-        "learning": {"ranking": {"seed": options.seed}},
-    }
-    done = {}
-    with progress_bar() as bar:
-        for name in needed(models):
-            task = bar.add_task(name, total=clicks.events)
-
-            def report(events: int, text: str, task: Any = task) -> None:
-                bar.update(task, completed=events, description=text)
-
-            corridor = observed(VARIANTS[name], config, options.score_every)
-            done[name] = Pass(clicks, corridor, listing=False)
-            done[name].run(name, report)
-    return done
 
 
 def _rows(

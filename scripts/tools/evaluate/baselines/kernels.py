@@ -24,8 +24,8 @@ FACTORS, NEGATIVES, RATE, SHRINK = 64, 10, 0.05, 0.002
 
 @kernel
 def is_scored(stream: Stream, e: Integer, every: Integer) -> Truth:
-    """Return whether an event is ranked: one in `every`, nobody's first."""
-    return stream.number[e] % every == 0 and stream.previous[e] >= 0
+    """Return whether an event is ranked: one in `every` and `more`, nobody's first."""
+    return (stream.number[e] % every == 0 or stream.more[e]) and stream.previous[e] >= 0
 
 
 @kernel

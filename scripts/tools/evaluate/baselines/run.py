@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.columns import NOT_SCORED
 from scripts.tools.data.behaviour import Blocks
@@ -27,6 +28,7 @@ def run(
     models: Sequence[str],
     *,
     every: int,
+    more: NDArray[np.bool_],
     seed: int,
     report: Callable[[int, str], None],
 ) -> dict[str, Ranked]:
@@ -38,10 +40,14 @@ def run(
         Some of `MODELS`.
     every
         One event in so many is ranked.
+    more
+        Of every event: whether it is ranked in any case.
     report
         Is told how many events are done, and of what.
     """
-    stream = Stream.of(data)
+    if not models:
+        return {}
+    stream = Stream.of(data, more)
     return {model: ranked(stream, model, every, seed, report) for model in models}
 
 

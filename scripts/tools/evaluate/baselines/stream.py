@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from conf.schema import JobConfig
 from scripts.tools.data.behaviour import Blocks
-from scripts.tools.evaluate.corridor import positive
+from scripts.tools.evaluate.records import positive
 
 
 class Stream(NamedTuple):
@@ -21,10 +21,18 @@ class Stream(NamedTuple):
     """(n,) the user's event before, -1 before the first."""
     past: int
     """Last events of a user whose items are not recommended again, as in the job."""
+    more: NDArray[np.bool_]
+    """(n,) events that are ranked wherever they are."""
 
     @classmethod
-    def of(cls, source: Blocks) -> "Stream":
-        """Return the events of a source that have a positive weight in the job."""
+    def of(cls, source: Blocks, more: NDArray[np.bool_] | None = None) -> "Stream":
+        """Return the events of a source that have a positive weight in the job.
+
+        Parameters
+        ----------
+        more
+            Of every event of the source, see there.
+        """
         config = JobConfig()
         weights = config.event_policy().weights
         users, items = dict[str, int](), dict[str, int]()
@@ -37,7 +45,8 @@ class Stream(NamedTuple):
                     found.append((number, users.setdefault(user, len(users)), row))
                 number += 1
         numbers, user_rows, item_rows = np.array(found, np.int64).reshape(-1, 3).T
-        return cls.of_rows(numbers, user_rows, item_rows, past=config.users.past)
+        stream = cls.of_rows(numbers, user_rows, item_rows, past=config.users.past)
+        return stream if more is None else stream._replace(more=more[numbers])
 
     @classmethod
     def of_rows(
@@ -55,6 +64,7 @@ class Stream(NamedTuple):
             item.astype(np.int32),
             previous_of(user),
             past,
+            np.zeros(len(user), np.bool_),
         )
 
     @property

@@ -1,0 +1,86 @@
+"""What stands for the model of the corridor: one component alone; one whose time is measured."""
+
+import time
+from collections import deque
+from typing import Any
+
+import numpy as np
+
+from models.arrays import DeepArrays, Work
+from models.columns import Learnt, Recommended, Users
+from models.component import COMPONENTS
+from models.items.table import Items
+from models.objective import Objective
+from models.ranking.model import Ranking
+
+_LEARNT_AGAIN, _RANKED_AGAIN = 20, 4
+"""Last micro-batches that are learnt once more, and with ranks, to measure the time of it."""
+
+
+class Alone(Ranking):
+    """The ranking model with one component that counts.
+
+    Parameters
+    ----------
+    component
+        See `models.component`.
+    more
+        As of `Ranking`.
+    """
+
+    def __init__(self, component: int, **more: Any) -> None:
+        super().__init__(more.pop("params"), **more)
+        self._alone = np.arange(COMPONENTS) == component
+
+    def _work(self, items: Items, users: Users, deep: DeepArrays) -> Work:
+        work = super()._work(items, users, deep)
+        work.scratch.weights[:] = self._alone
+        return work
+
+
+class Noted:
+    """A model that remembers what it was last told."""
+
+    def __init__(self, model: Objective) -> None:
+        self._model = model
+        self._told: deque[tuple[Items, Users, tuple[Any, ...], dict[str, Any]]]
+        self._told = deque(maxlen=_LEARNT_AGAIN)
+
+    def learn(self, items: Items, users: Users, *columns: Any, **more: Any) -> Learnt:
+        """Learn."""
+        self._told.append((items, _copied(users), columns, more))
+        return self._model.learn(items, users, *columns, **more)
+
+    def costs(self) -> dict[str, float]:
+        """Return the CPU time of learning an event, and of ranking one before, µs."""
+        learning = self._us_an_event(_LEARNT_AGAIN, ranked=False)
+        both = self._us_an_event(_RANKED_AGAIN, ranked=True)
+        return {"us_an_event": learning, "us_a_ranking": max(0.0, both - learning)}
+
+    def _us_an_event(self, batches: int, *, ranked: bool) -> float:
+        """Return the CPU time of learning the last micro-batches once more, µs an event.
+
+        Users are as they were: what is their own by now was not then, or it would not be ranked.
+        """
+        if isinstance(self._model, Ranking):
+            self._model.ranks_parts = False  # the job does not ask for them
+        told = [(a, _copied(users), b, more) for a, users, b, more in self._told][-batches:]
+        events = sum(len(more["scored"]) for *_, more in told)
+        begin = time.process_time()
+        for items, users, columns, more in told:
+            scored = np.full_like(more["scored"], ranked)
+            again = {**more, "scored": scored, "deep": DeepArrays.none()}
+            self._model.learn(items, users, *columns, **again)
+        return 1e6 * (time.process_time() - begin) / max(1, events)
+
+    def apply(self, *columns: Any, **more: Any) -> None:
+        """Learn the item side of what others accepted."""
+        self._model.apply(*columns, **more)
+
+    def recommend(self, *columns: Any, **more: Any) -> Recommended:
+        """Recommend."""
+        return self._model.recommend(*columns, **more)
+
+
+def _copied(users: Users) -> Users:
+    return users.take(np.arange(len(users), dtype=np.int32))
