@@ -9,17 +9,13 @@ import threading
 
 from apache_beam.runners.worker import statesampler
 
+ORIGINAL = statesampler.StateSampler.start, statesampler.StateSampler.stop
+
 
 def leave_out_sampler() -> None:
     """Let bundles of this process begin and end without a sampling thread."""
     sampler = statesampler.StateSampler
-    if sampler.start is not _start:
-        _Original.stop = sampler.stop
-        sampler.start, sampler.stop = _start, _stop  # type: ignore[method-assign]
-
-
-class _Original:
-    stop = statesampler.StateSampler.stop
+    sampler.start, sampler.stop = _start, _stop  # type: ignore[method-assign]
 
 
 def _start(self: statesampler.StateSampler) -> None:
@@ -30,7 +26,7 @@ def _start(self: statesampler.StateSampler) -> None:
 
 def _stop(self: statesampler.StateSampler) -> None:
     if not getattr(self, "unsampled", False):  # the bundle had begun before
-        _Original.stop(self)
+        ORIGINAL[1](self)
         return
     statesampler.set_current_tracker(None)  # type: ignore[no-untyped-call]
     self.finished = True

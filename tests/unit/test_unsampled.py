@@ -6,15 +6,13 @@ import pytest
 from apache_beam.runners.worker import statesampler
 from apache_beam.utils.counters import CounterFactory
 
-from operators.unsampled import leave_out_sampler
+from operators.unsampled import ORIGINAL, leave_out_sampler
 
 
 @pytest.fixture
 def sampler(monkeypatch: pytest.MonkeyPatch) -> statesampler.StateSampler:
-    for name in ("start", "stop"):  # as they are before, and again afterwards
-        monkeypatch.setattr(
-            statesampler.StateSampler, name, getattr(statesampler.StateSampler, name)
-        )
+    for name, original in zip(("start", "stop"), ORIGINAL, strict=True):
+        monkeypatch.setattr(statesampler.StateSampler, name, original)
     return statesampler.StateSampler("worker", CounterFactory())
 
 

@@ -103,7 +103,7 @@ def _tell(
         found += ablation.rows(whole.sampled, liked.sampled if liked else None)
         ablation.show(out, found)
     ranking_view.say(out, time.monotonic() - begin, tuning.seconds if tuning else 0.0)
-    _keep(options, [{**one, "ties": options.ties} for one in found], whole)
+    _keep(options, found, whole)
 
 
 def _source(options: argparse.Namespace) -> Source:
@@ -143,6 +143,7 @@ def _keep(options: argparse.Namespace, found: list[dict[str, Any]], whole: Evalu
         write(
             options.json,
             found,
+            ties=options.ties,
             rounds=[each.as_mapping() for each in done],
             fates=dict(one.fates) if one else {},
             rejected=dict(one.codes) if one else {},
