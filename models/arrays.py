@@ -190,8 +190,8 @@ class LearntArrays(NamedTuple):
         parts
             Whether there are ranks by single components, which only evaluations ask for.
         """
-        ranks = np.full((6, events), NOT_SCORED, np.int32)
-        asked = ranks[4, : events if parts else 0]
+        ranks = np.full((7, events), NOT_SCORED, np.int32)
+        asked = events if parts else 0
         error = np.empty(events, np.float32)
         error.fill(np.nan)
         return cls(
@@ -202,9 +202,9 @@ class LearntArrays(NamedTuple):
             online_rank=ranks[1],
             deep_rank=ranks[2],
             transition_rank=ranks[3],
-            neighbour_rank=asked.copy(),
-            hybrid_rank=asked,
-            popularity_rank=ranks[5],
+            popularity_rank=ranks[4],
+            neighbour_rank=ranks[5, :asked],
+            hybrid_rank=ranks[6, :asked],
             error=error,
             loss=np.zeros(LOSSES, np.float64),
         )

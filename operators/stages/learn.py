@@ -120,9 +120,9 @@ class Learn:
             (n,) events that are ranked before they are learnt.
         """
         teaches = self._teaches(events)
-        all_teach = bool(teaches.all())
-        self._begin(events.item if all_teach else events.item[teaches])
-        rows = self._admitted(events.item, teaches, all_teach=all_teach)
+        taught = _chosen(teaches)
+        self._begin(events.item[taught])
+        rows = self._admitted(events.item, teaches)
         name_new(self.items, rows, item_ids)
         fresh = self._applied.claim(bucket, events.coordinate)
         gap = gaps_of(events.user, events.weight, events.time, users.last_positive)
@@ -138,9 +138,7 @@ class Learn:
             gap=gap,
             deep=deep,
         )
-        self._touch(
-            rows if all_teach else rows[teaches], learnt.context, learnt.negatives.reshape(-1)
-        )
+        self._touch(rows[taught], learnt.context, learnt.negatives.reshape(-1))
         return Taught(learnt, rows, self._message(bucket, users, events, rows, learnt, teaches))
 
     def apply(self, message: AcceptedBatch) -> None:
@@ -175,11 +173,9 @@ class Learn:
         heard = np.count_nonzero(self.items.arrays.mark[: self.items.size])
         return min(1.0, heard / total) if total else 1.0
 
-    def _admitted(
-        self, keys: NDArray[np.uint64], teaches: NDArray[np.bool_], *, all_teach: bool
-    ) -> NDArray[np.int32]:
+    def _admitted(self, keys: NDArray[np.uint64], teaches: NDArray[np.bool_]) -> NDArray[np.int32]:
         """Return the rows of items; new ones get one if something is learnt of them."""
-        if self._admission.open and all_teach:
+        if self._admission.open and teaches.all():
             return self.items.rows(keys)
         rows = self.items.rows(keys, register=False)
         new = np.flatnonzero(teaches & (rows < 0))
@@ -226,7 +222,7 @@ class Learn:
         told = teaches & (rows >= 0)
         if not told.any():
             return None
-        chosen = slice(None) if told.all() else told  # no copies in the first case
+        chosen = _chosen(told)
         item_rows, negatives = rows[chosen], learnt.negatives[chosen]
         weight = events.weight[chosen]
         moved, differences = self._telling(self.items)
@@ -276,6 +272,11 @@ class Telling:
         self._told = now
         room = min(self._most, self._bytes_per_second * max(self._wait, elapsed))
         return take(items.arrays, max(1, int(room / (12 + 2 * self._width))))
+
+
+def _chosen(mask: NDArray[np.bool_]) -> slice | NDArray[np.bool_]:
+    """Return what chooses the same rows as a mask; all of them without a copy."""
+    return slice(None) if mask.all() else mask
 
 
 def _bucket_in(name: bytes) -> int:

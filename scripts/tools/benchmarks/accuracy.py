@@ -8,7 +8,6 @@ that tell each other what they learnt.
 import argparse
 import json
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -18,14 +17,15 @@ from operators.corridor import Corridor
 from scripts.tools.benchmarks.stage import Job, Stage, stage
 from scripts.tools.benchmarks.terminal import progress_bar
 from scripts.tools.console import ToolError, progress
-from scripts.tools.data.behaviour import Block, source
+from scripts.tools.data.behaviour import Blocks, source
 from scripts.tools.data.event_times import Window, in_time
+from scripts.tools.evaluate.corridor import Notebook
+from scripts.tools.evaluate.records import batches, positive
 from scripts.tools.kafka.client import consumer
-from scripts.tools.kafka.produce import Pace, encoded, replay
+from scripts.tools.kafka.produce import Pace, replay
 from scripts.tools.results import Result
 
 SETTINGS = ("recommend.enabled=false", "deep.enabled=false", "kafka.delivery=at-least-once")
-_BATCH = 256
 _SILENCE_SECONDS = 120.0
 
 
@@ -42,10 +42,6 @@ class Hits:
         return self.hits / self.ranked if self.ranked else float("nan")
 
 
-class _Notebook(dict[str, bytes]):
-    put = dict.__setitem__
-
-
 def measure(options: argparse.Namespace) -> list[Result]:
     """Send the events through a job, learn them without one, and return both hit rates."""
     settings = [*SETTINGS, f"flink.parallelism={options.parallelism}", *options.overrides]
@@ -59,7 +55,10 @@ def measure(options: argparse.Namespace) -> list[Result]:
             piped = _piped(here, job, events.events)
             sent.result()
         progress("the same events without a job")
-        alone = offline(job.config, map(positive, events.blocks()))
+        alone = offline(job.config, events)
+    if not piped.hits or not alone.hits:
+        message = f"expected hits of both, got {piped} of the job and {alone} of the model"
+        raise ToolError(f"accuracy: {message}; give more events, or raise evaluation.share")
     return [
         Result("accuracy.hr_at_10", piped.rate, "share", peer=alone.rate,
                ratio=piped.rate / alone.rate),
@@ -67,28 +66,17 @@ def measure(options: argparse.Namespace) -> list[Result]:
     ]  # fmt: skip
 
 
-def positive(block: Block) -> Block:
-    """Return the events, ratings as views: every one of them is a positive."""
-    size = len(block)
-    types = ["view" if kind == "rating" else kind for kind in block.types]
-    return Block(block.event_ids, block.users, block.items, types, block.times, [None] * size)
-
-
-def offline(config: JobConfig, blocks: Iterator[Block]) -> Hits:
+def offline(config: JobConfig, events: Blocks) -> Hits:
     """Return what the model alone hits, in one pass in the order of the events."""
     corridor = Corridor(parameters.learn_users(config), clock_ms=_now_ms)
-    memory, number, hits, ranked = _Notebook(), 0, 0, 0
-    for block in blocks:
-        records = list(encoded(block))
-        for at in range(0, len(records), _BATCH):
-            keys, values = zip(*records[at : at + _BATCH], strict=True)
-            numbers = list(range(number, number + len(keys)))
-            number += len(keys)
-            metrics = corridor.process(
-                0, list(keys), list(values), numbers, [_now_ms()] * len(keys), memory
-            ).metrics
-            hits += metrics.online_hits
-            ranked += metrics.scored
+    memory, number, hits, ranked = Notebook(), 0, 0, 0
+    for keys, values in batches(events):
+        numbers = list(range(number, number + len(keys)))
+        number += len(keys)
+        published = [_now_ms()] * len(keys)
+        metrics = corridor.process(0, keys, values, numbers, published, memory).metrics
+        hits += metrics.online_hits
+        ranked += metrics.scored
     return Hits(ranked, hits)
 
 
