@@ -485,6 +485,11 @@ class RankingRules(Section):
         le=10,
         description="Weight of session neighbours; 0: none are kept." + _by_model("neighbours"),
     )
+    popularity: bool = Field(
+        default=_RANKING.popularity,
+        description="Whether popularity is a component: weighed by what it brings to users of as"
+        " long a history.",
+    )
     radius: float | None = Field(
         default=None,
         gt=0,

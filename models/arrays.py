@@ -17,6 +17,12 @@ WEIGHTS = 8
 """Weights of the deep score that are compared, see `models.blend`."""
 LOSSES = 2 + 2 * WEIGHTS
 """Numbers that scored events add to, see `models.blend`."""
+HISTORIES = 10
+"""Lengths of a user's history that are told apart: 1, 2-3, 4-7, …, 512 and more events."""
+CHOICES = 10
+"""Weights of popularity that are compared, see `models.popularity.weights`."""
+GAINS = 1 + 2 * CHOICES
+"""Numbers that scored events add to for each length of history."""
 
 
 class ItemArrays(NamedTuple):
@@ -176,6 +182,7 @@ class LearntArrays(NamedTuple):
     popularity_rank: NDArray[np.int32]
     error: NDArray[np.float32]
     loss: NDArray[np.float64]
+    popular: NDArray[np.float64]
 
     @classmethod
     def empty(
@@ -207,6 +214,7 @@ class LearntArrays(NamedTuple):
             hybrid_rank=ranks[6, :asked],
             error=error,
             loss=np.zeros(LOSSES, np.float64),
+            popular=np.zeros((HISTORIES, GAINS), np.float64),
         )
 
 
@@ -322,7 +330,7 @@ class Scratch(NamedTuple):
     joint: NDArray[np.float32]
     """(R,) joint scores of the user at hand."""
     places: NDArray[np.float32]
-    """(1 + WEIGHTS,) where an event's item stands without the deep score and by its weights."""
+    """(10,) where an event's item stands without a score and by its weights."""
 
     @classmethod
     def of_size(
@@ -343,7 +351,7 @@ class Scratch(NamedTuple):
             recent=np.zeros(recent, np.int32),
             found=np.zeros(1, np.int64),
             joint=np.zeros(rows, np.float32),
-            places=np.zeros(1 + WEIGHTS, np.float32),
+            places=np.zeros(1 + max(WEIGHTS, CHOICES - 1), np.float32),
         )
 
 
@@ -386,3 +394,5 @@ class Work(NamedTuple):
     """See `BatchArrays.until`."""
     fallback: NDArray[np.int32]
     """Rows of trending items, best first: what is served where nothing else is known."""
+    popular: NDArray[np.float32]
+    """(HISTORIES,) weights of popularity by length of history; (0,) in a model without."""

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from models.arrays import SIZE, WEIGHTS, ItemArrays
 from models.compiled import Integer, Real, kernel
+from models.places import rank_by_weights, worth
 
 COUNT, LOSS = range(2)
 """Places in the sums: events, and their softmax loss by what is served, for the drift alarm."""
@@ -28,7 +29,6 @@ SQUARE = GAIN + WEIGHTS
 GRID = np.array([0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8], np.float32)
 """(WEIGHTS,) weights that the deep score may have, besides 0; ascending."""
 
-_SOFT = np.float32(10)
 _JUDGED = 4096
 """Items that a loss is summed over, about; a larger catalogue is sampled evenly."""
 
@@ -63,9 +63,9 @@ def add_event(  # noqa: PLR0913  # columns
         return
     sums[COUNT] += 1
     sums[LOSS] += loss
-    _rank(first, second, a, marks, mark, target, places)
+    rank_by_weights(first, second, GRID, a, marks, mark, target, places)
     for k in range(WEIGHTS):
-        gain = 1 / (1 + places[1 + k] / _SOFT) - 1 / (1 + places[0] / _SOFT)
+        gain = worth(places[1 + k]) - worth(places[0])
         sums[GAIN + k] += gain
         sums[SQUARE + k] += gain * gain
 
@@ -94,39 +94,6 @@ def _loss(
         if a.counts[row] > 0 and marks[row] != mark and row != target:
             total += np.exp(first[row] + weight * second[row] + raised - top)
     return np.log(total) + top - own
-
-
-@kernel
-def _rank(
-    first: NDArray[np.float32],
-    second: NDArray[np.float32],
-    a: ItemArrays,
-    marks: NDArray[np.int64],
-    mark: Integer,
-    target: Integer,
-    places: NDArray[np.float32],
-) -> None:
-    """Set the target's place without the deep score, then by every weight; ties count half.
-
-    An item's lead on the target is linear in the weight: one that is behind without the deep score
-    and by the largest weight is behind by all of them, and that is most items.
-    """
-    places[:] = 0
-    for row in range(a.counters[SIZE]):
-        if a.counts[row] == 0 or marks[row] == mark or row == target:
-            continue
-        x, z = first[row] - first[target], second[row] - second[target]
-        if x < 0 and x + GRID[WEIGHTS - 1] * z < 0:
-            continue
-        places[0] += _behind(x)
-        for k in range(WEIGHTS):
-            places[1 + k] += _behind(x + GRID[k] * z)
-
-
-@kernel
-def _behind(lead: Real) -> Real:
-    """Return how many places the target falls behind an item with this lead."""
-    return np.float32(0.5) * (np.float32(lead > 0) + np.float32(lead >= 0))
 
 
 def _nothing() -> list[float]:

@@ -23,13 +23,13 @@ from numpy.typing import NDArray
 from models.columns import DEEP as DEEP_MODEL
 from models.columns import FACTORS as LATENT_FACTORS
 from models.columns import NEIGHBOURS as SESSION_NEIGHBOURS
-from models.columns import TRANSITION
+from models.columns import POPULAR, TRANSITION
 from models.compiled import Integer, Real, kernel
 
-TRANSITIONS, FACTORS, NEIGHBOURS, DEEP = 0, 1, 2, 3
+TRANSITIONS, FACTORS, NEIGHBOURS, DEEP, POPULARITY = 0, 1, 2, 3, 4
 """Rows of `Scratch.parts` and places in its weights."""
-COMPONENTS = 4
-REASONS = np.array([TRANSITION, LATENT_FACTORS, SESSION_NEIGHBOURS, DEEP_MODEL], np.uint8)
+COMPONENTS = 5
+REASONS = np.array([TRANSITION, LATENT_FACTORS, SESSION_NEIGHBOURS, DEEP_MODEL, POPULAR], np.uint8)
 """Why an item is recommended that a component puts on the list."""
 
 
@@ -53,6 +53,13 @@ def join(
             for row in range(size):
                 joint[row] += weight * parts[c, row]
         first = False
+
+
+@kernel
+def add(part: NDArray[np.float32], weight: Real, size: Integer, joint: NDArray[np.float32]) -> None:
+    """Add one component to the joint score of the first `size` items."""
+    for row in range(size):
+        joint[row] += weight * part[row]
 
 
 @kernel

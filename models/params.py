@@ -118,6 +118,8 @@ class RankingParams:
     """Added to the transition share before its logarithm."""
     neighbours: float = 0.0
     """Weight of session neighbours; 0: none are kept."""
+    popularity: bool = True
+    """Whether popularity is a component, weighed by what it brings."""
     radius: float = 4.0
     """Largest norm of a factor vector, and largest bias: no input can spoil the state."""
     seed: int = 1

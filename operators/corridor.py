@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from models.columns import ACCEPTED, Events, Users
+from models.columns import ACCEPTED, Events, Learnt, Users
 from models.items.table import Items
 from models.keys import key_of
 from operators.memory import Memory
@@ -30,8 +30,8 @@ from operators.stages.records import (
 from operators.stages.sessionize import sessionize
 from operators.stages.tell import examples_of, sample
 from state import accepted as accepted_codec
-from state import bounds
-from state.descriptors import entry_of
+from state import bounds, popularity
+from state.descriptors import POPULARITY_ENTRY, entry_of
 from state.topics import worker
 from state.topics.window import Sums
 from state.users.state import UserState
@@ -89,7 +89,9 @@ class Corridor:
             dead_letters=self._dead_letters(letters, keys, values, coordinates, published),
         )
         if (fate == ACCEPTED).any():
-            self._accept(bucket, decoded, users, fate == ACCEPTED, outcome, now_ms)
+            self._recall_weights(bucket, memory)
+            learnt = self._accept(bucket, decoded, users, fate == ACCEPTED, outcome, now_ms)
+            self._weigh(bucket, learnt, memory)
             for user, value in zip(decoded.users, self._user_state.encode(users), strict=True):
                 memory.put(entry_of(user), value)
         outcome.accounting = account(
@@ -162,7 +164,7 @@ class Corridor:
         accepted: NDArray[np.bool_],
         outcome: Outcome,
         now_ms: int,
-    ) -> None:
+    ) -> Learnt:
         params = self._params
         events, item_ids, event_ids = decoded.events, decoded.item_ids, decoded.event_ids
         if not accepted.all():
@@ -193,6 +195,19 @@ class Corridor:
         outcome.trending = sample(events, item_ids, params.trending_sample)
         if triggers is not None:
             outcome.recommendations = self._recommend(decoded, users, triggers)
+        return taught.learnt
+
+    def _recall_weights(self, bucket: int, memory: Memory) -> None:
+        """Take what the bucket has seen of the worth of popularity, once."""
+        weights = self._learn.popularity
+        if not weights.knows(bucket):
+            weights.restore(bucket, popularity.decode(memory.get(POPULARITY_ENTRY)))
+
+    def _weigh(self, bucket: int, learnt: Learnt, memory: Memory) -> None:
+        """Learn and keep what popularity was worth, for the next micro-batch."""
+        if learnt.popular[:, 0].any():
+            sums = self._learn.popularity.learn(bucket, learnt.popular)
+            memory.put(POPULARITY_ENTRY, popularity.encode(sums))
 
     def _recommend(
         self, decoded: Decoded, users: Users, triggers: Triggers

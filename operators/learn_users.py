@@ -93,11 +93,7 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
 
     def on_timer(self, timestamp: int, ctx: Any) -> Iterator[Row]:
         """Evict idle users of the bucket; without it their records would stay for ever."""
-        held = {
-            user: value
-            for user, value in self._users.items()
-            if user != descriptors.ACCOUNTING_ENTRY
-        }
+        held = {entry: value for entry, value in self._users.items() if descriptors.is_user(entry)}
         idle = self._corridor.idle(
             list(held), list(held.values()), timestamp - self._params.user_ttl_ms
         )

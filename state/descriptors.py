@@ -10,11 +10,19 @@ _BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
 
 ACCOUNTING_ENTRY = " accounting"
 """Entry of `users` that counts a bucket's records; no user's entry is called so."""
+POPULARITY_ENTRY = " popularity"
+"""Entry of `users` that says what popularity was worth in a bucket."""
+_NO_USERS = (ACCOUNTING_ENTRY, POPULARITY_ENTRY)
 
 
 def entry_of(user: str) -> str:
     """Return the entry of a user: the id, with one more blank before one that starts with one."""
     return f" {user}" if user.startswith(" ") else user
+
+
+def is_user(entry: str) -> bool:
+    """Return whether an entry is a user's, and not about the bucket."""
+    return entry not in _NO_USERS
 
 
 def user_of(entry: str) -> str:

@@ -8,12 +8,13 @@ from models.best import keep_best
 from models.columns import FACTORS, NEW, TRANSITION
 from models.columns import NEIGHBOURS as SESSION_NEIGHBOURS
 from models.compiled import Integer, compiled, entry, kernel
-from models.component import REASONS, add_up, join, winner
+from models.component import POPULARITY, REASONS, add_up, join, winner
 from models.deep import part as deep
 from models.factors import part as factors
 from models.items.table import NEW_BELOW
 from models.lists import Lists
 from models.neighbours import part as neighbours
+from models.popularity.weights import history_of
 from models.transitions import share as transitions
 from models.users.own import mark_own
 
@@ -65,6 +66,8 @@ def _list_best(u: Integer, work: Work, lists: Lists) -> None:
     """Fill a user's list with the best scores, and say why."""
     a, scratch, size = work.items, work.scratch, len(lists.constants)
     mark = mark_own(scratch, a, work.users, u, work.users.session_last[u])
+    if len(work.popular) > 0:
+        scratch.weights[POPULARITY] = work.popular[history_of(work.users.positives[u])]
     join(scratch.parts, scratch.weights, size, scratch.joint)
     held, limit = 0, lists.rows.shape[1]
     worst = np.float32(-np.inf)

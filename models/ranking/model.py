@@ -15,17 +15,20 @@ from models.arrays import (
     Work,
 )
 from models.columns import AcceptedBatch, Events, Learnt, Recommended, Users
-from models.component import COMPONENTS
+from models.component import COMPONENTS, POPULARITY
 from models.factors.part import look_all
 from models.items.differences import add_batch
 from models.items.table import Items
 from models.lists import Lists, blocks, fill_empty
 from models.params import NeighbourParams, RankingParams, TransitionParams, UserParams
+from models.popularity import part as popularity
+from models.popularity.weights import PopularityWeights
 from models.ranking.events import apply_events, learn_events
 from models.ranking.listing import list_block, recommendable
 from models.users.history import empty_window, open_window, pack, unpack
 
 _NO_EVENTS = np.empty(0, np.int64)
+_NO_WEIGHTS = np.empty(0, np.float32)
 _NO_PRODUCTS = np.empty((0, 0), np.float32)
 
 
@@ -39,6 +42,8 @@ class Ranking:
     transitions : TransitionParams
     neighbours : NeighbourParams, optional
         Without, the model has none.
+    weights : PopularityWeights, optional
+        Without, popularity is no part of the model.
     """
 
     def __init__(
@@ -48,11 +53,13 @@ class Ranking:
         users: UserParams,
         transitions: TransitionParams,
         neighbours: NeighbourParams | None = None,
+        weights: PopularityWeights | None = None,
     ) -> None:
         self._params = params
         self._users = users
         self._transitions = transitions
         self._neighbours = neighbours
+        self._weights = weights
         self._scratch = self._scratch_of(0)
         self.ranks_parts = False
         """Whether events are ranked by single components, too: for evaluations."""
@@ -96,6 +103,8 @@ class Ranking:
         factors = users.factors[:, :0] if self._params.context else users.factors.copy()
         work = self._work(items, users, deep)
         work = work._replace(until=items.until(bucket, events.coordinate))
+        if self._weights and scored.any():
+            popularity.fill(items.arrays, int(events.time.max()), work.scratch.parts[POPULARITY])
         context, context_start = pack(work.window)
         pairs = 0 if self._params.context else self._params.negatives
         out = LearntArrays.empty(
@@ -166,6 +175,9 @@ class Ranking:
         if deep.weight == 0:
             deep = DeepArrays.none()  # no scores of all items that count for nothing
         work = self._work(items, users, deep)
+        if self._weights and len(users):
+            newest = int(users.session_last.max())
+            popularity.fill(items.arrays, newest, work.scratch.parts[POPULARITY])
         lists = Lists.of(out, recommendable(items.arrays))
         size = items.size
         scalar = len(deep.y) > 0 and not len(deep.output)
@@ -187,6 +199,7 @@ class Ranking:
             1,
             self._params.neighbours if self._neighbours else 0,
             deep.weight,
+            0,
         )
         columns = UserArrays.of(users)
         window = empty_window(len(users), self._transitions.window)
@@ -202,6 +215,7 @@ class Ranking:
             deep=deep,
             until=items.until(0, _NO_EVENTS),
             fallback=items.trending_rows(),
+            popular=self._weights.weights if self._weights else _NO_WEIGHTS,
         )
 
     def _scratch_of(self, rows: int) -> Scratch:

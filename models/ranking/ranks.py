@@ -7,11 +7,12 @@ from models.arrays import SIZE, ItemArrays, LearntArrays, Work
 from models.blend import add_event
 from models.columns import UNKNOWN
 from models.compiled import Integer, kernel
-from models.component import DEEP, NEIGHBOURS, TRANSITIONS, join
+from models.component import DEEP, NEIGHBOURS, POPULARITY, TRANSITIONS, add, join
 from models.deep import part as deep_model
 from models.factors import part as factors
 from models.neighbours import part as neighbours
 from models.popularity.levels import level_of
+from models.popularity.weights import add_gains, history_of
 from models.transitions import share as transitions
 from models.users.own import is_own, mark_own
 
@@ -84,12 +85,15 @@ def _rank_by_parts(
         neighbours.fill(work, u)
     out.transition_rank[e] = _place(scratch.parts[TRANSITIONS], a, scratch.mark, mark, target)
     share = scratch.weights[DEEP]
-    scratch.weights[DEEP] = 0
-    if len(out.hybrid_rank) > 0:
-        _rank_single_parts(e, mark, target, work, out)
+    scratch.weights[DEEP], scratch.weights[POPULARITY] = 0, 0
     join(scratch.parts, scratch.weights, size, joint)
+    if len(work.popular) > 0:
+        _weigh_popularity(u, mark, target, work, out)
     out.online_rank[e] = _place(joint, a, scratch.mark, mark, target)
     out.rank[e] = out.online_rank[e]
+    if len(out.hybrid_rank) > 0:
+        _rank_single_parts(e, mark, target, work, out)
+        join(scratch.parts, scratch.weights, size, joint)
     scratch.weights[DEEP] = share
     if y >= 0:
         add_event(
@@ -105,6 +109,28 @@ def _rank_by_parts(
         )
         join(scratch.parts, scratch.weights, size, joint)
         out.rank[e] = _place(joint, a, scratch.mark, mark, target)
+
+
+@kernel
+def _weigh_popularity(
+    u: Integer, mark: Integer, target: Integer, work: Work, out: LearntArrays
+) -> None:
+    """Add popularity to the joint scores, by what it has brought to users of as long a history."""
+    scratch, size = work.scratch, work.items.counters[SIZE]
+    history: Integer = history_of(work.users.positives[u])
+    popularity, weight = scratch.parts[POPULARITY], work.popular[history]
+    add_gains(
+        scratch.joint,
+        popularity,
+        work.items,
+        scratch.mark,
+        mark,
+        target,
+        scratch.places,
+        out.popular[history],
+    )
+    scratch.weights[POPULARITY] = weight
+    add(popularity, weight, size, scratch.joint)
 
 
 @kernel

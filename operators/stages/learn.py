@@ -16,6 +16,7 @@ from models.items.differences import take
 from models.items.table import Items
 from models.objective import Objective
 from models.params import KalmanParams
+from models.popularity.weights import PopularityWeights
 from models.ranking.model import Ranking
 from models.rating.ekf import FilteredRating, start_of
 from models.rating.model import Rating
@@ -33,11 +34,15 @@ _FOREIGN = (
 )
 
 
-OBJECTIVES: dict[str, Callable[[LearningParams], Objective]] = {
-    "ranking": lambda p: Ranking(
-        p.ranking, users=p.users, transitions=p.transitions, neighbours=p.sequences
+OBJECTIVES: dict[str, Callable[[LearningParams, PopularityWeights | None], Objective]] = {
+    "ranking": lambda p, weights: Ranking(
+        p.ranking,
+        users=p.users,
+        transitions=p.transitions,
+        neighbours=p.sequences,
+        weights=weights if p.ranking.popularity else None,
     ),
-    "rating": lambda p: (
+    "rating": lambda p, _: (
         FilteredRating(p.rating, users=p.users)
         if isinstance(p.rating, KalmanParams)
         else Rating(p.rating, users=p.users)
@@ -46,9 +51,9 @@ OBJECTIVES: dict[str, Callable[[LearningParams], Objective]] = {
 """How each objective is made."""
 
 
-def objective(params: LearningParams) -> Objective:
-    """Return the configured objective."""
-    return OBJECTIVES[params.objective](params)
+def objective(params: LearningParams, weights: PopularityWeights | None = None) -> Objective:
+    """Return the configured objective, which takes the weights of popularity from there."""
+    return OBJECTIVES[params.objective](params, weights)
 
 
 def empty_items(params: LearningParams) -> Items:
@@ -89,7 +94,8 @@ class Learn:
 
     def __init__(self, params: LearningParams) -> None:
         self.items = empty_items(params)
-        self.objective = objective(params)
+        self.popularity = PopularityWeights()
+        self.objective = objective(params, self.popularity)
         self.deep = Deep(params.deep)
         self._applied = Applied()
         self._dictionary = Dictionary()

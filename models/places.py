@@ -1,0 +1,57 @@
+"""Where an item would stand by each of several weights of one more score."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import SIZE, ItemArrays
+from models.compiled import Integer, Real, kernel
+
+SOFT = np.float32(10)
+"""Place that is worth half of the first."""
+
+
+@kernel
+def rank_by_weights(
+    first: NDArray[np.float32],
+    second: NDArray[np.float32],
+    grid: NDArray[np.float32],
+    a: ItemArrays,
+    marks: NDArray[np.int64],
+    mark: Integer,
+    target: Integer,
+    places: NDArray[np.float32],
+) -> None:
+    """Set the target's place by the first score, then with the second by every weight.
+
+    Ties count half. An item's lead on the target is linear in the weight: one that is behind
+    without the second score and by the largest weight is behind by all of them, and that is most
+    items.
+
+    Parameters
+    ----------
+    grid : float32[W]
+        Weights, ascending.
+    places : float32[1 + W]
+    """
+    places[:] = 0
+    for row in range(a.counters[SIZE]):
+        if a.counts[row] == 0 or marks[row] == mark or row == target:
+            continue
+        x, z = first[row] - first[target], second[row] - second[target]
+        if x < 0 and x + grid[len(grid) - 1] * z < 0:
+            continue
+        places[0] += _behind(x)
+        for k in range(len(grid)):
+            places[1 + k] += _behind(x + grid[k] * z)
+
+
+@kernel
+def worth(place: Real) -> Real:
+    """Return what a place is worth: a hit among the first ten made smooth."""
+    return 1 / (1 + place / SOFT)
+
+
+@kernel
+def _behind(lead: Real) -> Real:
+    """Return how many places the target falls behind an item with this lead."""
+    return np.float32(0.5) * (np.float32(lead > 0) + np.float32(lead >= 0))

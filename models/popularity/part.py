@@ -1,0 +1,28 @@
+r"""Popularity as a component: :math:`x_j = \ln(1 + n_j)`, n the events of an item until now.
+
+They are halved every half-life.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import SIZE, ItemArrays
+from models.compiled import Integer, entry
+from models.logarithm import log1p
+
+
+@entry
+def fill(a: ItemArrays, now: Integer, part: NDArray[np.float32]) -> None:
+    """Set the scores of all items: the same for every user of a micro-batch.
+
+    Parameters
+    ----------
+    now
+        Event time, ms; what happened later counts as if it happened now.
+    part : float32[R]
+    """
+    for row in range(a.counters[SIZE]):
+        part[row] = 0
+        if a.counts[row] > 0:
+            age = max(0, now - a.last_time[row])
+            part[row] = log1p(np.float32(a.popularity[row] * np.exp2(-age / a.half_life)))

@@ -1,0 +1,48 @@
+"""What a user bucket has seen of the worth of popularity (magic `PW`).
+
+Payload of version 1, little-endian: histories (u16), sums (u16), then float32[histories, sums], see
+`models.popularity.weights`. Sums of another shape belong to other weights: they are read as none.
+"""
+
+import struct
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import GAINS, HISTORIES
+from models.popularity.weights import no_sums
+from state.codec import corrupt, open_sealed, seal
+
+MAGIC = b"PW"
+VERSION = 1
+_WHERE = "weights of popularity"
+_SHAPE = struct.Struct("<HH")
+
+
+def encode(sums: NDArray[np.float64]) -> bytes:
+    """Return the value of sums, float64[HISTORIES, GAINS]."""
+    payload = _SHAPE.pack(*sums.shape) + sums.astype("<f4").tobytes()
+    return seal(MAGIC, VERSION, payload)
+
+
+def decode(value: bytes | None) -> NDArray[np.float64]:
+    """Return sums, float64[HISTORIES, GAINS]; of no value those over nothing.
+
+    Raises
+    ------
+    StateError
+        The value is damaged or of an unknown version.
+    """
+    if value is None:
+        return no_sums()
+    _, payload = open_sealed(value, MAGIC, (VERSION,), _WHERE)
+    if len(payload) < _SHAPE.size:
+        raise corrupt(_WHERE, "a shape", f"{len(payload)} bytes")
+    histories, sums = _SHAPE.unpack_from(payload)
+    if len(payload) != _SHAPE.size + 4 * histories * sums:
+        expected = f"{histories} x {sums} numbers"
+        raise corrupt(_WHERE, expected, f"{len(payload) - _SHAPE.size} bytes")
+    if (histories, sums) != (HISTORIES, GAINS):
+        return no_sums()
+    found = np.frombuffer(payload, "<f4", offset=_SHAPE.size).reshape(histories, sums)
+    return found.astype(np.float64) if np.isfinite(found).all() else no_sums()
