@@ -16,7 +16,7 @@ from models.initial import INITIAL_DEVIATION, initial_factors
 from models.keys import key_of
 from models.params import UserParams
 from models.users.past import FOREVER
-from state import accepted, chunks, marks
+from state import accepted, chunks, marks, popularity
 from state.accounting import Accounting, PartitionCounts
 from state.codec import IncompatibleError, open_sealed, seal
 from state.item_state import ItemState
@@ -416,6 +416,13 @@ def test_marks_are_written_as_version_1() -> None:
     assert np.array_equal(marks.decode(value), made)
 
 
+def test_what_popularity_was_worth_is_written_as_version_1() -> None:
+    (value,) = golden("popularity-v1")
+    made = np.arange(210).reshape(10, 21) / 8 - 4
+    assert popularity.encode(made) == value
+    assert np.array_equal(popularity.decode(value), made)
+
+
 def test_accounting_of_version_1_is_read_without_its_first_offsets() -> None:
     (value,) = golden("accounting-v1")
     assert Accounting.from_state(value) == accounting()
@@ -467,6 +474,7 @@ def test_a_new_user_starts_from_the_same_factors_for_ever() -> None:
     [
         *(f"users-v{n}" for n in range(1, 7)),
         *(*(f"{kind}-v{n}" for kind in ("items", "accepted") for n in (1, 2, 3, 4)), "marks-v1"),
+        "popularity-v1",
         *("accounting-v1", "accounting-v2"),
     ],
 )

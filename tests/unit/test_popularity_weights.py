@@ -25,7 +25,8 @@ def sums_of(history: int, gains: dict[int, float], events: int = 100) -> np.ndar
 
 
 @pytest.mark.parametrize(
-    ("positives", "history"), [(0, 0), (1, 0), (2, 1), (3, 1), (4, 2), (511, 8), (512, 9), (1 << 30, 9)]
+    ("positives", "history"),
+    [(0, 0), (1, 0), (2, 1), (3, 1), (4, 2), (511, 8), (512, 9), (1 << 30, 9)],
 )
 def test_histories_are_told_apart_by_powers_of_two(positives: int, history: int) -> None:
     assert history_of(positives) == history
