@@ -66,6 +66,11 @@ class LearningParams:
         return None
 
     @property
+    def scale(self) -> tuple[float, float] | None:
+        """Lowest and highest rating; None where no ratings are learnt."""
+        return (self.rating.lowest, self.rating.highest) if self.objective == "rating" else None
+
+    @property
     def context(self) -> bool:
         """Whether items have factors as context, too."""
         if self.filter:

@@ -173,7 +173,7 @@ class Tuner:
 
     # ---- events ----
     def _kept(self, one: Examples) -> Block:
-        block = Block(one.user, one.item, one.time)
+        block = Block(one.user, one.item, one.time, one.value)
         if self.state.share >= 1:
             return block
         return block.take(of_share(block, self.state.share))
