@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,8 +127,9 @@ class Blocks:
 
     def _write(self, name: str, block: Block) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        columns = {"users": block.user, "items": block.item, "times": block.time,
-                   "values": block.values}  # fmt: skip
+        columns: dict[str, NDArray[Any]] = {
+            "users": block.user, "items": block.item, "times": block.time, "values": block.values
+        }  # fmt: skip
         for column in self._columns:
             part = self._folder / f"{column}.part"
             with part.open("wb") as stream:

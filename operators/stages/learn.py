@@ -90,7 +90,7 @@ class Learn:
     def __init__(self, params: LearningParams) -> None:
         self.items = empty_items(params)
         self.objective = objective(params)
-        self.deep = Deep(params.deep)
+        self.deep = Deep(params.deep, params.refit)
         self._applied = Applied()
         self._dictionary = Dictionary()
         self._rating = params.objective == "rating"
