@@ -81,7 +81,8 @@ def learn_events(  # noqa: PLR0913  # columns
         if not known(bias[item[e]]):
             continue
         place[e] = found
-        before[found] = state[user[e]]
+        for f in range(state.shape[1]):
+            before[found, f] = state[user[e], f]
         found += 1
         _learn(user[e], item[e], rating[e], state, targets, bias, steps)
 
