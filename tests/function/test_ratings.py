@@ -155,7 +155,7 @@ def pointer(folder: Path, version: int, sequence: int, weight: float) -> bytes:
             deep=weight,
             sha256=stored.files[WEIGHTS].sha256,
             shape=SHAPE.to_dict(),
-        )  # fmt: skip
+        )
     )
 
 
@@ -208,8 +208,7 @@ def test_where_a_refitted_model_is_heard_of_it_and_the_filter_predict_together(
     users.take(log[:60])
     users.hear(pointer(tmp_path, 3, 1, 0.0), pointer(tmp_path, 3, 2, 0.5))
     told, listed = [], {}
-    for records in cut(log[60:160], sizes):
-        told.append(users.take(records))
+    told += [users.take(records) for records in cut(log[60:160], sizes)]
     users.hear(pointer(tmp_path, 4, 3, 0.25))
     for records in cut(log[160:], sizes):
         told.append(users.take(records))
@@ -229,7 +228,7 @@ def test_where_a_refitted_model_is_heard_of_it_and_the_filter_predict_together(
         squared += error**2
     assert sum(one.metrics["errors"] for one in told) == 190
     assert sum(one.metrics["squared_error"] for one in told) == pytest.approx(squared, rel=1e-4)
-    given = [examples.decode(one.examples) for one in told if one.examples]
+    given = [examples.decode(one.row.examples) for one in told if one.row.examples]
     assert sum(one.loss for one in given)[:4] == pytest.approx(sums, rel=1e-4)
     assert np.concatenate([one.value for one in given]).tolist() == [row[2] for row in rows[60:]]
     assert {one.model for one in given} == {3, 4}
@@ -266,6 +265,6 @@ def test_a_savepoint_of_before_the_refitted_model_is_taken_over(tmp_path: Path) 
     after.hear(pointer(tmp_path, 3, 1, 1.0))
     learned = after.take(log[200:])
     assert learned.metrics["errors"] == 50
-    assert examples.decode(learned.examples).loss[0] == sum(
+    assert examples.decode(learned.row.examples).loss[0] == sum(
         row[1] in KNOWN_ITEMS for row in rows[200:]
     )

@@ -10,6 +10,7 @@ from conf.loader import ConfigError, load
 from conf.schema import JobConfig, NeighbourRules, RankingRules
 from conf.units import DURATIONS, SIZES, duration, parse, render, size
 from conf.written import as_yaml
+from models.deep.shape import Shape
 from models.params import (
     MODELS,
     EventPolicy,
