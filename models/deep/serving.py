@@ -77,6 +77,13 @@ class Deep:
         """The model served, 0 for none."""
         return self.model.version if self.model else 0
 
+    def rehearse(self) -> None:
+        """Compile what the first model would wait for."""
+        if self._shape.network == "mf":
+            nobody, none = np.empty(0, np.int32), np.empty(0, np.float32)
+            state = np.empty((0, self._shape.state), np.float32)
+            fold.learn_events(nobody, nobody, none, state, state, none, self._steps, state, nobody)
+
     def swap(self, model: Model | None) -> None:
         """Serve another model from the next micro-batch on."""
         if model is not None:
