@@ -3,7 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-NETWORKS = ("recurrent", "sasrec", "ncf", "mf")
+NETWORKS = ("recurrent", "sasrec", "ncf")
+"""Those that rank; `mf` predicts ratings."""
 HEADS = 2
 """Attention heads of `sasrec`."""
 
@@ -13,7 +14,6 @@ class Shape:
     """Sizes of a network; what serves it and what trains it are built from this alone."""
 
     network: Literal["recurrent", "sasrec", "ncf", "mf"] = "recurrent"
-    """`mf` predicts ratings, the others rank."""
     dim: int = 64
     """d, length of an embedding, or of the factors of `mf`; units of the hidden layer of `ncf`."""
     width: int = 128
