@@ -7,8 +7,9 @@ from pydantic import Field
 from conf.section import Section
 from conf.units import Duration, Size, duration, size
 from models.deep.shape import Shape
+from models.params import RefitParams
 
-_SHAPE = Shape()
+_SHAPE, _REFIT = Shape(), RefitParams()
 """Sizes are the model's own: defaults are taken from it."""
 
 
@@ -16,19 +17,23 @@ class DeepRules(Section):
     """The deep model: served from keyed state, fine-tuned from the stream."""
 
     enabled: bool = Field(
-        default=True, description="Off: neither state nor training of a deep model."
+        default=True,
+        description="Off: neither state nor training of a model beside the online one. Of the"
+        " objective `rating` it is `mf`, a factorisation refitted to the kept ratings; beside"
+        " `learning.rating.model: sgd` there is none.",
     )
     network: Literal["recurrent", "sasrec", "ncf"] = Field(
         default="recurrent",
         description="Gated linear recurrence, whose state is one vector a layer; self-attention"
         " over the last items, which looks at them anew each time; or neural collaborative"
-        " filtering, which knows only users it was trained on.",
+        " filtering, which knows only users it was trained on. Of the objective `ranking`.",
     )
-    dim: int = Field(
-        default=_SHAPE.dim,
+    dim: int | None = Field(
+        default=None,
         ge=4,
         le=512,
-        description="Length of embeddings; of `ncf` also units of the hidden layer.",
+        description="Length of embeddings; of `ncf` also units of the hidden layer; of `mf` the"
+        f" factors. By default {_SHAPE.dim}, of `mf` {_REFIT.factors}.",
     )
     width: int = Field(
         default=_SHAPE.width,
@@ -44,6 +49,12 @@ class DeepRules(Section):
         le=1024,
         description="Events of a training sequence; `ncf` learns each as a pair.",
     )
+
+    def shape(self, *, ratings: bool) -> Shape:
+        """Return the shape of the network: the one that predicts ratings, or the chosen one."""
+        if ratings:
+            return Shape(network="mf", dim=self.dim or _REFIT.factors)
+        return Shape(**self.model_dump(exclude={"enabled", "dim"}), dim=self.dim or _SHAPE.dim)
 
 
 class PrivacyRules(Section):
@@ -87,10 +98,16 @@ class FineTuneRules(Section):
         default=5_000_000,
         ge=1_000,
         le=200_000_000,
-        description="Newest events kept for training, 24 bytes each, in state and on local disk;"
+        description="Newest events kept for training, 24 bytes each (ratings 28), in state and on"
+        " local disk;"
         " a fifth as many older ones of some users come on top.",
     )
-    steps: int = Field(default=250, ge=1, le=1_000_000, description="Steps of a round.")
+    steps: int = Field(
+        default=250,
+        ge=1,
+        le=1_000_000,
+        description="Steps of a round; without effect on `mf`, as what they are made of.",
+    )
     batch: int = Field(default=64, ge=1, le=65_536, description="Sequences a step.")
     replay: float = Field(
         default=0.4, ge=0, le=1, description="Share of sequences that are not of this round."
@@ -103,7 +120,8 @@ class FineTuneRules(Section):
         default=0.02,
         ge=0,
         le=1,
-        description="Relative loss of NDCG@10 on held-out users that the gate forgives.",
+        description="Relative loss of NDCG@10 on held-out users that the gate forgives; of `mf`"
+        " the rise of the RMSE on the newest ratings.",
     )
     store: str = Field(
         default="",
@@ -114,7 +132,7 @@ class FineTuneRules(Section):
     python: str = Field(
         default="python3",
         description="Interpreter of an environment with torch (`scripts/setup --train`), where"
-        " fine-tune runs.",
+        " fine-tune runs; `mf` needs none, and is trained by the job's own.",
     )
     threads: int = Field(default=1, ge=1, le=256, description="Threads of the trainer.")
     processes: int = Field(

@@ -150,7 +150,7 @@ RULES = (
         "deep.dim",
         "deep.network",
         "an even number: 'sasrec' has two heads",
-        lambda c: c.deep.network != "sasrec" or c.deep.dim % 2 == 0,
+        lambda c: c.deep.network != "sasrec" or (c.deep.dim or 0) % 2 == 0,
     ),
     Rule(
         "fine_tune.processes",
@@ -163,6 +163,16 @@ RULES = (
         "fine_tune.privacy.enabled",
         "another network than ncf, which learns an embedding of each user's own",
         lambda c: c.deep.network != "ncf" or not c.fine_tune.privacy.enabled,
+    ),
+    Rule(
+        "learning.objective",
+        "fine_tune.privacy.enabled",
+        "ranking, or deep.enabled=false: a refit of ratings has factors of each user's own",
+        lambda c: (
+            not (
+                c.learning.objective == "rating" and c.wants_deep() and c.fine_tune.privacy.enabled
+            )
+        ),
     ),
     Rule(
         "events.rating_centre",

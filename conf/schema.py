@@ -689,7 +689,7 @@ class JobConfig(Section):
             past=self.users.past if any(hidden) else 0,
             timed=any(0 < ms < ALWAYS for ms in hidden),
             strong=max(weight or 0 for weight in self.events.weights.values()),
-            deep_state=self.deep_shape().state if self.deep.enabled else 0,
+            deep_state=self.deep_shape().state if self.wants_deep() else 0,
             recent_events=self.users.recent_events,
             lateness_ms=self.users.lateness,
             count_window_ms=self.users.count_window,
@@ -702,9 +702,16 @@ class JobConfig(Section):
         weights, repeats = self.events.weights, self.recommend.repeats
         return {name: hidden_for(repeats, name) for name in weights if (weights[name] or 0) > 0}
 
+    def wants_deep(self) -> bool:
+        """Return whether the job serves and trains a model beside the online one."""
+        learning = self.learning
+        return self.deep.enabled and (
+            learning.objective == "ranking" or learning.rating.model == "ekf"
+        )
+
     def deep_shape(self) -> Shape:
         """Return the shape of the deep model."""
-        return Shape(**self.deep.model_dump(exclude={"enabled"}))
+        return self.deep.shape(ratings=self.learning.objective == "rating")
 
     def transition_params(self) -> TransitionParams:
         """Return the parameters of item-to-item transitions."""

@@ -40,13 +40,13 @@ def learn_users(config: JobConfig, lease: Lease | None = None) -> LearnUsersPara
 
 
 def wants_deep(config: JobConfig) -> bool:
-    """Return whether the job serves and trains a deep model; ratings are predicted without one."""
-    return config.deep.enabled and config.learning.objective == "ranking"
+    """Return whether the job serves and trains a model beside the online one."""
+    return config.wants_deep()
 
 
 def fine_tune(config: JobConfig) -> FineTuneParams:
     """Return the parameters of fine-tune."""
-    rules = config.fine_tune
+    rules, ratings = config.fine_tune, config.learning.objective == "rating"
     return FineTuneParams(
         round=RoundParams(
             shape=config.deep_shape(),
@@ -59,12 +59,13 @@ def fine_tune(config: JobConfig) -> FineTuneParams:
             seed=rules.seed,
             memory_bytes=rules.memory,
             tolerance=rules.tolerance,
+            scale=(config.events.rating_min, config.events.rating_max) if ratings else None,
             privacy=_privacy(config),
         ),
         trainer=TrainerParams(
-            python=rules.python,
+            python="" if ratings else rules.python,
             threads=rules.threads,
-            processes=rules.processes,
+            processes=1 if ratings else rules.processes,
             nice=rules.nice,
             seconds=rules.time_limit / 1000,
         ),

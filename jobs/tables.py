@@ -256,6 +256,16 @@ TUNED = tuple(
     for name in ("model_updates", "recommendation_metrics", "control_results")
 )
 
+TUNED_APART = tuple(
+    f"INSERT INTO {table} SELECT k, v FROM tuned WHERE topic = '{name}'"
+    for table, name in (
+        ("tuned_updates", "model_updates"),
+        ("tuned_metrics", "recommendation_metrics"),
+        ("control_results", "control_results"),
+    )
+)
+"""The same into sinks of their own."""
+
 ITEM_CHUNKS = """INSERT INTO model_updates SELECT k, v FROM item_chunks"""
 
 

@@ -4,6 +4,8 @@ SQL operators take their uids from the order of the statements below: what holds
 first, new statements are appended last, and `tests/golden/uids.txt` holds the result.
 """
 
+from collections.abc import Sequence
+
 from pyflink.common import Types
 from pyflink.datastream import DataStream
 from pyflink.table import Schema, StreamTableEnvironment
@@ -39,9 +41,15 @@ def build(sql: StreamTableEnvironment, config: JobConfig, lease: Lease | None = 
         .name("learn-items")
     )
     sql.create_temporary_view("item_chunks", chunks)
-    if parameters.wants_deep(config):
+    if not parameters.wants_deep(config):
+        _sinks(sql, config, ())
+    elif config.learning.objective == "ranking":
         _fine_tune(sql, config)
-    _sinks(sql, config)
+        _sinks(sql, config, tables.TUNED)
+    else:  # jobs of ratings had it later: last, so that what they had before keeps its uids
+        _sinks(sql, config, ())
+        _fine_tune(sql, config)
+        _tuned_sinks(sql, config)
 
 
 def build_ingest(sql: StreamTableEnvironment, config: JobConfig) -> None:
@@ -130,7 +138,23 @@ def _learned_schema(config: JobConfig) -> Schema:
     )
 
 
-def _sinks(sql: StreamTableEnvironment, config: JobConfig) -> None:
+def _tuned_sinks(sql: StreamTableEnvironment, config: JobConfig) -> None:
+    """Declare sinks of their own for what fine-tune says."""
+    topics = config.kafka.topics
+    for statement in (
+        tables.loop_sink(config, "tuned_updates", topics.model_updates),
+        tables.output_sink(config, "tuned_metrics", topics.recommendation_metrics),
+        tables.output_sink(config, "control_results", topics.control_results),
+    ):
+        sql.execute_sql(statement)
+    inserts = sql.create_statement_set()
+    for statement in tables.TUNED_APART:
+        inserts.add_insert_sql(statement)
+    inserts.attach_as_datastream()
+
+
+def _sinks(sql: StreamTableEnvironment, config: JobConfig, tuned: Sequence[str]) -> None:
+    """Declare what leaves the job; `tuned` are the statements of what fine-tune says."""
     topics = config.kafka.topics
     sql.create_temporary_view("measured", sql.sql_query(tables.MEASURED))
     sql.create_temporary_view("sightings", sql.sql_query(tables.SIGHTINGS))
@@ -152,10 +176,10 @@ def _sinks(sql: StreamTableEnvironment, config: JobConfig) -> None:
         tables.ITEM_CHUNKS,
         tables.trending(config),
     ]
-    if parameters.wants_deep(config):
+    if tuned:
         results = topics.control_results
         sql.execute_sql(tables.output_sink(config, "control_results", results))
-        statements += tables.TUNED
+        statements += tuned
     for statement in statements:
         inserts.add_insert_sql(statement)
     inserts.attach_as_datastream()

@@ -242,6 +242,8 @@ class RefitParams:
     """Of the steps of a refit, of biases and factors alike, as the two that follow."""
     refit_decay: float = 0.08
     refit_bias_decay: float = 0.02
+    user_rate: float = 0.15
+    """Of the step that a user's factors take where the items' stay, see `models.rating.fold`."""
     deviation: float = 0.05
     """Standard deviation that factors start with."""
     lowest: float = 0.5

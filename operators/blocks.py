@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from state.tuner_state import TunerState
 
 BLOCK_EVENTS = 16_384
 _OLD, _NEW = "a", "b"
+_COLUMNS: tuple[str, ...] = ("users", "items", "times")
+"""What a round reads, a file a block and column."""
 _OLD_SHARE = 5
 """The reservoir holds at most one in so many events of the ring's bound."""
 
@@ -47,10 +49,15 @@ class Blocks:
         For the files.
     limit : int
         Events of the ring.
+    values : bool
+        Whether their ratings are files, too.
     """
 
-    def __init__(self, state: TunerState, memory: Memory, folder: Path, limit: int) -> None:
+    def __init__(
+        self, state: TunerState, memory: Memory, folder: Path, limit: int, *, values: bool = False
+    ) -> None:
         self._state, self._memory, self._folder, self._limit = state, memory, folder, limit
+        self._columns = ("users", "items", "times", "values") if values else _COLUMNS
         self._written = False
 
     @property
@@ -73,7 +80,7 @@ class Blocks:
                 self._write(name, self._read(name))
             self._written = True
         for name in sorted(self._state.blocks):
-            for column in ("users", "items", "times"):
+            for column in self._columns:
                 os.link(self._folder / f"{column}-{name}.npy", folder / f"{column}-{name}.npy")
 
     def _append(self, block: Block, kind: str = _NEW) -> None:
@@ -115,16 +122,18 @@ class Blocks:
     def _drop(self, name: str) -> None:
         self._memory.remove(f"block/{name}")
         del self._state.blocks[name]
-        for column in ("users", "items", "times"):
+        for column in self._columns:
             (self._folder / f"{column}-{name}.npy").unlink(missing_ok=True)
 
     def _write(self, name: str, block: Block) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        columns = {"users": block.user, "items": block.item, "times": block.time}
-        for column, values in columns.items():
+        columns: dict[str, NDArray[Any]] = {
+            "users": block.user, "items": block.item, "times": block.time, "values": block.values
+        }  # fmt: skip
+        for column in self._columns:
             part = self._folder / f"{column}.part"
             with part.open("wb") as stream:
-                np.save(stream, values, allow_pickle=False)
+                np.save(stream, columns[column], allow_pickle=False)
             # a round that began keeps the file it linked
             part.replace(self._folder / f"{column}-{name}.npy")
 

@@ -191,7 +191,8 @@ class Corridor:
         if scored.any():
             self.evaluate(taught, outcome.metrics)
         if params.deep:
-            outcome.examples = examples_of(users, events, taught.learnt, self._learn.deep.version)
+            model, scale = self._learn.deep.version, params.learning.scale
+            outcome.examples = examples_of(users, events, taught.learnt, model, scale)
         outcome.trending = sample(events, item_ids, params.trending_sample)
         if triggers is not None:
             outcome.recommendations = self._recommend(decoded, users, triggers)

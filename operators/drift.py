@@ -6,7 +6,7 @@ from typing import Any
 from river.drift import PageHinkley
 
 _FORGIVEN = 0.1
-"""Rise of the loss, in nats, that is no drift."""
+"""Rise of the loss, in nats or of ratings in squared stars, that is no drift."""
 _LIMIT = 8.0
 """Sum of what goes beyond it until the alarm: half a nat is heard after twenty windows."""
 _SETTLED = 20

@@ -12,6 +12,7 @@ from models.params import (
     NeighbourParams,
     RankingParams,
     RatingParams,
+    RefitParams,
     TransitionParams,
     UserParams,
 )
@@ -64,6 +65,19 @@ class LearningParams:
         if self.objective == "rating" and isinstance(self.rating, KalmanParams):
             return self.rating
         return None
+
+    @property
+    def scale(self) -> tuple[float, float] | None:
+        """Lowest and highest rating; None where no ratings are learnt."""
+        return (self.rating.lowest, self.rating.highest) if self.objective == "rating" else None
+
+    @property
+    def refit(self) -> RefitParams | None:
+        """Of the model of ratings that is refitted beside the filter; None without."""
+        if self.scale is None or self.deep.network != "mf":
+            return None
+        lowest, highest = self.scale
+        return RefitParams(factors=self.deep.dim, lowest=lowest, highest=highest)
 
     @property
     def context(self) -> bool:

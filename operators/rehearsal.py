@@ -26,6 +26,7 @@ def rehearse(params: LearnUsersParams) -> None:
             restored.open(
                 0, [record for _, record in catalogue.learn(0, outcome.accepted) if record]
             )
+    learner.learn.deep.rehearse()
     for _, chunk in catalogue.due(0, now_ms):
         inbox.take(LoopRecord("model_updates", b"items/0", chunk))
 

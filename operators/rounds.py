@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from models.deep.gate import Verdict, judge
+from models.deep.gate import Verdict, judge, judge_errors
 from models.deep.privacy import Privacy, Spend
 from models.deep.shape import Shape
 from state import model_file
@@ -36,7 +36,9 @@ class RoundParams:
     seed: int = 1
     memory_bytes: int = 0
     tolerance: float = 0.02
-    """Relative loss of NDCG@10 that the gate forgives."""
+    """Relative loss of NDCG@10, or rise of the RMSE, that the gate forgives."""
+    scale: tuple[float, float] | None = None
+    """Lowest and highest rating; None where no ratings are learnt."""
     privacy: Privacy | None = None
     """User-level differential privacy; None: without."""
 
@@ -47,6 +49,8 @@ class RoundParams:
             "memory_bytes",
         )  # fmt: skip
         told = {name: getattr(self, name) for name in names}
+        if self.scale is not None:
+            told["scale"] = list(self.scale)
         if self.privacy is not None:
             told |= {"privacy": self.privacy.to_dict(), "spent": list(spent)}
         return {**told, "shape": self.shape.to_dict(), "round": number, "new_from": new_from}
@@ -83,7 +87,7 @@ def prepare(
 
 
 def write_columns(folder: Path, columns: Mapping[str, NDArray[Any]], part: str = "") -> None:
-    """Write events of a round: `users`, `items`, `times`, one entry an event."""
+    """Write events of a round: `users`, `items`, `times` and, of ratings, `values`."""
     for name, column in columns.items():
         suffix = f"-{part}" if part else ""
         np.save(folder / f"{name}{suffix}.npy", column, allow_pickle=False)
@@ -146,8 +150,9 @@ def conclude(
     out = folder / "out"
     try:
         report: dict[str, Any] = json.loads((out / "report.json").read_bytes())
-        challenger = np.load(out / "ranks-challenger.npy", allow_pickle=False)
-        champion_file = out / "ranks-champion.npy"
+        held_out = "ranks" if params.scale is None else "errors"
+        challenger = np.load(out / f"{held_out}-challenger.npy", allow_pickle=False)
+        champion_file = out / f"{held_out}-champion.npy"
         champion = np.load(champion_file, allow_pickle=False) if champion_file.exists() else None
         files = {name: (out / name).read_bytes() for name in (WEIGHTS, OPTIMIZER)}
         told = details(report)
@@ -158,7 +163,8 @@ def conclude(
         model_file.decode(files[WEIGHTS], params.shape, version=version, root=root)
     except StateError as error:
         return Conclusion(None, Verdict(accepted=False, reason=str(error)), report)
-    verdict = judge(champion, challenger, tolerance=params.tolerance)
+    judged = judge if params.scale is None else judge_errors
+    verdict = judged(champion, challenger, tolerance=params.tolerance)
     if not verdict.accepted:
         return Conclusion(None, verdict, report)
     manifest = Manifest(

@@ -4,6 +4,7 @@ import collections
 import json
 import os
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -32,7 +33,7 @@ class TrainerParams:
     """How the process is run."""
 
     python: str
-    """Interpreter of an environment with torch."""
+    """Interpreter of an environment with torch; empty: this process's own, without."""
     threads: int = 1
     processes: int = 1
     nice: int = 10
@@ -61,7 +62,9 @@ class Trainer:
                 env=self._environment(),
             )
         except OSError as error:
-            self._failed = f"expected the interpreter {params.python}, got: {error}"
+            self._failed = (
+                f"expected the interpreter {params.python or sys.executable}, got: {error}"
+            )
             return
         self._reader = threading.Thread(
             target=_keep_end, args=(self._process.stdout, self._output), daemon=True
@@ -110,7 +113,7 @@ class Trainer:
         if params.processes > 1:
             several = ["--standalone", "--nproc-per-node", str(params.processes)]
             module = ["-m", "torch.distributed.run", *several, *module]
-        return ["nice", "-n", str(params.nice), params.python, *module]
+        return ["nice", "-n", str(params.nice), params.python or sys.executable, *module]
 
     def _environment(self) -> dict[str, str]:
         threads = str(self._params.threads)

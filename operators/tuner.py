@@ -16,6 +16,7 @@ from models.arrays import LOSSES
 from models.blend import COUNT, LOSS, Blend
 from models.columns import OFFSET_BITS
 from models.deep import watch
+from models.rating.stacking import Stacking
 from operators import rounds
 from operators.blocks import Blocks, Memory, of_share
 from operators.drift import KEPT, DriftAlarm
@@ -89,7 +90,11 @@ class Tuner:
         self._clock_ms = clock_ms
         stored = memory.get(STATUS_ENTRY)
         self.state = tuner_state.decode(stored) if stored else TunerState()
-        self._blocks = Blocks(self.state, memory, folder / "blocks", params.ring_events)
+        rated = params.round.scale is not None
+        self._blocks = Blocks(
+            self.state, memory, folder / "blocks", params.ring_events, values=rated
+        )
+        self._weighing: type[Blend | Stacking] = Stacking if rated else Blend
         self._trainer: Trainer | None = None
         self._budget = PrivacyBudget(params.round.privacy, self.state)
         self._served: Manifest | None = None
@@ -173,7 +178,7 @@ class Tuner:
 
     # ---- events ----
     def _kept(self, one: Examples) -> Block:
-        block = Block(one.user, one.item, one.time)
+        block = Block(one.user, one.item, one.time, one.value)
         if self.state.share >= 1:
             return block
         return block.take(of_share(block, self.state.share))
@@ -190,7 +195,7 @@ class Tuner:
         if one.model != self.state.champion or not one.model:
             return
         state = self.state
-        blend = Blend.of(state.deep, state.judged, state.gains, state.squares)
+        blend = self._weighing.of(state.deep, state.judged, state.gains, state.squares)
         blend.learn(one.loss)
         state.deep, state.judged = blend.deep, blend.events
         state.gains, state.squares = blend.gains, blend.squares
@@ -361,7 +366,7 @@ class Tuner:
 
     def _forget_blend(self) -> None:
         """Let what serves next show anew whether it helps."""
-        state, blend = self.state, Blend()
+        state, blend = self.state, self._weighing()
         state.deep, state.judged = blend.deep, blend.events
         state.gains, state.squares = blend.gains, blend.squares
 

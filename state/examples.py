@@ -1,6 +1,6 @@
-"""What a micro-batch gives to fine-tune: positive events and sums of the scored ones (magic `EX`).
+"""What a micro-batch gives to fine-tune: its events and sums of the scored ones (magic `EX`).
 
-Payload of version 2, little-endian:
+Events are the positive ones, of the rating objective the ratings. Payload, little-endian:
 
 ================ ===== ============ ========================================================
 field            type  count        holds
@@ -15,12 +15,14 @@ time             i64   n            event times, ms
 coordinate       i64   n            partition and offset of each event
 rank             i32   s            0-based rank in what was served, -1 for an unknown item
 online_rank      i32   s            the same without the deep model
+value            f32   n            ratings; version 3 only
 ================ ===== ============ ========================================================
 
-Version 1 had 8 sums of another blend: they are read as nothing.
+Examples without values are written as version 2, those with them as version 3. Version 1 had 8 sums
+of another blend: they are read as nothing.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,18 +32,20 @@ from models.arrays import LOSSES
 from state.codec import HEADER, SKIP, corrupt, open_sealed, seal
 
 MAGIC = b"EX"
-VERSION = 2
-READ_VERSIONS = (1, 2)
+VERSION = 3
+READ_VERSIONS = (1, 2, 3)
+_WITHOUT_VALUES = 2
 _WHERE = "examples"
 _HEADS = {
     version: np.dtype(
         [("events", "<u4"), ("scored", "<u4"), ("model", "<i8"), ("loss", "<f8", (sums,))]
     )
-    for version, sums in ((1, 8), (2, LOSSES))
+    for version, sums in ((1, 8), (2, LOSSES), (3, LOSSES))
 }
 _HEAD = _HEADS[VERSION]
 _COLUMNS = (("user", "<u8"), ("item", "<u8"), ("time", "<i8"), ("coordinate", "<i8"))
 _RANKS = (("rank", "<i4"), ("online_rank", "<i4"))
+_VALUES = (("value", "<f4"),)
 
 
 @dataclass(slots=True)
@@ -56,6 +60,8 @@ class Examples:
     coordinate: NDArray[np.int64]
     rank: NDArray[np.int32]
     online_rank: NDArray[np.int32]
+    value: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
+    """One an event, or none at all."""
 
     def __len__(self) -> int:
         """Return the number of events."""
@@ -66,11 +72,12 @@ def encode(examples: Examples) -> bytes:
     """Return the sealed bytes."""
     head = np.zeros(1, _HEAD)
     head[0] = (len(examples), len(examples.rank), examples.model, examples.loss)
+    version = VERSION if len(examples.value) else _WITHOUT_VALUES
     columns = [
         np.ascontiguousarray(getattr(examples, name), kind).tobytes()
-        for name, kind in (*_COLUMNS, *_RANKS)
+        for name, kind in (*_COLUMNS, *_RANKS, *_values_of(version))
     ]
-    return seal(MAGIC, VERSION, b"".join([head.tobytes(), *columns]))
+    return seal(MAGIC, version, b"".join([head.tobytes(), *columns]))
 
 
 def decode(data: bytes) -> Examples:
@@ -87,14 +94,16 @@ def decode(data: bytes) -> Examples:
         raise corrupt(_WHERE, f"{kind.itemsize} bytes or more", len(payload), SKIP)
     head = np.frombuffer(payload, kind, 1)[0]
     n, scored = int(head["events"]), int(head["scored"])
-    size = kind.itemsize + 32 * n + 8 * scored
+    valued = _values_of(version)
+    size = kind.itemsize + (32 + 4 * len(valued)) * n + 8 * scored
     if size != len(payload):
         raise corrupt(_WHERE, f"{size} bytes by its counts", len(payload), SKIP)
     at, columns = kind.itemsize, {}
-    for (name, code), count in [*((c, n) for c in _COLUMNS), *((c, scored) for c in _RANKS)]:
+    lengths = ((_COLUMNS, n), (_RANKS, scored), (valued, n))
+    for (name, code), count in [(column, count) for kinds, count in lengths for column in kinds]:
         columns[name] = _column(payload, code, count, at)
         at += columns[name].nbytes
-    loss = head["loss"].astype(np.float64) if version == VERSION else np.zeros(LOSSES)
+    loss = head["loss"].astype(np.float64) if version > 1 else np.zeros(LOSSES)
     return Examples(model=int(head["model"]), loss=loss, **columns)
 
 
@@ -102,6 +111,10 @@ def _column(payload: memoryview, kind: str, count: int, at: int) -> NDArray[Any]
     return np.frombuffer(payload, kind, count, at).copy()
 
 
+def _values_of(version: int) -> tuple[tuple[str, str], ...]:
+    return _VALUES if version == VERSION else ()
+
+
 def size_of(events: int, scored: int) -> int:
-    """Return the bytes that `encode` makes."""
+    """Return the bytes that `encode` makes of examples without values."""
     return HEADER.size + _HEAD.itemsize + 32 * events + 8 * scored

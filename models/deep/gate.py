@@ -51,6 +51,43 @@ def judge(
     return Verdict(accepted=True, reason=figures)
 
 
+def judge_errors(
+    champion: NDArray[np.float32] | None,
+    challenger: NDArray[np.float32],
+    *,
+    tolerance: float = 0.02,
+    least: int = 200,
+    seed: int = 1,
+) -> Verdict:
+    """Compare two models of ratings by a paired bootstrap of their RMSE on the same events.
+
+    Parameters
+    ----------
+    champion : float32[n] or None
+        Ratings less what was predicted; None for the first model, which has nobody to beat.
+    challenger : float32[n]
+    tolerance : float
+        Relative rise of the RMSE that is forgiven: it must be believed with 95 % to be larger.
+    least : int
+        Events below which nothing can be told and the challenger is accepted.
+    """
+    if champion is None:
+        return Verdict(accepted=True, reason="first model")
+    if len(champion) != len(challenger):
+        return Verdict(accepted=False, reason="errors of different events")
+    if len(champion) < least:
+        return Verdict(accepted=True, reason=f"too few events to judge by: {len(champion)}")
+    old, new = np.square(champion, dtype=np.float64), np.square(challenger, dtype=np.float64)
+    figures = f"RMSE {new.mean() ** 0.5:.4f} against {old.mean() ** 0.5:.4f} on {len(old)} events"
+    if not np.isfinite(new).all():
+        return Verdict(accepted=False, reason=f"not finite: {figures}")
+    difference = new - (1 + tolerance) ** 2 * old
+    picks = np.random.default_rng(seed).integers(0, len(old), (500, len(old)))
+    if np.quantile(difference[picks].mean(axis=1), 0.05) > 0:
+        return Verdict(accepted=False, reason=f"worse than the champion: {figures}")
+    return Verdict(accepted=True, reason=figures)
+
+
 def gains(rank: NDArray[np.int32], k: int = 10) -> NDArray[np.float64]:
     """Return each event's part of NDCG@k: 1 / log2(rank + 2) among the first k, else 0."""
     held = (rank >= 0) & (rank < k)

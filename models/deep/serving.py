@@ -10,18 +10,22 @@ from models.arrays import DeepArrays
 from models.blend import Blend
 from models.columns import Events, Users
 from models.compiled import compiled
+from models.deep.mf import Mf
 from models.deep.ncf import NEVER, Ncf
 from models.deep.recurrent import Recurrent
 from models.deep.sasrec import SasRec
 from models.deep.shape import Shape
 from models.items.table import Items
+from models.params import RefitParams
+from models.rating import fold
 
-Network: TypeAlias = Recurrent | SasRec | Ncf
+Network: TypeAlias = Recurrent | SasRec | Ncf | Mf
 
-NETWORKS: dict[str, type[Recurrent] | type[SasRec] | type[Ncf]] = {
+NETWORKS: dict[str, type[Recurrent] | type[SasRec] | type[Ncf] | type[Mf]] = {
     "recurrent": Recurrent,
     "sasrec": SasRec,
     "ncf": Ncf,
+    "mf": Mf,
 }
 """What serves each network."""
 
@@ -53,10 +57,13 @@ class Deep:
     shape : Shape
         What the users' states are made for; a model of another shape is refused before it comes
         here.
+    refit : RefitParams
+        How users learn beside a model of ratings.
     """
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, refit: RefitParams | None = None) -> None:
         self._shape = shape
+        self._steps = fold.Steps.of(refit or RefitParams())
         self.blend = Blend()
         self.model: Model | None = None
         self._index = np.empty(0, np.int32)
@@ -70,13 +77,20 @@ class Deep:
         """The model served, 0 for none."""
         return self.model.version if self.model else 0
 
+    def rehearse(self) -> None:
+        """Compile what the first model would wait for."""
+        if self._shape.network == "mf":
+            nobody, none = np.empty(0, np.int32), np.empty(0, np.float32)
+            state = np.empty((0, self._shape.state), np.float32)
+            fold.learn_events(nobody, nobody, none, state, state, none, self._steps, state, nobody)
+
     def swap(self, model: Model | None) -> None:
         """Serve another model from the next micro-batch on."""
         if model is not None:
-            # an item that the model does not know has the score 0: let that be the average
+            # an item that a ranker does not know has the score 0: let that be the average
             order = np.argsort(model.keys)
             self._sorted = model.keys[order], order.astype(np.int32)
-            if not len(model.output):
+            if not len(model.output) and not isinstance(model.network, Mf):
                 centred = model.targets - model.targets.mean(axis=0)
                 # in place of the model's own, which would be as large again
                 model = replace(model, targets=centred, bias=model.bias - model.bias.mean())
@@ -115,6 +129,8 @@ class Deep:
         if model is None:
             return DeepArrays.none()
         self._follow(model, items)
+        if isinstance(model.network, Mf):
+            return self._learn_ratings(model, model.network, users, events, rows)
         positive = np.flatnonzero(events.weight > 0)
         user = events.user[positive]
         asked = np.flatnonzero(scored[positive])
@@ -154,6 +170,33 @@ class Deep:
         everyone = np.arange(len(users), dtype=np.int32)
         return self._arrays(self._outputs(model, items, users, everyone), everyone)
 
+    def _learn_ratings(
+        self,
+        model: Model,
+        network: Mf,
+        users: Users,
+        events: Events,
+        rows: NDArray[np.int32],
+    ) -> DeepArrays:
+        """Advance the users' states by the ratings; of each that can be predicted, see before."""
+        users.deep[:] = _started(model, network, users)
+        users.deep_version[:] = model.version
+        rating = np.where(events.counts, events.value, np.float32(np.nan))
+        before = np.empty((len(rows), self._shape.state), np.float32)
+        place = np.empty(len(rows), np.int32)
+        fold.learn_events(
+            events.user,
+            rows,
+            rating,
+            users.deep,
+            self._targets,
+            self._bias,
+            self._steps,
+            before,
+            place,
+        )
+        return self._arrays(before, place)
+
     def _arrays(self, y: NDArray[np.float32], row: NDArray[np.int32]) -> DeepArrays:
         return DeepArrays(
             np.ascontiguousarray(y),
@@ -168,6 +211,8 @@ class Deep:
         self, model: Model, items: Items, users: Users, chosen: NDArray[np.int32]
     ) -> NDArray[np.float32]:
         """Return y of users as they are; one that scores nothing where nothing is known of them."""
+        if isinstance(model.network, Mf):
+            return _started(model, model.network, users)[chosen]
         if isinstance(model.network, Ncf):
             return model.network.read(users.key[chosen])
         if isinstance(model.network, SasRec):
@@ -227,7 +272,8 @@ class Deep:
         if len(self._targets) != room or done == 0:
             absent = NEVER if len(self._output) else 0
             self._targets = np.full((room, model.targets.shape[1]), absent, np.float32)
-            self._bias = np.zeros(room, np.float32)
+            unknown = fold.NEVER if isinstance(model.network, Mf) else 0
+            self._bias = np.full(room, unknown, np.float32)
             done = 0
         if done < size:
             keys, order = self._sorted
@@ -243,6 +289,19 @@ class Deep:
         """Return the row of the embeddings of every item row, -1 for none."""
         found: NDArray[np.int32] = np.where(rows >= 0, self._index[rows], np.int32(-1))
         return found
+
+
+def _started(model: Model, network: Mf, users: Users) -> NDArray[np.float32]:
+    """Return (U, S) the users' states; where another model made them, as this one begins.
+
+    A user whom the model does not know keeps what was learnt beside a model of its line.
+    """
+    state = users.deep.copy()
+    stale = np.flatnonzero(users.deep_version != model.version)
+    found, start = network.start(users.key[stale])
+    fresh = found | (users.deep_version[stale] < model.root)
+    state[stale[fresh]] = start[fresh]
+    return state
 
 
 @compiled

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 NETWORKS = ("recurrent", "sasrec", "ncf")
+"""Those that rank; `mf` predicts ratings."""
 HEADS = 2
 """Attention heads of `sasrec`."""
 
@@ -12,9 +13,9 @@ HEADS = 2
 class Shape:
     """Sizes of a network; what serves it and what trains it are built from this alone."""
 
-    network: Literal["recurrent", "sasrec", "ncf"] = "recurrent"
+    network: Literal["recurrent", "sasrec", "ncf", "mf"] = "recurrent"
     dim: int = 64
-    """d, length of an embedding; units of the hidden layer of `ncf`."""
+    """d, length of an embedding, or of the factors of `mf`; units of the hidden layer of `ncf`."""
     width: int = 128
     """D, length of a layer's recurrent state; units of a tower of `ncf`."""
     layers: int = 1
@@ -25,6 +26,8 @@ class Shape:
     @property
     def state(self) -> int:
         """Numbers kept in a user's record."""
+        if self.network == "mf":
+            return self.dim + 1  # factors and bias
         return self.layers * self.width if self.network == "recurrent" else 0
 
     def to_dict(self) -> dict[str, str | int]:

@@ -25,7 +25,7 @@ from models.params import KalmanParams, UserParams
 from models.rating import kalman
 from models.rating.filtered import Work, count_events, learn_events
 from models.rating.kalman import Kalman, KalmanItems, KalmanUsers, first_variance, locate_users
-from models.rating.shared import Scale, constant_predictions, list_block
+from models.rating.shared import Scale, constant_predictions, list_block, second_block
 
 MOOD, MOOD_VARIANCE, RATED_TIME = range(3)
 """Places in `models.columns.Users.mood`."""
@@ -62,12 +62,14 @@ class FilteredRating:
         fresh: NDArray[np.bool_],
         scored: NDArray[np.bool_],
         gap: NDArray[np.uint8],
-        deep: DeepArrays,  # noqa: ARG002  # it predicts no ratings
+        deep: DeepArrays,
     ) -> Learnt:
         """Learn accepted events in order; users are updated in place.
 
         Parameters as of `models.ranking.model.Ranking.learn`. There are no gradients, no negatives,
-        no context and no ranks. `error` is against the prediction clipped to the range.
+        no context and no ranks. `error` is against the prediction clipped to the range: that of the
+        filter, or what the refitted model (`deep`) and it say together where that knows the item.
+        The filter learns from its own errors.
         """
         self._start(users)
         out = LearntArrays.empty(len(rows))
@@ -77,6 +79,7 @@ class FilteredRating:
             scale=self._scale,
             model=self._model(items, users),
             rated=users.rated,
+            deep=deep,
         )
         until = items.until(bucket, events.coordinate)
         learn_events(EventArrays.of(events, gap), rows, fresh, scored, work, until, out)
@@ -109,12 +112,12 @@ class FilteredRating:
         items: Items,
         users: Users,
         k: int,
-        deep: DeepArrays,  # noqa: ARG002
+        deep: DeepArrays,
     ) -> Recommended:
         """Return the k items of highest predicted rating; as `Ranking.recommend`.
 
         Items with fewer than `support` ratings come last. The score is the rating predicted for the
-        time of the user's newest event.
+        time of the user's newest event, by the filter and the refitted model together.
         """
         out = Recommended.empty(len(users), k)
         a, own, scratch = items.arrays, UserArrays.of(users), self._scratch_for(items)
@@ -122,7 +125,8 @@ class FilteredRating:
         locate_users(self._model(items, users), users.session_last, points, levels)
         lists = Lists.of(out, constant_predictions(a, self._scale))
         for begin, products in blocks(points, a.factors[: items.size]):
-            list_block(begin, products, levels, own, a, scratch, self._scale, lists)
+            second = second_block(begin, len(products), deep, items.size)
+            list_block(begin, products, second, deep, levels, own, a, scratch, self._scale, lists)
         fill_empty(own, a, scratch, lists, items.trending_rows())
         return out
 

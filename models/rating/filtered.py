@@ -7,12 +7,14 @@ from numpy.typing import NDArray
 
 from models.arrays import (
     BatchArrays,
+    DeepArrays,
     EventArrays,
     ItemArrays,
     LearntArrays,
     UserArrays,
 )
 from models.compiled import Integer, Real, Truth, entry, kernel
+from models.deep.part import part_of
 from models.items.marks import is_new
 from models.items.moved import note
 from models.rating.kalman import Kalman, held_by, learn_sides
@@ -25,6 +27,7 @@ from models.rating.shared import (
     mean_rating,
     remember_event,
 )
+from models.rating.stacking import add_event
 
 
 class Work(NamedTuple):
@@ -36,6 +39,8 @@ class Work(NamedTuple):
     model: Kalman
     rated: NDArray[np.uint64]
     """(U, H) keys of the items in the model's rings."""
+    deep: DeepArrays
+    """What the refitted model says of the ratings."""
 
 
 @entry
@@ -54,7 +59,8 @@ def learn_events(
             new = fresh[e] and is_new(until, work.items, rows[e], events.coordinate[e])
             expected = _learn_rating(e, rows[e], new, events, work)
             if scored[e]:
-                out.error[e] = events.value[e] - clipped(expected, work.scale)
+                expected = _served(e, rows[e], events.value[e], expected, work, out)
+                out.error[e] = events.value[e] - expected
         remember_event(e, events, work.users, work.scale.strong)
 
 
@@ -64,6 +70,18 @@ def count_events(batch: BatchArrays, fresh: NDArray[np.bool_], a: ItemArrays, sc
     for e in range(len(batch.item)):
         if fresh[e] and is_due(e, batch, a, scale):
             count_rating(a, batch.rows[batch.item[e]], batch.value[e], batch.time)
+
+
+@kernel
+def _served(
+    e: Integer, row: Integer, value: Real, expected: Real, work: Work, out: LearntArrays
+) -> Real:
+    """Return what is predicted to whoever asks, and let the weights' sums know of both models."""
+    deep, first = work.deep, clipped(expected, work.scale)
+    if len(deep.row) == 0 or deep.row[e] < 0:
+        return first
+    second = clipped(part_of(deep, deep.row[e], row), work.scale)
+    return add_event(first, second, deep.weight, value, out.loss)
 
 
 @kernel

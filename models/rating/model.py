@@ -96,8 +96,11 @@ class Rating:
         work = self._work(items, users)
         lists = Lists.of(out, constant_predictions(items.arrays, self._scale))
         for begin, products in blocks(users.factors, items.arrays.factors[: items.size]):
-            levels, own = users.bias, work.users
-            list_block(begin, products, levels, own, work.items, work.scratch, self._scale, lists)
+            levels, own, none = users.bias, work.users, DeepArrays.none()
+            list_block(
+                begin, products, none.y, none, levels, own, work.items, work.scratch,
+                self._scale, lists,
+            )  # fmt: skip
         fill_empty(work.users, work.items, work.scratch, lists, items.trending_rows())
         return out
 

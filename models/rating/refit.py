@@ -14,6 +14,7 @@ running mean.
 The past is kept, twelve bytes a rating: a model for evaluation and for jobs beside the stream.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -53,6 +54,22 @@ class Factorisation(NamedTuple):
     skipped: NDArray[np.int64]
     """(1,) steps not taken: no rating of the range, or one that is not finite."""
 
+    @classmethod
+    def new(
+        cls, users: NDArray[np.uint64], items: NDArray[np.uint64], params: RefitParams
+    ) -> "Factorisation":
+        """Return what nothing is learnt of yet; keys as `models.keys.key_of` makes them."""
+        size, seed, deviation = params.factors, params.seed, params.deviation
+        return cls(
+            user_bias=np.zeros(len(users), np.float32),
+            item_bias=np.zeros(len(items), np.float32),
+            user_factors=initial_factors(users, seed, size, deviation),
+            item_factors=initial_factors(items, seed + 1, size, deviation),
+            mean=np.full(1, (params.lowest + params.highest) / 2),
+            events=np.zeros(1, np.int64),
+            skipped=np.zeros(1, np.int64),
+        )
+
 
 class Refit:
     """A factorisation with the ratings it has seen.
@@ -67,18 +84,9 @@ class Refit:
     def __init__(
         self, users: NDArray[np.uint64], items: NDArray[np.uint64], params: RefitParams
     ) -> None:
-        size, seed, deviation = params.factors, params.seed, params.deviation
-        self.model = Factorisation(
-            user_bias=np.zeros(len(users), np.float32),
-            item_bias=np.zeros(len(items), np.float32),
-            user_factors=initial_factors(users, seed, size, deviation),
-            item_factors=initial_factors(items, seed + 1, size, deviation),
-            mean=np.full(1, (params.lowest + params.highest) / 2),
-            events=np.zeros(1, np.int64),
-            skipped=np.zeros(1, np.int64),
-        )
+        self.model = Factorisation.new(users, items, params)
         self._params = params
-        self._random = np.random.default_rng(seed)
+        self._random = np.random.default_rng(params.seed)
         self._past: list[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]] = []
         self._refitted = False
 
@@ -111,21 +119,39 @@ class Refit:
             return
         user, item, rating = (np.concatenate(column) for column in zip(*self._past, strict=True))
         self._past = [(user, item, rating)]
-        params = self._params
-        rate, decay, bias_decay = params.refit_rate, params.refit_decay, params.refit_bias_decay
-        steps = _steps(params, rate, rate, decay, bias_decay)
-        known = (params.lowest <= rating) & (rating <= params.highest)
-        order = self._random.permutation(np.flatnonzero(known))
-        if len(order) == 0:
-            return
-        self.model.mean[0] = rating[order].mean(dtype=np.float64)
-        self._refitted = True
-        shuffled, unused = (
-            (user[order], item[order], rating[order]),
-            np.empty(len(order), np.float32),
-        )
-        for _ in range(params.epochs):
-            learn_events(*shuffled, self.model, steps, False, unused)
+        for _ in fit(self.model, user, item, rating, self._params, self._random):
+            self._refitted = True
+
+
+def fit(
+    model: Factorisation,
+    user: NDArray[np.int32],
+    item: NDArray[np.int32],
+    rating: NDArray[np.float32],
+    params: RefitParams,
+    random: np.random.Generator,
+) -> Iterator[float]:
+    """Fit a model to n ratings, from where it is; those that are none are left out.
+
+    Yields
+    ------
+    float
+        The mean squared error of each pass over the ratings, as it met them.
+    """
+    rate, decay, bias_decay = params.refit_rate, params.refit_decay, params.refit_bias_decay
+    steps = _steps(params, rate, rate, decay, bias_decay)
+    known = (params.lowest <= rating) & (rating <= params.highest)
+    order = random.permutation(np.flatnonzero(known))
+    if len(order) == 0:
+        return
+    model.mean[0] = rating[order].mean(dtype=np.float64)
+    shuffled, predicted = (
+        (user[order], item[order], rating[order]),
+        np.empty(len(order), np.float32),
+    )
+    for _ in range(params.epochs):
+        learn_events(*shuffled, model, steps, False, predicted)
+        yield float(np.square(shuffled[2] - predicted).mean(dtype=np.float64))
 
 
 @entry

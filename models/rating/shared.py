@@ -5,7 +5,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import EVENTS, SIZE, BatchArrays, EventArrays, ItemArrays, Scratch, UserArrays
+from models.arrays import (
+    EVENTS,
+    SIZE,
+    BatchArrays,
+    DeepArrays,
+    EventArrays,
+    ItemArrays,
+    Scratch,
+    UserArrays,
+)
 from models.best import keep_best
 from models.columns import FACTORS, NEW
 from models.compiled import Integer, Real, Truth, compiled, entry, kernel
@@ -13,6 +22,7 @@ from models.items.marks import is_new
 from models.lists import Lists
 from models.params import KalmanParams, RatingParams, UserParams
 from models.popularity.counts import count_event
+from models.rating.fold import known
 from models.users.history import remember, remember_positive
 from models.users.own import mark_own
 from models.users.past import note_past
@@ -100,10 +110,21 @@ def constant_predictions(a: ItemArrays, scale: Scale) -> NDArray[np.float32]:
     return constants
 
 
+def second_block(begin: int, users: int, deep: DeepArrays, items: int) -> NDArray[np.float32]:
+    """Return (B, items) what the refitted model predicts to some users; (0, 0) without weight."""
+    if deep.weight == 0 or not len(deep.y):
+        return np.empty((0, 0), np.float32)
+    products: NDArray[np.float32] = deep.y[begin : begin + users] @ deep.targets[:items].T
+    products += deep.bias[:items]
+    return products
+
+
 @entry
-def list_block(
+def list_block(  # noqa: PLR0913  # columns
     begin: Integer,
     products: NDArray[np.float32],
+    second: NDArray[np.float32],
+    deep: DeepArrays,
     levels: NDArray[np.float32],
     users: UserArrays,
     a: ItemArrays,
@@ -113,8 +134,8 @@ def list_block(
 ) -> None:
     """Recommend what they would rate highest to the users from `begin`, see `models.lists`.
 
-    A rating is the mean, the item's bias, the user's level and a product. The list of a user
-    without a history stays empty.
+    A rating is the mean, the item's bias, the user's level and a product, moved towards the second
+    prediction where there is one. The list of a user without a history stays empty.
     """
     mean = mean_rating(a, scale)
     for n in range(len(products)):
@@ -125,8 +146,21 @@ def list_block(
         for row in range(len(lists.constants)):
             if lists.constants[row] > -np.inf and scratch.mark[row] != mark:
                 score = lists.constants[row] + products[n, row]
+                first = mean + a.bias[row] + levels[u] + products[n, row]
+                score += _moved(n, row, first, second, deep.weight)
                 held = keep_best(lists.rows, lists.scores, u, held, row, score)
         for at in range(held):
             row = lists.rows[u, at]
-            lists.scores[u, at] = mean + a.bias[row] + levels[u] + products[n, row]
+            first = mean + a.bias[row] + levels[u] + products[n, row]
+            lists.scores[u, at] = first + _moved(n, row, first, second, deep.weight)
             lists.reasons[u, at] = NEW if a.counts[row] < scale.support else FACTORS
+
+
+@kernel
+def _moved(
+    n: Integer, row: Integer, first: Real, second: NDArray[np.float32], weight: Real
+) -> Real:
+    """Return how far a second prediction moves the first; not at all of an item it knows not."""
+    if len(second) == 0 or not known(second[n, row]):
+        return np.float32(0)
+    return np.float32(weight) * (second[n, row] - np.float32(first))

@@ -96,7 +96,7 @@ class Learn:
         self.items = empty_items(params)
         self.popularity = PopularityWeights()
         self.objective = objective(params, self.popularity)
-        self.deep = Deep(params.deep)
+        self.deep = Deep(params.deep, params.refit)
         self._applied = Applied()
         self._dictionary = Dictionary()
         self._rating = params.objective == "rating"

@@ -1,15 +1,25 @@
 """The job's own path from records to predictions says what the pure filter says."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save
 
+from models.deep.mf import Mf
+from models.deep.shape import Shape
 from models.keys import key_of
-from models.params import EventPolicy, KalmanParams
+from models.params import EventPolicy, KalmanParams, RefitParams
 from models.rating import kalman
 from models.rating.kalman import Kalman, KalmanItems, KalmanUsers
 from operators.stages.learn import empty_items
+from state import examples
+from state.model_store import WEIGHTS, Manifest, ModelStore
+from state.topics import model_pointer
+from state.topics.model_pointer import ModelPointer
+from state.users.state import UserState
 from tests.builders import (
     MINUTE,
     NOW,
@@ -21,6 +31,7 @@ from tests.builders import (
     learn_users,
     learning,
 )
+from tests.builders import USERS as USER_PARAMS
 from tests.harness import Clock, ItemsSubtask, Savepoint, UsersSubtask
 from tests.kernels import predict_rating
 
@@ -108,3 +119,152 @@ def test_a_restored_job_predicts_the_same() -> None:
             item["item_id"]: item["score"] for item in found.recommendations[user]["items"]
         }
         assert again_scores == pytest.approx(scores, abs=5e-3)
+
+
+# ---- a refitted model beside the filter ----
+SHAPE = Shape(network="mf", dim=3)
+KNOWN_USERS, KNOWN_ITEMS = range(0, USERS, 2), range(0, ITEMS, 3)
+
+
+def refitted(seed: int) -> dict[str, np.ndarray]:
+    """A model that knows some users and items."""
+    random = np.random.default_rng(seed)
+    keys = {
+        "keys": np.array([key_of(f"i{i}") for i in KNOWN_ITEMS], np.uint64),
+        "user_keys": np.array([key_of(f"u{u}") for u in KNOWN_USERS], np.uint64),
+    }
+    shapes = Mf.shapes(SHAPE, len(KNOWN_ITEMS), len(KNOWN_USERS))
+    tensors = {n: random.normal(0, 0.5, size).astype(np.float32) for n, size in shapes.items()}
+    tensors["mean"][:] = 3.5
+    return keys | tensors
+
+
+def pointer(folder: Path, version: int, sequence: int, weight: float) -> bytes:
+    """Store the model of a version and point to it."""
+    manifest = Manifest(
+        version=version, parent=0, root=3, shape=SHAPE.to_dict(), created_at=1, events=1, items=1,
+        steps=1, seconds=1.0,
+    )  # fmt: skip
+    stored = ModelStore(str(folder)).put(manifest, {WEIGHTS: save(refitted(version))})
+    return model_pointer.encode(
+        ModelPointer(
+            sequence=sequence,
+            model=version,
+            root=3,
+            store=str(folder),
+            deep=weight,
+            sha256=stored.files[WEIGHTS].sha256,
+            shape=SHAPE.to_dict(),
+        )
+    )
+
+
+def beside(savepoint: Savepoint | None = None) -> UsersSubtask:
+    """A subtask as `subtask`, with room for what a refitted model knows of its users."""
+    model = learning(
+        objective="rating",
+        rating=PARAMS,
+        deep=SHAPE,
+        users=replace(USER_PARAMS, deep_state=SHAPE.state),
+    )
+    policy = EventPolicy(buckets=1, rating_centre=None)
+    return UsersSubtask(learn_users(policy=policy, learning=model, k=ITEMS), Clock(), savepoint)
+
+
+class Folded:
+    """The model written a second time: users learn on from where it left them, items stay."""
+
+    def __init__(self, tensors: dict[str, np.ndarray]) -> None:
+        self.users: dict[int, np.ndarray] = {}
+        self.swap(tensors)
+
+    def swap(self, tensors: dict[str, np.ndarray]) -> None:
+        self.bias = {i: tensors["item.bias"][n] + 3.5 for n, i in enumerate(KNOWN_ITEMS)}
+        self.items = {i: [*tensors["item.factors"][n], 1] for n, i in enumerate(KNOWN_ITEMS)}
+        for n, u in enumerate(KNOWN_USERS):
+            self.users[u] = np.array([*tensors["user.factors"][n], tensors["user.bias"][n]])
+
+    def predict(self, user: int, item: int) -> float | None:
+        if item not in self.items:
+            return None
+        state = self.users.setdefault(user, np.zeros(4))
+        return float(self.bias[item] + state @ self.items[item])
+
+    def learn(self, user: int, item: int, rating: float) -> None:
+        c = RefitParams()
+        if (predicted := self.predict(user, item)) is not None:
+            p, error = self.users[user], rating - predicted
+            rate = np.array([c.user_rate] * 3 + [c.bias_rate])
+            decay = np.array([c.decay] * 3 + [c.bias_decay])
+            p += rate * (error * np.array(self.items[item]) - decay * p)
+
+
+@pytest.mark.parametrize("sizes", [[], [1] * 250, [7] * 40])
+def test_where_a_refitted_model_is_heard_of_it_and_the_filter_predict_together(
+    sizes: list[int], tmp_path: Path
+) -> None:
+    log, rows = ratings(250)
+    users = beside()
+    users.take(log[:60])
+    users.hear(pointer(tmp_path, 3, 1, 0.0), pointer(tmp_path, 3, 2, 0.5))
+    told, listed = [], {}
+    told += [users.take(records) for records in cut(log[60:160], sizes)]
+    users.hear(pointer(tmp_path, 4, 3, 0.25))
+    for records in cut(log[160:], sizes):
+        told.append(users.take(records))
+        listed |= told[-1].recommendations
+    model, errors = pure(rows)
+    folded, squared, sums = Folded(refitted(3)), 0.0, np.zeros(4)
+    for n, ((u, i, r, _), error) in enumerate(zip(rows[60:], errors[60:], strict=True)):
+        if n == 100:
+            folded.swap(refitted(4))
+        weight, second = 0.5 if n < 100 else 0.25, folded.predict(u, i)
+        folded.learn(u, i, r)
+        if second is not None:
+            apart = float(np.clip(second, PARAMS.lowest, PARAMS.highest)) - (r - error)
+            left = error - weight * apart
+            sums += [1, left**2, error * apart, apart**2]
+            error = left
+        squared += error**2
+    assert sum(one.metrics["errors"] for one in told) == 190
+    assert sum(one.metrics["squared_error"] for one in told) == pytest.approx(squared, rel=1e-4)
+    given = [examples.decode(one.row.examples) for one in told if one.row.examples]
+    assert sum(one.loss for one in given)[:4] == pytest.approx(sums, rel=1e-4)
+    assert np.concatenate([one.value for one in given]).tolist() == [row[2] for row in rows[60:]]
+    assert {one.model for one in given} == {3, 4}
+    user, _, _, time = rows[-1]
+    assert listed[f"u{user}"]["model_version"] == "online-rating-1+mf-4"
+    for one in listed[f"u{user}"]["items"]:
+        item = int(one["item_id"][1:])
+        first, second = float(predict_rating(model, user, item, time)), folded.predict(user, item)
+        expected = first if second is None else first + 0.25 * (second - first)
+        assert one["score"] == pytest.approx(expected, abs=1e-3)
+
+
+def test_users_go_on_after_a_restore_as_if_nothing_had_been(tmp_path: Path) -> None:
+    log, _ = ratings(250)
+    users = beside()
+    users.hear(pointer(tmp_path, 3, 1, 1.0))
+    users.take(log[:-40])
+    after = beside(users.savepoint())
+    kept = [
+        UserState(replace(USER_PARAMS, deep_state=SHAPE.state), PARAMS.factors, 1,
+                  variances=PARAMS.factors + 1, rated=PARAMS.history)
+        .decode([value], [user]).deep[0].tolist()
+        for user, value in after.remembered().items()
+        if user[0] != " "
+    ]  # fmt: skip
+    assert sum(any(state) for state in kept) == USERS
+
+
+def test_a_savepoint_of_before_the_refitted_model_is_taken_over(tmp_path: Path) -> None:
+    log, rows = ratings(250)
+    users = subtask()
+    users.take(log[:200])
+    after = beside(users.savepoint())
+    after.hear(pointer(tmp_path, 3, 1, 1.0))
+    learned = after.take(log[200:])
+    assert learned.metrics["errors"] == 50
+    assert examples.decode(learned.row.examples).loss[0] == sum(
+        row[1] in KNOWN_ITEMS for row in rows[200:]
+    )

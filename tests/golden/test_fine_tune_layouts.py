@@ -56,6 +56,19 @@ def some_block() -> Block:
     )
 
 
+def some_ratings() -> Examples:
+    """Three ratings, none of them ranked."""
+    nobody = column("i4")
+    return dataclasses.replace(
+        some_examples(), rank=nobody, online_rank=nobody, value=column("f4", 0.5, 5, 3.25)
+    )
+
+
+def some_rated_block() -> Block:
+    """Two ratings."""
+    return dataclasses.replace(some_block(), value=column("f4", 4.5, 1))
+
+
 def some_state() -> TunerState:
     """Every field has another value than at the start."""
     return TunerState(
@@ -116,7 +129,9 @@ def some_pointer() -> ModelPointer:
 
 BINARY: dict[str, tuple[Any, Callable[[], Any]]] = {
     "examples-v2": (examples, some_examples),
+    "examples-v3": (examples, some_ratings),
     "ring-v1": (ring, some_block),
+    "ring-v2": (ring, some_rated_block),
     "tuner-v2": (tuner_state, some_state),
     "tuner-private-v2": (tuner_state, some_private_state),
 }
@@ -207,6 +222,14 @@ def test_a_cut_value_is_refused(name: str) -> None:
     for cut in range(len(golden(name))):
         with pytest.raises(StateError):
             BINARY[name][0].decode(golden(name)[:cut])
+
+
+def test_blocks_with_and_without_ratings_are_joined() -> None:
+    joined = Block.joined(some_block(), some_rated_block())
+    assert np.isnan(joined.value[:2]).all()
+    assert joined.value[2:].tolist() == [4.5, 1]
+    assert not len(Block.joined(some_block(), some_block()).value)
+    assert ring.decode(ring.encode(joined)).value[3] == 1
 
 
 def test_examples_have_the_size_that_is_told() -> None:

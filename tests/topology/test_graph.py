@@ -1,5 +1,6 @@
 """The graph as Flink sees it, without running it: a change here can orphan state in savepoints."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,29 @@ def test_every_operator_with_state_has_a_uid(graph: list[tuple[str, str]]) -> No
 def test_uids_are_the_released_ones(graph: list[tuple[str, str]]) -> None:
     released = (GOLDEN / "uids.txt").read_text().splitlines()
     assert [uid for uid, _ in graph if uid] == released
+
+
+def uids(config: JobConfig) -> set[str]:
+    """Return all uids; what Flink numbers is numbered from 0, as in a process of its own."""
+    env, sql = environment.environment(config, {"pipeline.jars": connector_jar().as_uri()})
+    topology.build(sql, config)
+    nodes = env._j_stream_execution_environment.getStreamGraph(False).getStreamNodes().toArray()
+    found = [node.getTransformationUID() or "" for node in nodes]
+    first = min(int(number) for uid in found for number in re.findall(r"\b(\d+)_stream", uid))
+    return {
+        re.sub(r"\b(\d+)_stream", lambda match: f"{int(match[1]) - first}_stream", uid)
+        for uid in found
+        if uid
+    }
+
+
+def test_fine_tuning_came_to_jobs_of_ratings_without_a_change_of_what_they_had() -> None:
+    """Their savepoints of before have no fine-tune."""
+    rating = {"learning": {"objective": "rating"}}
+    before = uids(JobConfig.model_validate(rating | {"deep": {"enabled": False}}))
+    after = uids(JobConfig.model_validate(rating))
+    assert before < after
+    assert "fine-tune" in after - before
 
 
 def test_user_ids_stay_in_their_bucket() -> None:

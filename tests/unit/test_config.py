@@ -10,6 +10,7 @@ from conf.loader import ConfigError, load
 from conf.schema import JobConfig, NeighbourRules, RankingRules
 from conf.units import DURATIONS, SIZES, duration, parse, render, size
 from conf.written import as_yaml
+from models.deep.shape import Shape
 from models.params import (
     MODELS,
     EventPolicy,
@@ -112,6 +113,10 @@ def test_a_key_in_the_wrong_section_is_pointed_to_the_right_one(tmp_path):
         ("deep: {network: sasrec, dim: 7}", "deep.dim"),
         ("deep: {network: ncf, layers: 2}", "deep.layers"),
         ("deep: {network: ncf}\nfine_tune: {privacy: {enabled: true}}", "deep.network"),
+        (
+            "learning: {objective: rating}\nfine_tune: {privacy: {enabled: true}}",
+            "learning.objective",
+        ),
         ("fine_tune: {processes: 2, privacy: {enabled: true}}", "fine_tune.processes"),
         ("trending: {top: 5}", "trending.top"),
         ("flink: {parallelism: 65}", "flink.parallelism"),
@@ -423,3 +428,18 @@ def test_repeats_of_no_known_form_are_refused(tmp_path, text):
 def test_repeats_of_a_type_without_a_weight_are_refused(tmp_path):
     (line,) = problems(tmp_path, "recommend: {repeats: {buy: allow}}")
     assert "recommend.repeats: expected event types that events.weights knows" in line
+
+
+def test_a_job_of_ratings_has_the_model_of_ratings_beside_its_filter():
+    rating = {"learning": {"objective": "rating"}}
+    config = JobConfig.model_validate(rating)
+    assert config.wants_deep()
+    assert config.deep_shape() == Shape(network="mf", dim=32)
+    assert config.user_params().deep_state == 33
+    assert JobConfig.model_validate(rating | {"deep": {"dim": 8}}).deep_shape().dim == 8
+    sgd = JobConfig.model_validate(
+        {"learning": {"objective": "rating", "rating": {"model": "sgd"}}}
+    )
+    assert not sgd.wants_deep()
+    assert sgd.user_params().deep_state == 0
+    assert JobConfig().deep_shape() == Shape()

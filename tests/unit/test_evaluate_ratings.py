@@ -12,7 +12,7 @@ from scripts.tools.cluster import river
 from scripts.tools.console import ToolError
 from scripts.tools.evaluate import evaluate, ratings_river
 
-OWN = ("ekf", "ekf+refit")
+OWN = ("ekf", "ekf+refit", "ekf+mf")
 SLICES = {"all": 0, "after5": 30, "last20": 480}
 N = 600
 
@@ -56,7 +56,7 @@ def values(document, metric="rmse", part="all"):
 
 def test_one_row_a_model_metric_and_slice_and_a_table(run, tmp_path):
     plot = tmp_path / "plots" / "error.png"
-    document, shown = run(columns(), "--models", "ekf+refit,ekf", "--plot", str(plot))
+    document, shown = run(columns(), "--models", "ekf+refit,ekf+mf,ekf", "--plot", str(plot))
     assert {"command", "commit", "machine", "rows", "ratings"} == document.keys()
     assert document["ratings"] == {
         "events": N, "users": 20, "items": 15, "lowest": 1.0, "highest": 5.0,
@@ -73,7 +73,7 @@ def test_one_row_a_model_metric_and_slice_and_a_table(run, tmp_path):
 
 def test_models_learn(run):
     table = columns(5_000)
-    document, _ = run(table, "--models", "ekf,ekf+refit")
+    document, _ = run(table, "--models", "ekf,ekf+refit,ekf+mf")
     for part in SLICES:
         assert all(value < 1.15 for value in values(document, part=part).values())
     assert np.std(table["rating"]) > 1.25

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.deep.gate import gains, judge
+from models.deep.gate import gains, judge, judge_errors
 
 
 def ranks(seed: int, hits: float, n: int = 2_000) -> np.ndarray:
@@ -68,3 +68,34 @@ def test_the_verdict_is_the_same_every_time() -> None:
 def test_gains_by_hand() -> None:
     found = gains(np.array([0, 2, 9, 10, -1], np.int32))
     assert found == pytest.approx([1, 0.5, 1 / np.log2(11), 0, 0])
+
+
+def errors(seed: int, spread: float, n: int = 2_000) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, spread, n).astype(np.float32)
+
+
+def test_models_of_ratings_are_judged_by_their_errors() -> None:
+    assert judge_errors(None, errors(1, 9.0)).reason == "first model"
+    worse = judge_errors(errors(1, 0.9), errors(2, 1.1))
+    assert not worse.accepted
+    assert worse.reason.startswith("worse than the champion: RMSE 1.")
+    assert worse.reason.endswith("on 2000 events")
+    assert judge_errors(errors(1, 1.1), errors(2, 0.9)).accepted
+    assert not judge_errors(errors(1, 0.9), errors(2, 0.9, 1_999)).accepted
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_equal_model_of_ratings_is_accepted(seed: int) -> None:
+    assert judge_errors(errors(seed, 0.9), errors(seed + 100, 0.9)).accepted
+
+
+@pytest.mark.parametrize("events", [0, 199, 200])
+def test_too_few_ratings_tell_nothing(events: int) -> None:
+    verdict = judge_errors(errors(1, 0.1, events), errors(1, 5.0, events))
+    assert verdict.accepted == (events < 200)
+
+
+def test_a_model_whose_errors_are_no_numbers_is_refused() -> None:
+    wrong = errors(1, 0.5)
+    wrong[7] = np.nan
+    assert not judge_errors(errors(1, 0.9), wrong).accepted

@@ -244,7 +244,12 @@ def test_a_submission_with_a_model_has_its_store(folder, end):
         ("latest", OVERRIDES, "expected STORE/VERSION"),
         ("00000009", OVERRIDES, "see scripts/models list"),
         ("00000002", (), "expected the job's shape"),
-        ("00000002", (*OVERRIDES, "learning.objective=rating"), "expected a job with a deep model"),
+        ("00000002", (*OVERRIDES, "learning.objective=rating"), "expected the job's shape"),
+        (
+            "00000002",
+            (*OVERRIDES, "learning.objective=rating", "learning.rating.model=sgd"),
+            "expected a job with a deep model",
+        ),
     ],
 )
 def test_a_model_that_cannot_serve_is_refused_before_the_start(folder, name, overrides, reason):

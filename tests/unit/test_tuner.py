@@ -476,6 +476,64 @@ def test_two_real_rounds(tmp_path: Path) -> None:
     world.tuner.close()
 
 
+def ratings(events: int, *, first: int = 0) -> tuple[bytes, np.ndarray]:
+    """Examples of ratings by the tastes of thirty users, and the ratings."""
+    random = np.random.default_rng(3)
+    taste, kind = random.normal(size=(30, 2)), random.normal(size=(20, 2))
+    random = np.random.default_rng([4, first])
+    user, item = random.integers(0, 30, events), random.integers(0, 20, events)
+    value = np.clip(3 + (taste[user] * kind[item]).sum(axis=1), 1, 5).astype(np.float32)
+    n, nobody = np.arange(first, first + events), np.empty(0, np.int32)
+    made = Examples(
+        model=0,
+        loss=np.zeros(LOSSES),
+        user=user.astype(np.uint64),
+        item=item.astype(np.uint64),
+        time=n,
+        coordinate=n,
+        rank=nobody,
+        online_rank=nobody,
+        value=value,
+    )
+    return examples.encode(made), value
+
+
+def test_two_real_rounds_of_ratings(tmp_path: Path) -> None:
+    """By this very interpreter: no torch is needed."""
+    shape = Shape(network="mf", dim=4)
+    params = RoundParams(shape=shape, scale=(1.0, 5.0), held_out=0.2)
+    trainer = TrainerParams(python="", nice=0, seconds=100)
+    world = World(tmp_path, trainer=trainer, round=params, every_events=2_000)
+    told, value = ratings(2_000)
+    world.take(told)
+    world.tick()
+    world.until(lambda: world.state.round is None, 100)
+    world.tick()
+    first = world.store.manifest(1)
+    assert (first.parent, first.events, first.items, first.steps) == (0, 2_000, 20, 12)
+    (pointer,) = world.pointers
+    model = world.store.load(pointer, shape)
+    assert model.keys.tolist() == list(range(20))
+    assert model.bias.mean() == pytest.approx(value.mean(), abs=0.3)
+    world.take(ratings(2_000, first=2_000)[0])
+    world.tick()
+    world.until(lambda: world.state.round is None, 100)
+    world.tick()
+    second = world.store.manifest(2)
+    assert (second.parent, second.root, second.events) == (1, 1, 4_000)
+    assert second.champion["positions"] == second.challenger["positions"] == 800
+    assert second.challenger["rmse"] < 0.75 * value.std()
+    assert re.fullmatch(r"round 2: RMSE 0\.\d+ against \d\.\d+ on 800 events \(\d+ s\)",
+                        world.status["verdict"])  # fmt: skip
+    told = examples.decode(ratings(500)[0])
+    told.model, told.loss[:4] = 2, (500, 400.0, 150.0, 250.0)
+    world.take(examples.encode(told))
+    world.tick(5_000)
+    assert world.pointers[-1].weight == pytest.approx(0.5)
+    assert (world.pointers[-1].model, world.state.judged) == (2, 500)
+    world.tuner.close()
+
+
 # ---- commands ----
 def test_a_model_is_rolled_back_to_the_one_before_and_to_none(world: World) -> None:
     world.serving(1)

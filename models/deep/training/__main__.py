@@ -1,9 +1,12 @@
 """The trainer process: `python -m models.deep.training FOLDER`; see `.process` for the files."""
 
 import argparse
+import json
 import os
 import threading
 from pathlib import Path
+
+from models.deep.training.plan import Plan
 
 
 def main() -> None:
@@ -14,9 +17,12 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.with_parent:
         threading.Thread(target=_end_with_parent, daemon=True).start()
+    plan = Plan.of(json.loads((arguments.folder / "plan.json").read_text()))
     # only now: torch takes seconds to import, and a parent may be gone before that
-    from models.deep.training.process import run
-
+    if plan.shape.network == "mf":  # which needs no torch
+        from models.deep.training.ratings import run
+    else:
+        from models.deep.training.process import run
     run(arguments.folder)
 
 

@@ -29,6 +29,8 @@ class Plan:
     """Index of the first event that came since the last round."""
     memory_bytes: int = 0
     """Address space the trainer may use; 0: no limit."""
+    scale: tuple[float, float] | None = None
+    """Lowest and highest rating; None where no ratings are learnt."""
     privacy: Privacy | None = None
     """Settings of user-level differential privacy; None: without."""
     spent: tuple[Spend, ...] = ()
@@ -40,9 +42,10 @@ class Plan:
         known = {one.name for one in fields(cls)}
         if unknown := values.keys() - known:
             raise ValueError(f"plan: expected some of {sorted(known)}, got {sorted(unknown)}")
-        privacy = values.get("privacy")
+        privacy, scale = values.get("privacy"), values.get("scale")
         read = {
             "shape": Shape(**values.get("shape", {})),
+            "scale": (float(scale[0]), float(scale[1])) if scale else None,
             "privacy": Privacy(**privacy) if privacy else None,
             "spent": tuple((n, q, steps) for n, q, steps in values.get("spent", ())),
         }

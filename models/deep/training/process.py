@@ -1,9 +1,10 @@
 """A round in a folder: files in, files out.
 
 In: `plan.json`; `users.npy`, `items.npy`, `times.npy` (or several of each, `users-*.npy`, taken in
-the order of their names); for a round after the first `parent.safetensors` with the champion's
-tensors and the optimiser's. Out: `out/weights.safetensors`, `out/optimizer.safetensors`,
-`out/ranks-*.npy`, `out/report.json`, written under another name and renamed; meanwhile
+the order of their names; `mf`, whose rounds `.ratings` makes, has `values.npy` as well); for a
+round after the first `parent.safetensors` with the champion's tensors and the optimiser's. Out:
+`out/weights.safetensors`, `out/optimizer.safetensors`, `out/ranks-*.npy` (`mf`:
+`out/errors-*.npy`), `out/report.json`, written under another name and renamed; meanwhile
 `progress.json`; of a private round, before its first step, `privacy.json` with what it spends.
 """
 
@@ -16,19 +17,19 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 from torch import nn
 
 from models.deep.training import pairs, recurrent, sasrec
+from models.deep.training.files import column, index_of, known_keys, known_users, parent, write
 from models.deep.training.next_items import NextItems
 from models.deep.training.plan import Plan
 from models.deep.training.ranks import Rank
+from models.deep.training.report import Report
 from models.deep.training.sequences import Histories
-from models.deep.training.train import Report, Task, train
+from models.deep.training.train import Task, train
 
 _STATE = "optimizer."
-_USERS = 1_000_000
-"""Most users in a model that has embeddings of users."""
 _NETWORKS: dict[str, Any] = {"recurrent": recurrent.Network, "sasrec": sasrec.Network}
 
 
@@ -41,9 +42,9 @@ def run(folder: Path) -> Report:
     rank = Rank.join()
     if plan.privacy is not None and rank.of > 1:
         raise ValueError(f"plan: expected one process for a private round, got {rank.of}")
-    users, keys, times = (_column(folder, name) for name in ("users", "items", "times"))
+    users, keys, times = (column(folder, name) for name in ("users", "items", "times"))
     random = np.random.default_rng([plan.seed, plan.round])
-    given = _Given(plan, users, keys, times, _parent(folder), random)
+    given = _Given(plan, users, keys, times, parent(folder), random)
     torch.manual_seed(plan.seed)
     made = _of_pairs(given) if plan.shape.network == "ncf" else _of_sequences(given)
     network = made.network.to(rank.device)
@@ -56,10 +57,10 @@ def run(folder: Path) -> Report:
 
     def progress(what: dict[str, Any]) -> None:
         if rank.number == 0:
-            _write(folder / "progress.json", json.dumps(what).encode())
+            write(folder / "progress.json", json.dumps(what).encode())
 
     def announce(what: dict[str, Any]) -> None:
-        _write(folder / "privacy.json", json.dumps(what).encode())
+        write(folder / "privacy.json", json.dumps(what).encode())
 
     report, ranks = train(plan, network, optimizer, made.task, progress, rank, announce)
     if rank.number == 0:
@@ -95,8 +96,8 @@ class _Made:
 
 def _of_sequences(given: _Given) -> _Made:
     plan = given.plan
-    known = _known(given.keys, given.tensors.get("keys"))
-    index = _index(known, given.keys)
+    known = known_keys(given.keys, given.tensors.get("keys"))
+    index = index_of(known, given.keys)
     histories = Histories.of(given.users, index, given.times, plan.new_from)
     network = _NETWORKS[plan.shape.network](plan.shape, len(known), plan.dropout)
     task = NextItems(plan, histories, len(known), given.random)
@@ -105,12 +106,12 @@ def _of_sequences(given: _Given) -> _Made:
 
 def _of_pairs(given: _Given) -> _Made:
     plan = given.plan
-    items = _known(given.keys, given.tensors.get("keys"))
-    known, tensors = _known_users(given.users, given.tensors)
+    items = known_keys(given.keys, given.tensors.get("keys"))
+    known, tensors = known_users(given.users, given.tensors, "user.0.weight")
     kept = np.isin(given.users, known)
-    index, new_from = _index(items, given.keys), int(kept[: plan.new_from].sum())
+    index, new_from = index_of(items, given.keys), int(kept[: plan.new_from].sum())
     histories = Histories.of(given.users[kept], index[kept], given.times[kept], new_from)
-    rows = _index(known, histories.users).astype(np.int64)
+    rows = index_of(known, histories.users).astype(np.int64)
     network = pairs.network(plan, len(known), len(items))
     task = pairs.Pairs(plan, histories, rows, len(items), given.random)
     return _Made({"keys": items, "user_keys": known}, tensors, network, task)
@@ -161,55 +162,3 @@ def _save(
         np.save(out / f"ranks-{name}.npy", rank, allow_pickle=False)
     (out / "report.json").write_text(json.dumps(asdict(report)))
     out.rename(folder / "out")
-
-
-def _parent(folder: Path) -> dict[str, NDArray[Any]]:
-    """Return the tensors that the round starts from; none in the first one."""
-    found: dict[str, NDArray[Any]] = {}
-    for name in ("parent.safetensors", "parent-optimizer.safetensors"):
-        if (folder / name).exists():
-            found |= load_file(folder / name)
-    return found
-
-
-def _column(folder: Path, name: str) -> NDArray[Any]:
-    parts = sorted(folder.glob(f"{name}-*.npy")) or [folder / f"{name}.npy"]
-    return np.concatenate([np.load(part, allow_pickle=False) for part in parts])
-
-
-def _known(keys: NDArray[np.uint64], before: NDArray[Any] | None) -> NDArray[np.uint64]:
-    """Return the items' keys: those of the parent first, in its order."""
-    now = np.unique(keys)
-    if before is None:
-        return now
-    return np.concatenate([before, np.setdiff1d(now, before, assume_unique=True)])
-
-
-def _known_users(
-    users: NDArray[np.uint64], tensors: dict[str, NDArray[Any]]
-) -> tuple[NDArray[np.uint64], dict[str, NDArray[Any]]]:
-    """Return the keys of users, those of the parent first, and the parent's tensors of those kept.
-
-    Beyond `_USERS`, users with the newest events stay.
-    """
-    before = tensors.get("user_keys", np.empty(0, np.uint64))
-    found = _known(users, before)
-    if len(found) <= _USERS:
-        return found, tensors
-    newest = np.full(len(found), -1, np.int64)
-    np.maximum.at(newest, _index(found, users), np.arange(len(users)))
-    kept = np.sort(np.argsort(newest, kind="stable")[-_USERS:])
-    old = kept[kept < len(before)]
-    rows = {name: tensor[old] for name, tensor in tensors.items() if "user.0.weight" in name}
-    return found[kept], {**tensors, **rows}
-
-
-def _index(known: NDArray[np.uint64], keys: NDArray[np.uint64]) -> NDArray[np.int32]:
-    order = np.argsort(known)
-    return order[np.searchsorted(known, keys, sorter=order)].astype(np.int32)
-
-
-def _write(path: Path, data: bytes) -> None:
-    part = path.with_suffix(".part")
-    part.write_bytes(data)
-    part.replace(path)

@@ -6,7 +6,6 @@ user and an item (`.pairs`).
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,28 +17,10 @@ from torch.nn import functional
 from models.deep.training import privacy
 from models.deep.training.plan import Plan
 from models.deep.training.ranks import Rank
+from models.deep.training.report import Progress, Report
 
 LARGEST_JUDGED = 4096
 """Most positions a round is judged by."""
-
-
-@dataclass(slots=True)
-class Report:
-    """What became of a round."""
-
-    steps: int = 0
-    seconds: float = 0.0
-    items: int = 0
-    users: int = 0
-    events: int = 0
-    loss: list[float] = field(default_factory=list)
-    """Mean training loss of each tenth of the steps."""
-    champion: dict[str, float] = field(default_factory=dict)
-    """Figures of the weights the round started from, on the held-out users; empty in round 1."""
-    challenger: dict[str, float] = field(default_factory=dict)
-
-
-Progress = Callable[[dict[str, Any]], None]
 
 
 Judged = tuple[dict[str, float], NDArray[np.int32]]

@@ -59,7 +59,8 @@ class Play:
         """
         blocks = events.blocks()
         begin = time.monotonic()
-        torch = Torch(self.view.say) if self.deep else None
+        ratings = self.config.learning.objective == "rating"  # whose model needs no torch
+        torch = Torch(self.view.say) if self.deep and not ratings else None
         # the first block wakes the workers; the others go to a job that is awake
         self.sending.start([next(blocks)], Pace())
         self._insist(self._accounted, READY_SECONDS)

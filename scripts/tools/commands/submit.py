@@ -259,7 +259,7 @@ def with_model(submission: Submission, path: str) -> tuple[Submission, int]:
         raise ToolError(f"--model: {error}; see scripts/models list", code=2) from None
     if not wants_deep(config):
         message = "--model: expected a job with a deep model, got none; set deep.enabled=true"
-        raise ToolError(f"{message} and learning.objective=ranking", code=2)
+        raise ToolError(f"{message}; learning.rating.model=sgd has none", code=2)
     if shape != config.deep_shape().to_dict():
         message = f"--model: expected the job's shape {config.deep_shape().to_dict()}, got {shape}"
         raise ToolError(f"{message}; set the keys of deep.* to the model's", code=2)

@@ -9,19 +9,26 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import Progress
 
+from models.arrays import LOSSES
+from models.blend import COUNT
 from models.evaluation import error_sums
 from models.params import KalmanParams, RefitParams
-from models.rating import kalman, stack
+from models.rating import fold, kalman, stack
 from models.rating.kalman import Kalman, KalmanItems, KalmanUsers
-from models.rating.refit import Refit
+from models.rating.refit import Factorisation, Refit, fit
 from models.rating.stack import Stack
+from models.rating.stacking import PRODUCT, SQUARE, Stacking
 from scripts.tools.evaluate import ratings_river
 from scripts.tools.evaluate.output import SLICES, first_of, row
 from scripts.tools.evaluate.ratings_data import Ratings
 
-MODELS = ("ekf", "ekf+refit", "biased_mf", "biases")
+MODELS = ("ekf", "ekf+mf", "ekf+refit", "biased_mf", "biases")
+"""`ekf+mf` is what the job predicts: items stay between refits, and one weight joins both."""
+_JOINED = {"ekf+refit": ("ekf", "refit"), "ekf+mf": ("ekf", "mf")}
 _BLOCK = 20_000
 """Ratings between two looks at the clock."""
+_WINDOW = 1_000
+"""Ratings after which the weight of `mf` is taken anew."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,7 @@ class Evaluation:
     def run(self, models: Sequence[str], bar: Progress) -> dict[str, Passed]:
         """Let models take the ratings, each in one pass."""
         for model in models:
-            parts = ("ekf", "refit") if model == "ekf+refit" else (model,)
+            parts = _JOINED.get(model, (model,))
             for part in parts:
                 if part not in self._passed:
                     task = bar.add_task(part, total=len(self._ratings))
@@ -70,6 +77,8 @@ class Evaluation:
                     self._passed[part] = self._pass(part, report)
             if model == "ekf+refit":
                 self._passed[model] = self._stacked(parts)
+            if model == "ekf+mf":
+                self._passed[model] = self._weighed(parts)
         return {model: self._passed[model] for model in models}
 
     def _pass(self, model: str, report: Callable[[int], None]) -> Passed:
@@ -77,6 +86,8 @@ class Evaluation:
             return self._filtered(report)
         if model == "refit":
             return self._refitted(report)
+        if model == "mf":
+            return self._folded(report)
         predicted, seconds = ratings_river.run(
             model, self._ratings.user, self._ratings.item, self._stars, report
         )
@@ -111,6 +122,50 @@ class Evaluation:
             watch.start_after(part)
             report(part.stop)
         return Passed(ratings.clipped(np.concatenate(found)), watch.seconds)
+
+    def _folded(self, report: Callable[[int], None]) -> Passed:
+        """Let users learn beside items that stay until the next refit; NaN for an unknown item."""
+        ratings, params = self._ratings, self._fit
+        model = Factorisation.new(_keys(ratings.users), _keys(ratings.items), params)
+        random, steps = np.random.default_rng(params.seed), fold.Steps.of(params)
+        state = np.zeros((ratings.users, params.factors + 1), np.float32)
+        targets = np.ones((ratings.items, params.factors + 1), np.float32)
+        bias = np.full(ratings.items, fold.NEVER)
+        predicted, watch = np.empty(len(ratings), np.float32), _Watch()
+        for part in [slice(0, 0), *self._blocks(self._step)]:  # the first compiles
+            with watch:
+                mine = (ratings.user[part], ratings.item[part], self._stars[part])
+                before = np.zeros((len(mine[0]), state.shape[1]), np.float32)
+                place = np.empty(len(mine[0]), np.int32)
+                fold.learn_events(*mine, state, targets, bias, steps, before, place)
+                found = (before[place] * targets[mine[1]]).sum(axis=1) + bias[mine[1]]
+                predicted[part] = np.where(place >= 0, found, np.nan)
+                if part.stop < len(ratings):
+                    end = part.stop
+                    past = (ratings.user[:end], ratings.item[:end], self._stars[:end])
+                    list(fit(model, *past, params, random))
+                    user, item = np.unique(past[0]), np.unique(past[1])
+                    state[user, :-1] = model.user_factors[user]
+                    state[user, -1] = model.user_bias[user]
+                    targets[item, :-1] = model.item_factors[item]
+                    bias[item] = model.item_bias[item] + np.float32(model.mean[0])
+            watch.start_after(part)
+            report(part.stop)
+        return Passed(ratings.clipped(predicted), watch.seconds)
+
+    def _weighed(self, parts: Sequence[str]) -> Passed:
+        first, second = (self._passed[part] for part in parts)
+        stacking, predicted, watch = Stacking(), first.predicted.copy(), _Watch()
+        apart = np.nan_to_num(second.predicted - first.predicted, nan=0.0)
+        with watch:
+            for part in self._blocks(_WINDOW):
+                moved, error = apart[part], self._stars[part] - first.predicted[part]
+                predicted[part] += np.float32(stacking.deep) * moved
+                sums = np.zeros(LOSSES)
+                sums[COUNT] = np.isfinite(second.predicted[part]).sum()
+                sums[PRODUCT], sums[SQUARE] = (error * moved).sum(), (moved * moved).sum()
+                stacking.learn(sums)
+        return Passed(predicted, watch.seconds + first.seconds + second.seconds)
 
     def _stacked(self, parts: Sequence[str]) -> Passed:
         below = [self._passed[part] for part in parts]

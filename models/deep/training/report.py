@@ -1,0 +1,25 @@
+"""What a trainer tells of its round."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True)
+class Report:
+    """What became of a round."""
+
+    steps: int = 0
+    seconds: float = 0.0
+    items: int = 0
+    users: int = 0
+    events: int = 0
+    loss: list[float] = field(default_factory=list)
+    """Mean training loss of each tenth of the steps."""
+    champion: dict[str, float] = field(default_factory=dict)
+    """Figures of the weights the round started from, on the held-out users; empty in round 1."""
+    challenger: dict[str, float] = field(default_factory=dict)
+
+
+Progress = Callable[[dict[str, Any]], None]
+"""Told step, steps, loss, left_s."""
