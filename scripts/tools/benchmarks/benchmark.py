@@ -7,6 +7,8 @@ from pathlib import Path
 from scripts.tools import results
 from scripts.tools.benchmarks import beside, plots
 from scripts.tools.benchmarks.accuracy import measure as measured_accuracy
+from scripts.tools.benchmarks.candidates.measure import MODELS, SIZES
+from scripts.tools.benchmarks.candidates.measure import measure as measured_candidates
 from scripts.tools.benchmarks.latency import measure as measured_latency
 from scripts.tools.benchmarks.terminal import show
 from scripts.tools.benchmarks.throughput import KINDS, LIMIT
@@ -53,6 +55,14 @@ def accuracy(options: argparse.Namespace) -> None:
     _report(options, measured_accuracy(options), peer="model alone")
 
 
+def candidates(options: argparse.Namespace) -> None:
+    """CPU time of one list over up to a million items, and its recall; no cluster."""
+    figures = measured_candidates(options)
+    _report(options, figures)
+    if options.plot:
+        plots.candidates(options.plot, figures)
+
+
 def _report(
     options: argparse.Namespace, figures: list[results.Result], peer: str = "River"
 ) -> None:
@@ -63,7 +73,7 @@ def _report(
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/benchmark", description=__doc__)
-    names = "throughput|limit|latency|training|accuracy"
+    names = "throughput|limit|latency|training|accuracy|candidates"
     commands = parser.add_subparsers(required=True, metavar=names)
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--json", type=Path, metavar="OUT", help="write the figures to a file")
@@ -122,6 +132,21 @@ def _parser() -> argparse.ArgumentParser:
         help="subtasks of the job",
     )  # fmt: skip
     command.set_defaults(command=accuracy)
+
+    command = commands.add_parser("candidates", parents=[shared], help=candidates.__doc__)
+    command.add_argument("--model", choices=(*MODELS, "both"), default="both", help="default: both")
+    command.add_argument(
+        "--items", default=",".join(map(str, SIZES)), metavar="LIST",
+        help="sizes of the catalogue (default: %(default)s)",
+    )  # fmt: skip
+    command.add_argument(
+        "--lists", type=int, default=100, metavar="N", help="that are timed (default: 100)"
+    )
+    command.add_argument(
+        "--compared", type=int, default=20, metavar="N",
+        help="lists that are compared with the exact best ten (default: 20)",
+    )  # fmt: skip
+    command.set_defaults(command=candidates)
     return parser
 
 

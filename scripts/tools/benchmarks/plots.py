@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from scripts.tools.benchmarks.candidates.measure import size_of
 from scripts.tools.results import Result
 
 _LABELS = {"at_least_once": "at least once", "exactly_once": "exactly once", "river": "River"}
@@ -50,6 +51,27 @@ def latency(path: Path, ages: Mapping[str, Sequence[NDArray[np.float64]]]) -> No
     axes.set_xscale("log")
     axes.set_xlabel("event published to recommendation read, ms (dashed: 99th percentile)")
     axes.set_ylabel("% of recommendations")
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=120)
+
+
+def candidates(path: Path, results: Sequence[Result]) -> None:
+    """Draw the CPU time of a list by the size of the catalogue, one line a model."""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    lines: dict[str, list[tuple[int, float]]] = {}
+    for result in results:
+        *model, size, figure_name = result.name.split(".")[1:]
+        if figure_name == "ms":
+            point = (size_of(size), result.value or 0)
+            lines.setdefault(model[0] if model else "full", []).append(point)
+    for model_name, points in lines.items():
+        axes.plot(*zip(*points, strict=True), "o-", label=model_name)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("items in the catalogue")
+    axes.set_ylabel("CPU ms of a list of ten")
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120)
