@@ -4,7 +4,7 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,10 @@ _CANCEL_SECONDS = 60
 _QUIET_LOAD = 0.5
 
 
+def _silent(_text: str) -> None:
+    pass
+
+
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """A job that runs."""
@@ -43,6 +47,8 @@ class Job:
     config: JobConfig
     submitted_ms: int
     """Wall time at which `flink run` was called."""
+    id: str
+    """Flink's."""
 
 
 @dataclass(frozen=True)
@@ -78,13 +84,21 @@ class Stage:
             self._drop([getattr(config.kafka.topics, topic) for topic in _OUTPUTS])
 
     @contextlib.contextmanager
-    def job(self, name: str, overrides: Sequence[str], module: str = JOB) -> Iterator[Job]:
+    def job(
+        self,
+        name: str,
+        overrides: Sequence[str],
+        module: str = JOB,
+        report: Callable[[str], None] = _silent,
+    ) -> Iterator[Job]:
         """Run a job that starts from the first event, until the block ends.
 
         Parameters
         ----------
         module
             See `Submission`.
+        report
+            Told what `submit` says on the way.
 
         Raises
         ------
@@ -93,15 +107,24 @@ class Stage:
         """
         with self.outputs(name, overrides) as (config, every):
             precompile(config)  # once a version: no part of a submission
-            # a TaskManager may die as a job is cancelled: RocksDB is closed while a worker writes
-            self.local.up(_silent, owned=True, revives=False)
+            self._up()
             submission = Submission(overrides=every, wheel=self.wheel, module=module)
             begin = time.time_ns() // 1_000_000
             try:
-                submit(self.local, submission, report=_silent)
-                yield Job(config=config, submitted_ms=begin)
+                found = submit(self.local, submission, report=report)
+                yield Job(config=config, submitted_ms=begin, id=found)
             finally:
                 self._end_jobs()
+
+    def _up(self) -> None:
+        """Start the TaskManager again where it died as the last job was cancelled.
+
+        RocksDB is closed while a worker writes. Where it is just dying, the first attempt fails.
+        """
+        try:
+            self.local.up(_silent, owned=True, revives=False)
+        except ToolError:
+            self.local.up(_silent, owned=True, revives=False)
 
     def _drop(self, names: Sequence[str]) -> None:
         for future in AdminClient(self.address.client({})).delete_topics(list(names)).values():
@@ -152,7 +175,3 @@ def _load(overrides: Sequence[str]) -> JobConfig:
         return load(LOCAL_CONFIG, overrides)
     except ConfigError as error:
         raise ToolError(str(error), code=2) from error
-
-
-def _silent(_text: str) -> None:
-    pass

@@ -1,0 +1,71 @@
+"""From the call of `flink run` to the end of the first micro-batch, compiled functions cached."""
+
+import argparse
+import statistics
+import time
+from collections.abc import Sequence
+
+from scripts.tools.benchmarks.progress import Consumption
+from scripts.tools.benchmarks.stage import Job, Stage
+from scripts.tools.benchmarks.startup.phases import PHASES, logged, phases
+from scripts.tools.benchmarks.throughput import KINDS, preload
+from scripts.tools.console import ToolError, progress
+from scripts.tools.kafka.client import consumer
+from scripts.tools.results import Result
+
+_LIMIT_SECONDS = 180.0
+
+
+def measure(here: Stage, options: argparse.Namespace) -> list[Result]:
+    """Submit as often as asked for; events are there before."""
+    preload(here, options)
+    return results([_run(here, number, options) for number in range(options.runs)])
+
+
+def results(runs: Sequence[dict[str, float]]) -> list[Result]:
+    """Return the whole and its phases, medians of all runs."""
+    whole = [sum(run.values()) for run in runs]
+    parts = {f"startup.worker.{name}_s": [run[name] for run in runs] for name in PHASES}
+    named = {"startup.worker_s": whole, **parts}
+    return [Result(name, statistics.median(of), "s", runs=of) for name, of in named.items()]
+
+
+def _run(here: Stage, number: int, options: argparse.Namespace) -> dict[str, float]:
+    settings = [
+        f"flink.parallelism={options.parallelism}",
+        *KINDS[options.kind].settings,
+        *options.overrides,
+    ]
+    submitted: list[float] = []
+
+    def note(text: str) -> None:
+        if " submitted after " in text:
+            submitted.append(_now_ms())
+
+    with here.job(f"startup-{number + 1}", settings, report=note) as job:
+        first = _first_batch(here, job)
+    with (here.local.run_dir / "logs" / "taskmanager.log").open(errors="replace") as log:
+        marks = logged(log, job.submitted_ms)
+    found = phases(job.submitted_ms, submitted[0], marks, first)
+    told = ", ".join(f"{name} {seconds:.1f}" for name, seconds in found.items())
+    whole = sum(found.values())
+    progress(f"submission, run {number + 1} of {options.runs}: {whole:.1f} s ({told})")
+    return found
+
+
+def _first_batch(here: Stage, job: Job) -> float:
+    """Return when the first micro-batch ended, ms by the job's clock."""
+    topic = job.config.kafka.topics.recommendation_metrics
+    deadline = time.monotonic() + _LIMIT_SECONDS
+    with consumer(here.address, [topic], isolation="read_uncommitted") as client:
+        consumed = Consumption(client)
+        while not consumed.times:
+            consumed.poll(0.5)
+            if time.monotonic() > deadline:
+                message = f"expected a micro-batch within {_LIMIT_SECONDS:g} s, got none"
+                raise ToolError(f"{topic}: {message}; see the logs")
+    return float(consumed.times[0])
+
+
+def _now_ms() -> float:
+    return time.time() * 1000
