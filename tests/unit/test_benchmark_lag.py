@@ -59,3 +59,20 @@ def test_silence_is_the_longest_time_without_progress_after_the_death():
 
 def test_silence_without_an_end_is_unknown():
     assert lags((0, 9, 1), (5, 9, 1)).silence(2) is None
+
+
+def test_a_lag_falls_while_each_stretch_is_clearly_lower_than_the_one_before():
+    falling = lags(*((n, 1000 - 50 * n, 0) for n in range(11)))
+    assert falling.falling(5)
+    steady = lags(*((n, 300 + 50 * (n % 3), 0) for n in range(11)))
+    assert not steady.falling(5)
+    assert not lags(*((n, 100 * n, 0) for n in range(11))).falling(5)
+    assert not Lags().falling(5)
+
+
+def test_a_shifted_copy_does_not_grow_with_the_other():
+    found = lags((10, 5, 1), (12, 9, 1))
+    copy = found.shifted(10)
+    found.add(14, 9, 9)
+    assert copy.seconds == [0, 2]
+    assert copy.events == [4, 8]

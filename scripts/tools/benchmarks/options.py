@@ -7,7 +7,7 @@ from pathlib import Path
 from scripts.tools.benchmarks.candidates.measure import MODELS, SIZES
 from scripts.tools.benchmarks.scale.measure import PARTS as SCALE_PARTS
 from scripts.tools.benchmarks.startup.measure import PARTS as STARTUP_PARTS
-from scripts.tools.benchmarks.throughput import KINDS, LIMIT
+from scripts.tools.benchmarks.throughput import KINDS, LIMIT, USUAL
 from scripts.tools.console import positive
 
 _KINDS = ("light", "full")
@@ -35,8 +35,8 @@ def throughput(command: argparse.ArgumentParser) -> None:
     _numbers(command, runs=2, warm_up=25, seconds=20, parallelism=_CORES)
     _data(command)
     command.add_argument(
-        "--kinds", default=",".join(KINDS), metavar="LIST",
-        help=f"some of {', '.join(KINDS)}; the limit is always measured (default: all)",
+        "--kinds", default=",".join(USUAL), metavar="LIST",
+        help=f"some of {', '.join(KINDS)}; the limit is always measured (default: %(default)s)",
     )  # fmt: skip
     command.add_argument(
         "--river-seconds", type=float, default=15, metavar="S", help="seconds that count of River"

@@ -35,6 +35,7 @@ class _Metrics(msgspec.Struct):
     generated_at: int = 0
     consumed: int = 0
     recommendations: int = 0
+    deep_scored: int | None = None
 
 
 @dataclass
@@ -54,6 +55,8 @@ class Consumption:
     """Records consumed until then."""
     windows: list[tuple[int, int]] = field(default_factory=list)
     """Records and recommendations of the metrics windows so far."""
+    deep_scored: int = 0
+    """Events of these windows that the deep model ranked."""
 
     def __post_init__(self) -> None:
         """Start from nothing."""
@@ -77,6 +80,7 @@ class Consumption:
         record = self._decode(value)
         if record.kind != "accounting":
             self.windows.append((record.consumed, record.recommendations))
+            self.deep_scored += record.deep_scored or 0
             return
         now = sum(counts.consumed for counts in record.partitions.values())
         grown = now - self._by_bucket.get(record.bucket, 0)

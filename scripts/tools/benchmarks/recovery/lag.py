@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+_FELL = 0.8
+
 
 @dataclass
 class Lags:
@@ -28,10 +30,27 @@ class Lags:
         self.events.append(sent - done)
         self.done.append(done)
 
+    def shifted(self, seconds: float) -> "Lags":
+        """Return a copy whose time begins so many seconds later."""
+        return Lags([at - seconds for at in self.seconds], list(self.events), list(self.done))
+
     def largest(self, begin: float, end: float) -> int:
         """Return the largest lag between two instants, 0 where there is no sample."""
         pairs = zip(self.seconds, self.events, strict=True)
         return max((lag for at, lag in pairs if begin <= at <= end), default=0)
+
+    def falling(self, window: float) -> bool:
+        """Return whether the lag of the last seconds is clearly less than that of those before.
+
+        Parameters
+        ----------
+        window
+            Seconds that are compared with as many before.
+        """
+        end = self.seconds[-1] if self.seconds else 0.0
+        return self.largest(end - window, end) < _FELL * self.largest(
+            end - 2 * window, end - window
+        )
 
     def rate(self, begin: float, end: float) -> float:
         """Return events a second that were accounted for between two instants."""

@@ -34,6 +34,7 @@ _HOLD_SECONDS = 3.0
 _LIMIT_SECONDS = 120.0
 """After so long without an end, a run has failed."""
 _SETTLE_SECONDS = 60.0
+_STRETCH_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,9 @@ def _killed(here: Stage, look: _Look, options: argparse.Namespace) -> Recovery:
         look()
         if look.now > deadline:
             raise ToolError(f"recovery: expected a first micro-batch in {_LIMIT_SECONDS:g} s")
-    look.past(options.warm_up)
+    look.past(max(options.warm_up, 2 * _STRETCH_SECONDS))
+    while look.lags.falling(_STRETCH_SECONDS) and look.now < deadline:
+        look()  # what was sent while the job started is still being learnt
     begin = look.now
     look.past(options.before)
     before, lags = look.lags.largest(begin, look.now), look.lags
@@ -200,7 +203,7 @@ def _killed(here: Stage, look: _Look, options: argparse.Namespace) -> Recovery:
         if look.now > killed + _LIMIT_SECONDS:
             message = f"expected the lag back at {before:,} within {_LIMIT_SECONDS:g} s"
             raise ToolError(f"recovery: {message}, got {look.lag:,}; give a lower --rate")
-    shifted = Lags([at - killed for at in lags.seconds], lags.events, lags.done)
+    shifted = lags.shifted(killed)
     most = lags.largest(killed, look.now)
     return Recovery(seconds, lags.silence(killed) or 0.0, before, most, shifted)
 
