@@ -101,7 +101,7 @@ class Consumption:
         ToolError
             If nothing is left between the two.
         """
-        times, totals = self._curve()
+        times, totals = self.curve()
         begin = times[0] + 1000 * warm_up
         dry = float(np.interp(_DRAINED * events, totals, times))
         end = min(begin + 1000 * seconds, dry, times[-1])
@@ -113,7 +113,7 @@ class Consumption:
 
     def between(self, begin: float, end: float) -> float:
         """Return how many records were consumed between two instants (ms)."""
-        times, totals = self._curve()
+        times, totals = self.curve()
         first, last = np.interp([begin, end], times, totals)
         return float(last - first)
 
@@ -122,7 +122,8 @@ class Consumption:
         consumed = sum(records for records, _ in self.windows)
         return sum(made for _, made in self.windows) / max(1, consumed)
 
-    def _curve(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def curve(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return ends of micro-batches, ms, and records consumed until then."""
         if not self.times:
             message = "expected accounting records of the job, got none; see its logs"
             raise ToolError(f"recommendation_metrics: {message}")

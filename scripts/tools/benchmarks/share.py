@@ -1,0 +1,88 @@
+"""A quick look at the share of the pipe that a model leaves: for tests, not for figures.
+
+The pipe without a model and the job with one run one after the other on the same events; what the
+machine does besides slows both down, and the share stays about what it is.
+"""
+
+import time
+from collections.abc import Sequence
+
+from scripts.tools.benchmarks.progress import Consumption
+from scripts.tools.benchmarks.stage import Stage
+from scripts.tools.benchmarks.throughput import KINDS, LIMIT, SETTINGS, rated
+from scripts.tools.console import ToolError
+from scripts.tools.data.behaviour import Generated
+from scripts.tools.kafka import topics
+from scripts.tools.kafka.client import consumer, offsets
+from scripts.tools.kafka.produce import replay
+
+WARM_UP_SECONDS = 6.0
+"""Seconds that do not count, where the topic is full for long enough."""
+_SECONDS = 12.0
+_FIRST, _LAST = 0.4, 0.97
+"""Shares of the events between which a job counts that is through with them sooner."""
+_LIMIT_SECONDS = 120.0
+
+
+def share(here: Stage, kind: str, *, events: int, overrides: Sequence[str] = ()) -> float:
+    """Return what a kind learns a second, divided by what the pipe carries."""
+    topic = "share-events"
+    settings = [*SETTINGS, f"kafka.topics.user_behavior={topic}", *overrides]
+    fill(here, topic, settings, events)
+    limit = _rate(here, LIMIT, settings, events)
+    return _rate(here, kind, settings, events) / limit
+
+
+def fill(here: Stage, topic: str, settings: Sequence[str], events: int) -> None:
+    """Write the events to the topic, unless they are there already."""
+    with here.outputs("share-preload", settings) as (config, _):
+        topics.create(config, here.address)
+    with consumer(here.address, [topic], isolation="read_uncommitted") as client:
+        held = sum(high - low for low, high in offsets(client, topic).values())
+    if held < events:
+        replay(rated(Generated(events - held).blocks()), here.address, topic)
+
+
+def steady_rate(times: Sequence[float], totals: Sequence[float], events: int) -> float:
+    """Return events a second of the part of a job's curve that counts.
+
+    Parameters
+    ----------
+    times
+        Ends of micro-batches, ms, ascending.
+    totals
+        Events learnt until then.
+    events
+        In the topic.
+
+    Raises
+    ------
+    ToolError
+        If there is no such part.
+    """
+    ready = times[0] + 1000 * WARM_UP_SECONDS if len(times) else 0.0
+    inside = [
+        n
+        for n, (at, total) in enumerate(zip(times, totals, strict=True))
+        if (at >= ready or total >= _FIRST * events) and total <= _LAST * events
+    ]
+    if len(inside) < 2 or times[inside[-1]] <= times[inside[0]]:  # two ends
+        message = f"expected micro-batches between {_FIRST:.0%} and {_LAST:.0%} of the events"
+        raise ToolError(f"{events:,} events: {message}, got none; give more events")
+    first, last = inside[0], inside[-1]
+    return 1000 * (totals[last] - totals[first]) / (times[last] - times[first])
+
+
+def _rate(here: Stage, name: str, settings: Sequence[str], events: int) -> float:
+    kind = KINDS[name]
+    with here.job(f"share-{name}", [*settings, *kind.settings], kind.module) as job:
+        metrics = job.config.kafka.topics.recommendation_metrics
+        with consumer(here.address, [metrics], isolation="read_uncommitted") as client:
+            consumed, deadline = Consumption(client), time.monotonic() + _LIMIT_SECONDS
+            wanted = 1000 * (WARM_UP_SECONDS + _SECONDS)
+            while consumed.total < _LAST * events and time.monotonic() < deadline:
+                consumed.poll(0.5)
+                if consumed.times and consumed.times[-1] - consumed.times[0] > wanted:
+                    break
+    times, totals = consumed.curve()
+    return steady_rate(times.tolist(), totals.tolist(), events)
