@@ -35,7 +35,7 @@ def test_learning_and_recommending_keep_their_share_of_what_the_pipe_carries(
     here = Stage(cluster, build())
     overrides = [f"flink.parallelism={cluster.slots}"]
     while len(found) < ATTEMPTS:
-        found.append(share(here, KIND, events=EVENTS, overrides=overrides))
+        found.append(share(here, KIND, len(found), events=EVENTS, overrides=overrides))
         if found[-1] >= least:
             return
     pytest.fail(f"{KIND}: expected at least {least:.3f} of the limit, got {found}")

@@ -1,6 +1,7 @@
 import pytest
 
 from scripts.tools.benchmarks.recovery.lag import Lags, caught_up
+from scripts.tools.benchmarks.recovery.measure import Recovery, results
 
 HOLD = 3.0
 
@@ -76,3 +77,12 @@ def test_a_shifted_copy_does_not_grow_with_the_other():
     found.add(14, 9, 9)
     assert copy.seconds == [0, 2]
     assert copy.events == [4, 8]
+
+
+def test_figures_are_medians_of_the_runs():
+    runs = [Recovery(at, at / 2, 10, 500, Lags()) for at in (30.0, 9.0, 12.0)]
+    found = {one.name: one for one in results(runs, rate=700)}
+    assert found["recovery.worker_s"].value == 12
+    assert found["recovery.worker_s"].runs == [30.0, 9.0, 12.0]
+    assert found["recovery.worker_silence_s"].value == 6
+    assert found["recovery.rate"].value == 700

@@ -87,7 +87,7 @@ def startup(options: argparse.Namespace) -> None:
 def scale(options: argparse.Namespace) -> None:
     """CPU time of an event by parallelism, and what the state of millions of users costs."""
     figures = measured_scale(options)
-    _report(options, figures, peer="small")
+    _report(options, figures, peer="compared")
     if options.plot:
         plots.scale(options.plot, figures)
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 
+from scripts.tools.console import ToolError
 from scripts.tools.data.behaviour import Block, Generated
 from scripts.tools.data.generator import GeneratorParams
 from scripts.tools.kafka.client import KafkaAddress
@@ -30,6 +31,9 @@ def steady(
     finally:
         stop.set()
         sending.join(_JOIN_SECONDS)
+    if sending.active:  # or it raises what went wrong
+        message = f"{topic}: expected all events sent within {_JOIN_SECONDS:g} s, they are not"
+        raise ToolError(message)
 
 
 def endless(params: GeneratorParams) -> Iterator[Block]:

@@ -24,13 +24,24 @@ _FIRST, _LAST = 0.4, 0.97
 _LIMIT_SECONDS = 120.0
 
 
-def share(here: Stage, kind: str, *, events: int, overrides: Sequence[str] = ()) -> float:
-    """Return what a kind learns a second, divided by what the pipe carries."""
+def share(
+    here: Stage, kind: str, number: int, *, events: int, overrides: Sequence[str] = ()
+) -> float:
+    """Return what a kind learns a second, divided by what the pipe carries.
+
+    Parameters
+    ----------
+    number
+        Of the attempt: no job has the name of one before.
+    """
     topic = "share-events"
     settings = [*SETTINGS, f"kafka.topics.user_behavior={topic}", *overrides]
     fill(here, topic, settings, events)
-    limit = _rate(here, LIMIT, settings, events)
-    return _rate(here, kind, settings, events) / limit
+    found = {}
+    for name in (LIMIT, kind):
+        of_kind = [*settings, *KINDS[name].settings]
+        found[name] = _rate(here, f"share-{name}-{number}", KINDS[name].module, of_kind, events)
+    return found[kind] / found[LIMIT]
 
 
 def fill(here: Stage, topic: str, settings: Sequence[str], events: int) -> None:
@@ -73,9 +84,8 @@ def steady_rate(times: Sequence[float], totals: Sequence[float], events: int) ->
     return 1000 * (totals[last] - totals[first]) / (times[last] - times[first])
 
 
-def _rate(here: Stage, name: str, settings: Sequence[str], events: int) -> float:
-    kind = KINDS[name]
-    with here.job(f"share-{name}", [*settings, *kind.settings], kind.module) as job:
+def _rate(here: Stage, name: str, module: str, settings: Sequence[str], events: int) -> float:
+    with here.job(name, settings, module) as job:
         metrics = job.config.kafka.topics.recommendation_metrics
         with consumer(here.address, [metrics], isolation="read_uncommitted") as client:
             consumed, deadline = Consumption(client), time.monotonic() + _LIMIT_SECONDS

@@ -165,7 +165,7 @@ def _events(data: Path | None, events: int) -> Source:
 def _model(here: Stage, kinds: Sequence[str], options: argparse.Namespace) -> int:
     """Return the version of a deep model, trained first where a kind serves one; else 0."""
     deep = [KINDS[name] for name in kinds if KINDS[name].deep]
-    return deep_model.train(here, _settings(here, deep[0], options), options) if deep else 0
+    return deep_model.train(here, _settings(here, deep[0], options)) if deep else 0
 
 
 def _settings(here: Stage, kind: Kind, options: argparse.Namespace) -> list[str]:
