@@ -31,15 +31,15 @@ def test_marks_are_the_first_after_the_submission():
 
 
 def test_phases_add_up_to_the_whole():
-    marks = {"tasks": 5_000.0, "python": 9_000.0, "rehearsal": 9_500.0}
-    found = phases(1_000, 3_000, marks, 12_000)
+    marks = {"flink_run": 3_000.0, "tasks": 5_000.0, "python": 9_000.0, "rehearsal": 9_500.0}
+    found = phases(1_000, marks, 12_000)
     assert found == {
         "flink_run": 2.0, "tasks": 2.0, "python": 4.0, "rehearsal": 0.5, "first_batch": 2.5,
     }  # fmt: skip
 
 
 def test_a_mark_that_is_missing_or_late_takes_no_time():
-    found = phases(0, 3_000, {"tasks": 2_000.0, "rehearsal": 99_000.0}, 8_000)
+    found = phases(0, {"flink_run": 3_000.0, "tasks": 2_000.0, "rehearsal": 99_000.0}, 8_000)
     assert found["tasks"] == found["python"] == 0
     assert sum(found.values()) == pytest.approx(8)
     assert found["rehearsal"] == 5

@@ -4,7 +4,7 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,10 +34,6 @@ _OUTPUTS = (
 )
 _CANCEL_SECONDS = 60
 _QUIET_LOAD = 0.5
-
-
-def _silent(_text: str) -> None:
-    pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,21 +80,13 @@ class Stage:
             self._drop([getattr(config.kafka.topics, topic) for topic in _OUTPUTS])
 
     @contextlib.contextmanager
-    def job(
-        self,
-        name: str,
-        overrides: Sequence[str],
-        module: str = JOB,
-        report: Callable[[str], None] = _silent,
-    ) -> Iterator[Job]:
+    def job(self, name: str, overrides: Sequence[str], module: str = JOB) -> Iterator[Job]:
         """Run a job that starts from the first event, until the block ends.
 
         Parameters
         ----------
         module
             See `Submission`.
-        report
-            Told what `submit` says on the way.
 
         Raises
         ------
@@ -111,7 +99,7 @@ class Stage:
             submission = Submission(overrides=every, wheel=self.wheel, module=module)
             begin = time.time_ns() // 1_000_000
             try:
-                found = submit(self.local, submission, report=report)
+                found = submit(self.local, submission, report=_silent)
                 yield Job(config=config, submitted_ms=begin, id=found)
             finally:
                 self._end_jobs()
@@ -175,3 +163,7 @@ def _load(overrides: Sequence[str]) -> JobConfig:
         return load(LOCAL_CONFIG, overrides)
     except ConfigError as error:
         raise ToolError(str(error), code=2) from error
+
+
+def _silent(_text: str) -> None:
+    pass

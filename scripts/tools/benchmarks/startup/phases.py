@@ -1,17 +1,18 @@
-"""When what happened between `flink run` and the first micro-batch, as the TaskManager logs it."""
+"""When what happened between `flink run` and the first micro-batch, as Flink's logs tell."""
 
 import time
 from collections.abc import Iterable, Mapping
 
 MARKS = {
+    "flink_run": "Received job submission",
     "tasks": "Obtained shared Python process",
     "python": "Python sdk harness starting",
     "rehearsal": "rehearsed",
 }
-"""What the log says at the end of a phase: tasks are deployed and ask for their Python worker, it
-runs, its compiled functions are loaded."""
-PHASES = ("flink_run", *MARKS, "first_batch")
-"""From the call of `flink run` to the id of the job; the marks; to the end of the micro-batch."""
+"""What the logs say at the end of a phase: the JobManager has the job, its tasks are deployed and
+ask for their Python worker, that runs, its compiled functions are loaded."""
+PHASES = (*MARKS, "first_batch")
+"""From the call of `flink run` over the marks to the end of the micro-batch."""
 
 
 def logged(lines: Iterable[str], since_ms: float) -> dict[str, float]:
@@ -35,15 +36,13 @@ def logged_at(line: str) -> float | None:
         return None
 
 
-def phases(
-    begin_ms: float, submitted_ms: float, marks: Mapping[str, float], first_ms: float
-) -> dict[str, float]:
+def phases(begin_ms: float, marks: Mapping[str, float], first_ms: float) -> dict[str, float]:
     """Return how long each phase took, s; they add up to all of it.
 
     A mark that is not there, or is out of order because another subtask was quicker, makes its
     phase 0 long: the time counts for the next one.
     """
-    ends = {"flink_run": submitted_ms, **marks, "first_batch": first_ms}
+    ends = {**marks, "first_batch": first_ms}
     found, before = {}, begin_ms
     for name in PHASES:
         end = min(max(ends.get(name, before), before), first_ms)

@@ -9,11 +9,13 @@ from scripts.tools.benchmarks.progress import Consumption
 from scripts.tools.benchmarks.stage import Job, Stage
 from scripts.tools.benchmarks.startup.phases import PHASES, logged, phases
 from scripts.tools.benchmarks.throughput import KINDS, preload
+from scripts.tools.cluster.flink import JOB_MANAGER, TASK_MANAGER
 from scripts.tools.console import ToolError, progress
 from scripts.tools.kafka.client import consumer
 from scripts.tools.results import Result
 
 _LIMIT_SECONDS = 180.0
+_LOGS = (JOB_MANAGER, TASK_MANAGER)
 
 
 def measure(here: Stage, options: argparse.Namespace) -> list[Result]:
@@ -36,17 +38,12 @@ def _run(here: Stage, number: int, options: argparse.Namespace) -> dict[str, flo
         *KINDS[options.kind].settings,
         *options.overrides,
     ]
-    submitted: list[float] = []
-
-    def note(text: str) -> None:
-        if " submitted after " in text:
-            submitted.append(_now_ms())
-
-    with here.job(f"startup-{number + 1}", settings, report=note) as job:
+    with here.job(f"startup-{number + 1}", settings) as job:
         first = _first_batch(here, job)
-    with (here.local.run_dir / "logs" / "taskmanager.log").open(errors="replace") as log:
-        marks = logged(log, job.submitted_ms)
-    found = phases(job.submitted_ms, submitted[0], marks, first)
+    logs = here.local.run_dir / "logs"
+    texts = [(logs / f"{part}.log").read_text(errors="replace") for part in _LOGS]
+    marks = logged("\n".join(texts).splitlines(), job.submitted_ms)
+    found = phases(job.submitted_ms, marks, first)
     told = ", ".join(f"{name} {seconds:.1f}" for name, seconds in found.items())
     whole = sum(found.values())
     progress(f"submission, run {number + 1} of {options.runs}: {whole:.1f} s ({told})")
@@ -65,7 +62,3 @@ def _first_batch(here: Stage, job: Job) -> float:
                 message = f"expected a micro-batch within {_LIMIT_SECONDS:g} s, got none"
                 raise ToolError(f"{topic}: {message}; see the logs")
     return float(consumed.times[0])
-
-
-def _now_ms() -> float:
-    return time.time() * 1000
