@@ -13,6 +13,8 @@ from scripts.tools.results import Result
 
 _LABELS = {"at_least_once": "at least once", "exactly_once": "exactly once", "river": "River"}
 
+_SECONDS_BEFORE = 15
+
 
 def throughput(path: Path, results: Sequence[Result]) -> None:
     """Draw events a second of the pipe, the job and River: bars of medians, dots of the runs."""
@@ -83,10 +85,11 @@ def recovery(path: Path, runs: Sequence[Recovery]) -> None:
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
     for number, run in enumerate(runs):
-        axes.plot(run.lags.seconds, run.lags.events, color=f"C{number}", label=f"run {number + 1}")
+        samples = zip(run.lags.seconds, run.lags.events, strict=True)
+        shown = [(at, lag) for at, lag in samples if at >= -_SECONDS_BEFORE]
+        axes.plot(*zip(*shown, strict=True), color=f"C{number}", label=f"run {number + 1}")
         axes.plot([run.seconds], [run.before], "o", color=f"C{number}")
     axes.axvline(0, color="k", linestyle="--", linewidth=1)
-    axes.set_xlim(left=-20)
     axes.set_xlabel("seconds since a Python worker was killed (dots: caught up)")
     axes.set_ylabel("events behind")
     axes.legend(frameon=False)
