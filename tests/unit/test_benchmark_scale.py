@@ -56,6 +56,14 @@ def test_the_users_state_is_told_from_other_tasks():
     assert state.state_bytes(details, vertices) == 700
 
 
+def test_checkpoints_that_ended_before_do_not_count():
+    rows = ((9_000, 3_000), (5_000, 2_000), (1_000, 500))
+    done = [{"trigger_timestamp": at, "end_to_end_duration": took} for at, took in rows]
+    assert state.checkpoint_seconds(done, 6_000) == pytest.approx(2.5)
+    assert state.checkpoint_seconds(done, 8_000) == pytest.approx(3)
+    assert state.checkpoint_seconds(done, 99_000) == pytest.approx(3)
+
+
 def test_a_topic_is_measured_by_its_partitions(tmp_path: Path):
     for name, size in (("loop-0", 10), ("loop-1", 5), ("loop-other-0", 99), ("other-0", 99)):
         (tmp_path / name).mkdir()

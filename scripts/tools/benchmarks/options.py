@@ -149,8 +149,8 @@ def scale(command: argparse.ArgumentParser) -> None:
         "--parallelism", default="1,2,4,8", metavar="LIST", help="of subtasks (default: 1,2,4,8)"
     )
     command.add_argument(
-        "--rate", type=positive(float), default=2_000, metavar="R",
-        help="events a second, of subtasks (default: 2000)",
+        "--rate", type=positive(float), default=4_000, metavar="R",
+        help="events a second, of subtasks (default: 4000)",
     )  # fmt: skip
     command.add_argument(
         "--users", type=int, default=2_000_000, metavar="N", help="of state (default: 2000000)"

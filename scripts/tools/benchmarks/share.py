@@ -12,8 +12,7 @@ from scripts.tools.benchmarks.stage import Stage
 from scripts.tools.benchmarks.throughput import KINDS, LIMIT, SETTINGS, rated
 from scripts.tools.console import ToolError
 from scripts.tools.data.behaviour import Generated
-from scripts.tools.kafka import topics
-from scripts.tools.kafka.client import consumer, offsets
+from scripts.tools.kafka.client import consumer
 from scripts.tools.kafka.produce import replay
 
 WARM_UP_SECONDS = 6.0
@@ -32,11 +31,10 @@ def share(
     Parameters
     ----------
     number
-        Of the attempt: no job has the name of one before.
+        Of the attempt: no job and no topic has the name of one before.
     """
-    topic = "share-events"
-    settings = [*SETTINGS, f"kafka.topics.user_behavior={topic}", *overrides]
-    fill(here, topic, settings, events)
+    settings = [*SETTINGS, f"kafka.topics.user_behavior=share-events-{number}", *overrides]
+    _fill(here, f"share-fill-{number}", settings, events)
     found = {}
     for name in (LIMIT, kind):
         of_kind = [*settings, *KINDS[name].settings]
@@ -44,14 +42,10 @@ def share(
     return found[kind] / found[LIMIT]
 
 
-def fill(here: Stage, topic: str, settings: Sequence[str], events: int) -> None:
-    """Write the events to the topic, unless they are there already."""
-    with here.outputs("share-preload", settings) as (config, _):
-        topics.create(config, here.address)
-    with consumer(here.address, [topic], isolation="read_uncommitted") as client:
-        held = sum(high - low for low, high in offsets(client, topic).values())
-    if held < events:
-        replay(rated(Generated(events - held).blocks()), here.address, topic)
+def _fill(here: Stage, name: str, settings: Sequence[str], events: int) -> None:
+    with here.outputs(name, settings) as (config, _):
+        topic = config.kafka.topics.user_behavior
+        replay(rated(Generated(events).blocks()), here.address, topic)
 
 
 def steady_rate(times: Sequence[float], totals: Sequence[float], events: int) -> float:
