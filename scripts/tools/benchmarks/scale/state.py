@@ -193,7 +193,8 @@ def checkpoint_seconds(done: Sequence[dict[str, Any]], begin: float) -> float:
         Completed ones, newest first; where none ended so late, the newest counts.
     """
     ended = [one for one in done if one["trigger_timestamp"] + one["end_to_end_duration"] >= begin]
-    return statistics.median(one["end_to_end_duration"] for one in ended or done[:1]) / 1000
+    durations = [float(one["end_to_end_duration"]) for one in ended or done[:1]]
+    return statistics.median(durations) / 1000
 
 
 def state_bytes(details: dict[str, Any], vertices: list[dict[str, Any]]) -> int:
