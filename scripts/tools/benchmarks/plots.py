@@ -110,7 +110,10 @@ def startup(path: Path, results: Sequence[Result]) -> None:
         elif result.name == "startup.demo_s":
             axes.barh("demo", result.value or 0, color="C7")
     axes.set_xlabel("seconds")
-    axes.legend(frameon=False, fontsize=8, ncols=5, loc="upper center", bbox_to_anchor=(0.5, 1.3))
+    if begin:
+        axes.legend(
+            frameon=False, fontsize=8, ncols=5, loc="upper center", bbox_to_anchor=(0.5, 1.3)
+        )
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120)
 
