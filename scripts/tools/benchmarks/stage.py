@@ -116,7 +116,7 @@ class Stage:
 
     def _drop(self, names: Sequence[str]) -> None:
         for future in AdminClient(self.address.client({})).delete_topics(list(names)).values():
-            with contextlib.suppress(KafkaException):
+            with contextlib.suppress(KafkaException, TimeoutError):  # it only slows others down
                 future.result(30)
 
     def _end_jobs(self) -> None:
