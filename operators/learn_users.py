@@ -1,5 +1,6 @@
 """learn-users: the Flink shell around the corridor."""
 
+import logging
 import time
 from collections.abc import Iterator
 from struct import pack
@@ -21,6 +22,7 @@ from state import descriptors, examples
 from state.descriptors import user_of
 from state.topics import model_pointer
 
+_LOG = logging.getLogger(__name__)
 _SWEEPS_PER_TTL = 10
 _GAUGE_SECONDS = 10.0
 
@@ -51,6 +53,7 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
         self._users = runtime_context.get_map_state(descriptors.users())
         self._corridor = Corridor(self._params, clock_ms=lambda: time.time_ns() // 1_000_000)
         rehearse(self._params)
+        _LOG.info("rehearsed")  # `scripts/benchmark startup` looks for it
         leave_out_sampler()
         self._warm: set[int] = set()
         self._inbox = Inbox(Hearing(self._corridor, self._params).handlers())

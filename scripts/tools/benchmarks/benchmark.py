@@ -1,15 +1,22 @@
-"""Measure the job on a real broker and cluster, next to River on the same machine and topic."""
+"""Measure the job on a real broker and cluster, next to River on the same machine and topic.
+
+Each benchmark takes at most about 12 minutes on two cores; `scripts/benchmark NAME --help` lists
+what can be changed.
+"""
 
 import argparse
-import os
-from pathlib import Path
+from collections.abc import Callable
 
 from scripts.tools import results
 from scripts.tools.benchmarks import beside, plots
+from scripts.tools.benchmarks import options as options_of
 from scripts.tools.benchmarks.accuracy import measure as measured_accuracy
+from scripts.tools.benchmarks.candidates.measure import measure as measured_candidates
 from scripts.tools.benchmarks.latency import measure as measured_latency
+from scripts.tools.benchmarks.recovery.measure import measure as measured_recovery
+from scripts.tools.benchmarks.scale.measure import measure as measured_scale
+from scripts.tools.benchmarks.startup.measure import measure as measured_startup
 from scripts.tools.benchmarks.terminal import show
-from scripts.tools.benchmarks.throughput import KINDS, LIMIT
 from scripts.tools.benchmarks.throughput import measure as measured_throughput
 from scripts.tools.benchmarks.training import measure as measured_training
 from scripts.tools.console import run
@@ -53,6 +60,38 @@ def accuracy(options: argparse.Namespace) -> None:
     _report(options, measured_accuracy(options), peer="model alone")
 
 
+def candidates(options: argparse.Namespace) -> None:
+    """CPU time of one list over up to a million items, and its recall; no cluster."""
+    figures = measured_candidates(options)
+    _report(options, figures)
+    if options.plot:
+        plots.candidates(options.plot, figures)
+
+
+def recovery(options: argparse.Namespace) -> None:
+    """Seconds until the job has caught up after a Python worker was killed."""
+    figures, runs = measured_recovery(options)
+    _report(options, figures)
+    if options.plot:
+        plots.recovery(options.plot, runs)
+
+
+def startup(options: argparse.Namespace) -> None:
+    """Seconds from a submission to the first micro-batch, and of a demo to the first list."""
+    figures = measured_startup(options)
+    _report(options, figures)
+    if options.plot:
+        plots.startup(options.plot, figures)
+
+
+def scale(options: argparse.Namespace) -> None:
+    """CPU time of an event by parallelism, and what the state of millions of users costs."""
+    figures = measured_scale(options)
+    _report(options, figures, peer="compared")
+    if options.plot:
+        plots.scale(options.plot, figures)
+
+
 def _report(
     options: argparse.Namespace, figures: list[results.Result], peer: str = "River"
 ) -> None:
@@ -63,93 +102,28 @@ def _report(
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/benchmark", description=__doc__)
-    names = "throughput|limit|latency|training|accuracy"
+    names = "|".join(function.__name__ for function in _COMMANDS)
     commands = parser.add_subparsers(required=True, metavar=names)
-    shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--json", type=Path, metavar="OUT", help="write the figures to a file")
-    shared.add_argument(
-        "--beside-others", action="store_true",
-        help="measure although other stacks or busy processes run; the results name them",
-    )  # fmt: skip
-    shared.add_argument("--plot", type=Path, metavar="PNG", help="draw a picture")
-    shared.add_argument(
-        "--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE",
-        help="override one key of the job's configuration; can be repeated",
-    )  # fmt: skip
-
-    command = commands.add_parser("throughput", parents=[shared], help=throughput.__doc__)
-    _numbers(command, runs=2, warm_up=25, seconds=20, parallelism=min(os.cpu_count() or 1, 8))
-    _data(command)
-    command.add_argument(
-        "--kinds", default=",".join(KINDS), metavar="LIST",
-        help=f"some of {', '.join(KINDS)}; the limit is always measured (default: all)",
-    )  # fmt: skip
-    command.add_argument(
-        "--river-seconds", type=float, default=15, metavar="S", help="seconds that count of River"
-    )
-    command.set_defaults(command=throughput)
-
-    command = commands.add_parser("limit", parents=[shared], help=limit.__doc__)
-    _numbers(command, runs=2, warm_up=25, seconds=30, parallelism=min(os.cpu_count() or 1, 8))
-    _data(command)
-    command.set_defaults(command=limit, kinds=LIMIT)
-
-    command = commands.add_parser("latency", parents=[shared], help=latency.__doc__)
-    _numbers(command, runs=2, warm_up=30, seconds=60, parallelism=1)
-    command.add_argument("--rate", type=float, default=300, metavar="R", help="events a second")
-    command.add_argument(
-        "--history", type=int, default=200_000, metavar="N", help="events learnt beforehand"
-    )
-    command.set_defaults(command=latency)
-
-    command = commands.add_parser("training", parents=[shared], help=training.__doc__)
-    _numbers(command, runs=3, warm_up=25, seconds=20, parallelism=min(os.cpu_count() or 1, 8))
-    _data(command)
-    command.add_argument("--steps", type=int, default=200, metavar="N", help="steps of a round")
-    command.set_defaults(command=training)
-
-    command = commands.add_parser("accuracy", parents=[shared], help=accuracy.__doc__)
-    command.add_argument(
-        "--data", type=Path, metavar="FILE.parquet", help="without it, events are generated"
-    )
-    command.add_argument("--events", type=int, metavar="N", help="default: the file's, or 200000")
-    command.add_argument(
-        "--rate", type=float, default=2_000, metavar="R",
-        help="events a second: with more than the job carries, partitions drift apart",
-    )  # fmt: skip
-    command.add_argument(
-        "--parallelism", type=int, default=min(os.cpu_count() or 1, 8), metavar="N",
-        help="subtasks of the job",
-    )  # fmt: skip
-    command.set_defaults(command=accuracy)
+    shared = options_of.shared()
+    for function, add in _COMMANDS.items():
+        name, text = function.__name__, function.__doc__
+        command = commands.add_parser(name, parents=[shared], help=text, description=text)
+        add(command)
+        command.set_defaults(command=function)
     return parser
 
 
-def _data(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--data", type=Path, metavar="FILE.parquet",
-        help="events to learn from, repeated with new users as often as needed;"
-        " without it, they are generated",
-    )  # fmt: skip
-    command.add_argument("--events", type=int, default=6_000_000, metavar="N", help="about so many")
-
-
-def _numbers(
-    command: argparse.ArgumentParser, *, runs: int, warm_up: float, seconds: float, parallelism: int
-) -> None:
-    command.add_argument("--runs", type=int, default=runs, metavar="N", help=f"default: {runs}")
-    command.add_argument(
-        "--warm-up", type=float, default=warm_up, metavar="S",
-        help=f"seconds that do not count (default: {warm_up:g})",
-    )  # fmt: skip
-    command.add_argument(
-        "--seconds", type=float, default=seconds, metavar="S",
-        help=f"seconds that count (default: {seconds:g})",
-    )  # fmt: skip
-    command.add_argument(
-        "--parallelism", type=int, default=parallelism, metavar="N",
-        help=f"subtasks of the job (default: {parallelism})",
-    )  # fmt: skip
+_COMMANDS: dict[Callable[[argparse.Namespace], None], Callable[[argparse.ArgumentParser], None]] = {
+    throughput: options_of.throughput,
+    limit: options_of.limit,
+    latency: options_of.latency,
+    training: options_of.training,
+    accuracy: options_of.accuracy,
+    candidates: options_of.candidates,
+    recovery: options_of.recovery,
+    startup: options_of.startup,
+    scale: options_of.scale,
+}
 
 
 if __name__ == "__main__":

@@ -7,9 +7,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from scripts.tools.benchmarks.candidates.measure import size_of
+from scripts.tools.benchmarks.recovery.measure import Recovery
 from scripts.tools.results import Result
 
 _LABELS = {"at_least_once": "at least once", "exactly_once": "exactly once", "river": "River"}
+
+_SECONDS_BEFORE = 15
 
 
 def throughput(path: Path, results: Sequence[Result]) -> None:
@@ -51,5 +55,80 @@ def latency(path: Path, ages: Mapping[str, Sequence[NDArray[np.float64]]]) -> No
     axes.set_xlabel("event published to recommendation read, ms (dashed: 99th percentile)")
     axes.set_ylabel("% of recommendations")
     axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=120)
+
+
+def candidates(path: Path, results: Sequence[Result]) -> None:
+    """Draw the CPU time of a list by the size of the catalogue, one line a model."""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    lines: dict[str, list[tuple[int, float]]] = {}
+    for result in results:
+        *model, size, figure_name = result.name.split(".")[1:]
+        if figure_name == "ms":
+            point = (size_of(size), result.value or 0)
+            lines.setdefault(model[0] if model else "full", []).append(point)
+    for model_name, points in lines.items():
+        axes.plot(*zip(*points, strict=True), "o-", label=model_name)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("items in the catalogue")
+    axes.set_ylabel("CPU ms of a list of ten")
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=120)
+
+
+def recovery(path: Path, runs: Sequence[Recovery]) -> None:
+    """Draw the lag of each run around the death of the worker, and where it was caught up."""
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    axes = figure.subplots()
+    for number, run in enumerate(runs):
+        samples = zip(run.lags.seconds, run.lags.events, strict=True)
+        shown = [(at, lag) for at, lag in samples if at >= -_SECONDS_BEFORE]
+        axes.plot(*zip(*shown, strict=True), color=f"C{number}", label=f"run {number + 1}")
+        axes.plot([run.seconds], [run.before], "o", color=f"C{number}")
+    axes.axvline(0, color="k", linestyle="--", linewidth=1)
+    axes.set_xlabel("seconds since a Python worker was killed (dots: caught up)")
+    axes.set_ylabel("events behind")
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=120)
+
+
+def startup(path: Path, results: Sequence[Result]) -> None:
+    """Draw the phases of a submission one after the other, and the demonstration below."""
+    figure = Figure(figsize=(8, 2.5), layout="constrained")
+    axes = figure.subplots()
+    begin = 0.0
+    for result in results:
+        if result.name.startswith("startup.worker."):
+            label = result.name.removeprefix("startup.worker.").removesuffix("_s")
+            axes.barh("submission", result.value or 0, left=begin, label=label.replace("_", " "))
+            begin += result.value or 0
+        elif result.name == "startup.demo_s":
+            axes.barh("demo", result.value or 0, color="C7")
+    axes.set_xlabel("seconds")
+    if begin:
+        axes.legend(
+            frameon=False, fontsize=8, ncols=5, loc="upper center", bbox_to_anchor=(0.5, 1.3)
+        )
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=120)
+
+
+def scale(path: Path, results: Sequence[Result]) -> None:
+    """Draw the CPU time of an event by parallelism."""
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    costs = {
+        result.name.split(".")[1].removeprefix("subtasks_"): result.value or 0
+        for result in results
+        if result.name.endswith(".cost")
+    }
+    axes.bar(list(costs), list(costs.values()))
+    axes.set_xlabel("subtasks")
+    axes.set_ylabel("CPU microseconds of an event")
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120)

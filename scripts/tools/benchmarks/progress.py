@@ -35,6 +35,7 @@ class _Metrics(msgspec.Struct):
     generated_at: int = 0
     consumed: int = 0
     recommendations: int = 0
+    deep_scored: int | None = None
 
 
 @dataclass
@@ -54,6 +55,8 @@ class Consumption:
     """Records consumed until then."""
     windows: list[tuple[int, int]] = field(default_factory=list)
     """Records and recommendations of the metrics windows so far."""
+    deep_scored: int = 0
+    """Events of these windows that the deep model ranked."""
 
     def __post_init__(self) -> None:
         """Start from nothing."""
@@ -77,6 +80,7 @@ class Consumption:
         record = self._decode(value)
         if record.kind != "accounting":
             self.windows.append((record.consumed, record.recommendations))
+            self.deep_scored += record.deep_scored or 0
             return
         now = sum(counts.consumed for counts in record.partitions.values())
         grown = now - self._by_bucket.get(record.bucket, 0)
@@ -97,7 +101,7 @@ class Consumption:
         ToolError
             If nothing is left between the two.
         """
-        times, totals = self._curve()
+        times, totals = self.curve()
         begin = times[0] + 1000 * warm_up
         dry = float(np.interp(_DRAINED * events, totals, times))
         end = min(begin + 1000 * seconds, dry, times[-1])
@@ -109,7 +113,7 @@ class Consumption:
 
     def between(self, begin: float, end: float) -> float:
         """Return how many records were consumed between two instants (ms)."""
-        times, totals = self._curve()
+        times, totals = self.curve()
         first, last = np.interp([begin, end], times, totals)
         return float(last - first)
 
@@ -118,7 +122,8 @@ class Consumption:
         consumed = sum(records for records, _ in self.windows)
         return sum(made for _, made in self.windows) / max(1, consumed)
 
-    def _curve(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def curve(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return ends of micro-batches, ms, and records consumed until then."""
         if not self.times:
             message = "expected accounting records of the job, got none; see its logs"
             raise ToolError(f"recommendation_metrics: {message}")

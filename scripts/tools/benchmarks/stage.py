@@ -43,6 +43,8 @@ class Job:
     config: JobConfig
     submitted_ms: int
     """Wall time at which `flink run` was called."""
+    id: str
+    """Flink's."""
 
 
 @dataclass(frozen=True)
@@ -93,19 +95,28 @@ class Stage:
         """
         with self.outputs(name, overrides) as (config, every):
             precompile(config)  # once a version: no part of a submission
-            # a TaskManager may die as a job is cancelled: RocksDB is closed while a worker writes
-            self.local.up(_silent, owned=True, revives=False)
+            self._up()
             submission = Submission(overrides=every, wheel=self.wheel, module=module)
             begin = time.time_ns() // 1_000_000
             try:
-                submit(self.local, submission, report=_silent)
-                yield Job(config=config, submitted_ms=begin)
+                found = submit(self.local, submission, report=_silent)
+                yield Job(config=config, submitted_ms=begin, id=found)
             finally:
                 self._end_jobs()
 
+    def _up(self) -> None:
+        """Start the TaskManager again where it died as the last job was cancelled.
+
+        RocksDB is closed while a worker writes. Where it is just dying, the first attempt fails.
+        """
+        try:
+            self.local.up(_silent, owned=True, revives=False)
+        except ToolError:
+            self.local.up(_silent, owned=True, revives=False)
+
     def _drop(self, names: Sequence[str]) -> None:
         for future in AdminClient(self.address.client({})).delete_topics(list(names)).values():
-            with contextlib.suppress(KafkaException):
+            with contextlib.suppress(KafkaException, TimeoutError):  # it only slows others down
                 future.result(30)
 
     def _end_jobs(self) -> None:

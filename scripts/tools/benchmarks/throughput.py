@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from scripts.tools.benchmarks import deep_model
 from scripts.tools.benchmarks.baseline import River, RiverFigures
 from scripts.tools.benchmarks.progress import Consumption, CpuTime
 from scripts.tools.benchmarks.stage import Job, Stage, stage
@@ -34,11 +35,14 @@ class Kind:
         Of the job.
     recommending
         Whether it recommends: then River does as well.
+    deep
+        Whether a deep model is served, one that was trained from the stream before.
     """
 
     settings: tuple[str, ...]
     module: str = JOB
     recommending: bool = True
+    deep: bool = False
 
 
 _ALONE = "recommend.enabled=false"
@@ -48,8 +52,11 @@ KINDS = {
     "rating": Kind(("learning.objective=rating", _ALONE), recommending=False),
     "light": Kind(("learning.ranking.model=light", "deep.enabled=false")),
     "full": Kind(("learning.ranking.model=full", "deep.enabled=false")),
+    "full_deep": Kind(("learning.ranking.model=full",), deep=True),
 }
 """What can be measured; the limit is the job's sources, windows and loop without a model."""
+USUAL = tuple(name for name, kind in KINDS.items() if not kind.deep)
+"""Those that need no torch, and together fit into some minutes."""
 SETTINGS = (
     "flink.micro_batch=500ms",
     "flink.bundle_size=256",
@@ -58,6 +65,8 @@ SETTINGS = (
 )
 """For throughput: few large micro-batches and bundles."""
 _RIVER_WARM_UP = 2.0
+_SWAP = 5.0
+"""Seconds after the answer within which every worker serves the model."""
 _SILENCE_SECONDS = 90.0
 
 
@@ -100,11 +109,12 @@ def measure(options: argparse.Namespace) -> list[Result]:
     with stage(options.parallelism) as here:
         topic = preload(here, options)
         river = River(python, here.local.brokers, topic)
+        model = _model(here, kinds, options)
         for number in range(options.runs):
             # the order turns around every time: nobody has the same place
             order = kinds[::-1] if number % 2 else kinds
             for name in order:
-                runs[name].append(_run(here, name, number, options))
+                runs[name].append(_run(here, name, number, options, model))
             for recommending, found in peers.items():
                 progress(f"river, run {number + 1} of {options.runs}")
                 found.append(
@@ -152,21 +162,40 @@ def _events(data: Path | None, events: int) -> Source:
     return source(data, events=None, repeat=max(1, round(events / rows)))
 
 
-def _run(here: Stage, name: str, number: int, options: argparse.Namespace) -> Figures:
+def _model(here: Stage, kinds: Sequence[str], options: argparse.Namespace) -> int:
+    """Return the version of a deep model, trained first where a kind serves one; else 0."""
+    deep = [KINDS[name] for name in kinds if KINDS[name].deep]
+    return deep_model.train(here, _settings(here, deep[0], options)) if deep else 0
+
+
+def _settings(here: Stage, kind: Kind, options: argparse.Namespace) -> list[str]:
+    served = deep_model.served_from(here) if kind.deep else []
+    parallelism = f"flink.parallelism={options.parallelism}"
+    return [*SETTINGS, parallelism, *kind.settings, *served, *options.overrides]
+
+
+def _run(
+    here: Stage, name: str, number: int, options: argparse.Namespace, model: int = 0
+) -> Figures:
     kind = KINDS[name]
-    settings = [*SETTINGS, f"flink.parallelism={options.parallelism}", *kind.settings]
-    job_name, overrides = f"{name}-{number + 1}", [*settings, *options.overrides]
-    with here.job(job_name, overrides, kind.module) as job, progress_bar() as bar:
+    settings = _settings(here, kind, options)
+    with here.job(f"{name}-{number + 1}", settings, kind.module) as job, progress_bar() as bar:
         task = bar.add_task(f"{name}, run {number + 1} of {options.runs}", total=None)
-        return _watch(here, job, options, lambda n: bar.update(task, completed=n))
+        served_ms = deep_model.swap_in(here.address, job, model) if kind.deep else 0.0
+        return _watch(here, job, options, lambda n: bar.update(task, completed=n), served_ms)
 
 
 def _watch(
-    here: Stage, job: Job, options: argparse.Namespace, on_progress: Callable[[int], None]
+    here: Stage,
+    job: Job,
+    options: argparse.Namespace,
+    on_progress: Callable[[int], None],
+    served_ms: float = 0.0,
 ) -> Figures:
+    """Watch a job until enough is known; `served_ms`: what it did before does not count."""
     metrics = job.config.kafka.topics.recommendation_metrics
     cpu = CpuTime(here.local)
-    wanted_ms = 1000 * (options.warm_up + options.seconds + 1)
+    warm_up, wanted_ms = options.warm_up, 1000 * (options.warm_up + options.seconds + 1)
     with consumer(here.address, [metrics], isolation="read_uncommitted") as client:
         consumed = Consumption(client)
         silent = 0.0
@@ -176,15 +205,21 @@ def _watch(
             cpu.sample()
             on_progress(consumed.total)
             silent = 0.0 if consumed.total > before else silent + 1.0
-            if consumed.times and consumed.times[-1] - consumed.times[0] > wanted_ms:
-                break
-    return _figures(job, consumed, cpu, options)
+            if consumed.times:
+                warm_up = max(options.warm_up, (served_ms - consumed.times[0]) / 1000 + _SWAP)
+                wanted_ms = 1000 * (warm_up + options.seconds + 1)
+                if consumed.times[-1] - consumed.times[0] > wanted_ms:
+                    break
+    if served_ms and not consumed.deep_scored:
+        message = "full_deep: expected events scored by the deep model, got none"
+        raise ToolError(message)
+    return _figures(job, consumed, cpu, options, warm_up)
 
 
-def _figures(job: Job, consumed: Consumption, cpu: CpuTime, options: argparse.Namespace) -> Figures:
-    begin, end = consumed.steady(
-        events=options.events, warm_up=options.warm_up, seconds=options.seconds
-    )
+def _figures(
+    job: Job, consumed: Consumption, cpu: CpuTime, options: argparse.Namespace, warm_up: float
+) -> Figures:
+    begin, end = consumed.steady(events=options.events, warm_up=warm_up, seconds=options.seconds)
     seconds, events = (end - begin) / 1000, consumed.between(begin, end)
     used = cpu.between(begin, end)
     ours = sum(cores for part, cores in used.items() if part != BROKER)

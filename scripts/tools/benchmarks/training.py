@@ -7,16 +7,13 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-
-import msgspec
+from dataclasses import dataclass
 
 from conf.schema import JobConfig
-from scripts.tools.benchmarks.progress import Consumption
+from scripts.tools.benchmarks.deep_model import NO_ROUNDS, Watched, trainer
 from scripts.tools.benchmarks.stage import Job, Stage, stage
 from scripts.tools.benchmarks.terminal import progress_bar
 from scripts.tools.benchmarks.throughput import SETTINGS, preload
-from scripts.tools.cluster.paths import TRAINER_PYTHON
 from scripts.tools.commands import control
 from scripts.tools.console import ToolError, progress
 from scripts.tools.kafka.client import consumer
@@ -24,27 +21,6 @@ from scripts.tools.results import Result
 
 _WAIT_SECONDS = 240.0
 _CHECKPOINT_SECONDS = 5
-
-
-class _Status(msgspec.Struct):
-    kind: str
-    status: str = ""
-    model: int = 0
-    verdict: str = ""
-
-
-@dataclass
-class _Watched(Consumption):
-    """What was consumed, and where fine-tuning stands."""
-
-    status: _Status = field(default_factory=lambda: _Status("fine_tune", "idle"))
-
-    def add(self, value: bytes) -> None:
-        """Take in one record of the metrics topic."""
-        if b'"kind":"fine_tune"' in value:
-            self.status = msgspec.json.decode(value, type=_Status)
-        else:
-            super().add(value)
 
 
 @dataclass(frozen=True)
@@ -58,20 +34,16 @@ class _Phase:
 
 def measure(options: argparse.Namespace) -> list[Result]:
     """Run the job once, with rounds in turns, and return the figures."""
-    if not TRAINER_PYTHON.exists():
-        message = f"torch: expected {TRAINER_PYTHON}, got none; run scripts/setup --train"
-        raise ToolError(message)
+    python = trainer()
     with stage(options.parallelism) as here:
         preload(here, options)
         own = [
             *SETTINGS,
             f"flink.checkpoint_interval={_CHECKPOINT_SECONDS}s",
             f"flink.parallelism={options.parallelism}",
-            "fine_tune.every_events=0",
-            "fine_tune.every=0s",
-            "fine_tune.drift=false",
+            *NO_ROUNDS,
             f"fine_tune.steps={options.steps}",
-            f"fine_tune.python={TRAINER_PYTHON}",
+            f"fine_tune.python={python}",
             f"fine_tune.store={here.local.run_dir / 'models'}",
         ]
         with here.job("training", [*own, *options.overrides]) as job, progress_bar() as bar:
@@ -100,7 +72,7 @@ class _Run:
         """Alternate and compare."""
         metrics = self._config.kafka.topics.recommendation_metrics
         with consumer(self._here.address, [metrics], isolation="read_uncommitted") as client:
-            self._seen = _Watched(client)
+            self._seen = Watched(client)
             self._until(lambda: self._seen.total > 0, "a micro-batch")
             self._pass(self._options.warm_up)
             self._ask(self._config)

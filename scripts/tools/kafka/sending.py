@@ -51,6 +51,11 @@ class Sending:
             raise self._error
         return self._thread is not None and self._thread.is_alive()
 
+    def join(self, seconds: float) -> None:
+        """Wait until everything is sent, or for some seconds."""
+        if self._thread is not None:
+            self._thread.join(seconds)
+
     def _noted(self, blocks: Iterable[Block]) -> Iterator[Block]:
         for block in blocks:
             self.users.update(block.users)

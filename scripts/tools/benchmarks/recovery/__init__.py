@@ -1,0 +1,1 @@
+"""How long a job takes to be where it was, after a Python worker was killed."""

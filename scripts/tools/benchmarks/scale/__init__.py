@@ -1,0 +1,1 @@
+"""What more subtasks and more state cost."""

@@ -1,0 +1,1 @@
+"""Seconds until something comes out: of a submitted job, and of the demonstration."""

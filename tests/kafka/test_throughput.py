@@ -1,0 +1,41 @@
+"""The model leaves of the pipe what it left before: both measured one after the other."""
+
+import json
+
+import pytest
+
+from scripts.tools.benchmarks.share import share
+from scripts.tools.benchmarks.stage import Stage
+from scripts.tools.cluster.instance import Local
+from scripts.tools.cluster.paths import ROOT
+from scripts.tools.commands.build import build
+
+pytestmark = pytest.mark.kafka
+
+KIND = "light"
+EVENTS = 1_000_000
+SLACK = 0.5
+"""Of the share that was measured last: short runs on a busy machine are no figures."""
+ATTEMPTS = 2
+
+
+def committed() -> float:
+    """The share in the last long run."""
+    document = json.loads((ROOT / "tests" / "benchmarks" / "limit.json").read_text())
+    (found,) = (
+        one["value"] for one in document["results"] if one["name"] == f"throughput.{KIND}.of_limit"
+    )
+    return float(found)
+
+
+def test_learning_and_recommending_keep_their_share_of_what_the_pipe_carries(
+    cluster: Local,
+) -> None:
+    least, found = SLACK * committed(), []
+    here = Stage(cluster, build())
+    overrides = [f"flink.parallelism={cluster.slots}"]
+    while len(found) < ATTEMPTS:
+        found.append(share(here, KIND, len(found), events=EVENTS, overrides=overrides))
+        if found[-1] >= least:
+            return
+    pytest.fail(f"{KIND}: expected at least {least:.3f} of the limit, got {found}")
