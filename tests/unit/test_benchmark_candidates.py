@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from scripts.tools.benchmarks.candidates.exact import recall, scores_of
+from scripts.tools.benchmarks.candidates.exact import recall
 from scripts.tools.benchmarks.candidates.measure import Lists, called, figures_of, size_of, sizes
 from scripts.tools.benchmarks.candidates.world import Learner, Walk, World, learner
 from scripts.tools.console import ToolError
@@ -17,7 +17,7 @@ def learnt(request: pytest.FixtureRequest) -> Learner:
 def test_the_job_lists_the_exact_best(learnt: Learner):
     compared = 0
     for user in learnt.users(20):
-        scores = scores_of(learnt.items, user, learnt.learning)
+        scores = learnt.scores(user)
         if scores is not None:
             listed = learnt.recommend(user)
             assert recall(listed.rows[0], scores) == 1
@@ -29,7 +29,7 @@ def test_the_job_lists_the_exact_best(learnt: Learner):
 
 def test_a_list_that_misses_one_has_a_lower_recall(learnt: Learner):
     user = learnt.users(1)[0]
-    scores = scores_of(learnt.items, user, learnt.learning)
+    scores = learnt.scores(user)
     listed = learnt.recommend(user).rows[0].copy()
     listed[0] = int(np.argmin(np.where(np.isfinite(scores), scores, np.inf)))
     assert recall(listed, scores) == pytest.approx(0.9)

@@ -36,8 +36,16 @@ def recall(listed: NDArray[np.int32], scores: Scores) -> float:
     return float((scores[rows] >= worst - TIE).sum()) / k if k else 1.0
 
 
-def scores_of(items: Items, user: Users, learning: LearningParams) -> Scores | None:
-    """Return the score of every item for one user, None where its last items say nothing."""
+def scores_of(
+    items: Items, user: Users, learning: LearningParams, popularity: NDArray[np.float32]
+) -> Scores | None:
+    """Return the score of every item for one user, None where its last items say nothing.
+
+    Parameters
+    ----------
+    popularity : float32[HISTORIES]
+        Its weight by length of history.
+    """
     history = user.history[0, : user.history_length[0]]
     window = _known(items, history[-learning.transitions.window :])
     shares = _transition_shares(items, window, learning)
@@ -50,6 +58,9 @@ def scores_of(items: Items, user: Users, learning: LearningParams) -> Scores | N
         recent = _known(items, history[-learning.sequences.recent :])
         heard = _neighbour_shares(items.neighbours.arrays, recent, int(user.key[0]), items.size)
         found += learning.ranking.neighbours * np.log1p(heard / learning.sequences.smoothing)
+    history_length = max(1, int(user.positives[0])).bit_length() - 1
+    weight = popularity[min(history_length, len(popularity) - 1)]
+    found += weight * _popularity(items, int(user.session_last[0]))
     found[~_listable(items, user)] = -np.inf
     return found
 
@@ -99,6 +110,13 @@ def _factors(
         decay = learning.ranking.context_decay ** np.arange(len(last))
         z = z + decay @ a.context[last] / np.sqrt(decay.sum())
     found: Scores = a.factors[:size] @ z + a.bias[:size]
+    return found
+
+
+def _popularity(items: Items, now: int) -> Scores:
+    a, size = items.arrays, items.size
+    age = np.maximum(0, now - a.last_time[:size])
+    found: Scores = np.log1p(a.popularity[:size] * np.exp2(-age / a.half_life))
     return found
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from models.columns import Users
-from scripts.tools.benchmarks.candidates.exact import recall, scores_of
+from scripts.tools.benchmarks.candidates.exact import recall
 from scripts.tools.benchmarks.candidates.world import Learner, World, learner
 from scripts.tools.benchmarks.terminal import progress_bar
 from scripts.tools.console import ToolError, progress
@@ -118,5 +118,5 @@ def _timed(learnt: Learner, user: Users) -> float:
 
 def _recall(learnt: Learner, user: Users) -> float | None:
     """Return None for users whose last items say nothing: they get what is trending."""
-    scores = scores_of(learnt.items, user, learnt.learning)
+    scores = learnt.scores(user)
     return None if scores is None else recall(learnt.recommend(user).rows[0], scores)

@@ -14,6 +14,7 @@ from models.columns import Recommended, Users
 from models.ranking.model import Ranking
 from operators.corridor import Corridor
 from operators.params import LearningParams, LearnUsersParams
+from scripts.tools.benchmarks.candidates.exact import Scores, scores_of
 from scripts.tools.console import ToolError
 from scripts.tools.data.behaviour import BLOCK, Block, Generated
 from scripts.tools.data.generator import GeneratorParams
@@ -118,6 +119,10 @@ class Learner(Corridor):
     def recommend(self, user: Users) -> Recommended:
         """Return the list of one user, made by the job's own objective."""
         return self.model.recommend(self.items, user, self._params.k, DeepArrays.none())
+
+    def scores(self, user: Users) -> Scores | None:
+        """Return the exact scores of one user, see `exact.scores_of`."""
+        return scores_of(self.items, user, self.learning, self._learn.popularity.weights)
 
     @property
     def learning(self) -> LearningParams:
