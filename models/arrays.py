@@ -182,7 +182,6 @@ class LearntArrays(NamedTuple):
     popularity_rank: NDArray[np.int32]
     error: NDArray[np.float32]
     loss: NDArray[np.float64]
-    popular: NDArray[np.float64]
 
     @classmethod
     def empty(
@@ -214,7 +213,6 @@ class LearntArrays(NamedTuple):
             hybrid_rank=ranks[6, :asked],
             error=error,
             loss=np.zeros(LOSSES, np.float64),
-            popular=np.zeros((HISTORIES, GAINS), np.float64),
         )
 
 
@@ -332,6 +330,9 @@ class Scratch(NamedTuple):
     places: NDArray[np.float32]
     """(10,) where an event's item stands without a score and by its weights."""
 
+    gains: NDArray[np.float64]
+    """(CHOICES,) what each weight of popularity gained at the event at hand."""
+
     @classmethod
     def of_size(
         cls, rows: int, factors: int, components: int, negatives: int = 0, recent: int = 0
@@ -352,6 +353,7 @@ class Scratch(NamedTuple):
             found=np.zeros(1, np.int64),
             joint=np.zeros(rows, np.float32),
             places=np.zeros(1 + max(WEIGHTS, CHOICES - 1), np.float32),
+            gains=np.zeros(CHOICES, np.float64),
         )
 
 
@@ -379,6 +381,25 @@ class Knobs(NamedTuple):
     """Weight from which an item stays in the past while weaker ones leave it."""
 
 
+class PopularArrays(NamedTuple):
+    """How much popularity weighs, see `models.popularity.weights`; all empty in a model without."""
+
+    weights: NDArray[np.float32]
+    """(HISTORIES,) by length of history."""
+    bucket: NDArray[np.float64]
+    """(HISTORIES, GAINS) sums of the user bucket at hand."""
+    total: NDArray[np.float64]
+    """(HISTORIES, GAINS) of all buckets of the worker."""
+    changed: NDArray[np.bool_]
+    """(1,) whether the bucket's differ from those stored."""
+
+    @classmethod
+    def none(cls) -> "PopularArrays":
+        """Return what stands for a model without."""
+        empty = np.empty((0, GAINS))
+        return cls(np.empty(0, np.float32), empty, empty, np.zeros(1, np.bool_))
+
+
 class Work(NamedTuple):
     """Everything that ranking needs at hand, with the users of one micro-batch."""
 
@@ -394,5 +415,4 @@ class Work(NamedTuple):
     """See `BatchArrays.until`."""
     fallback: NDArray[np.int32]
     """Rows of trending items, best first: what is served where nothing else is known."""
-    popular: NDArray[np.float32]
-    """(HISTORIES,) weights of popularity by length of history; (0,) in a model without."""
+    popular: PopularArrays

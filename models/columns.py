@@ -249,8 +249,6 @@ class Learnt:
     """(n,) the same by plain popularity."""
     loss: NDArray[np.float64]
     """(LOSSES,) sums over the scored events, see `models.blend`."""
-    popular: NDArray[np.float64]
-    """(HISTORIES, GAINS) sums over the scored events, see `models.popularity.weights`."""
     error: NDArray[np.float32]
     """(n,) rating minus its prediction before it was learnt; NaN where not scored."""
 

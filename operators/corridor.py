@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from models.columns import ACCEPTED, Events, Learnt, Users
+from models.columns import ACCEPTED, Events, Users
 from models.items.table import Items
 from models.keys import key_of
 from operators.memory import Memory
@@ -90,8 +90,8 @@ class Corridor:
         )
         if (fate == ACCEPTED).any():
             self._recall_weights(bucket, memory)
-            learnt = self._accept(bucket, decoded, users, fate == ACCEPTED, outcome, now_ms)
-            self._weigh(bucket, learnt, memory)
+            self._accept(bucket, decoded, users, fate == ACCEPTED, outcome, now_ms)
+            self._keep_weights(bucket, memory)
             for user, value in zip(decoded.users, self._user_state.encode(users), strict=True):
                 memory.put(entry_of(user), value)
         outcome.accounting = account(
@@ -164,7 +164,7 @@ class Corridor:
         accepted: NDArray[np.bool_],
         outcome: Outcome,
         now_ms: int,
-    ) -> Learnt:
+    ) -> None:
         params = self._params
         events, item_ids, event_ids = decoded.events, decoded.item_ids, decoded.event_ids
         if not accepted.all():
@@ -196,7 +196,6 @@ class Corridor:
         outcome.trending = sample(events, item_ids, params.trending_sample)
         if triggers is not None:
             outcome.recommendations = self._recommend(decoded, users, triggers)
-        return taught.learnt
 
     def _recall_weights(self, bucket: int, memory: Memory) -> None:
         """Take what the bucket has seen of the worth of popularity, once."""
@@ -204,10 +203,10 @@ class Corridor:
         if not weights.knows(bucket):
             weights.restore(bucket, popularity.decode(memory.get(POPULARITY_ENTRY)))
 
-    def _weigh(self, bucket: int, learnt: Learnt, memory: Memory) -> None:
-        """Learn and keep what popularity was worth, for the next micro-batch."""
-        if learnt.popular[:, 0].any():
-            sums = self._learn.popularity.learn(bucket, learnt.popular)
+    def _keep_weights(self, bucket: int, memory: Memory) -> None:
+        """Keep what popularity was worth, where that was learnt."""
+        sums = self._learn.popularity.changed(bucket)
+        if sums is not None:
             memory.put(POPULARITY_ENTRY, popularity.encode(sums))
 
     def _recommend(

@@ -1,6 +1,6 @@
 """What a user bucket has seen of the worth of popularity (magic `PW`).
 
-Payload of version 1, little-endian: histories (u16), sums (u16), then float32[histories, sums], see
+Payload of version 1, little-endian: histories (u16), sums (u16), then float64[histories, sums], see
 `models.popularity.weights`. Sums of another shape belong to other weights: they are read as none.
 """
 
@@ -21,7 +21,7 @@ _SHAPE = struct.Struct("<HH")
 
 def encode(sums: NDArray[np.float64]) -> bytes:
     """Return the value of sums, float64[HISTORIES, GAINS]."""
-    payload = _SHAPE.pack(*sums.shape) + sums.astype("<f4").tobytes()
+    payload = _SHAPE.pack(*sums.shape) + sums.astype("<f8").tobytes()
     return seal(MAGIC, VERSION, payload)
 
 
@@ -39,10 +39,10 @@ def decode(value: bytes | None) -> NDArray[np.float64]:
     if len(payload) < _SHAPE.size:
         raise corrupt(_WHERE, "a shape", f"{len(payload)} bytes")
     histories, sums = _SHAPE.unpack_from(payload)
-    if len(payload) != _SHAPE.size + 4 * histories * sums:
+    if len(payload) != _SHAPE.size + 8 * histories * sums:
         expected = f"{histories} x {sums} numbers"
         raise corrupt(_WHERE, expected, f"{len(payload) - _SHAPE.size} bytes")
     if (histories, sums) != (HISTORIES, GAINS):
         return no_sums()
-    found = np.frombuffer(payload, "<f4", offset=_SHAPE.size).reshape(histories, sums)
-    return found.astype(np.float64) if np.isfinite(found).all() else no_sums()
+    found = np.frombuffer(payload, "<f8", offset=_SHAPE.size).reshape(histories, sums)
+    return found.copy() if np.isfinite(found).all() else no_sums()

@@ -7,7 +7,7 @@ import numba
 
 from models import blend, initial
 from models.neighbours import learn, sequences, share
-from models.popularity import counts, weights
+from models.popularity import counts, part, weights
 from models.rating import kalman, stack
 from models.transitions import rows
 from models.users import history
@@ -21,14 +21,16 @@ def called(kernel: _Kernel) -> _Kernel:
     return way_in
 
 
-add_gains = called(weights.add_gains)
 add_event = called(blend.add_event)
 add_transition = called(rows.add)
 contains = called(history.contains)
 count_event = called(counts.count_event)
 fill_neighbours = called(share.fill)
 find_neighbours = called(share.find)
+gains_of = called(weights.gains_of)
+fill_popularity = called(part.fill)
 history_of = called(weights.history_of)
+learn_gains = called(weights.learn)
 learn_place = called(learn.learn)
 learn_rating = called(kalman.learn)
 predict_rating = called(kalman.predict)

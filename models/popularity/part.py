@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import SIZE, ItemArrays
-from models.compiled import Integer, entry
+from models.compiled import Integer, entry, kernel
 from models.logarithm import log1p
 
 
-@entry
+@kernel
 def fill(a: ItemArrays, now: Integer, part: NDArray[np.float32]) -> None:
-    """Set the scores of all items: the same for every user of a micro-batch.
+    """Set the scores of all items: the same for every user.
 
     Parameters
     ----------
@@ -26,3 +26,9 @@ def fill(a: ItemArrays, now: Integer, part: NDArray[np.float32]) -> None:
         if a.counts[row] > 0:
             age = max(0, now - a.last_time[row])
             part[row] = log1p(np.float32(a.popularity[row] * np.exp2(-age / a.half_life)))
+
+
+@entry
+def fill_all(a: ItemArrays, now: Integer, part: NDArray[np.float32]) -> None:
+    """Do as `fill`, called from Python: once for all users of a micro-batch."""
+    fill(a, now, part)

@@ -9,8 +9,8 @@ those of the weight that all begin with.
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import CHOICES, GAINS, HISTORIES, ItemArrays
-from models.compiled import Integer, kernel
+from models.arrays import CHOICES, GAINS, HISTORIES, ItemArrays, PopularArrays
+from models.compiled import Integer, Real, entry, kernel
 from models.places import rank_by_weights, worth
 
 GRID = np.array([0.1, 0.2, 0.3, 0.5, 0.8, 1.3, 2.0, 4.0, 8.0], np.float32)
@@ -34,7 +34,7 @@ def history_of(positives: Integer) -> Integer:
 
 
 @kernel
-def add_gains(
+def gains_of(
     first: NDArray[np.float32],
     second: NDArray[np.float32],
     a: ItemArrays,
@@ -42,25 +42,59 @@ def add_gains(
     mark: Integer,
     target: Integer,
     places: NDArray[np.float32],
-    sums: NDArray[np.float64],
+    gains: NDArray[np.float64],
 ) -> None:
-    """Add to the sums what each weight would have gained at an event.
+    """Set what each weight would have gained at an event, (CHOICES,).
 
     Parameters
     ----------
     first, second : float32[R]
         Scores without popularity, and popularity.
-    places : float32[1 + W]
+    places : float32[CHOICES]
         Scratch memory.
-    sums : float64[GAINS]
-        Of the user's length of history.
     """
     rank_by_weights(first, second, GRID, a, marks, mark, target, places)
-    sums[0] += 1
     for k in range(CHOICES):
-        gain = worth(places[k]) - worth(places[_FIRST])
-        sums[1 + k] += gain
-        sums[1 + CHOICES + k] += gain * gain
+        gains[k] = worth(places[k]) - worth(places[_FIRST])
+
+
+@kernel
+def choose(p: PopularArrays, history: Integer) -> None:
+    """Take the weight whose mean gain less its standard error is largest; the first by default."""
+    sums, best = p.total[history], _FIRST
+    most: Real = 0.0
+    if sums[0] >= _LEAST:
+        for k in range(CHOICES):
+            mean = sums[1 + k] / sums[0]
+            spread = max(sums[1 + CHOICES + k] / sums[0] - mean * mean, 0.0)
+            sure = mean - np.sqrt(spread / sums[0])
+            if sure > most:
+                best, most = k, sure
+    p.weights[history] = _CHOICES[best]
+
+
+@kernel
+def learn(p: PopularArrays, history: Integer, gains: NDArray[np.float64]) -> None:
+    """Learn from one event what each weight would have gained at it, (CHOICES,)."""
+    bucket, total = p.bucket[history], p.total[history]
+    for side in (bucket, total):
+        side[0] += 1
+        for k in range(CHOICES):
+            side[1 + k] += gains[k]
+            side[1 + CHOICES + k] += gains[k] * gains[k]
+    if bucket[0] > _KEPT:
+        for at in range(len(bucket)):
+            bucket[at] /= 2
+            total[at] -= bucket[at]
+    p.changed[0] = True
+    choose(p, history)
+
+
+@entry
+def choose_all(p: PopularArrays) -> None:
+    """Choose the weight of every length of history."""
+    for history in range(HISTORIES):
+        choose(p, history)
 
 
 class PopularityWeights:
@@ -69,52 +103,42 @@ class PopularityWeights:
     def __init__(self) -> None:
         self.weights = np.full(HISTORIES, _CHOICES[_FIRST], np.float32)
         """(HISTORIES,)"""
-        self._sums: dict[int, NDArray[np.float64]] = {}
         self._total = no_sums()
+        self._buckets: dict[int, PopularArrays] = {}
 
     def knows(self, bucket: int) -> bool:
         """Return whether a bucket's sums were given."""
-        return bucket in self._sums
+        return bucket in self._buckets
 
     def restore(self, bucket: int, sums: NDArray[np.float64]) -> None:
         """Take the sums of a bucket as they were stored, float64[HISTORIES, GAINS]."""
-        self._put(bucket, sums.copy())
+        if self.knows(bucket):
+            self._total -= self._buckets[bucket].bucket
+        self._total += sums
+        made = PopularArrays(self.weights, sums.copy(), self._total, np.zeros(1, np.bool_))
+        self._buckets[bucket] = made
+        choose_all(made)
 
-    def learn(self, bucket: int, sums: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Add the sums of a micro-batch; return those of its bucket."""
-        kept = self._sums[bucket] if bucket in self._sums else no_sums()
-        if not np.isfinite(sums).all():
-            return kept
-        kept = kept + sums
-        kept[kept[:, 0] > _KEPT] /= 2
-        self._put(bucket, kept)
-        return kept
+    def of(self, bucket: int) -> PopularArrays:
+        """Return the arrays that events of a bucket change."""
+        if not self.knows(bucket):
+            self.restore(bucket, no_sums())
+        return self._buckets[bucket]
 
-    def _put(self, bucket: int, sums: NDArray[np.float64]) -> None:
-        before = self._sums.get(bucket)
-        self._total += sums if before is None else sums - before
-        self._sums[bucket] = sums
-        for history, one in enumerate(self._total):
-            self.weights[history] = _CHOICES[surest(one)]
+    def changed(self, bucket: int) -> NDArray[np.float64] | None:
+        """Return the sums of a bucket where they changed since this was asked last."""
+        arrays = self.of(bucket)
+        if not arrays.changed[0]:
+            return None
+        arrays.changed[0] = False
+        return arrays.bucket
+
+    @property
+    def serving(self) -> PopularArrays:
+        """The weights alone, for lists."""
+        return PopularArrays.none()._replace(weights=self.weights)
 
 
 def no_sums() -> NDArray[np.float64]:
     """Return sums over nothing, float64[HISTORIES, GAINS]."""
     return np.zeros((HISTORIES, GAINS), np.float64)
-
-
-def surest(sums: NDArray[np.float64]) -> int:
-    """Return the choice whose mean gain less its standard error is largest; the first by default.
-
-    Parameters
-    ----------
-    sums : float64[GAINS]
-    """
-    events = sums[0]
-    if events < _LEAST:
-        return _FIRST
-    mean, square = sums[1 : 1 + CHOICES] / events, sums[1 + CHOICES :] / events
-    error = np.sqrt(np.maximum(square - mean**2, 0) / events)
-    sure = mean - error
-    best = int(np.argmax(sure))
-    return best if sure[best] > 0 else _FIRST

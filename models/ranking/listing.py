@@ -66,8 +66,9 @@ def _list_best(u: Integer, work: Work, lists: Lists) -> None:
     """Fill a user's list with the best scores, and say why."""
     a, scratch, size = work.items, work.scratch, len(lists.constants)
     mark = mark_own(scratch, a, work.users, u, work.users.session_last[u])
-    if len(work.popular) > 0:
-        scratch.weights[POPULARITY] = work.popular[history_of(work.users.positives[u])]
+    if len(work.popular.weights) > 0:
+        history: Integer = history_of(work.users.positives[u])
+        scratch.weights[POPULARITY] = work.popular.weights[history]
     join(scratch.parts, scratch.weights, size, scratch.joint)
     held, limit = 0, lists.rows.shape[1]
     worst = np.float32(-np.inf)

@@ -10,6 +10,7 @@ from models.arrays import (
     Knobs,
     LearntArrays,
     Lookup,
+    PopularArrays,
     Scratch,
     UserArrays,
     Work,
@@ -28,7 +29,6 @@ from models.ranking.listing import list_block, recommendable
 from models.users.history import empty_window, open_window, pack, unpack
 
 _NO_EVENTS = np.empty(0, np.int64)
-_NO_WEIGHTS = np.empty(0, np.float32)
 _NO_PRODUCTS = np.empty((0, 0), np.float32)
 
 
@@ -103,8 +103,8 @@ class Ranking:
         factors = users.factors[:, :0] if self._params.context else users.factors.copy()
         work = self._work(items, users, deep)
         work = work._replace(until=items.until(bucket, events.coordinate))
-        if self._weights and scored.any():
-            popularity.fill(items.arrays, int(events.time.max()), work.scratch.parts[POPULARITY])
+        if self._weights:
+            work = work._replace(popular=self._weights.of(bucket))
         context, context_start = pack(work.window)
         pairs = 0 if self._params.context else self._params.negatives
         out = LearntArrays.empty(
@@ -177,7 +177,7 @@ class Ranking:
         work = self._work(items, users, deep)
         if self._weights and len(users):
             newest = int(users.session_last.max())
-            popularity.fill(items.arrays, newest, work.scratch.parts[POPULARITY])
+            popularity.fill_all(items.arrays, newest, work.scratch.parts[POPULARITY])
         lists = Lists.of(out, recommendable(items.arrays))
         size = items.size
         scalar = len(deep.y) > 0 and not len(deep.output)
@@ -215,7 +215,7 @@ class Ranking:
             deep=deep,
             until=items.until(0, _NO_EVENTS),
             fallback=items.trending_rows(),
-            popular=self._weights.weights if self._weights else _NO_WEIGHTS,
+            popular=self._weights.serving if self._weights else PopularArrays.none(),
         )
 
     def _scratch_of(self, rows: int) -> Scratch:

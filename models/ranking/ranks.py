@@ -11,8 +11,9 @@ from models.component import DEEP, NEIGHBOURS, POPULARITY, TRANSITIONS, add, joi
 from models.deep import part as deep_model
 from models.factors import part as factors
 from models.neighbours import part as neighbours
+from models.popularity import part as popularity
 from models.popularity.levels import level_of
-from models.popularity.weights import add_gains, history_of
+from models.popularity.weights import gains_of, history_of, learn
 from models.transitions import share as transitions
 from models.users.own import is_own, mark_own
 
@@ -55,7 +56,7 @@ def rank_all(
         deep_model.fill(work, y)
         out.deep_rank[e] = _place(scratch.parts[DEEP], a, scratch.mark, mark, target)
     if total > 0:
-        _rank_by_parts(e, u, y, mark, target, work, out)
+        _rank_by_parts(e, u, y, time, mark, target, work, out)
     else:
         place = _place_in_fallback(work, mark, target)
         out.rank[e], out.online_rank[e], out.transition_rank[e] = place, place, place
@@ -67,6 +68,7 @@ def _rank_by_parts(
     e: Integer,
     u: Integer,
     y: Integer,
+    time: Integer,
     mark: Integer,
     target: Integer,
     work: Work,
@@ -87,8 +89,8 @@ def _rank_by_parts(
     share = scratch.weights[DEEP]
     scratch.weights[DEEP], scratch.weights[POPULARITY] = 0, 0
     join(scratch.parts, scratch.weights, size, joint)
-    if len(work.popular) > 0:
-        _weigh_popularity(u, mark, target, work, out)
+    if len(work.popular.weights) > 0:
+        _add_popularity(u, time, mark, target, work)
     out.online_rank[e] = _place(joint, a, scratch.mark, mark, target)
     out.rank[e] = out.online_rank[e]
     if len(out.hybrid_rank) > 0:
@@ -112,25 +114,18 @@ def _rank_by_parts(
 
 
 @kernel
-def _weigh_popularity(
-    u: Integer, mark: Integer, target: Integer, work: Work, out: LearntArrays
-) -> None:
-    """Add popularity to the joint scores, by what it has brought to users of as long a history."""
+def _add_popularity(u: Integer, time: Integer, mark: Integer, target: Integer, work: Work) -> None:
+    """Add popularity to the joint scores by its weight, then learn what weights were worth."""
     scratch, size = work.scratch, work.items.counters[SIZE]
+    part, marks = scratch.parts[POPULARITY], scratch.mark
+    popularity.fill(work.items, time, part)
     history: Integer = history_of(work.users.positives[u])
-    popularity, weight = scratch.parts[POPULARITY], work.popular[history]
-    add_gains(
-        scratch.joint,
-        popularity,
-        work.items,
-        scratch.mark,
-        mark,
-        target,
-        scratch.places,
-        out.popular[history],
-    )
+    weight = work.popular.weights[history]
+    places, gains = scratch.places, scratch.gains
+    gains_of(scratch.joint, part, work.items, marks, mark, target, places, gains)
+    learn(work.popular, history, gains)
     scratch.weights[POPULARITY] = weight
-    add(popularity, weight, size, scratch.joint)
+    add(part, weight, size, scratch.joint)
 
 
 @kernel

@@ -4,24 +4,29 @@ import numpy as np
 import pytest
 
 from models.arrays import CHOICES, GAINS, HISTORIES
-from models.popularity import part
-from models.popularity.weights import GRID, PopularityWeights, no_sums
+from models.popularity.weights import GRID, PopularityWeights
 from state import popularity
 from state.codec import StateError
 from tests.columns import new_items
-from tests.kernels import add_gains, count_event, history_of
+from tests.kernels import count_event, fill_popularity, gains_of, history_of, learn_gains
 
 DEFAULT = GRID[1]
 
 
-def sums_of(history: int, gains: dict[int, float], events: int = 100) -> np.ndarray:
-    """Return sums over events at which choices gained so much each, with little variance."""
-    sums = no_sums()
-    sums[history, 0] = events
+def taught(
+    weights: PopularityWeights,
+    bucket: int,
+    history: int,
+    gains: dict[int, float],
+    events: int = 100,
+) -> PopularityWeights:
+    """Return weights that learnt from events at which choices gained so much each."""
+    found = np.zeros(CHOICES)
     for choice, gain in gains.items():
-        sums[history, 1 + choice] = gain * events
-        sums[history, 1 + CHOICES + choice] = gain * gain * events
-    return sums
+        found[choice] = gain
+    for _ in range(events):
+        learn_gains(weights.of(bucket), history, found)
+    return weights
 
 
 @pytest.mark.parametrize(
@@ -38,68 +43,82 @@ def test_gains_are_those_of_the_places_by_each_weight() -> None:
     for row in rows:
         count_event(items.arrays, row, 0)
     first, second = (random.normal(size=len(rows)).astype(np.float32) for _ in range(2))
-    marks, places, sums = np.zeros(64, np.int64), np.zeros(CHOICES, np.float32), np.zeros(GAINS)
+    marks, places, gains = np.zeros(64, np.int64), np.zeros(CHOICES, np.float32), np.zeros(CHOICES)
     marks[7] = 5  # the user's own: no rival
-    add_gains(first, second, items.arrays, marks, 5, 3, places, sums)
+    gains_of(first, second, items.arrays, marks, 5, 3, places, gains)
     others = [row for row in range(40) if row not in (3, 7)]
     expected = []
     for weight in (0, *GRID):
         score = first + np.float32(weight) * second
         place = sum(score[row] > score[3] for row in others)
         expected.append(1 / (1 + place / 10))
-    gains = np.array(expected) - expected[2]
-    assert sums[0] == 1
-    np.testing.assert_allclose(sums[1 : 1 + CHOICES], gains, atol=1e-6)
-    np.testing.assert_allclose(sums[1 + CHOICES :], gains**2, atol=1e-6)
+    np.testing.assert_allclose(gains, np.array(expected) - expected[2], atol=1e-6)
+
+
+def test_the_sums_are_of_gains_and_their_squares() -> None:
+    weights = PopularityWeights()
+    series = np.random.default_rng(1).normal(size=(50, CHOICES))
+    for n, gains in enumerate(series):
+        learn_gains(weights.of(n % 2), 3, gains)
+    total = weights.of(0).bucket + weights.of(1).bucket
+    expected = [50, *series.sum(axis=0), *(series**2).sum(axis=0)]
+    np.testing.assert_allclose(total[3], expected)
+    np.testing.assert_allclose(weights.of(0).total, total)
+    mean, error = series.mean(axis=0), series.std(axis=0) / np.sqrt(50)
+    best = int(np.argmax(mean - error))
+    assert (mean - error)[best] > 0
+    assert weights.weights[3] == (0, *GRID)[best]
 
 
 def test_a_weight_is_taken_that_surely_brings_more_for_users_of_as_long_a_history() -> None:
-    weights = PopularityWeights()
-    weights.learn(0, sums_of(3, {9: 0.1}))
+    weights = taught(PopularityWeights(), 0, 3, {9: 0.1})
     assert weights.weights[3] == GRID[8]
     assert (np.delete(weights.weights, 3) == DEFAULT).all()
 
 
 def test_without_evidence_the_weight_stays() -> None:
-    weights = PopularityWeights()
-    weights.learn(0, sums_of(3, {9: 0.1}, events=10))
-    weights.learn(1, sums_of(4, {9: -0.1, 0: -0.01}))
+    weights = taught(PopularityWeights(), 0, 3, {9: 0.1}, events=10)
+    taught(weights, 1, 4, {9: -0.1, 0: -0.01})
     assert (weights.weights == DEFAULT).all()
 
 
 def test_popularity_can_come_to_weigh_nothing() -> None:
-    weights = PopularityWeights()
-    weights.learn(0, sums_of(0, {0: 0.01}))
-    assert weights.weights[0] == 0
+    assert taught(PopularityWeights(), 0, 0, {0: 0.01}).weights[0] == 0
 
 
 def test_buckets_add_up_and_are_restored_one_by_one() -> None:
-    learnt, restored = PopularityWeights(), PopularityWeights()
-    one = learnt.learn(1, sums_of(2, {5: 0.2}, events=20))
-    two = learnt.learn(2, sums_of(2, {5: 0.2}, events=20))
-    assert learnt.weights[2] == GRID[4]
-    restored.restore(1, popularity.decode(popularity.encode(one)))
+    weights, restored = PopularityWeights(), PopularityWeights()
+    values = []
+    for bucket in (1, 2):
+        taught(weights, bucket, 2, {5: 0.2}, events=20)
+        values.append(popularity.encode(weights.of(bucket).bucket))
+    assert weights.weights[2] == GRID[4]
+    restored.restore(1, popularity.decode(values[0]))
     assert restored.knows(1)
     assert not restored.knows(2)
     assert restored.weights[2] == DEFAULT  # twenty events are not enough
-    restored.restore(2, popularity.decode(popularity.encode(two)))
+    restored.restore(2, popularity.decode(values[1]))
     assert restored.weights[2] == GRID[4]
+    restored.restore(2, popularity.decode(None))
+    assert restored.weights[2] == DEFAULT
+
+
+def test_sums_are_to_be_stored_once_they_changed() -> None:
+    weights = PopularityWeights()
+    assert weights.changed(0) is None
+    taught(weights, 0, 2, {5: 0.2}, events=1)
+    sums = weights.changed(0)
+    assert sums is not None
+    assert sums[2, 0] == 1
+    assert weights.changed(0) is None
 
 
 def test_the_past_is_forgotten_by_and_by() -> None:
-    weights = PopularityWeights()
-    for _ in range(100):
-        weights.learn(0, sums_of(1, {9: 0.1}))
-    for _ in range(100):
-        weights.learn(0, sums_of(1, {9: -0.3, 0: 0.1}))
+    weights = taught(PopularityWeights(), 0, 1, {9: 0.1}, events=10_000)
+    taught(weights, 0, 1, {9: -0.3, 0: 0.1}, events=10_000)
     assert weights.weights[1] == 0
-
-
-def test_sums_that_are_not_finite_teach_nothing() -> None:
-    weights = PopularityWeights()
-    weights.learn(0, sums_of(1, {9: np.nan}))
-    weights.learn(0, sums_of(1, {9: 0.1}))
-    assert weights.weights[1] == GRID[8]
+    assert weights.of(0).bucket[1, 0] <= 4096
+    np.testing.assert_allclose(weights.of(0).total, weights.of(0).bucket, atol=1e-6)
 
 
 def test_no_value_is_no_sums_and_those_of_other_weights_are_none() -> None:
@@ -121,6 +140,6 @@ def test_popularity_counts_what_is_left_of_it_now() -> None:
         count_event(items.arrays, rows[0], 0)
     count_event(items.arrays, rows[1], 5 * half_life)
     scores = np.full(3, np.nan, np.float32)
-    part.fill(items.arrays, 2 * half_life, scores)
+    fill_popularity(items.arrays, 2 * half_life, scores)
     # the second one's event is of later: it counts as of now
     np.testing.assert_allclose(scores, [np.log(2), np.log(2), 0], atol=1e-5)
