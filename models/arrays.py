@@ -298,11 +298,15 @@ class Window(NamedTuple):
     """(W,) scratch: weight of each row of the user at hand."""
 
 
+TRASH = 16
+"""Places after the rows of `Scratch.boost` for what is added to no row."""
+
+
 class Scratch(NamedTuple):
     """Memory for scoring one user against R items; clean between users."""
 
     boost: NDArray[np.float32]
-    """(R,) 0, or the share of transitions while it is summed."""
+    """(R + TRASH,) 0, or something of each item while it is summed or looked for."""
     mark: NDArray[np.int64]
     """(R,) stamp of the user an item was last left out for."""
     stamp: NDArray[np.int64]
@@ -339,7 +343,7 @@ class Scratch(NamedTuple):
     ) -> "Scratch":
         """Return clean memory."""
         return cls(
-            boost=np.zeros(rows, np.float32),
+            boost=np.zeros(rows + TRASH, np.float32),
             mark=np.zeros(rows, np.int64),
             stamp=np.zeros(1, np.int64),
             pull=np.zeros((1, factors), np.float32),

@@ -16,6 +16,10 @@ _BLOCK = 1 << 18
 """Numbers in one matrix of products; 1 MB, so that it stays in the processor's cache."""
 
 
+_RECENT = 64
+"""Most last items of a user that neighbours are looked for by."""
+
+
 class Lists(NamedTuple):
     """The columns of `models.columns.Recommended`, and what every user's list starts from."""
 
@@ -26,10 +30,17 @@ class Lists(NamedTuple):
     constants: NDArray[np.float32]
     """(items,) part of an item's score that is every user's; -inf: never recommended."""
 
+    wanted: NDArray[np.bool_]
+    """(k,) scratch: items of the list at hand whose source is looked for."""
+    given: NDArray[np.float32]
+    """(k, D) scratch: what each of the user's last items gives them."""
+
     @classmethod
     def of(cls, out: Recommended, constants: NDArray[np.float32]) -> "Lists":
         """Return the columns of `out` themselves, to be filled."""
-        return cls(out.rows, out.scores, out.reasons, out.sources, constants)
+        k = out.rows.shape[1]
+        wanted, given = np.zeros(k, np.bool_), np.zeros((k, _RECENT), np.float32)
+        return cls(out.rows, out.scores, out.reasons, out.sources, constants, wanted, given)
 
 
 def blocks(

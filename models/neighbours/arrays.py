@@ -79,5 +79,3 @@ class NeighbourArrays(NamedTuple):
     after `find` the neighbours come first."""
     sink: NDArray[np.int64]
     """(1,) scratch that is only ever written to."""
-    given: NDArray[np.float32]
-    """(D,) scratch: what each of the user's items gives one item."""

@@ -1,9 +1,11 @@
 """Session neighbours as a component of the ranking model."""
 
 from models.arrays import SIZE, Work
+from models.columns import NEIGHBOURS as SESSION_NEIGHBOURS
 from models.compiled import Integer, kernel
 from models.component import NEIGHBOURS
 from models.items.lookup import row_of
+from models.lists import Lists
 from models.neighbours import share
 
 
@@ -24,7 +26,16 @@ def fill(work: Work, u: Integer) -> None:
 
 
 @kernel
-def source_of(work: Work, row: Integer) -> Integer:
-    """Return the row of the user's item that gives another the most, -1: none; `fill` first."""
-    recent = work.scratch.recent[: work.scratch.found[0]]
-    return share.source_of(work.neighbours, recent, row)
+def set_sources(work: Work, lists: Lists, u: Integer) -> None:
+    """Set the user's items that neighbours' items on a list are there for; `fill` first."""
+    scratch, wanted, reasons = work.scratch, lists.wanted, lists.reasons
+    some = False
+    for at in range(len(wanted)):
+        wanted[at] = lists.rows[u, at] >= 0 and reasons[u, at] == SESSION_NEIGHBOURS
+        some |= wanted[at]
+    if some:
+        recent = scratch.recent[: scratch.found[0]]
+        share.sources_of(
+            work.neighbours, recent, lists.rows[u], wanted, scratch.boost, lists.given,
+            lists.sources[u],
+        )  # fmt: skip

@@ -141,18 +141,45 @@ def fill(n: NeighbourArrays, size: Integer, part: NDArray[np.float32], smoothing
 
 
 @kernel
-def source_of(n: NeighbourArrays, recent: NDArray[np.int32], row: Integer) -> Integer:
-    """Return the row of the user's item that gives another the most, -1: none; `find` first.
+def sources_of(
+    n: NeighbourArrays,
+    recent: NDArray[np.int32],
+    rows: NDArray[np.int32],
+    wanted: NDArray[np.bool_],
+    listed: NDArray[np.float32],
+    given: NDArray[np.float32],
+    sources: NDArray[np.int32],
+) -> None:
+    """Set the row of the user's item that gives each wanted row the most, -1: none; `find` first.
 
     A neighbour's word counts for the newest item it shares with the user.
+
+    Parameters
+    ----------
+    rows : int32[k]
+        Different ones.
+    wanted : bool[k]
+        Those whose source is set.
+    listed : float32[R]
+        Scratch memory: zeros, before and after.
+    given : float32[k, D]
+        Scratch memory.
+    sources : int32[k]
     """
-    n.given[:] = 0
+    for at in range(len(rows)):
+        if wanted[at]:
+            listed[rows[at]] = at + 1
+            given[at] = 0
     for at in range(n.counters[FOUND]):
         nearest, begin, end, weight = _stretch(n, at)
         shift = len(n.falloff) // 2 - nearest
         depth = n.depth[_LOWEST - (n.rank[at] & _LOWEST)]
         for place in range(begin, end):
-            if item_of(n, place) == row:
-                n.given[depth] += weight * n.falloff[place + shift]
-    depth = np.argmax(n.given)
-    return recent[len(recent) - 1 - depth] if n.given[depth] > 0 else -1
+            row = item_of(n, place)
+            if row >= 0 and listed[row] > 0:
+                given[np.int64(listed[row]) - 1, depth] += weight * n.falloff[place + shift]
+    for at in range(len(rows)):
+        if wanted[at]:
+            listed[rows[at]] = 0
+            depth = np.argmax(given[at])
+            sources[at] = recent[len(recent) - 1 - depth] if given[at, depth] > 0 else -1

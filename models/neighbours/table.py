@@ -87,7 +87,6 @@ class Neighbours:
             depth=np.zeros(scratch, np.int32),
             rank=np.zeros(scratch, np.int64),
             sink=np.zeros(1, np.int64),
-            given=np.zeros(params.recent, np.float32),
         )
 
     @property

@@ -6,7 +6,6 @@ from numpy.typing import NDArray
 from models.arrays import SIZE, ItemArrays, Work
 from models.best import keep_best
 from models.columns import FACTORS, NEW, TRANSITION
-from models.columns import NEIGHBOURS as SESSION_NEIGHBOURS
 from models.compiled import Integer, compiled, entry, kernel
 from models.component import POPULARITY, REASONS, add_up, join, winner
 from models.deep import part as deep
@@ -86,8 +85,8 @@ def _list_best(u: Integer, work: Work, lists: Lists) -> None:
             source = transitions.source_of(work.window, u, work.transitions, row)
             lists.sources[u, at] = source
             reason = TRANSITION if source >= 0 else FACTORS
-        elif reason == SESSION_NEIGHBOURS:
-            lists.sources[u, at] = neighbours.source_of(work, row)
         if reason == FACTORS and a.counts[row] < NEW_BELOW:
             reason = NEW
         lists.reasons[u, at] = reason
+    if work.knobs.neighbours > 0:
+        neighbours.set_sources(work, lists, u)

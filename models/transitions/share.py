@@ -10,7 +10,7 @@ over the user's last items x_1 (newest), x_2, …
 
 import numpy as np
 
-from models.arrays import SIZE, ItemArrays, TransitionArrays, Window, Work
+from models.arrays import SIZE, TRASH, ItemArrays, TransitionArrays, Window, Work
 from models.compiled import Integer, Real, kernel
 from models.component import TRANSITIONS
 from models.logarithm import log1p
@@ -64,13 +64,16 @@ def fill(work: Work, u: Integer) -> None:
         work.items.counters[SIZE],
     )
     window, t, log_discount = work.window, work.transitions, work.items.log_discount
+    trash = len(boost) - TRASH
     for at in range(window.length[u]):
         row = window.rows[u, at]
         scale = window.coefficient[at] / np.float32(work.knobs.smoothing)
         for slot in range(t.start[row], t.start[row] + t.capacity[row]):
+            # every other slot is empty, in no order: a branch would be mispredicted as often
             follower = t.successor[slot]
-            if follower >= 0:
-                boost[follower] += scale * t.weight[slot]
+            to = follower if follower >= 0 else trash + (slot & TRASH - 1)
+            boost[to] += scale * t.weight[slot]
     for row in range(size):
         part[row] = log_discount[row] + log1p(boost[row])
     boost[:size] = 0
+    boost[trash:] = 0

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from models.neighbours.arrays import GIVEN_UP, SPARE_CHUNKS, UNIT
 from models.neighbours.table import Neighbours
 from models.params import NeighbourParams
-from tests.kernels import fill_neighbours, find_neighbours, learn_place, slot_of, source_of
+from tests.kernels import fill_neighbours, find_neighbours, learn_place, slot_of, sources_of
 
 ITEMS, KEYS = 9, 7
 SMALL = NeighbourParams(places=4, neighbours=2, sequences=4, length=4, recent=5, reach=2)
@@ -208,9 +208,16 @@ def test_the_source_is_what_gave_most(params: NeighbourParams) -> None:
         recent, key = pair.query()
         rows = np.array(recent, np.int32)
         find_neighbours(pair.arrays.arrays, rows, np.uint64(key))
-        for item in range(ITEMS):
+        wanted = np.arange(ITEMS) % 3 != 1
+        listed, sources = np.zeros(ITEMS, np.float32), np.full(ITEMS, -7, np.int32)
+        room = np.full((ITEMS, 64), np.nan, np.float32)
+        items = np.arange(ITEMS, dtype=np.int32)
+        sources_of(pair.arrays.arrays, rows, items, wanted, listed, room, sources)
+        assert not listed.any()
+        assert (sources[~wanted] == -7).all()
+        for item in items[wanted].tolist():
             given = pair.reference.given(recent, key, item)
-            source = source_of(pair.arrays.arrays, rows, item)
+            source = sources[item]
             named += source >= 0
             if given.any():
                 likely = np.flatnonzero(given >= given.max() * (1 - 1e-5))
