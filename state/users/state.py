@@ -39,12 +39,16 @@ __all__ = ["MAGIC", "READ_VERSIONS", "VERSION", "UserState"]
 
 _MOOD = 3
 """Numbers of the mood in a model that has variances."""
-_RECENT_AT = HEADER.size + 4 * LAYOUTS[VERSION].counts.index("recent")
+_RECENT_AT, _PAST_AT = (
+    HEADER.size + 4 * LAYOUTS[VERSION].counts.index(name) for name in ("recent", "past")
+)
 
 _NEW_TIMES = 4
 """Version since which times of recent events are seconds."""
-_OLD = bytes([_NEW_TIMES])
+_OLD, _CURRENT = bytes([_NEW_TIMES]), bytes([VERSION])
 """Low bytes of the versions before compare as less."""
+_STEP = 64
+"""Lengths of pasts differ by so much: each asks for columns of its own."""
 
 INITIAL_DEVIATION = 0.05
 """Standard deviation of the factors of a new user."""
@@ -89,15 +93,13 @@ class UserState:
         self._widths = {
             "factors": factors,
             "history": params.history,
-            "past": params.past,
-            "past_until": params.past if params.timed else 0,
             "deep": params.deep_state,
             "excluded": params.exclusions,
             "variance": variances,
             "mood": _MOOD if variances else 0,
             "rated": rated,
         }
-        self._blocks: dict[int, Block] = {}
+        self._blocks: dict[tuple[int, int], Block] = {}
         self._rooms: dict[tuple[int, ...], NDArray[np.int64]] = {}
 
     def decode(
@@ -112,8 +114,8 @@ class UserState:
         ids : sequence of str, length U
             Their keys seed the factors of new users, and name users in errors.
         more : int, optional
-            Most events of one user that will be remembered: the lists of recent events are as long
-            as that asks for, by default as long as they ever may be.
+            Most events of one user that will be remembered: the lists of recent events and of the
+            past are as long as that asks for, by default as long as they ever may be.
 
         Raises
         ------
@@ -121,7 +123,8 @@ class UserState:
             If a value is damaged, of an unknown version or of another model.
         """
         old = any(value is not None and value[2:3] < _OLD for value in values)
-        block = self._block(len(values), self._recent(values, more), old=old)
+        widths = self._recent(values, more), self._past(values, more)
+        block = self._block(len(values), widths, old=old)
         users = block.users
         users.key[:] = [key_of(name) for name in ids]
         known = np.array([value is not None for value in values], np.bool_)
@@ -304,11 +307,24 @@ class UserState:
         held = [int.from_bytes(value[at : at + 4], "little") for value in values if value]
         return min(most, max(held, default=0) + more)
 
-    def _block(self, count: int, recent: int, *, old: bool) -> _Block:
+    def _past(self, values: Sequence[bytes | None], more: int | None) -> int:
+        """Return how long the pasts have to be: few are as long as may be, and zeros cost time."""
+        most = self._params.past
+        if more is None or any(value is not None and value[2:3] != _CURRENT for value in values):
+            return most
+        at = _PAST_AT
+        held = [int.from_bytes(value[at : at + 4], "little") for value in values if value]
+        wanted = max(held, default=0) + more
+        return min(most, -(-wanted // _STEP) * _STEP)
+
+    def _block(self, count: int, widths: tuple[int, int], *, old: bool) -> _Block:
         """Return columns as new users have them, the factors still zero."""
-        block = self._blocks.get(recent)
+        recent, past = widths
+        block = self._blocks.get(widths)
         if block is None:
-            block = self._blocks[recent] = Block.of({**self._widths, "recent": recent})
+            until = past if self._params.timed else 0
+            made = {"recent": recent, "past": past, "past_until": until}
+            block = self._blocks[widths] = Block.of({**self._widths, **made})
         places, old_times = block.places(count), (count, recent if old else 0)
         data = np.zeros(places[-1] + 8 * old_times[0] * old_times[1], np.uint8)
         return _Block(

@@ -1,6 +1,7 @@
 """Stored users: what was remembered comes back, cut where the configuration became smaller."""
 
 from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from operators.stages.deduplicate import deduplicate
 from state.codec import CorruptError, IncompatibleError, StateError, seal
 from state.users.state import MAGIC, VERSION, UserState
 
+GOLDEN = Path(__file__).parent.parent / "golden" / "state"
 FACTORS = 4
 PARAMS = UserParams(history=5, past=7, recent_events=6, exclusions=3, deep_state=2)
 STATE = UserState(PARAMS, FACTORS, seed=1)
@@ -96,6 +98,29 @@ def test_lists_are_cut_to_their_newest_entries() -> None:
     assert cut.excluded_length.tolist() == [1, 0]
     assert cut.recent_length.tolist() == [3, 2]
     assert cut.history[1].tolist() == users.history[1, :2].tolist()
+
+
+@pytest.mark.parametrize("timed", [False, True])
+@pytest.mark.parametrize(("held", "columns"), [(0, 64), (61, 64), (62, 128), (190, 200)])
+def test_the_past_has_room_for_what_is_to_come_and_little_more(
+    *, timed: bool, held: int, columns: int
+) -> None:
+    state = UserState(UserParams(past=200, timed=timed), FACTORS, seed=1)
+    users = state.decode([None, None], ["a", "b"])
+    users.past[0, :held] = np.arange(held) * 2 + 2
+    users.past_length[0] = held
+    values = state.encode(users)
+    found = state.decode(values, ["a", "b"], 3)
+    assert found.past.shape == (2, columns)
+    assert found.past_until.shape == (2, columns if timed else 0)
+    assert found.past_length.tolist() == [held, 0]
+    assert state.encode(found) == values
+
+
+def test_a_past_is_as_long_as_may_be_where_an_old_value_does_not_tell() -> None:
+    old = bytes.fromhex((GOLDEN / "users-v2.hex").read_text().split()[0])
+    state = UserState(UserParams(deep_state=0), 2, seed=1)
+    assert state.decode([old], ["a"], 3).past.shape[1] == UserParams().past
 
 
 def test_longer_lists_in_the_configuration_keep_what_there_is() -> None:
