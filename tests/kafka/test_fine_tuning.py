@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 from confluent_kafka import Producer
@@ -13,7 +14,7 @@ from confluent_kafka import Producer
 from scripts.tools.cluster import processes
 from scripts.tools.cluster.paths import TRAINER_PYTHON
 from scripts.tools.commands import control, models, submit
-from tests.builders import behaviour
+from tests.builders import DAY, NOW, Record, behaviour, event, in_order
 from tests.kafka.poisoning import Poison
 from tests.kafka.running import RunningJob
 
@@ -21,6 +22,22 @@ pytestmark = pytest.mark.kafka
 
 EVENTS = 6_000
 LOG = behaviour(EVENTS, users=120, items=150)
+
+
+def ratings(events: int, users: int = 120, items: int = 150) -> list[Record]:
+    """Whole stars that users and items of two kinds give and get, in order."""
+    random = np.random.default_rng(1)
+    user, item = random.integers(users, size=events), random.integers(items, size=events)
+    stars = 3 + np.where(user % 2 == item % 2, 1, -1) + random.integers(-1, 2, events)
+    return in_order(
+        event(f"user-{u}", f"item-{i}", "rating", NOW - DAY + n, event_id=f"r{n}", value=float(s))
+        for n, (u, i, s) in enumerate(
+            zip(user.tolist(), item.tolist(), stars.tolist(), strict=True)
+        )
+    )
+
+
+RATINGS = ratings(EVENTS)
 
 
 def settings(job: RunningJob) -> tuple[str, ...]:
@@ -122,6 +139,35 @@ def test_models_are_trained_swapped_and_served_exactly(job: RunningJob) -> None:
     name = control.send(job.address, job.config, "rollback_model")
     assert control.wait(job.address, job.config, name)["ok"]
     job.wait(lambda: status(job).get("model") == 1, lambda: f"model 1, got {status(job)}")
+
+
+def test_ratings_are_refitted_and_served_by_a_job_that_had_no_fine_tuning(job: RunningJob) -> None:
+    own = ("learning.objective=rating", "fine_tune.every_events=0", "fine_tune.every=0s")
+    store = f"fine_tune.store={job.local.run_dir / 'models' / job.name}"
+    job.settings = (*own, "deep.enabled=false")
+    job.start()
+    job.send(RATINGS[:1_000])
+    job.settle()
+    saved = job.stop()
+
+    job.settings = (*own, store)
+    job.start(state=saved)
+    job.send(RATINGS[1_000:4_000])
+    job.settle()
+    assert versions(job) == {"online-rating-1"}
+    name = control.send(job.address, job.config, "fine_tune_now")
+    assert control.wait(job.address, job.config, name)["ok"]
+    job.wait(lambda: status(job).get("model") == 1, lambda: f"model 1, got {status(job)}")
+    job.send(RATINGS[4_000:5_000])
+    job.settle()
+    assert "online-rating-1+mf-1" in versions(job)
+
+    saved, restored = job.stop(), now_ms()
+    job.start(state=saved, parallelism=2)
+    job.send(RATINGS[5_000:])
+    totals = job.settle()
+    assert totals.consumed == totals.accepted + totals.duplicate == EVENTS
+    assert versions(job, restored) == {"online-rating-1+mf-1"}
 
 
 def test_without_torch_the_job_serves_online(job: RunningJob) -> None:
