@@ -11,6 +11,7 @@ import pytest
 from scripts.tools.console import ToolError
 from scripts.tools.data.behaviour import Recorded
 from scripts.tools.evaluate import evaluate
+from scripts.tools.evaluate.ablation import STEPS
 from scripts.tools.evaluate.corridor import VARIANTS, observed
 from scripts.tools.evaluate.figures import Ranked, of_ranks
 from scripts.tools.evaluate.passes import Pass
@@ -85,11 +86,11 @@ def test_ablation_says_what_each_component_adds(run):
     for part in ("all", "ge4"):
         found = values(document, part)
         for metric in ("hr@10", "ndcg@10"):
-            steps = [found[model, f"+{metric}"] for model in ("transitions", "hybrid", "online")]
+            steps = [found[model, f"+{metric}"] for model in STEPS]
             assert steps[0] == found["transitions", metric]
             assert sum(steps) == pytest.approx(found["online", metric])
-            assert steps[1] == pytest.approx(found["hybrid", metric] - steps[0])
-        costs = [found[model, "us_an_event"] for model in ("transitions", "hybrid", "online")]
+            assert steps[1] == pytest.approx(found["factors", metric] - steps[0])
+        costs = [found[model, "us_an_event"] for model in STEPS]
         assert 0 < costs[0] < costs[1]
         assert found["online", "us_a_ranking"] > 1
     assert "ablation" in shown.out
@@ -147,12 +148,16 @@ def test_what_cannot_be_evaluated_is_told(run, change, options, message):
 
 
 def test_hybrid_ranks_as_a_model_that_never_had_neighbours(tmp_path):
-    """They are no part of what the factors learn: one pass ranks both."""
+    """They are no part of what the factors learn: one pass ranks both.
+
+    Popularity would weigh what it brings beside them.
+    """
+    alone = {"learning": {"ranking": {"popularity": False}}}
     path = tmp_path / "some.parquet"
     pq.write_table(pa.table(columns()), path)
     passes = {}
     for name in ("online", "hybrid"):
-        passes[name] = Pass(Recorded(path), observed(VARIANTS[name], {}, 1), listing=False)
+        passes[name] = Pass(Recorded(path), observed(VARIANTS[name], alone, 1), listing=False)
         passes[name].run(name, lambda *_: None)
     assert len(passes["online"].numbers) > 100
     np.testing.assert_array_equal(

@@ -11,7 +11,8 @@ from scripts.tools.evaluate.output import row
 
 STEPS = {
     "transitions": "transitions",
-    "hybrid": "+ factors (hybrid)",
+    "factors": "+ factors",
+    "hybrid": "+ popularity (hybrid)",
     "online": "+ neighbours (online)",
 }
 """Models, each with one component more than the one before, and what the table calls them."""

@@ -49,6 +49,7 @@ VARIANTS = {
     "online": Variant({}),
     "light": Variant({"model": "light"}),
     "hybrid": Variant({"model": "full", "neighbours": 0}),
+    "factors": Variant({"model": "full", "neighbours": 0, "popularity": False}),
     "transitions": Variant({"model": "full", "neighbours": 0}, alone=TRANSITIONS),
 }
 """Passes through the corridor, by name."""

@@ -17,11 +17,11 @@ from scripts.tools.evaluate.records import batches
 Report = Callable[[int, str], None]
 """Is told how many events are done, and of what."""
 
-OWN = ("online", "light", "hybrid", "neighbours", "transitions", "popularity")
+OWN = ("online", "light", "hybrid", "factors", "neighbours", "transitions", "popularity")
 """Models that a pass through the corridor ranks."""
 DEEP = ("deep", "deep_frozen", "blend")
 MODELS = (
-    "online", "light", "hybrid", "neighbours", "transitions",
+    "online", "light", "hybrid", "factors", "neighbours", "transitions",
     "bpr", "popularity", "decayed_popularity", "item_knn", *DEEP,
 )  # fmt: skip
 """Models that can be asked for; deep ones come with the pass of `online`."""
@@ -126,11 +126,11 @@ def needed(models: Sequence[str], *, ablation: bool = False) -> list[str]:
     >>> needed(["popularity"])
     ['transitions']
     """
-    passes = {"light"} & set(models)
+    passes = {"light", "factors"} & set(models)
     if {"online", "hybrid", "neighbours", *DEEP} & set(models):
         passes.add("online")
     if ablation:
-        passes |= {"online", "hybrid", "transitions"}
+        passes |= {"online", "hybrid", "factors", "transitions"}
     if "transitions" in models and not passes & {"online", "hybrid"}:
         passes.add("transitions")
     if "popularity" in models and not passes:
