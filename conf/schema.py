@@ -345,8 +345,8 @@ class ItemRules(Section):
     )
     half_life: Annotated[int, Duration("1m", "3650d")] = Field(
         default=HALF_LIFE_MS,
-        description="Event time in which an item's popularity halves: for users of whom nothing is"
-        " known, and for who makes room.",
+        description="Event time in which an item's popularity halves: as a component of scores, for"
+        " users of whom nothing is known, and for who makes room.",
     )
     successors: int = Field(
         default=400,

@@ -42,13 +42,8 @@ def judge(
         return Verdict(accepted=True, reason=f"too few events to judge by: {len(champion)}")
     old, new = gains(champion), gains(challenger)
     difference = new - (1 - tolerance) * old
-    random = np.random.default_rng(seed)
-    picks = random.integers(0, len(old), (500, len(old)))
-    means = difference[picks].mean(axis=1)
     figures = f"NDCG@10 {new.mean():.4f} against {old.mean():.4f} on {len(old)} events"
-    if np.quantile(means, 0.95) < 0:
-        return Verdict(accepted=False, reason=f"worse than the champion: {figures}")
-    return Verdict(accepted=True, reason=figures)
+    return _verdict(difference, figures, seed)
 
 
 def judge_errors(
@@ -81,9 +76,14 @@ def judge_errors(
     figures = f"RMSE {new.mean() ** 0.5:.4f} against {old.mean() ** 0.5:.4f} on {len(old)} events"
     if not np.isfinite(new).all():
         return Verdict(accepted=False, reason=f"not finite: {figures}")
-    difference = new - (1 + tolerance) ** 2 * old
-    picks = np.random.default_rng(seed).integers(0, len(old), (500, len(old)))
-    if np.quantile(difference[picks].mean(axis=1), 0.05) > 0:
+    return _verdict((1 + tolerance) ** 2 * old - new, figures, seed)
+
+
+def _verdict(advantage: NDArray[np.float64], figures: str, seed: int) -> Verdict:
+    """Refuse a challenger whose advantage at n events is believed with 95 % to be below 0."""
+    n = len(advantage)
+    picks = np.random.default_rng(seed).integers(0, n, (500, n))
+    if np.quantile(advantage[picks].mean(axis=1), 0.95) < 0:
         return Verdict(accepted=False, reason=f"worse than the champion: {figures}")
     return Verdict(accepted=True, reason=figures)
 

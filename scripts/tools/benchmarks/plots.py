@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -34,8 +35,7 @@ def throughput(path: Path, results: Sequence[Result]) -> None:
             axes.plot([place] * len(runs), runs, "k.", alpha=0.6)
         axes.set_ylabel(next(iter(shown.values())).unit)
         axes.tick_params(axis="x", labelsize=8)
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=120)
+        _save(figure, axes, path)
 
 
 def latency(path: Path, ages: Mapping[str, Sequence[NDArray[np.float64]]]) -> None:
@@ -55,8 +55,7 @@ def latency(path: Path, ages: Mapping[str, Sequence[NDArray[np.float64]]]) -> No
     axes.set_xlabel("event published to recommendation read, ms (dashed: 99th percentile)")
     axes.set_ylabel("% of recommendations")
     axes.legend(frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=120)
+    _save(figure, axes, path)
 
 
 def candidates(path: Path, results: Sequence[Result]) -> None:
@@ -76,8 +75,7 @@ def candidates(path: Path, results: Sequence[Result]) -> None:
     axes.set_xlabel("items in the catalogue")
     axes.set_ylabel("CPU ms of a list of ten")
     axes.legend(frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=120)
+    _save(figure, axes, path)
 
 
 def recovery(path: Path, runs: Sequence[Recovery]) -> None:
@@ -93,8 +91,7 @@ def recovery(path: Path, runs: Sequence[Recovery]) -> None:
     axes.set_xlabel("seconds since a Python worker was killed (dots: caught up)")
     axes.set_ylabel("events behind")
     axes.legend(frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=120)
+    _save(figure, axes, path)
 
 
 def startup(path: Path, results: Sequence[Result]) -> None:
@@ -114,8 +111,7 @@ def startup(path: Path, results: Sequence[Result]) -> None:
         axes.legend(
             frameon=False, fontsize=8, ncols=5, loc="upper center", bbox_to_anchor=(0.5, 1.3)
         )
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=120)
+    _save(figure, axes, path)
 
 
 def scale(path: Path, results: Sequence[Result]) -> None:
@@ -130,5 +126,10 @@ def scale(path: Path, results: Sequence[Result]) -> None:
     axes.bar(list(costs), list(costs.values()))
     axes.set_xlabel("subtasks")
     axes.set_ylabel("CPU microseconds of an event")
+    _save(figure, axes, path)
+
+
+def _save(figure: Figure, axes: Axes, path: Path) -> None:
+    """Write a picture of one panel, without a frame on top and to the right."""
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120)
