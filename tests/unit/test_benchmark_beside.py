@@ -55,7 +55,11 @@ def test_a_broker_of_somebody_else_is_known_by_its_class(tmp_path: Path) -> None
         (sys.executable, "-c", "import time; time.sleep(60)", "kafka.Kafka"), env={}
     )
     try:
-        (found,) = beside._stacks([psutil.Process(process.pid)])
+        others = [psutil.Process(process.pid)]
+        deadline = time.monotonic() + 30
+        while not others[0].cmdline() and time.monotonic() < deadline:
+            time.sleep(0.01)  # between fork and exec a process has no command line yet
+        (found,) = beside._stacks(others)
         assert found == (Neighbour(f"Kafka or Flink (pid {process.pid})"), {process.pid})
     finally:
         process.kill()
