@@ -118,6 +118,8 @@ class TransitionArrays(NamedTuple):
     spare_successor: NDArray[np.int32]
     """Scratch memory, as long as the largest row."""
     spare_weight: NDArray[np.float32]
+    sink: NDArray[np.int64]
+    """(1,) where what was only read for the cache is written to."""
 
 
 class UserArrays(NamedTuple):
@@ -298,6 +300,8 @@ class Window(NamedTuple):
     """(W,) scratch: weight of each row of the user at hand."""
 
 
+OWN_WORDS = 256
+"""Words of 64 bits that say which items may be a user's own."""
 TRASH = 16
 """Places after the rows of `Scratch.boost` for what is added to no row."""
 
@@ -319,6 +323,12 @@ class Scratch(NamedTuple):
     """(1 + M,) rows of an event's item and of those it is compared with, -1 for none."""
     odds: NDArray[np.float32]
     """(1 + M,) their scores, then the gradients of these."""
+    first: NDArray[np.int32]
+    """(W, 1 + M) what stands where each of them is looked for first among followers."""
+    shares: NDArray[np.float32]
+    """(1 + M,) their shares of transitions."""
+    own: NDArray[np.uint64]
+    """(OWN_WORDS,) bits of items that may be the user's own; all of them where nobody looked."""
     parts: NDArray[np.float32]
     """(C, R) scores of the user at hand by each component, see `models.component`."""
     weights: NDArray[np.float32]
@@ -339,7 +349,13 @@ class Scratch(NamedTuple):
 
     @classmethod
     def of_size(
-        cls, rows: int, factors: int, components: int, negatives: int = 0, recent: int = 0
+        cls,
+        rows: int,
+        factors: int,
+        components: int,
+        negatives: int = 0,
+        recent: int = 0,
+        window: int = 0,
     ) -> "Scratch":
         """Return clean memory."""
         return cls(
@@ -350,6 +366,9 @@ class Scratch(NamedTuple):
             z=np.zeros((1, factors), np.float32),
             drawn=np.full(1 + negatives, -1, np.int64),
             odds=np.zeros(1 + negatives, np.float32),
+            first=np.zeros((window, 1 + negatives), np.int32),
+            shares=np.zeros(1 + negatives, np.float32),
+            own=np.full(OWN_WORDS, np.iinfo(np.uint64).max, np.uint64),
             parts=np.zeros((components, rows), np.float32),
             weights=np.zeros(components, np.float32),
             sums=np.zeros(components, np.float32),

@@ -41,16 +41,22 @@ def move(
     radius: Real,
 ) -> None:
     """Move a row of factors along another, and back into the ball of the given radius."""
-    keep = np.float32(1 - decay)
+    keep, length = np.float32(1 - decay), np.float32(0)
     for f in range(factors.shape[1]):
-        factors[row, f] = keep * factors[row, f] + step * along[u, f]
-    shorten(factors, row, radius)
+        moved = keep * factors[row, f] + step * along[u, f]
+        factors[row, f] = moved
+        length += moved * moved
+    _shorten(factors, row, length, radius)
 
 
 @kernel
 def shorten(factors: NDArray[np.float32], row: Integer, radius: Real) -> None:
     """Move a row back into the ball of the given radius, where it has left it."""
-    length = norm(factors, row)
+    _shorten(factors, row, norm(factors, row), radius)
+
+
+@kernel
+def _shorten(factors: NDArray[np.float32], row: Integer, length: Real, radius: Real) -> None:
     if length > radius * radius:
         shrink = np.float32(radius) / np.sqrt(length)
         for f in range(factors.shape[1]):

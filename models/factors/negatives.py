@@ -1,11 +1,12 @@
 """Sampled items an event is compared with: drawn from the event itself, so a replay agrees."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.arrays import EVENTS, KNOWN, ItemArrays, UserArrays
 from models.compiled import Integer, Truth, kernel
 from models.initial import scrambled
-from models.users.own import is_own
+from models.users.own import is_own, may_be_own
 
 
 @kernel
@@ -22,12 +23,18 @@ def draw_negative(
     u: Integer,
     time: Integer,
     users: UserArrays,
+    own: NDArray[np.uint64],
     a: ItemArrays,
 ) -> Integer:
     """Return a known item that is neither the event's nor the user's own at its time, else -1.
 
     Uniform over all items with an event, or by popularity: that of one of the last events. What
     does not suit is drawn once more, uniformly.
+
+    Parameters
+    ----------
+    own
+        See `Scratch.own`.
     """
     if a.counters[KNOWN] == 0:
         return np.int64(-1)
@@ -36,18 +43,25 @@ def draw_negative(
         row = a.known[_below(word, a.counters[KNOWN])]
     else:
         row = a.recent[_below(word, min(a.counters[EVENTS], len(a.recent)))]
-    if not _suits(row, key, u, time, users, a):
+    if not _suits(row, key, u, time, users, own, a):
         row = a.known[_below(scrambled(word), a.counters[KNOWN])]
-        if not _suits(row, key, u, time, users, a):
+        if not _suits(row, key, u, time, users, own, a):
             row = np.int32(-1)
     return np.int64(row)
 
 
 @kernel
 def _suits(
-    row: Integer, key: Integer, u: Integer, time: Integer, users: UserArrays, a: ItemArrays
+    row: Integer,
+    key: Integer,
+    u: Integer,
+    time: Integer,
+    users: UserArrays,
+    own: NDArray[np.uint64],
+    a: ItemArrays,
 ) -> Truth:
-    return a.keys[row] != key and not is_own(users, u, a.keys[row], time)
+    other = a.keys[row]
+    return other != key and not (may_be_own(own, other) and is_own(users, u, other, time))
 
 
 @kernel

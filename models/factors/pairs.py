@@ -12,16 +12,16 @@ factors learn only what the counts miss.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.arrays import BatchArrays, EventArrays, ItemArrays, Knobs, LearntArrays, Work
-from models.compiled import Integer, Real, Truth, kernel
+from models.compiled import Integer, Truth, kernel
 from models.factors.negatives import draw_negative, first_word
 from models.factors.part import look, part_of
 from models.factors.steps import move_item, move_user
 from models.initial import GAMMA
 from models.items.marks import is_new
-from models.transitions.share import part_of as followed
-from models.transitions.share import weigh
+from models.transitions.share import add_parts, weigh
 from models.vectors import norm
 
 
@@ -30,22 +30,26 @@ def learn_event(
     e: Integer, row: Integer, fresh: Truth, events: EventArrays, work: Work, out: LearntArrays
 ) -> None:
     """Take one pairwise step for each of an event's negatives."""
-    u, users, a, pull = events.user[e], work.users, work.items, work.scratch.pull
-    total = weigh(work.window, u, a, work.transitions, work.knobs.window_decay)
+    u, users, a = events.user[e], work.users, work.items
+    pull, drawn, odds = work.scratch.pull, work.scratch.drawn, work.scratch.odds
     look(work, u)
-    aim = _score(work, u, row, total)
     word = first_word(events.identity[e], work.knobs.seed)
+    drawn[0] = row
+    for s in range(1, len(drawn)):
+        word += GAMMA
+        drawn[s] = draw_negative(
+            word, s % 2 == 1, events.item[e], u, events.time[e], users, work.scratch.own, a
+        )
+        out.negatives[e, s - 1] = drawn[s]
+    _score(work, u, drawn, odds)
     for f in range(pull.shape[1]):
         pull[0, f] = 0
     whole = np.float32(0)
-    for s in range(out.negatives.shape[1]):
-        word += GAMMA
-        other = draw_negative(word, s % 2 == 0, events.item[e], u, events.time[e], users, a)
-        out.negatives[e, s] = other
+    for s in range(1, len(drawn)):
+        other = drawn[s]
         if other >= 0:
-            ahead = aim - _score(work, u, other, total)
-            g = events.weight[e] / (np.float32(1) + np.exp(ahead))
-            out.gradients[e, 1 + s] = -g
+            g = events.weight[e] / (np.float32(1) + np.exp(odds[0] - odds[s]))
+            out.gradients[e, s] = -g
             whole += g
             for f in range(pull.shape[1]):
                 pull[0, f] -= g * a.factors[other, f]
@@ -86,6 +90,9 @@ def apply_event(e: Integer, u: Integer, batch: BatchArrays, a: ItemArrays, knobs
 
 
 @kernel
-def _score(work: Work, u: Integer, row: Integer, total: Real) -> Real:
-    """Return an item's score by factors and transitions; `total` is what `weigh` returned."""
-    return part_of(work, row) + followed(work, u, row, total)
+def _score(work: Work, u: Integer, drawn: NDArray[np.int64], odds: NDArray[np.float32]) -> None:
+    """Set the scores of items by factors and transitions; rows below 0 are none."""
+    total = weigh(work.window, u, work.items, work.transitions, work.knobs.window_decay)
+    for s in range(len(drawn)):
+        odds[s] = part_of(work, max(drawn[s], 0))
+    add_parts(work, u, drawn, total, odds)

@@ -24,8 +24,8 @@ from models.factors.steps import START, move_item, move_user
 from models.initial import GAMMA
 from models.items.marks import is_new
 from models.items.moved import note
-from models.transitions.share import part_of as followed
-from models.transitions.share import weigh
+from models.transitions.share import add_parts, weigh
+from models.users.own import note_own
 from models.vectors import move, norm
 
 
@@ -58,14 +58,14 @@ def learn_event(e: Integer, row: Integer, fresh: Truth, events: EventArrays, wor
 @kernel
 def _draw(e: Integer, row: Integer, events: EventArrays, work: Work) -> None:
     """Draw the items to compare with; the event's own stands first."""
-    drawn, users, a = work.scratch.drawn, work.users, work.items
+    u, drawn, own = events.user[e], work.scratch.drawn, work.scratch.own
+    users, a = work.users, work.items
+    note_own(own, users, u)
     word = first_word(events.identity[e], work.knobs.seed)
     drawn[0] = row
     for s in range(1, len(drawn)):
         word += GAMMA
-        drawn[s] = draw_negative(
-            word, s % 2 == 0, events.item[e], events.user[e], events.time[e], users, a
-        )
+        drawn[s] = draw_negative(word, s % 2 == 0, events.item[e], u, events.time[e], users, own, a)
 
 
 @kernel
@@ -77,8 +77,10 @@ def _score(u: Integer, row: Integer, work: Work) -> Truth:
     for s in range(len(drawn)):
         odds[s] = -np.inf
         if drawn[s] >= 0:
-            odds[s] = part_of(work, drawn[s]) + followed(work, u, drawn[s], total)
-            top = max(top, odds[s])
+            odds[s] = part_of(work, drawn[s])
+    add_parts(work, u, drawn, total, odds)
+    for s in range(len(drawn)):
+        top = max(top, odds[s])
     whole = np.float32(0)
     for s in range(len(drawn)):
         odds[s] = np.exp(odds[s] - top)

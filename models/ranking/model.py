@@ -221,7 +221,8 @@ class Ranking:
     def _scratch_of(self, rows: int) -> Scratch:
         recent = self._neighbours.recent if self._neighbours else 0
         params = self._params
-        return Scratch.of_size(rows, params.factors, COMPONENTS, params.negatives, recent)
+        window = self._transitions.window
+        return Scratch.of_size(rows, params.factors, COMPONENTS, params.negatives, recent, window)
 
     def _knobs(self, items: Items) -> Knobs:
         params = self._params

@@ -13,7 +13,7 @@ from models.arrays import (
 )
 from models.compiled import Integer, Truth, kernel
 from models.items.marks import is_new
-from models.transitions.rows import add
+from models.transitions.rows import add, fetch
 
 
 @kernel
@@ -21,6 +21,7 @@ def learn_event(e: Integer, u: Integer, row: Integer, events: EventArrays, work:
     """Count that an item followed those of the window, the nearest most."""
     window, step, knobs = work.window, np.float32(events.weight[e]), work.knobs
     back = knobs.backward > 0 and is_new(work.until, work.items, row, events.coordinate[e])
+    fetch_all(work.transitions, window, u, row)
     for at in range(window.length[u] - 1, -1, -1):
         before = window.rows[u, at]
         if before != row or knobs.repeats:
@@ -29,6 +30,15 @@ def learn_event(e: Integer, u: Integer, row: Integer, events: EventArrays, work:
             if back:
                 add(work.transitions, row, before, np.float32(knobs.backward) * step)
         step *= np.float32(knobs.window_decay)
+
+
+@kernel
+def fetch_all(t: TransitionArrays, window: Window, u: Integer, row: Integer) -> None:
+    """Bring what an event changes into the cache: all waits overlap, instead of one by one."""
+    seen = 0
+    for at in range(window.length[u]):
+        seen += fetch(t, window.rows[u, at], row) + fetch(t, row, window.rows[u, at])
+    t.sink[0] = seen  # or the compiler would leave it all out
 
 
 @kernel
@@ -45,6 +55,12 @@ def apply_event(
     row = batch.rows[batch.item[e]]
     step = np.float32(batch.weight[e])
     back = knobs.backward > 0 and _may_change(e, batch.item[e], batch, a)
+    seen = 0
+    for at in range(window.length[u]):
+        before = batch.rows[window.rows[u, at]]
+        if row >= 0 and before >= 0:
+            seen += fetch(t, before, row) + fetch(t, row, before)
+    t.sink[0] = seen  # or the compiler would leave it all out
     for at in range(window.length[u] - 1, -1, -1):
         before = window.rows[u, at]
         if row >= 0 and batch.rows[before] >= 0 and (before != batch.item[e] or knobs.repeats):

@@ -36,17 +36,14 @@ class Transitions:
             largest *= 2
         self._reserve = params.window * largest * (2 if params.backward else 1)
         self.arrays = TransitionArrays(
-            start=np.zeros(rows, np.int64),
-            capacity=np.zeros(rows, np.int64),
-            fill=np.zeros(rows, np.int64),
-            total=np.zeros(rows, np.float64),
-            successor=np.full(4096 + self._reserve, -1, np.int32),
-            weight=np.zeros(4096 + self._reserve, np.float32),
+            **_rows(rows),
+            **_arena(4096 + self._reserve),
             free=np.full(largest.bit_length(), -1, np.int64),
             top=np.zeros(1, np.int64),
             keep=params.successors,
             spare_successor=np.empty(largest, np.int32),
             spare_weight=np.empty(largest, np.float32),
+            sink=np.zeros(1, np.int64),
         )
 
     @property
@@ -56,11 +53,7 @@ class Transitions:
 
     def grow(self, rows: int) -> None:
         """Make room for more items."""
-        names = ("start", "capacity", "fill", "total")
-        longer: dict[str, Any] = {
-            name: extended(getattr(self.arrays, name), rows, 0) for name in names
-        }
-        self.arrays = self.arrays._replace(**longer)
+        self.arrays = self._copied(_rows(rows))
 
     def clear(self) -> None:
         """Forget everything."""
@@ -75,10 +68,28 @@ class Transitions:
         needed = int(self.arrays.top[0]) + slots
         if needed > size:
             size = max(2 * size, needed)
-            self.arrays = self.arrays._replace(
-                successor=extended(self.arrays.successor, size, -1),
-                weight=extended(self.arrays.weight, size, 0),
-            )
+            self.arrays = self._copied(_arena(size))
+
+    def _copied(self, longer: dict[str, NDArray[Any]]) -> TransitionArrays:
+        """Return the arrays with some columns replaced by longer ones, which begin as they did."""
+        for name, column in longer.items():
+            before = getattr(self.arrays, name)
+            column[: len(before)] = before
+        return self.arrays._replace(**longer)
+
+
+def _rows(rows: int) -> dict[str, NDArray[Any]]:
+    """Return the columns of empty rows; what belongs to a row lies in one line of the cache."""
+    block = np.zeros((rows, 4), np.int64)
+    total = block.view(np.float64)[:, 3]
+    return {"start": block[:, 0], "capacity": block[:, 1], "fill": block[:, 2], "total": total}
+
+
+def _arena(slots: int) -> dict[str, NDArray[Any]]:
+    """Return empty slots; a successor and its weight lie side by side."""
+    block = np.zeros((slots, 2), np.int32)
+    block[:, 0] = -1
+    return {"successor": block[:, 0], "weight": block.view(np.float32)[:, 1]}
 
 
 def extended(array: NDArray[Any], rows: int, value: float) -> NDArray[Any]:
@@ -127,6 +138,63 @@ def clear(t: TransitionArrays, x: Integer) -> None:
     t.total[x] = 0
 
 
+@kernel
+def look_first(
+    t: TransitionArrays,
+    x: Integer,
+    rows: NDArray[np.int64],
+    first: NDArray[np.int32],
+    at: Integer,
+) -> None:
+    """Read the first slot of each b of `rows` in row x, for `add_weights`.
+
+    Reading all of them before any is looked at, the waits for memory overlap.
+
+    Parameters
+    ----------
+    first : int32[W, n]
+        Row `at` is filled.
+    """
+    start, mask = t.start[x], t.capacity[x] - 1
+    for n in range(len(rows) if mask >= 0 else 0):
+        first[at, n] = t.successor[start + _slot(rows[n], mask)]
+
+
+@kernel
+def add_weights(
+    t: TransitionArrays,
+    x: Integer,
+    scale: Real,
+    rows: NDArray[np.int64],
+    first: NDArray[np.int32],
+    at: Integer,
+    sums: NDArray[np.float32],
+) -> None:
+    """Add scale C[x][b] to the sum of each b of `rows`; those below 0 are none."""
+    start, mask = t.start[x], t.capacity[x] - 1
+    for n in range(len(rows) if mask >= 0 else 0):
+        b, found = rows[n], np.int64(first[at, n])
+        if b >= 0 and found >= 0:
+            slot = _slot(b, mask)
+            while found != b and found >= 0:
+                slot = (slot + 1) & mask
+                found = t.successor[start + slot]
+            if found == b:
+                sums[n] += scale * t.weight[start + slot]
+
+
+@kernel
+def fetch(t: TransitionArrays, x: Integer, b: Integer) -> Integer:
+    """Read where b is looked for in row x, to have it in the cache; return what is there."""
+    return t.successor[t.start[x] + _slot(b, max(t.capacity[x], 1) - 1)]
+
+
+@kernel
+def _slot(b: Integer, mask: Integer) -> Integer:
+    """Return where in its row a successor is looked for first."""
+    return (np.int64(b) * _SPREAD >> 16) & mask
+
+
 @entry
 def _limit(capacity: Integer) -> Integer:
     """Return the entries a block takes before it has to double: 80 %."""
@@ -138,7 +206,7 @@ def _find(t: TransitionArrays, x: Integer, b: Integer) -> Integer:
     """Return the slot that holds b in row x, or the empty one where it belongs."""
     mask = np.int64(t.capacity[x]) - 1
     start = t.start[x]
-    at = (np.int64(b) * _SPREAD >> 16) & mask
+    at = _slot(b, mask)
     while True:
         found = t.successor[start + at]
         if found == b or found < 0:

@@ -9,12 +9,13 @@ over the user's last items x_1 (newest), x_2, …
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.arrays import SIZE, TRASH, ItemArrays, TransitionArrays, Window, Work
 from models.compiled import Integer, Real, kernel
 from models.component import TRANSITIONS
 from models.logarithm import log1p
-from models.transitions.rows import weight_of
+from models.transitions.rows import add_weights, look_first, weight_of
 
 
 @kernel
@@ -45,14 +46,25 @@ def source_of(window: Window, u: Integer, t: TransitionArrays, row: Integer) -> 
 
 
 @kernel
-def part_of(work: Work, u: Integer, row: Integer, total: Real) -> Real:
-    """Return the score of one item; `total` is what `weigh` returned."""
-    share = np.float32(0)
+def add_parts(
+    work: Work, u: Integer, rows: NDArray[np.int64], total: Real, scores: NDArray[np.float32]
+) -> None:
+    """Add the score of each of some items to its place in `scores`; rows below 0 are none."""
+    shares, first, window, t = (
+        work.scratch.shares,
+        work.scratch.first,
+        work.window,
+        work.transitions,
+    )
+    shares[:] = 0
     if total > 0:
-        for at in range(work.window.length[u]):
-            weight = weight_of(work.transitions, work.window.rows[u, at], row)
-            share += work.window.coefficient[at] * weight
-    return work.items.log_discount[row] + log1p(share / np.float32(work.knobs.smoothing))
+        for at in range(window.length[u]):
+            look_first(t, window.rows[u, at], rows, first, at)
+        for at in range(window.length[u]):
+            scale = window.coefficient[at] / np.float32(work.knobs.smoothing)
+            add_weights(t, window.rows[u, at], scale, rows, first, at, shares)
+    for n in range(len(rows)):
+        scores[n] += work.items.log_discount[max(rows[n], 0)] + log1p(shares[n])
 
 
 @kernel

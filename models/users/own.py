@@ -1,6 +1,9 @@
 """A user's own items: those of its past and its exclusions, which are not recommended."""
 
-from models.arrays import ItemArrays, Scratch, UserArrays
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import OWN_WORDS, ItemArrays, Scratch, UserArrays
 from models.compiled import Integer, Truth, kernel
 from models.items.lookup import mark_short, row_of
 from models.users.history import contains
@@ -23,6 +26,31 @@ def mark_own(
         if row >= 0:
             scratch.mark[row] = mark
     return mark
+
+
+@kernel
+def note_own(own: NDArray[np.uint64], users: UserArrays, u: Integer) -> None:
+    """Set a bit for each item that may be a user's own; `may_be_own` says which."""
+    own[:] = 0
+    for at in range(users.past_length[u]):
+        bit = _bit_of(users.past[u, at])
+        own[bit >> 6] |= np.uint64(1) << np.uint64(bit & 63)
+    for at in range(users.excluded_length[u]):
+        bit = _bit_of(users.excluded[u, at])
+        own[bit >> 6] |= np.uint64(1) << np.uint64(bit & 63)
+
+
+@kernel
+def may_be_own(own: NDArray[np.uint64], key: Integer) -> Truth:
+    """Return False for an item that is not among those noted: for most that are not."""
+    bit = _bit_of(key)
+    return own[bit >> 6] >> np.uint64(bit & 63) & np.uint64(1) != 0
+
+
+@kernel
+def _bit_of(key: Integer) -> Integer:
+    """Return the bit of a key, or of a short one, whose lowest bit says something else."""
+    return np.int64(np.uint64(key) >> np.uint64(1) & np.uint64(64 * OWN_WORDS - 1))
 
 
 @kernel

@@ -49,7 +49,7 @@ _ALONE = "recommend.enabled=false"
 LIMIT = "limit"
 KINDS = {
     LIMIT: Kind((_ALONE, "deep.enabled=false"), "jobs.ingest", recommending=False),
-    "rating": Kind(("learning.objective=rating", _ALONE), recommending=False),
+    "rating": Kind(("learning.objective=rating", _ALONE, "deep.enabled=false"), recommending=False),
     "light": Kind(("learning.ranking.model=light", "deep.enabled=false")),
     "full": Kind(("learning.ranking.model=full", "deep.enabled=false")),
     "full_deep": Kind(("learning.ranking.model=full",), deep=True),
