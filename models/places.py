@@ -34,11 +34,12 @@ def rank_by_weights(
     places : float32[1 + W]
     """
     places[:] = 0
+    own, other, most = first[target], second[target], grid[len(grid) - 1]
     for row in range(a.counters[SIZE]):
         if a.counts[row] == 0 or marks[row] == mark or row == target:
             continue
-        x, z = first[row] - first[target], second[row] - second[target]
-        if x < 0 and x + grid[len(grid) - 1] * z < 0:
+        x, z = first[row] - own, second[row] - other
+        if x < 0 and x + most * z < 0:
             continue
         places[0] += _behind(x)
         for k in range(len(grid)):

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from models.arrays import SIZE, ItemArrays
 from models.compiled import Integer, entry, kernel
-from models.logarithm import log1p
+from models.logarithm import exp2, log1p
 
 
 @kernel
@@ -21,11 +21,10 @@ def fill(a: ItemArrays, now: Integer, part: NDArray[np.float32]) -> None:
         Event time, ms; what happened later counts as if it happened now.
     part : float32[R]
     """
-    for row in range(a.counters[SIZE]):
-        part[row] = 0
-        if a.counts[row] > 0:
-            age = max(0, now - a.last_time[row])
-            part[row] = log1p(np.float32(a.popularity[row] * np.exp2(-age / a.half_life)))
+    step = -1.0 / a.half_life
+    for row in range(a.counters[SIZE]):  # without an event the popularity is 0, and so is this
+        age = max(0, now - a.last_time[row])
+        part[row] = log1p(a.popularity[row] * exp2(np.float32(age * step)))
 
 
 @entry

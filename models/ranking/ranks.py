@@ -160,12 +160,11 @@ def _place(
 ) -> Integer:
     """Return the 0-based rank of the target by scores."""
     aim = scores[target]
-    above, level = 0, 1
-    for row in range(a.counters[SIZE]):
-        if a.counts[row] == 0 or marks[row] == mark or row == target:
-            continue
-        above += scores[row] > aim
-        level += scores[row] == aim
+    above, level = 0, 0
+    for row in range(a.counters[SIZE]):  # the target is level with itself
+        counted = (a.counts[row] > 0) & (marks[row] != mark)
+        above += counted & (scores[row] > aim)
+        level += counted & (scores[row] == aim)
     return above + level // 2
 
 
@@ -192,10 +191,10 @@ def _place_in_fallback(work: Work, mark: Integer, target: Integer) -> Integer:
 def _place_by_count(
     a: ItemArrays, marks: NDArray[np.int64], mark: Integer, target: Integer
 ) -> Integer:
-    more, equal = 0, 1
+    aim = a.counts[target]
+    more, equal = 0, 0
     for row in range(a.counters[SIZE]):
-        if a.counts[row] == 0 or marks[row] == mark or row == target:
-            continue
-        more += a.counts[row] > a.counts[target]
-        equal += a.counts[row] == a.counts[target]
+        counted = (a.counts[row] > 0) & (marks[row] != mark)
+        more += counted & (a.counts[row] > aim)
+        equal += counted & (a.counts[row] == aim)
     return more + equal // 2
