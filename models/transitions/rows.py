@@ -70,7 +70,7 @@ class Transitions:
             size = max(2 * size, needed)
             self.arrays = self._copied(_arena(size))
 
-    def _copied(self, longer: dict[str, NDArray[Any]]) -> TransitionArrays:
+    def _copied(self, longer: dict[str, Any]) -> TransitionArrays:
         """Return the arrays with some columns replaced by longer ones, which begin as they did."""
         for name, column in longer.items():
             before = getattr(self.arrays, name)
@@ -78,14 +78,14 @@ class Transitions:
         return self.arrays._replace(**longer)
 
 
-def _rows(rows: int) -> dict[str, NDArray[Any]]:
+def _rows(rows: int) -> dict[str, Any]:
     """Return the columns of empty rows; what belongs to a row lies in one line of the cache."""
     block = np.zeros((rows, 4), np.int64)
     total = block.view(np.float64)[:, 3]
     return {"start": block[:, 0], "capacity": block[:, 1], "fill": block[:, 2], "total": total}
 
 
-def _arena(slots: int) -> dict[str, NDArray[Any]]:
+def _arena(slots: int) -> dict[str, Any]:
     """Return empty slots; a successor and its weight lie side by side."""
     block = np.zeros((slots, 2), np.int32)
     block[:, 0] = -1
@@ -186,7 +186,8 @@ def add_weights(
 @kernel
 def fetch(t: TransitionArrays, x: Integer, b: Integer) -> Integer:
     """Read where b is looked for in row x, to have it in the cache; return what is there."""
-    return t.successor[t.start[x] + _slot(b, max(t.capacity[x], 1) - 1)]
+    mask: Integer = max(t.capacity[x], 1) - 1
+    return t.successor[t.start[x] + _slot(b, mask)]
 
 
 @kernel
