@@ -186,8 +186,8 @@ def add_weights(
 @kernel
 def fetch(t: TransitionArrays, x: Integer, b: Integer) -> Integer:
     """Read where b is looked for in row x, to have it in the cache; return what is there."""
-    mask: Integer = max(t.capacity[x], 1) - 1
-    return t.successor[t.start[x] + _slot(b, mask)]
+    capacity: Integer = max(t.capacity[x], 1)
+    return t.successor[t.start[x] + _slot(b, capacity - 1)]
 
 
 @kernel
