@@ -7,8 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import SIZE, ItemArrays
-from models.compiled import Integer, entry, kernel
+from models.compiled import Integer, Real, entry, kernel
 from models.logarithm import log1p
+
+
+@kernel
+def part_of(a: ItemArrays, row: Integer, now: Integer) -> Real:
+    """Return the score of one item that has an event; `now` as in `fill`."""
+    age = max(0, now - a.last_time[row])
+    return log1p(np.float32(a.popularity[row] * np.exp2(-age / a.half_life)))
 
 
 @kernel
