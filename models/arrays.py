@@ -50,6 +50,10 @@ class ItemArrays(NamedTuple):
     """(R, F + 1) of the factors and, in the last place, of the bias; (R, 0) in a model without."""
     first_variance: NDArray[np.float32]
     """(F + 1,) the same of an item of which nothing is known; (0,) in a model without."""
+    length: NDArray[np.float32]
+    """Norm of `factors`, see `models.items.bounds`."""
+    tops: NDArray[np.float32]
+    """(3, B) what no row of a block exceeds, see `models.items.bounds`."""
     told: NDArray[np.float32]
     """(R, K) what others were told of what is learnt of the row, see `models.items.differences`."""
     waiting: NDArray[np.bool_]
@@ -339,6 +343,14 @@ class Scratch(NamedTuple):
     """(D,) rows of the last items that neighbours are looked for by."""
     found: NDArray[np.int64]
     """(1,) how many of them there are for the user at hand."""
+    near: NDArray[np.float32]
+    """(R,) 0, or what neighbours say of each item while a short list is made."""
+    touched: NDArray[np.int32]
+    """(R + 1,) rows of items that transitions or neighbours name to the user at hand."""
+    mean: NDArray[np.float32]
+    """(1, F) mean of the factors of items."""
+    means: NDArray[np.float32]
+    """(C,) mean of what each component says of items to everybody."""
     joint: NDArray[np.float32]
     """(R,) joint scores of the user at hand."""
     places: NDArray[np.float32]
@@ -374,6 +386,10 @@ class Scratch(NamedTuple):
             sums=np.zeros(components, np.float32),
             recent=np.zeros(recent, np.int32),
             found=np.zeros(1, np.int64),
+            near=np.zeros(rows, np.float32),
+            touched=np.zeros(rows + 1, np.int32),
+            mean=np.zeros((1, factors), np.float32),
+            means=np.zeros(components, np.float32),
             joint=np.zeros(rows, np.float32),
             places=np.zeros(1 + max(WEIGHTS, CHOICES - 1), np.float32),
             gains=np.zeros(CHOICES, np.float64),

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.compiled import Integer, Real, kernel
+from models.compiled import Integer, Real, Truth, kernel
 
 
 @kernel
@@ -43,3 +43,34 @@ def keep_best(
     rows[u, at] = row
     scores[u, at] = score
     return held
+
+
+@kernel
+def keep_first_best(
+    rows: NDArray[np.int32],
+    scores: NDArray[Any],
+    u: Integer,
+    held: Integer,
+    row: Integer,
+    score: Real,
+) -> Integer:
+    """Do as `keep_best`, whatever the order in which rows come: of equals the lowest is first."""
+    at = held
+    if held == rows.shape[1]:
+        if held == 0 or not _before(row, score, rows[u, held - 1], scores[u, held - 1]):
+            return held
+        at -= 1
+    else:
+        held += 1
+    while at > 0 and _before(row, score, rows[u, at - 1], scores[u, at - 1]):
+        rows[u, at] = rows[u, at - 1]
+        scores[u, at] = scores[u, at - 1]
+        at -= 1
+    rows[u, at] = row
+    scores[u, at] = score
+    return held
+
+
+@kernel
+def _before(row: Integer, score: Real, other: Integer, its_score: Real) -> Truth:
+    return score > its_score or (score == its_score and row < other)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from models.arrays import ItemArrays, Scratch, UserArrays
 from models.columns import POPULAR, TRENDING, Recommended
 from models.compiled import Integer, entry, kernel
+from models.items.bounds import listable
 from models.popularity.levels import most_popular
 from models.users.own import mark_own
 
@@ -28,7 +29,8 @@ class Lists(NamedTuple):
     reasons: NDArray[np.uint8]
     sources: NDArray[np.int32]
     constants: NDArray[np.float32]
-    """(items,) part of an item's score that is every user's; -inf: never recommended."""
+    """(items,) part of an item's score that is every user's; -inf: never recommended. Empty where
+    lists do without."""
 
     wanted: NDArray[np.bool_]
     """(k,) scratch: items of the list at hand whose source is looked for."""
@@ -86,8 +88,8 @@ def _fill_empty(
     for u in range(len(lists.rows)):
         if lists.rows[u, 0] < 0:
             mark = mark_own(scratch, a, users, u, users.session_last[u])
-            taken = _append(u, 0, fallback, TRENDING, mark, scratch, lists)
-            _append(u, taken, popular, POPULAR, mark, scratch, lists)
+            taken = _append(u, 0, fallback, TRENDING, mark, a, scratch, lists)
+            _append(u, taken, popular, POPULAR, mark, a, scratch, lists)
 
 
 @kernel
@@ -97,6 +99,7 @@ def _append(
     candidates: NDArray[np.int32],
     reason: Integer,
     mark: Integer,
+    a: ItemArrays,
     scratch: Scratch,
     lists: Lists,
 ) -> Integer:
@@ -105,7 +108,7 @@ def _append(
         row = candidates[n]
         if taken == lists.rows.shape[1]:
             break
-        if row >= 0 and lists.constants[row] > -np.inf and scratch.mark[row] != mark:
+        if row >= 0 and listable(a, row) and scratch.mark[row] != mark:
             scratch.mark[row] = mark
             lists.rows[u, taken] = row
             lists.scores[u, taken] = np.float32(1) / (1 + taken)

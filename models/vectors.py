@@ -39,14 +39,18 @@ def move(
     u: Integer,
     decay: Real,
     radius: Real,
-) -> None:
-    """Move a row of factors along another, and back into the ball of the given radius."""
+) -> Real:
+    """Move a row of factors along another, and back into the ball of the given radius.
+
+    Return its squared norm then.
+    """
     keep, length = np.float32(1 - decay), np.float32(0)
     for f in range(factors.shape[1]):
         moved = keep * factors[row, f] + step * along[u, f]
         factors[row, f] = moved
         length += moved * moved
     _shorten(factors, row, length, radius)
+    return min(length, np.float32(radius * radius))
 
 
 @kernel

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from models.arrays import SKIPPED, ItemArrays, Knobs, Work
 from models.compiled import Integer, Real, kernel
+from models.items.bounds import raise_factors
 from models.vectors import move, norm
 
 START = np.float32(0.1)
@@ -28,11 +29,12 @@ def move_item(
         return
     a.gradient_sum[row] += square * length / np.float32(factors.shape[1])
     step = np.float32(knobs.rate) * g / np.sqrt(START + a.gradient_sum[row])
-    move(a.factors, row, step, factors, u, knobs.decay, knobs.radius)
+    square_length = move(a.factors, row, step, factors, u, knobs.decay, knobs.radius)
     a.bias_gradient_sum[row] += square
     step = np.float32(knobs.bias_rate) * g / np.sqrt(START + a.bias_gradient_sum[row])
     limit = np.float32(knobs.radius)
     a.bias[row] = max(-limit, min(limit, a.bias[row] + step))
+    raise_factors(a, row, square_length)
 
 
 @kernel

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from models.arrays import MOVED, TOLD, ItemArrays
 from models.columns import OFFSET_BITS, AcceptedBatch
 from models.compiled import Integer, compiled
+from models.items.bounds import raise_all
 from models.items.moved import next_moved
 from models.params import GROWTH
 
@@ -80,6 +81,7 @@ def add(
         length = np.linalg.norm(columns[rows], axis=1, keepdims=True)
         columns[rows] *= np.minimum(1, radius / np.maximum(length, 1e-12))
     a.bias[rows] = np.clip(a.bias[rows], -radius, radius)
+    raise_all(a, rows)
 
 
 def add_batch(

@@ -26,6 +26,7 @@ from models.arrays import (
 from models.columns import OFFSET_BITS, ItemRows
 from models.initial import INITIAL_DEVIATION, initial_factors
 from models.items import differences
+from models.items.bounds import empty_tops, raise_all
 from models.items.lookup import empty_slots, enter_all, find_rows
 from models.items.marks import Marks
 from models.neighbours.table import NONE as NO_NEIGHBOURS
@@ -55,6 +56,7 @@ _COLUMNS: dict[str, tuple[type[np.generic], float]] = {
     "context": (np.float32, 0),
     "context_gradient_sum": (np.float32, 0),
     "variance": (np.float32, 0),
+    "length": (np.float32, 0),
     "told": (np.float32, 0),
     "waiting": (np.bool_, 0),
     "queue": (np.int32, 0),
@@ -157,6 +159,7 @@ class Items:
             slots=empty_slots(rows),
             short_slots=empty_slots(rows),
             recent=np.zeros(_RECENT, np.int32),
+            tops=empty_tops(rows),
             counters=np.zeros(8, np.int64),
             value_total=np.zeros(1, np.float64),
             norm=float(transitions.norm),
@@ -291,8 +294,11 @@ class Items:
         a.counters[SIZE], a.counters[KNOWN] = len(kept), len(known)
         self.ids = [self.ids[row] for row in kept.tolist()]
         self.arrays = a._replace(
-            slots=empty_slots(len(a.keys)), short_slots=empty_slots(len(a.keys))
+            slots=empty_slots(len(a.keys)),
+            short_slots=empty_slots(len(a.keys)),
+            tops=empty_tops(len(a.keys)),
         )
+        raise_all(self.arrays, np.arange(len(kept), dtype=np.int32))
         enter_all(Lookup.of(self.arrays))
         self._requeue(queue, moved)
         self.neighbours.move(moved)
@@ -388,6 +394,7 @@ class Items:
         if a.told.shape[1]:
             differences.replace(a, at, untold)
         replace_counts(a, at, exported.count[chosen], exported.value_sum[chosen])
+        raise_all(a, at)
         for n in chosen.tolist():
             bounds = slice(exported.successor_start[n], exported.successor_start[n + 1])
             self._replace_row(rows[n], successors[bounds], exported.weights[bounds])
@@ -419,7 +426,11 @@ class Items:
         longer: dict[str, Any] = {
             name: extended(getattr(a, name), rows, fill) for name, (_, fill) in _COLUMNS.items()
         }
-        self.arrays = a._replace(slots=empty_slots(rows), short_slots=empty_slots(rows), **longer)
+        tops = empty_tops(rows)
+        tops[:, : a.tops.shape[1]] = a.tops
+        self.arrays = a._replace(
+            slots=empty_slots(rows), short_slots=empty_slots(rows), tops=tops, **longer
+        )
         enter_all(Lookup.of(self.arrays))
         self.transitions.grow(rows)
         self.neighbours.grow(rows)
@@ -446,6 +457,7 @@ class Items:
                 columns[before:size] = initial_factors(new, seed, columns.shape[1], deviation)
             a.variance[before:size] = a.first_variance
             a.told[before:size] = differences.vectors(a, slice(before, size))
+            raise_all(a, np.arange(before, size, dtype=np.int32))
             self.ids.extend([None] * (size - before))
 
 

@@ -10,8 +10,8 @@ from models.neighbours import share
 
 
 @kernel
-def fill(work: Work, u: Integer) -> None:
-    """Set the scores of all items, by the last items of a user that have a row."""
+def find(work: Work, u: Integer) -> None:
+    """Find the neighbours of a user by its last items that have a row."""
     recent, users, held = work.scratch.recent, work.users, 0
     newest: Integer = users.history_length[u]
     for at in range(max(0, newest - len(recent)), newest):
@@ -20,14 +20,20 @@ def fill(work: Work, u: Integer) -> None:
             recent[held] = row
             held += 1
     share.find(work.neighbours, recent[:held], users.key[u])
-    size, part = work.items.counters[SIZE], work.scratch.parts[NEIGHBOURS]
-    share.fill(work.neighbours, size, part, work.knobs.neighbours)
     work.scratch.found[0] = held
 
 
 @kernel
+def fill(work: Work, u: Integer) -> None:
+    """Set the scores of all items."""
+    find(work, u)
+    size, part = work.items.counters[SIZE], work.scratch.parts[NEIGHBOURS]
+    share.fill(work.neighbours, size, part, work.knobs.neighbours)
+
+
+@kernel
 def set_sources(work: Work, lists: Lists, u: Integer) -> None:
-    """Set the user's items that neighbours' items on a list are there for; `fill` first."""
+    """Set the user's items that neighbours' items on a list are there for; `find` first."""
     scratch, wanted, reasons = work.scratch, lists.wanted, lists.reasons
     some = False
     for at in range(len(wanted)):

@@ -141,6 +141,46 @@ def fill(n: NeighbourArrays, size: Integer, part: NDArray[np.float32], smoothing
 
 
 @kernel
+def touch(
+    n: NeighbourArrays,
+    column: NDArray[np.float32],
+    touched: NDArray[np.int32],
+    held: Integer,
+    marks: NDArray[np.int64],
+    mark: Integer,
+) -> tuple[Integer, Real]:
+    """Do as `add_up` and list the rows that were added to, once each; `find` first.
+
+    Parameters
+    ----------
+    touched : int32[R + 1]
+        The first `held` are listed already.
+    marks : int64[R]
+        `mark` for the rows listed.
+
+    Returns
+    -------
+    int, float
+        How many rows are listed, and the sum of all that was added.
+    """
+    total = np.float32(0)
+    _fetch(n)
+    for at in range(n.counters[FOUND]):
+        nearest, begin, end, weight = _stretch(n, at)
+        shift = len(n.falloff) // 2 - nearest
+        for place in range(begin, end):
+            row = item_of(n, place)
+            if row >= 0:
+                more = weight * n.falloff[place + shift]
+                column[row] += more
+                total += more
+                touched[held] = row
+                held += marks[row] != mark
+                marks[row] = mark
+    return held, total
+
+
+@kernel
 def sources_of(
     n: NeighbourArrays,
     recent: NDArray[np.int32],

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from models.arrays import EVENTS, KNOWN, ItemArrays
 from models.compiled import Integer, entry, kernel
+from models.items.bounds import raise_popularity
 
 
 @kernel
@@ -25,6 +26,7 @@ def add_popularity(a: ItemArrays, row: Integer, time: Integer) -> None:
         a.last_time[row] = time
     else:
         a.popularity[row] += np.exp2(apart / a.half_life)
+    raise_popularity(a, row)
 
 
 @kernel

@@ -7,8 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import SIZE, ItemArrays
-from models.compiled import Integer, entry, kernel
+from models.compiled import Integer, Real, entry, kernel
 from models.logarithm import exp2, log1p
+
+
+@kernel
+def part_of(a: ItemArrays, row: Integer, now: Integer) -> Real:
+    """Return the score of one item, 0 where it never had an event; `now` as in `fill`."""
+    age = max(0, now - a.last_time[row])
+    return log1p(a.popularity[row] * exp2(np.float32(-age / a.half_life)))
 
 
 @kernel
@@ -21,10 +28,8 @@ def fill(a: ItemArrays, now: Integer, part: NDArray[np.float32]) -> None:
         Event time, ms; what happened later counts as if it happened now.
     part : float32[R]
     """
-    step = -1.0 / a.half_life
-    for row in range(a.counters[SIZE]):  # without an event the popularity is 0, and so is this
-        age = max(0, now - a.last_time[row])
-        part[row] = log1p(a.popularity[row] * exp2(np.float32(age * step)))
+    for row in range(a.counters[SIZE]):
+        part[row] = part_of(a, row, now)
 
 
 @entry

@@ -1,19 +1,19 @@
-"""The list of a user: the best joint scores of the whole catalogue, and why."""
+"""The list of a user where a deep model is served: the scores of all items are compared."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import SIZE, ItemArrays, Work
 from models.best import keep_best
-from models.columns import FACTORS, NEW, TRANSITION
 from models.compiled import Integer, compiled, entry, kernel
-from models.component import POPULARITY, REASONS, add_up, join, winner
+from models.component import POPULARITY, add_up, join
 from models.deep import part as deep
 from models.factors import part as factors
-from models.items.table import NEW_BELOW
+from models.items.bounds import listable
 from models.lists import Lists
 from models.neighbours import part as neighbours
 from models.popularity.weights import history_of
+from models.ranking.reasons import set_reasons
 from models.transitions import share as transitions
 from models.users.own import mark_own
 
@@ -23,7 +23,7 @@ def recommendable(a: ItemArrays) -> NDArray[np.float32]:
     """Return 0 for each item that can be recommended, -inf for the others."""
     constants = np.full(a.counters[SIZE], -np.inf, np.float32)
     for row in range(len(constants)):
-        if a.named[row] and a.counts[row] > 0:
+        if listable(a, row):
             constants[row] = 0
     return constants
 
@@ -63,8 +63,8 @@ def list_block(
 @kernel
 def _list_best(u: Integer, work: Work, lists: Lists) -> None:
     """Fill a user's list with the best scores, and say why."""
-    a, scratch, size = work.items, work.scratch, len(lists.constants)
-    mark = mark_own(scratch, a, work.users, u, work.users.session_last[u])
+    scratch, size = work.scratch, len(lists.constants)
+    mark = mark_own(scratch, work.items, work.users, u, work.users.session_last[u])
     if len(work.popular.weights) > 0:
         history: Integer = history_of(work.users.positives[u])
         scratch.weights[POPULARITY] = work.popular.weights[history]
@@ -78,15 +78,4 @@ def _list_best(u: Integer, work: Work, lists: Lists) -> None:
             if held == limit:
                 worst = lists.scores[u, held - 1]
     add_up(scratch.parts, size, scratch.sums)
-    for at in range(held):
-        row = lists.rows[u, at]
-        reason: Integer = REASONS[winner(scratch.parts, scratch.weights, scratch.sums, size, row)]
-        if reason == TRANSITION:
-            source = transitions.source_of(work.window, u, work.transitions, row)
-            lists.sources[u, at] = source
-            reason = TRANSITION if source >= 0 else FACTORS
-        if reason == FACTORS and a.counts[row] < NEW_BELOW:
-            reason = NEW
-        lists.reasons[u, at] = reason
-    if work.knobs.neighbours > 0:
-        neighbours.set_sources(work, lists, u)
+    set_reasons(u, held, size, work, lists)

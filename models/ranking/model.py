@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import (
+    SIZE,
     BatchArrays,
     DeepArrays,
     EventArrays,
@@ -26,9 +27,11 @@ from models.popularity import part as popularity
 from models.popularity.weights import PopularityWeights
 from models.ranking.events import apply_events, learn_events
 from models.ranking.listing import list_block, recommendable
+from models.ranking.shortlist import SLACK, list_all
 from models.users.history import empty_window, open_window, pack, unpack
 
 _NO_EVENTS = np.empty(0, np.int64)
+_NO_CONSTANTS = np.empty(0, np.float32)
 _NO_PRODUCTS = np.empty((0, 0), np.float32)
 
 
@@ -175,20 +178,29 @@ class Ranking:
         if deep.weight == 0:
             deep = DeepArrays.none()  # no scores of all items that count for nothing
         work = self._work(items, users, deep)
-        if self._weights and len(users):
-            newest = int(users.session_last.max())
-            popularity.fill_all(items.arrays, newest, work.scratch.parts[POPULARITY])
-        lists = Lists.of(out, recommendable(items.arrays))
-        size = items.size
+        if len(deep.y):
+            lists = self._list_all_items(work, out)
+        else:
+            lists = Lists.of(out, _NO_CONSTANTS)
+            list_all(_newest(users), SLACK, work, lists)
+        fill_empty(work.users, work.items, work.scratch, lists, work.fallback)
+        return out
+
+    def _list_all_items(self, work: Work, out: Recommended) -> Lists:
+        """Fill the lists from the scores of all items by all components; return them."""
+        a, deep, size = work.items, work.deep, int(work.items.counters[SIZE])
+        if self._weights and len(out.rows):
+            newest = _newest(work.users)
+            popularity.fill_all(a, newest, work.scratch.parts[POPULARITY])
+        lists = Lists.of(out, recommendable(a))
         scalar = len(deep.y) > 0 and not len(deep.output)
-        z = np.empty_like(users.factors)
+        z = np.empty_like(work.users.factors)
         look_all(work, z)
-        for begin, products in blocks(z, items.arrays.factors[:size]):
+        for begin, products in blocks(z, a.factors[:size]):
             y = deep.y[begin : begin + len(products)]
             deep_products = y @ deep.targets[:size].T if scalar else _NO_PRODUCTS
             list_block(begin, products, deep_products, work, lists)
-        fill_empty(work.users, work.items, work.scratch, lists, work.fallback)
-        return out
+        return lists
 
     def _work(self, items: Items, users: Users, deep: DeepArrays) -> Work:
         """Return all that kernels need, with each user's window filled."""
@@ -242,3 +254,8 @@ class Ranking:
             reserve=items.transitions.reserve,
             strong=self._users.strong,
         )
+
+
+def _newest(users: Users | UserArrays) -> int:
+    """Return the event time of lists, ms: that of the newest event of any of the users."""
+    return int(users.session_last.max()) if len(users.session_last) else 0

@@ -89,3 +89,27 @@ def fill(work: Work, u: Integer) -> None:
         part[row] = log_discount[row] + log1p(boost[row])
     boost[:size] = 0
     boost[trash:] = 0
+
+
+@kernel
+def touch(work: Work, u: Integer, mark: Integer) -> Integer:
+    """Set `Scratch.boost` of all followers and list these; return how many; `weigh` first.
+
+    They are marked and stand in `Scratch.touched`, once each.
+    """
+    scratch, window, t, held = work.scratch, work.window, work.transitions, 0
+    boost, marks, touched = scratch.boost, scratch.mark, scratch.touched
+    trash = len(boost) - TRASH
+    for at in range(window.length[u]):
+        row = window.rows[u, at]
+        scale = window.coefficient[at] / np.float32(work.knobs.smoothing)
+        for slot in range(t.start[row], t.start[row] + t.capacity[row]):
+            # as in `fill`: without a branch
+            follower = t.successor[slot]
+            lives, place = follower >= 0, max(follower, 0)
+            boost[follower if lives else trash + (slot & TRASH - 1)] += scale * t.weight[slot]
+            touched[held] = follower
+            held += lives & (marks[place] != mark)
+            marks[place] = mark if lives else marks[place]
+    boost[trash:] = 0
+    return held

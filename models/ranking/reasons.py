@@ -1,0 +1,32 @@
+"""Why an item is on a list: the component that lifts it most, and the user's item behind that."""
+
+from models.arrays import Work
+from models.columns import FACTORS, NEW, TRANSITION
+from models.compiled import Integer, kernel
+from models.component import REASONS, winner
+from models.items.table import NEW_BELOW
+from models.lists import Lists
+from models.neighbours import part as neighbours
+from models.transitions import share as transitions
+
+
+@kernel
+def set_reasons(u: Integer, held: Integer, size: Integer, work: Work, lists: Lists) -> None:
+    """Set why the first `held` items of a user's list are there.
+
+    `Scratch.parts` of these items and `Scratch.sums` over all `size` items must be filled, and
+    `Scratch.boost` clean.
+    """
+    a, scratch = work.items, work.scratch
+    for at in range(held):
+        row = lists.rows[u, at]
+        reason: Integer = REASONS[winner(scratch.parts, scratch.weights, scratch.sums, size, row)]
+        if reason == TRANSITION:
+            source = transitions.source_of(work.window, u, work.transitions, row)
+            lists.sources[u, at] = source
+            reason = TRANSITION if source >= 0 else FACTORS
+        if reason == FACTORS and a.counts[row] < NEW_BELOW:
+            reason = NEW
+        lists.reasons[u, at] = reason
+    if work.knobs.neighbours > 0:
+        neighbours.set_sources(work, lists, u)
