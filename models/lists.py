@@ -65,14 +65,19 @@ def fill_empty(
 ) -> None:
     """Give users whose list is empty trending items, then popular ones.
 
+    Those are looked for among all items, where there may be too few that are trending.
+
     Parameters
     ----------
     fallback : int32[m]
         Trending rows, best first.
     """
-    if lists.rows.size and (lists.rows[:, 0] < 0).any():
-        own = int(users.past_length.max()) + users.excluded.shape[1]
-        popular = most_popular(a, lists.rows.shape[1] + own)
+    empty = lists.rows[:, :1].min(axis=1, initial=0) < 0
+    if empty.any():
+        needed = lists.rows.shape[1] + int(users.past_length[empty].max()) + users.excluded.shape[1]
+        known = np.unique(fallback)
+        enough = (a.named[known] & (a.counts[known] > 0)).sum() >= needed
+        popular = fallback[:0] if enough else most_popular(a, needed)
         _fill_empty(users, a, scratch, lists, fallback, popular)
 
 

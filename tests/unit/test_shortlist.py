@@ -294,3 +294,19 @@ def test_users_without_a_past_get_what_is_popular_and_lists_may_be_long_or_empty
     assert (found.rows[USERS] >= 0).sum() == (world.items.count > 0).sum()
     assert_same(world.searched(SLACK, 40), world.by_all(40))
     assert world.lists(0).rows.shape == (USERS + 1, 0)
+
+
+def test_where_enough_is_trending_nobody_looks_for_what_is_popular(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(LIGHT, 7)
+    world.learn(200)
+    excluded = world.users.excluded.shape[1]
+    world.items.trending = world.items.keys[5 : 5 + K + excluded].copy()
+    expected = list(range(5, 5 + K))
+    assert world.lists().rows[USERS].tolist() == expected
+    monkeypatch.setattr("models.lists.most_popular", None)
+    assert world.lists().rows[USERS].tolist() == expected
+    world.items.arrays.named[5] = False
+    with pytest.raises(TypeError):
+        world.lists()
