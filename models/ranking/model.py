@@ -1,4 +1,4 @@
-"""The ranking objective: item transitions and pairwise matrix factorisation."""
+"""The ranking objective: the components of `models.component`, learnt and listed together."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,8 @@ from models.ranking.listing import list_block, recommendable
 from models.ranking.shortlist import SLACK, list_all
 from models.users.history import empty_window, open_window, pack, unpack
 
+SHORT_FROM = 1 << 13
+"""Items from which on lists are made without a look at every item; of fewer, looking is cheaper."""
 _NO_EVENTS = np.empty(0, np.int64)
 _NO_CONSTANTS = np.empty(0, np.float32)
 _NO_PRODUCTS = np.empty((0, 0), np.float32)
@@ -178,7 +180,7 @@ class Ranking:
         if deep.weight == 0:
             deep = DeepArrays.none()  # no scores of all items that count for nothing
         work = self._work(items, users, deep)
-        if len(deep.y):
+        if len(deep.y) or items.size < SHORT_FROM:
             lists = self._list_all_items(work, out)
         else:
             lists = Lists.of(out, _NO_CONSTANTS)

@@ -31,6 +31,12 @@ EVERYTHING = 1e9
 """Slack that excludes no item."""
 
 
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make lists of few items as those of many are made."""
+    monkeypatch.setattr("models.ranking.model.SHORT_FROM", 0)
+
+
 class World:
     """Users who walk through a catalogue, and the model that learns it."""
 
