@@ -63,6 +63,10 @@ def test_missing_answers_are_refused():
         insist(flat(5), ARRIVAL)
 
 
+def test_under_load_many_events_share_an_answer():
+    insist(np.full(1_500, 400.0), Arrival(rate=40_000, warm_up=1, seconds=10))
+
+
 def test_answers_that_come_later_and_later_are_refused():
     with pytest.raises(ToolError, match="answers of about one age"):
         insist(np.linspace(200, 8_000, 900), ARRIVAL)

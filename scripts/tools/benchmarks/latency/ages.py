@@ -18,6 +18,8 @@ _LAST_SECONDS = 5.0
 """How long the last answers may take; events go on arriving."""
 _LEAST = 0.2
 """Answers an event, below which most are missing: several events of a user share one."""
+_ENOUGH = 100.0
+"""Answers a second that are enough in any case: under load, very many events share one."""
 _GROWN, _SPARE_MS = 1.5, 500.0
 """How much older the last answers may be than the first: a share, and beyond it."""
 
@@ -88,7 +90,7 @@ def _listen(client: Consumer, begin: float, end: float) -> Ages:
 def insist(ages: Ages, arrival: Arrival) -> None:
     """Refuse ages of which most are missing, or that grow: they say how long was measured."""
     events = int(arrival.rate * arrival.seconds)
-    if len(ages) < max(1, _LEAST * events):
+    if len(ages) < max(1, min(_LEAST * arrival.rate, _ENOUGH) * arrival.seconds):
         message = f"expected an answer to most of {events:,} events, got {len(ages):,}"
         raise ToolError(f"freshness: {message}; give a lower rate, or see the logs")
     quarter = max(1, len(ages) // 4)
