@@ -1,5 +1,7 @@
 """The job without its model, for `scripts/benchmark`: same sources, windows, loop and accounting.
 
+Unless `recommend.enabled=false`, every user of a micro-batch is answered with an empty list.
+
 `flink run -pyfs dist/*.whl -pym jobs.ingest --config FILE [--set KEY=VALUE …]`
 """
 

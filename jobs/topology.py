@@ -53,15 +53,21 @@ def build(sql: StreamTableEnvironment, config: JobConfig, lease: Lease | None = 
 
 
 def build_ingest(sql: StreamTableEnvironment, config: JobConfig) -> None:
-    """Declare what there is of the job without a model: the limit of its throughput."""
+    """Declare what there is of the job without a model: the limit of throughput and freshness.
+
+    Where recommendations are wanted, it answers every user with an empty list.
+    """
     _learned(sql, config, IngestFunction(parameters.learn_users(config)))
     topics = config.kafka.topics
+    answers = (tables.RECOMMENDATIONS,) if config.recommend.enabled else ()
+    if answers:
+        sql.execute_sql(tables.output_sink(config, "recommendations", topics.recommendations))
     sql.execute_sql(
         tables.output_sink(config, "recommendation_metrics", topics.recommendation_metrics)
     )
     sql.execute_sql(tables.loop_sink(config, "accepted_events", topics.accepted_events))
     inserts = sql.create_statement_set()
-    for statement in (tables.ACCEPTED, tables.ACCOUNTING):
+    for statement in (*answers, tables.ACCEPTED, tables.ACCOUNTING):
         inserts.add_insert_sql(statement)
     inserts.attach_as_datastream()
 

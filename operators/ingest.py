@@ -1,4 +1,4 @@
-"""The pipe without a model: what no job on these sources can be faster than."""
+"""The pipe without a model: what no job on these sources can be faster, or fresher, than."""
 
 import time
 from collections.abc import Iterator
@@ -17,17 +17,22 @@ from operators.params import LearnUsersParams
 from operators.stages.account import account
 from operators.stages.decode import Decode, Decoded
 from operators.stages.fates import Fates
-from operators.stages.records import Outcome
+from operators.stages.records import Outcome, last_events, recommendation_id
 from state import accepted as accepted_codec
 from state import descriptors
+from state.topics.recommendation import Recommendation, Session, Trigger, encode
+
+MODEL_VERSION = "pipe"
+"""Stands in its recommendations where a model's version does."""
 
 
 class IngestFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]
     """Decodes micro-batches, counts them, and tells the other subtasks of the events.
 
     Input, output, state
-        Those of `operators.learn_users.LearnUsersFunction`; of users nothing is kept, nothing is
-        learnt and nobody is recommended anything. What the others tell is opened and dropped.
+        Those of `operators.learn_users.LearnUsersFunction`; of users nothing is kept and nothing is
+        learnt. What the others tell is opened and dropped. Where recommendations are wanted,
+        every user of a micro-batch gets one at once, with an empty list.
     """
 
     def __init__(self, params: LearnUsersParams) -> None:
@@ -48,6 +53,9 @@ class IngestFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]
         if len(decoded.events):
             outcome.event_time = int(decoded.events.time.max())
             outcome.accepted = [accepted_codec.encode(_told(bucket, decoded))]
+            if self._params.recommend:
+                outcome.recommendations = _answers(decoded, now_ms)
+                outcome.metrics.recommended = len(outcome.recommendations)
         outcome.accounting = account(
             bucket, decoded, fates, np.asarray(coordinates, np.int64), self._memory, now_ms,
             outcome.metrics,
@@ -60,6 +68,31 @@ class IngestFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]
         if self._params.loop_topics.get(topic, topic) == "accepted_events":
             accepted_codec.decode(content or b"")
         return iter(())
+
+
+def _answers(decoded: Decoded, now_ms: int) -> list[tuple[bytes, bytes | None]]:
+    """Return key and value of an empty list for every user, each for the user's last event."""
+    triggers = last_events(decoded.events, decoded.event_ids, len(decoded.users))
+    answers: list[tuple[bytes, bytes | None]] = []
+    for user, event_id, time_ms, published in zip(
+        triggers.users.tolist(),
+        triggers.event_ids,
+        triggers.time.tolist(),
+        triggers.published.tolist(),
+        strict=True,
+    ):
+        name = decoded.users[user]
+        record = Recommendation(
+            recommendation_id(name, event_id),
+            name,
+            now_ms,
+            Trigger(event_id, time_ms, published),
+            MODEL_VERSION,
+            Session(time_ms, 1),  # nobody's session is known: each event begins one
+            [],
+        )
+        answers.append(encode(record))
+    return answers
 
 
 def _told(bucket: int, decoded: Decoded) -> AcceptedBatch:

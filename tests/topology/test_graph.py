@@ -90,14 +90,23 @@ def test_balanced_keys_are_the_released_ones() -> None:
     assert [str(key) for key in balanced_keys(64, 64)] == released
 
 
-def test_the_pipe_without_a_model_has_the_sources_and_windows_of_the_job(
-    graph: list[tuple[str, str]],
-) -> None:
-    """Or what `scripts/benchmark limit` measures would not be its limit."""
-    config = JobConfig()
+def sinks_and_operators(config: JobConfig) -> set[str]:
+    """Return the names of what the pipe without a model is made of."""
     env, sql = environment.environment(config, {"pipeline.jars": connector_jar().as_uri()})
     topology.build_ingest(sql, config)
     nodes = env._j_stream_execution_environment.getStreamGraph(False).getStreamNodes().toArray()
-    pipe = {node.getOperatorName().split("[")[0] for node in nodes}
+    return {node.getOperatorName().split("[")[0] for node in nodes}
+
+
+def test_the_pipe_without_a_model_has_the_sources_and_windows_of_the_job(
+    graph: list[tuple[str, str]],
+) -> None:
+    """Or what `scripts/benchmark limit` and `latency` measure would not be its limit."""
+    pipe = sinks_and_operators(JobConfig())
     assert {"learn-users", "WindowAggregate"} < pipe
     assert pipe < {name.split("[")[0] for _, name in graph} | {"recommendation_metrics"}
+
+
+def test_the_pipe_answers_where_recommendations_are_wanted_only() -> None:
+    silent = JobConfig.model_validate({"recommend": {"enabled": False}})
+    assert sinks_and_operators(JobConfig()) - sinks_and_operators(silent) == {"recommendations"}

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from scripts.tools.benchmarks.latency import first
+from scripts.tools.benchmarks.latency.feed import first
 from scripts.tools.benchmarks.progress import Consumption, grown
 from scripts.tools.benchmarks.throughput import rated
 from scripts.tools.console import ToolError

@@ -12,7 +12,7 @@ from scripts.tools.benchmarks import beside, plots
 from scripts.tools.benchmarks import options as options_of
 from scripts.tools.benchmarks.accuracy import measure as measured_accuracy
 from scripts.tools.benchmarks.candidates.measure import measure as measured_candidates
-from scripts.tools.benchmarks.latency import measure as measured_latency
+from scripts.tools.benchmarks.latency.measure import measure as measured_latency
 from scripts.tools.benchmarks.recovery.measure import measure as measured_recovery
 from scripts.tools.benchmarks.scale.measure import measure as measured_scale
 from scripts.tools.benchmarks.startup.measure import measure as measured_startup
@@ -43,7 +43,7 @@ def limit(options: argparse.Namespace) -> None:
 
 
 def latency(options: argparse.Namespace) -> None:
-    """Freshness of recommendations at a steady rate, for both delivery guarantees."""
+    """Freshness, both delivery guarantees, next to the bare pipe and River; and under load."""
     figures, ages = measured_latency(options)
     _report(options, figures)
     if options.plot:

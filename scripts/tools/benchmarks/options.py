@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from scripts.tools.benchmarks.candidates.measure import MODELS, SIZES
+from scripts.tools.benchmarks.latency.measure import PARTS as LATENCY_PARTS
 from scripts.tools.benchmarks.scale.measure import PARTS as SCALE_PARTS
 from scripts.tools.benchmarks.startup.measure import PARTS as STARTUP_PARTS
 from scripts.tools.benchmarks.throughput import KINDS, LIMIT, USUAL
@@ -52,11 +53,27 @@ def limit(command: argparse.ArgumentParser) -> None:
 
 def latency(command: argparse.ArgumentParser) -> None:
     """Of `latency`."""
-    _numbers(command, runs=2, warm_up=30, seconds=60, parallelism=1)
-    command.add_argument("--rate", type=float, default=300, metavar="R", help="events a second")
+    _numbers(command, runs=1, warm_up=20, seconds=40, parallelism=1)
     command.add_argument(
-        "--history", type=int, default=200_000, metavar="N", help="events learnt beforehand"
+        "--part", choices=(*LATENCY_PARTS, "both"), default="both", help="default: both"
     )
+    command.add_argument(
+        "--rate", type=positive(float), default=300, metavar="R",
+        help="events a second, of idle (default: 300)",
+    )  # fmt: skip
+    command.add_argument(
+        "--history", type=int, default=200_000, metavar="N",
+        help="events learnt beforehand (default: 200000)",
+    )  # fmt: skip
+    command.add_argument(
+        "--loaded-rate", type=positive(float), metavar="R",
+        help="events a second, of loaded"
+        " (default: half of what the job learns at full speed, measured first)",
+    )  # fmt: skip
+    command.add_argument(
+        "--events", type=int, default=1_500_000, metavar="N",
+        help="that full speed is measured with (default: 1500000)",
+    )  # fmt: skip
 
 
 def training(command: argparse.ArgumentParser) -> None:

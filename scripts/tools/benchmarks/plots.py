@@ -12,7 +12,15 @@ from scripts.tools.benchmarks.candidates.measure import size_of
 from scripts.tools.benchmarks.recovery.measure import Recovery
 from scripts.tools.results import Result
 
-_LABELS = {"at_least_once": "at least once", "exactly_once": "exactly once", "river": "River"}
+_LABELS = {
+    "at_least_once": "at least once",
+    "exactly_once": "exactly once",
+    "pipe.at_least_once": "the pipe, at least once",
+    "pipe.exactly_once": "the pipe, exactly once",
+    "river": "River",
+    "loaded": "at least once, under load",
+}
+_COLOURS = {"at_least_once": "C0", "exactly_once": "C1", "loaded": "C3"}
 
 _SECONDS_BEFORE = 15
 
@@ -39,22 +47,27 @@ def throughput(path: Path, results: Sequence[Result]) -> None:
 
 
 def latency(path: Path, ages: Mapping[str, Sequence[NDArray[np.float64]]]) -> None:
-    """Draw the distribution of freshness by system, all runs together, on a logarithmic scale."""
+    """Draw the distribution of freshness by system, all runs together, on a logarithmic scale.
+
+    The pipe has the colour of the job with its guarantee, and no filling.
+    """
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
     every = {name: np.maximum(np.concatenate(runs), 0.5) for name, runs in ages.items()}
     edges = np.geomspace(0.5, max(values.max() for values in every.values()), 120)
-    for number, (name, values) in enumerate(every.items()):
+    for name, values in every.items():
         shares = 100 * np.histogram(values, edges)[0] / len(values)
-        colour = "C7" if name == "river" else f"C{number}"
+        colour, bare = _COLOURS.get(name.removeprefix("pipe."), "C7"), name.startswith("pipe.")
         axes.stairs(
-            shares, edges, fill=True, alpha=0.5, color=colour, label=_LABELS.get(name, name)
-        )
-        axes.axvline(float(np.percentile(values, 99)), color=colour, linestyle="--", linewidth=1)
+            shares, edges, fill=not bare, alpha=1 if bare else 0.5, color=colour,
+            label=_LABELS.get(name, name),
+        )  # fmt: skip
+        style = ":" if bare else "--"
+        axes.axvline(float(np.percentile(values, 99)), color=colour, linestyle=style, linewidth=1)
     axes.set_xscale("log")
-    axes.set_xlabel("event published to recommendation read, ms (dashed: 99th percentile)")
+    axes.set_xlabel("event published to recommendation read, ms (dashed, dotted: 99th percentile)")
     axes.set_ylabel("% of recommendations")
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, fontsize=8)
     _save(figure, axes, path)
 
 

@@ -6,23 +6,25 @@ its last checkpoint, and falls until it is what it was.
 """
 
 import argparse
-import contextlib
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
 
 from scripts.tools.benchmarks.live import endless, steady
+from scripts.tools.benchmarks.maximum import maximum
 from scripts.tools.benchmarks.progress import Consumption
 from scripts.tools.benchmarks.recovery.lag import Lags, caught_up
 from scripts.tools.benchmarks.stage import Job, Stage, stage
 from scripts.tools.benchmarks.terminal import progress_bar
-from scripts.tools.benchmarks.throughput import KINDS, preload, rated
+from scripts.tools.benchmarks.throughput import KINDS, rated
+from scripts.tools.benchmarks.watching import watching
 from scripts.tools.benchmarks.workers import workers
 from scripts.tools.console import ToolError, progress
+from scripts.tools.data.behaviour import Generated
 from scripts.tools.data.generator import GeneratorParams
 from scripts.tools.kafka import accounting
 from scripts.tools.kafka.client import consumer, offsets, read_all
@@ -82,51 +84,28 @@ def results(found: list[Recovery], rate: float) -> list[Result]:
     ]
 
 
-def _settings(options: argparse.Namespace, topic: str) -> list[str]:
+def _settings(options: argparse.Namespace, *more: str) -> list[str]:
     return [
         f"flink.parallelism={options.parallelism}",
         "kafka.delivery=exactly-once",
-        f"kafka.topics.user_behavior={topic}",
+        *more,
         *KINDS[options.kind].settings,
         *options.overrides,
     ]
 
 
 def _maximum(here: Stage, options: argparse.Namespace) -> float:
-    """Return what the job learns a second where the topic is full."""
-    topic = preload(here, options)
-    with (
-        here.job("maximum", _settings(options, topic)) as job,
-        _watching(here, job) as consumed,
-        progress_bar() as bar,
-    ):
-        task = bar.add_task("at full speed", total=options.events)
-        wanted = 1000 * (options.warm_up + options.seconds)
-        until = time.monotonic() + _LIMIT_SECONDS + wanted / 1000
-        while consumed.total < options.events and time.monotonic() < until:
-            consumed.poll(1.0)
-            bar.update(task, completed=consumed.total)
-            if consumed.times and consumed.times[-1] - consumed.times[0] > wanted:
-                break
-        begin, end = consumed.steady(
-            events=options.events, warm_up=options.warm_up, seconds=options.seconds
-        )
-        return 1000 * consumed.between(begin, end) / (end - begin)
-
-
-@contextlib.contextmanager
-def _watching(here: Stage, job: Job) -> Iterator[Consumption]:
-    """Give what committed records say was consumed."""
-    topic = job.config.kafka.topics.recommendation_metrics
-    with consumer(here.address, [topic], isolation="read_committed") as client:
-        yield Consumption(client)
+    return maximum(
+        here, _settings(options), rated(Generated(options.events).blocks()),
+        events=options.events, warm_up=options.warm_up, seconds=options.seconds,
+    )  # fmt: skip
 
 
 def _run(here: Stage, number: int, rate: float, options: argparse.Namespace) -> Recovery:
     topic = f"recovery-{number + 1}"
     with (
-        here.job(topic, _settings(options, topic)) as job,
-        _watching(here, job) as consumed,
+        here.job(topic, _settings(options, f"kafka.topics.user_behavior={topic}")) as job,
+        watching(here, job, isolation="read_committed") as consumed,
     ):
         look = _Look(consumed, topic)
         events = rated(endless(GeneratorParams(seed=number + 1)))

@@ -1,0 +1,1 @@
+"""How old an event is when the recommendation it triggered can be read."""
