@@ -589,7 +589,8 @@ class Evaluation(Section):
         default=0.02,
         ge=0,
         le=1,
-        description="Share of users whose events are ranked before learning.",
+        description="Share of users whose events are ranked before learning; of more than 20,000"
+        " items a smaller one, so that it costs no more.",
     )
     k: int = Field(default=10, ge=1, le=1000, description="Cut-off of hit rate, NDCG and MRR.")
 

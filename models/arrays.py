@@ -418,6 +418,8 @@ class Knobs(NamedTuple):
     """Slots of the arena that must be free before an event is learnt."""
     strong: float
     """Weight from which an item stays in the past while weaker ones leave it."""
+    ranked: float
+    """Items beyond which fewer of the users' events are ranked, so that it costs no more."""
 
 
 class PopularArrays(NamedTuple):

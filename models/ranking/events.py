@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import (
+    KNOWN,
     BatchArrays,
     EventArrays,
     ItemArrays,
@@ -21,7 +22,7 @@ from models.items.marks import is_new
 from models.neighbours.arrays import NeighbourArrays
 from models.neighbours.learn import place_at
 from models.popularity.counts import count_event
-from models.ranking.ranks import rank_all
+from models.ranking.ranks import is_ranked, rank_all
 from models.transitions.learn import apply_event as apply_transitions
 from models.transitions.learn import learn_event as learn_transitions
 from models.users.history import remember, remember_positive
@@ -47,7 +48,11 @@ def learn_events(
             out.position[e] = users.positives[u]
             if len(work.transitions.successor) - work.transitions.top[0] < knobs.reserve:
                 return e
-            if scored[e] and users.history_length[u] > 0:
+            if (
+                scored[e]
+                and users.history_length[u] > 0
+                and is_ranked(users.key[u], work.items.counters[KNOWN], knobs)
+            ):
                 rank_all(e, u, key, row, time, work, out)
             if row >= 0 and events.counts[e]:
                 _learn_event(e, row, fresh[e], events, work, out)

@@ -32,6 +32,8 @@ from models.users.history import empty_window, open_window, pack, unpack
 
 SHORT_FROM = 1 << 13
 """Items from which on lists are made without a look at every item; of fewer, looking is cheaper."""
+RANKED = 20_000
+"""Items beyond which fewer of the sampled users' events are ranked: each costs as many looks."""
 _NO_EVENTS = np.empty(0, np.int64)
 _NO_CONSTANTS = np.empty(0, np.float32)
 _NO_PRODUCTS = np.empty((0, 0), np.float32)
@@ -67,7 +69,7 @@ class Ranking:
         self._weights = weights
         self._scratch = self._scratch_of(0)
         self.ranks_parts = False
-        """Whether events are ranked by single components, too: for evaluations."""
+        """For evaluations: events are ranked by single components, too, and none is left out."""
 
     def learn(  # noqa: PLR0913  # columns
         self,
@@ -255,6 +257,7 @@ class Ranking:
             seed=params.seed,
             reserve=items.transitions.reserve,
             strong=self._users.strong,
+            ranked=np.inf if self.ranks_parts else float(RANKED),
         )
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import SIZE, ItemArrays, LearntArrays, Work
+from models.arrays import SIZE, ItemArrays, Knobs, LearntArrays, Work
 from models.blend import add_event
 from models.columns import UNKNOWN
-from models.compiled import Integer, kernel
+from models.compiled import Integer, Truth, kernel
 from models.component import DEEP, NEIGHBOURS, POPULARITY, TRANSITIONS, add, join
 from models.deep import part as deep_model
 from models.factors import part as factors
@@ -16,6 +16,19 @@ from models.popularity.levels import level_of
 from models.popularity.weights import gains_of, history_of, learn
 from models.transitions import share as transitions
 from models.users.own import is_own, mark_own
+
+_KEYS = float(1 << 32)
+
+
+@kernel
+def is_ranked(key: Integer, known: Integer, knobs: Knobs) -> Truth:
+    """Return whether a sampled user's events are ranked among so many items.
+
+    Of a large catalogue's sampled users a share is, always the same ones: which are sampled at all
+    is said by the lower half of their keys, and this by the upper one.
+    """
+    share = np.float64(key >> np.uint64(32)) / _KEYS
+    return share * np.float64(known) < knobs.ranked
 
 
 @kernel

@@ -457,3 +457,26 @@ def test_nothing_is_recommended_from_nothing() -> None:
     lists = objective().recommend(new_items(), new_users(2), 3, NONE)
     assert (lists.rows == -1).all()
     assert objective().recommend(new_items(), new_users(0), 3, NONE).rows.shape == (0, 3)
+
+
+def test_of_many_items_fewer_users_are_ranked_and_always_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("models.ranking.model.RANKED", 15)
+    rows = stream(600)
+    few, all_of_them = objective(), objective()
+    all_of_them.ranks_parts = True
+    found = []
+    for model in (few, all_of_them):
+        items, users = new_items(), new_users(6)
+        users.key[:] = np.arange(6) * ((1 << 32) // 6) + 1000
+        users.key[:] <<= np.uint64(32)
+        found.append(learn(items, users, events(*rows), model=model, sampled=True))
+        assert items.size == 30
+    user = np.array([user for user, _ in rows])
+    ranked, whole = (learnt.rank != NOT_SCORED for learnt in found)
+    late = np.arange(len(rows)) > 300  # all items are known by then
+    # 15 of 30 items: the half of the users whose keys are lowest
+    np.testing.assert_array_equal(ranked[late], whole[late] & (user[late] < 3))
+    assert ranked[~late].sum() > ranked[late].sum(), "few items were known at the beginning"
+    np.testing.assert_array_equal(found[0].rank[ranked], found[1].rank[ranked])
