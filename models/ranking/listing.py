@@ -1,4 +1,4 @@
-"""The list of a user where a deep model is served: the scores of all items are compared."""
+"""The list of a user by the scores of all items: where they are few, or a deep model is served."""
 
 import numpy as np
 from numpy.typing import NDArray
