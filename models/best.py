@@ -17,7 +17,7 @@ def keep_best(
     row: Integer,
     score: Real,
 ) -> Integer:
-    """Insert a row into list u, if it is one of the best so far; of equals the first is first.
+    """Insert a row into list u, if it is one of the best so far; of equals the lowest row is first.
 
     Parameters
     ----------
@@ -29,32 +29,6 @@ def keep_best(
     int
         Places in use now.
     """
-    at = held
-    if held == rows.shape[1]:
-        if held == 0 or not score > scores[u, held - 1]:
-            return held
-        at -= 1
-    else:
-        held += 1
-    while at > 0 and score > scores[u, at - 1]:
-        rows[u, at] = rows[u, at - 1]
-        scores[u, at] = scores[u, at - 1]
-        at -= 1
-    rows[u, at] = row
-    scores[u, at] = score
-    return held
-
-
-@kernel
-def keep_first_best(
-    rows: NDArray[np.int32],
-    scores: NDArray[Any],
-    u: Integer,
-    held: Integer,
-    row: Integer,
-    score: Real,
-) -> Integer:
-    """Do as `keep_best`, whatever the order in which rows come: of equals the lowest is first."""
     at = held
     if held == rows.shape[1]:
         if held == 0 or not _before(row, score, rows[u, held - 1], scores[u, held - 1]):

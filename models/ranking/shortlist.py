@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import SIZE, Work
-from models.best import keep_first_best
+from models.best import keep_best
 from models.compiled import Integer, Real, Truth, entry, kernel
 from models.component import DEEP, FACTORS, NEIGHBOURS, POPULARITY, TRANSITIONS
 from models.factors import part as factors
@@ -264,7 +264,7 @@ def _offer(
     score = weights[TRANSITIONS] * parts[0] + weights[FACTORS] * parts[1]
     score += weights[NEIGHBOURS] * parts[2] + search.popular * parts[3]
     if score > -np.inf:
-        return keep_first_best(lists.rows, lists.scores, u, held, row, np.float32(score))
+        return keep_best(lists.rows, lists.scores, u, held, row, np.float32(score))
     return held
 
 
