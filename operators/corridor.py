@@ -140,7 +140,9 @@ class Corridor:
         seen = self._user_state.seen(values, ids)
         return [ids[u] for u in np.flatnonzero(seen < before_ms).tolist()]
 
-    def gauges(self, subtask: int, skipped: Mapping[str, int]) -> tuple[bytes, bytes]:
+    def gauges(
+        self, subtask: int, skipped: Mapping[str, int], deep: worker.Serving
+    ) -> tuple[bytes, bytes]:
         """Return a record of `recommendation_metrics` about this worker's items and loop."""
         items, complete = self.items, self._learn.complete
         return worker.encode(
@@ -153,6 +155,7 @@ class Corridor:
                 skipped=items.skipped,
                 complete=complete,
                 loop_skipped=dict(skipped),
+                deep=deep,
             )
         )
 

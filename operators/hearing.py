@@ -1,18 +1,27 @@
 """What comes back over the loop, record by record: which part of the corridor it is for."""
 
+import logging
+import time
+from collections.abc import Callable
 from typing import Any
 
 from numpy.typing import NDArray
 
+from models.deep.serving import Model
 from operators.corridor import Corridor
 from operators.inbox import Handler
+from operators.model_loader import ModelLoader
 from operators.params import LearnUsersParams
 from state import accepted as accepted_codec
 from state import chunks
-from state.codec import IncompatibleError
-from state.model_store import ModelStore
-from state.topics import lease, model_pointer, trending
+from state.codec import IncompatibleError, StateError
+from state.topics import lease, model_pointer, trending, worker
 from state.topics.lease import TakenOverError
+from state.topics.model_pointer import ModelPointer
+
+_LOG = logging.getLogger(__name__)
+_RESTORE_SECONDS = 10.0
+"""How long a restart waits for the model that was served before it."""
 
 
 class Hearing:
@@ -22,12 +31,20 @@ class Hearing:
     ----------
     corridor : Corridor
     params : LearnUsersParams
+    clock : function
+        Seconds, monotonic.
     """
 
-    def __init__(self, corridor: Corridor, params: LearnUsersParams) -> None:
+    def __init__(
+        self,
+        corridor: Corridor,
+        params: LearnUsersParams,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._corridor = corridor
         self._params = params
-        self._pointer = 0
+        self._pointer: ModelPointer | None = None
+        self._loader = ModelLoader(params.learning.deep, clock)
 
     def handlers(self) -> dict[str, dict[bytes, Handler]]:
         """Return what takes each kind of loop record, by topic and key."""
@@ -42,20 +59,72 @@ class Hearing:
         }
 
     def hear_model(self, value: bytes) -> None:
-        """Serve the model that a pointer means; one that cannot be read leaves the old one."""
+        """Want the model that a pointer of this submission means."""
         pointer = model_pointer.decode(value)
-        deep = self._corridor.learn.deep
-        if pointer.sequence <= self._pointer or not self._params.deep:
-            return
+        if self._is_mine(pointer) and pointer.follows(self._pointer):
+            self.follow_model()
+            self._want(pointer)
+
+    def keeps(self, value: bytes, held: bytes | None) -> bool:
+        """Return whether a pointer is to be kept for a restored job, in place of what is held."""
+        try:
+            pointer = model_pointer.decode(value)
+            if not self._is_mine(pointer):
+                return False
+            return pointer.follows(None if held is None else model_pointer.decode(held))
+        except StateError:
+            return False
+
+    def restore_model(self, value: bytes) -> None:
+        """Serve what was served before a restart, whichever submission of the job that was.
+
+        The store has a few seconds: within them users' states go on without a gap.
+        """
+        try:
+            self._want(model_pointer.decode(value))
+        except StateError as error:  # fine-tune publishes it anew
+            _LOG.warning("pointer in state skipped: %s", error)
+        self._loader.wait(_RESTORE_SECONDS)
+        self.follow_model()
+
+    def follow_model(self) -> None:
+        """Serve the model that is wanted as soon as it is loaded; until then the one before."""
+        pointer = self._pointer
+        if pointer is not None and (model := self._loader.loaded()) is not None:
+            self._serve(model, pointer)
+
+    def serving(self) -> worker.Serving:
+        """Return what is served and what is not yet."""
+        deep, pointer = self._corridor.learn.deep, self._pointer
+        model = deep.model
+        return worker.Serving(
+            model=deep.version,
+            sha256=model.sha256[:12] if model else "",
+            wanted=pointer.model if pointer else 0,
+            error=self._loader.error,
+        )
+
+    def _is_mine(self, pointer: ModelPointer) -> bool:
+        lease = self._params.lease
+        return self._params.deep and (lease is None or pointer.is_of(lease.job, lease.run))
+
+    def _want(self, pointer: ModelPointer) -> None:
+        self._pointer, served = pointer, self._corridor.learn.deep.model
         if pointer.model == 0:
-            deep.swap(None)
-        elif pointer.model != deep.version:
-            store = ModelStore(pointer.store)
-            deep.swap(store.load(pointer, self._params.learning.deep))
+            self._loader.want(None)
+            self._serve(None, pointer)
+        elif served and (served.version, served.sha256) == (pointer.model, pointer.sha256):
+            self._loader.want(None)
+            self._corridor.learn.deep.blend.deep = pointer.weight
+        else:
+            self._loader.want(pointer)
+
+    def _serve(self, model: Model | None, pointer: ModelPointer) -> None:
+        deep = self._corridor.learn.deep
+        deep.swap(model)
         deep.blend.deep = pointer.weight
-        self._pointer = pointer.sequence
-        network = f"+{self._params.learning.deep.network}-{pointer.model}" if pointer.model else ""
-        self._corridor.serve(network)
+        network = self._params.learning.deep.network
+        self._corridor.serve(f"+{network}-{model.version}" if model else "")
 
     def _hear_accepted(self, value: bytes) -> None:
         message = accepted_codec.decode(value)

@@ -56,7 +56,8 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
         _LOG.info("rehearsed")  # `scripts/benchmark startup` looks for it
         leave_out_sampler()
         self._warm: set[int] = set()
-        self._inbox = Inbox(Hearing(self._corridor, self._params).handlers())
+        self._hearing = Hearing(self._corridor, self._params, lambda: time.monotonic())
+        self._inbox = Inbox(self._hearing.handlers())
         self._restored = False
         self._subtask = runtime_context.get_index_of_this_subtask()
         self._told_until = 0.0
@@ -65,13 +66,16 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
         """Take one micro-batch."""
         if not self._restored:
             self._restore(ctx)
+        self._hearing.follow_model()
         bucket, keys, values, coordinates, published = value
         if bucket not in self._warm:
             self._warm_bucket(bucket, ctx)
         outcome = self._corridor.process(bucket, keys, values, coordinates, published, self._users)
         if time.monotonic() >= self._told_until:
             self._told_until = time.monotonic() + _GAUGE_SECONDS
-            gauges = self._corridor.gauges(self._subtask, self._inbox.skipped)
+            gauges = self._corridor.gauges(
+                self._subtask, self._inbox.skipped, self._hearing.serving()
+            )
             outcome.accounting.append(gauges)
         yield learned_row(outcome, pack("<I", bucket))
 
@@ -81,7 +85,7 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
         topic = self._params.loop_topics.get(topic, topic)
         if topic == "model_updates" and key == model_pointer.KEY:
             kept, name = ctx.get_broadcast_state(descriptors.loop()), key.decode()
-            if model_pointer.supersedes(content or b"", kept.get(name)):
+            if self._hearing.keeps(content or b"", kept.get(name)):
                 kept.put(name, content)
         self._inbox.take(LoopRecord(topic, key or b"", content or b""))
         return iter(())
@@ -91,8 +95,8 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
         self._restored = True
         key = model_pointer.KEY
         pointer = ctx.get_broadcast_state(descriptors.loop()).get(key.decode())
-        if pointer is not None:
-            self._inbox.take(LoopRecord("model_updates", key, pointer))
+        if pointer is not None and self._params.deep:
+            self._hearing.restore_model(pointer)
 
     def on_timer(self, timestamp: int, ctx: Any) -> Iterator[Row]:
         """Evict idle users of the bucket; without it their records would stay for ever."""

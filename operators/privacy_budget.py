@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from models.deep.privacy import Privacy, merged
-from operators import rounds
+from state import round_files
 from state.tuner_state import TunerState
 
 
@@ -47,7 +47,7 @@ class PrivacyBudget:
         """
         if self._privacy is None or self._charged:
             return
-        spent = rounds.spent(folder)
+        spent = round_files.spent(folder)
         if spent is None:
             return
         self._charged, state = True, self._state

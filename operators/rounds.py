@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from models.deep.gate import Verdict, judge, judge_errors
 from models.deep.privacy import Privacy, Spend
 from models.deep.shape import Shape
-from state import model_file
+from state import model_file, round_files
 from state.codec import StateError
 from state.model_store import OPTIMIZER, WEIGHTS, Manifest, ModelStore, details, now_ms
+from state.round_files import Report
 
 PARENT = {WEIGHTS: "parent.safetensors", OPTIMIZER: "parent-optimizer.safetensors"}
 
@@ -93,33 +93,6 @@ def write_columns(folder: Path, columns: Mapping[str, NDArray[Any]], part: str =
         np.save(folder / f"{name}{suffix}.npy", column, allow_pickle=False)
 
 
-class Spent(msgspec.Struct, frozen=True):
-    """What a private round spends, as its trainer says before the first step."""
-
-    noise: float
-    rate: float
-    steps: int
-    """0: none fits into the budget any more."""
-    epsilon: float
-    """Of all rounds, this one included."""
-
-
-def spent(folder: Path) -> Spent | None:
-    """Return what the trainer in a folder spends; None where it has not begun to.
-
-    Raises
-    ------
-    StateError
-        If the file makes no sense.
-    """
-    try:
-        return msgspec.json.decode((folder / "privacy.json").read_bytes(), type=Spent)
-    except FileNotFoundError:
-        return None
-    except (OSError, msgspec.MsgspecError) as error:
-        raise StateError(f"privacy.json: expected what a round spends, got: {error}") from None
-
-
 @dataclass(frozen=True, slots=True)
 class Conclusion:
     """What became of a round whose trainer ended well."""
@@ -127,7 +100,7 @@ class Conclusion:
     manifest: Manifest | None
     """The version in the store; None where the gate refused it."""
     verdict: Verdict
-    report: dict[str, Any]
+    report: Report
 
 
 def conclude(
@@ -148,16 +121,12 @@ def conclude(
         If the trainer's files make no sense or the store cannot be written.
     """
     out = folder / "out"
-    try:
-        report: dict[str, Any] = json.loads((out / "report.json").read_bytes())
-        held_out = "ranks" if params.scale is None else "errors"
-        challenger = np.load(out / f"{held_out}-challenger.npy", allow_pickle=False)
-        champion_file = out / f"{held_out}-champion.npy"
-        champion = np.load(champion_file, allow_pickle=False) if champion_file.exists() else None
-        files = {name: (out / name).read_bytes() for name in (WEIGHTS, OPTIMIZER)}
-        told = details(report)
-    except (OSError, ValueError, EOFError, LookupError, TypeError) as error:
-        raise StateError(f"round {version}: expected the trainer's files, got: {error!r}") from None
+    report = round_files.report(out)
+    kind, held_out = (np.int32, "ranks") if params.scale is None else (np.float32, "errors")
+    challenger = round_files.column(out / f"{held_out}-challenger.npy", kind)
+    champion_file = out / f"{held_out}-champion.npy"
+    champion = round_files.column(champion_file, kind) if champion_file.exists() else None
+    files = {name: round_files.content(out / name) for name in (WEIGHTS, OPTIMIZER)}
     root = parent.root if parent else version
     try:
         model_file.decode(files[WEIGHTS], params.shape, version=version, root=root)
@@ -176,6 +145,6 @@ def conclude(
         config=params.digest(),
         offsets=dict(offsets),
         epsilon=epsilon,
-        **told,
+        **details(report),
     )
     return Conclusion(store.put(manifest, files), verdict, report)

@@ -1,7 +1,6 @@
 """The trainer process: started, watched, ended. Files in, files out; nobody waits for it."""
 
 import collections
-import json
 import os
 import subprocess
 import sys
@@ -10,9 +9,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import models
+from state import round_files
+from state.round_files import Progress
 
 _KEPT_OUTPUT = 8_192
 """Last bytes of its output that are kept, however much it prints."""
@@ -71,13 +72,9 @@ class Trainer:
         )
         self._reader.start()
 
-    def progress(self) -> dict[str, Any]:
-        """Return what the trainer said last: step, steps, loss, left_s."""
-        try:
-            found: dict[str, Any] = json.loads((self.folder / "progress.json").read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return found
+    def progress(self) -> Progress:
+        """Return what the trainer said last."""
+        return round_files.progress(self.folder)
 
     def poll(self) -> Ended | None:
         """Return how it ended, None while it runs; one that takes too long is ended."""

@@ -143,7 +143,7 @@ class Tuner:
             kind = command.command
             message = self._carry_out(command)
             ok = True
-        except StateError as error:
+        except ValueError as error:  # StateError is one
             message = str(error)
         self.state.commands = [*self.state.commands, name][-_COMMANDS:]
         answer = control.Answer(name, kind, ok, message[:1000], self._clock_ms())
@@ -430,7 +430,7 @@ class Tuner:
     def _status(self) -> Iterator[Record]:
         """Say where fine-tuning stands, when that has changed."""
         state = self.state
-        progress: dict[str, Any] = self._trainer.progress() if self._trainer else {}
+        progress: dict[str, Any] = self._trainer.progress().told() if self._trainer else {}
         status = {
             "kind": "fine_tune",
             "status": "training" if state.round else "idle",

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.columns import OFFSET_BITS
+from state import json_codec
 from state.codec import open_sealed, seal
 
 MAGIC = b"AU"
@@ -129,7 +130,7 @@ class Accounting(msgspec.Struct):
             If the value is damaged or of an unknown version.
         """
         _, payload = open_sealed(value, MAGIC, READ_VERSIONS, "accounting of a user bucket")
-        return msgspec.json.decode(payload, type=cls)
+        return json_codec.decode(bytes(payload), cls, "accounting of a user bucket")
 
 
 def _by_partition(coordinates: NDArray[np.int64]) -> dict[int, int]:

@@ -171,7 +171,7 @@ def decode_all(data: bytes) -> tuple[ItemRows, About]:
             batch = reader.read_next_batch()
             batch.validate(full=True)
         rows = _rows(batch)
-    except (pa.ArrowException, OSError, StopIteration, UnicodeDecodeError) as error:
+    except (pa.ArrowException, OSError, StopIteration, ValueError, LookupError) as error:
         raise corrupt(_WHERE, "an Arrow IPC stream", type(error).__name__, SKIP) from error
     _check_rows(rows)
     return rows, _about(schema.metadata) if version > 1 else About()

@@ -245,4 +245,7 @@ def _list_sizes(fixed: NDArray[np.void]) -> NDArray[np.int64]:
 def _split(text: NDArray[np.uint8], length: NDArray[np.uint32]) -> list[str]:
     """Return the ids that lie one behind the other."""
     joined, edges = text.tobytes(), bounds_of(length.astype(np.int64)).tolist()
-    return [joined[a:b].decode() for a, b in pairwise(edges)]
+    try:
+        return [joined[a:b].decode() for a, b in pairwise(edges)]
+    except UnicodeDecodeError as error:
+        raise corrupt("state of an item", "an id in UTF-8", error) from None

@@ -7,6 +7,7 @@
 import hashlib
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -15,8 +16,10 @@ from pyarrow.fs import FileSelector, FileSystem, FileType
 
 from models.deep.serving import Model
 from models.deep.shape import Shape
-from state import model_file
+from state import json_codec, model_file
 from state.codec import CorruptError, StateError
+from state.json_codec import Count
+from state.round_files import Figures, Report
 from state.topics.model_pointer import ModelPointer
 
 WEIGHTS, OPTIMIZER = "weights.safetensors", "optimizer.safetensors"
@@ -39,9 +42,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a version."""
 
     format: int = 1
-    version: int
-    parent: int
-    root: int
+    version: Count
+    parent: Count
+    root: Count
     shape: dict[str, str | int]
     created_at: int
     events: int
@@ -49,10 +52,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     items: int
     steps: int
     seconds: float
-    loss: list[float] = []
-    champion: dict[str, float] = {}
+    loss: list[float | None] = []
+    champion: Figures = {}
     """Figures of the parent on the held-out users."""
-    challenger: dict[str, float] = {}
+    challenger: Figures = {}
     offsets: dict[str, list[int]] = {}
     """First and last offset of the events since the parent, by partition."""
     config: str = ""
@@ -103,10 +106,9 @@ class ModelStore:
     def manifest(self, version: int) -> Manifest:
         """Return what is known of a version."""
         data = self._read(f"{self._folder(version)}/{_MANIFEST}")
-        try:
-            return msgspec.json.decode(data, type=Manifest)
-        except msgspec.MsgspecError as error:
-            raise StoreError(f"model {version}: expected a manifest, got: {error}") from None
+        return json_codec.decode(
+            data, Manifest, f"model {version}", expected="a manifest", remedy=_REMEDY
+        )
 
     def read(self, version: int, name: str) -> bytes:
         """Return a file of a version once its checksum is known to hold."""
@@ -122,7 +124,8 @@ class ModelStore:
                 f"deep model {pointer.model}: expected the shape {shape}, got another; {_REMEDY}"
             )
         data = self._checked(pointer.model, WEIGHTS, pointer.sha256)
-        return model_file.decode(data, shape, version=pointer.model, root=pointer.root)
+        model = model_file.decode(data, shape, version=pointer.model, root=pointer.root)
+        return replace(model, sha256=pointer.sha256)
 
     def versions(self) -> list[int]:
         """Return the versions there are, oldest first."""
@@ -178,7 +181,6 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def details(report: Mapping[str, Any]) -> dict[str, Any]:
+def details(report: Report) -> dict[str, Any]:
     """Return what a manifest takes from the trainer's report."""
-    names = ("items", "steps", "seconds", "events", "loss", "champion", "challenger")
-    return {name: report[name] for name in names}
+    return msgspec.structs.asdict(report)

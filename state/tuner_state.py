@@ -8,7 +8,8 @@ weighs nothing until it has shown to help.
 import msgspec
 
 from models.deep.privacy import Spend
-from state.codec import corrupt, open_sealed, seal
+from state import json_codec
+from state.codec import open_sealed, seal
 
 MAGIC = b"FT"
 VERSION = 2
@@ -107,10 +108,7 @@ def decode(data: bytes) -> TunerState:
         If the bytes are damaged or of an unknown version.
     """
     version, payload = open_sealed(data, MAGIC, READ_VERSIONS, _WHERE)
-    try:
-        state = msgspec.json.decode(payload, type=TunerState)
-    except msgspec.MsgspecError as error:
-        raise corrupt(_WHERE, "its fields", error) from None
+    state = json_codec.decode(bytes(payload), TunerState, _WHERE)
     if version == 1:
         state.deep = state.judged = 0.0
     return state

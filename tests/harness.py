@@ -24,6 +24,7 @@ from operators.ingest import IngestFunction
 from operators.learn_items import LearnItemsFunction
 from operators.learn_users import LearnUsersFunction
 from operators.params import LearnItemsParams, LearnUsersParams
+from state.topics import model_pointer
 from tests.builders import NOW, Record
 
 
@@ -306,13 +307,14 @@ class UsersSubtask(Subtask):
     def hear(self, *values: bytes) -> None:
         """Take records of the loop."""
         for value in values:
-            record = _LOOP_RECORD.pass_over(Row(*_addressed(value)))
-            assert self.call(self.function.process_broadcast_element, record) == []
+            self.hear_as(*_addressed(value))
 
     def hear_as(self, topic: str, name: bytes, value: bytes) -> None:
         """Take a record of the loop by its topic and key."""
         record = _LOOP_RECORD.pass_over(Row(topic, name, value))
         assert self.call(self.function.process_broadcast_element, record) == []
+        if name == model_pointer.KEY and isinstance(self.function, LearnUsersFunction):
+            self.function._hearing._loader.wait(10)
 
     def remembered(self, *, bucket: int = 0) -> dict[str, bytes]:
         """Return every stored value of a bucket by its entry."""

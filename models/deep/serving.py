@@ -47,6 +47,8 @@ class Model:
     """(K,)"""
     output: NDArray[np.float32]
     """(h,) weights of hidden units, see `models.arrays.DeepArrays`."""
+    sha256: str = ""
+    """Of the weights file: what tells two models of one version apart."""
 
 
 class Deep:

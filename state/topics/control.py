@@ -7,7 +7,9 @@ from typing import Literal
 
 import msgspec
 
-from state.codec import SKIP, CorruptError
+from state import json_codec
+from state.codec import SKIP
+from state.json_codec import Count
 
 COMMANDS = ("fine_tune_now", "rollback_model", "promote_model")
 
@@ -16,7 +18,7 @@ class Command(msgspec.Struct, frozen=True):
     """What an operator asks for."""
 
     command: Literal["fine_tune_now", "rollback_model", "promote_model"]
-    model: int | None = None
+    model: Count | None = None
     """Version to promote."""
 
 
@@ -39,11 +41,8 @@ def decode(value: bytes | None) -> Command:
     StateError
         With what was expected.
     """
-    try:
-        return msgspec.json.decode(value or b"", type=Command)
-    except msgspec.MsgspecError as error:
-        expected = f"JSON with a command of {', '.join(COMMANDS)}"
-        raise CorruptError(f"control: expected {expected}, got: {error}; {SKIP}") from None
+    expected = f"JSON with a command of {', '.join(COMMANDS)}"
+    return json_codec.decode(value, Command, "control", expected=expected, remedy=SKIP)
 
 
 def encode(answer: Answer) -> tuple[bytes, bytes]:

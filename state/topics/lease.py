@@ -6,7 +6,9 @@ must not write any more, and one that is to start asks first whether somebody st
 
 import msgspec
 
+from state import json_codec
 from state.codec import SKIP, CorruptError
+from state.json_codec import Count
 
 KEY = b"lease"
 VERSION = 1
@@ -20,9 +22,9 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     """Of one submission: a job that Flink restarts has the same."""
     job: str
     """Its name, for people."""
-    epoch: int
+    epoch: Count
     """When it was submitted, ms since 1970."""
-    at: int
+    at: Count
     """When this was written, ms since 1970."""
 
     def yields_to(self, other: "Lease") -> bool:
@@ -50,10 +52,7 @@ def decode(value: bytes) -> Lease:
     StateError
         If it is no lease, or one of another version.
     """
-    try:
-        lease = msgspec.json.decode(value, type=Lease)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise CorruptError(f"lease: expected its fields, got: {error}; {SKIP}") from None
+    lease = json_codec.decode(value, Lease, "lease", remedy=SKIP)
     if lease.version != VERSION:
         raise CorruptError(f"lease: expected version {VERSION}, got {lease.version}; {SKIP}")
     return lease

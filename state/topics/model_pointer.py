@@ -1,26 +1,42 @@
-"""Which deep model is served: records of `model_updates` with the key `model` (JSON, version 1).
+"""Which deep model is served: records of `model_updates` with the key `model` (JSON, format 2).
 
-Small and absolute: the newest one holds. The weights themselves lie in the model store.
+Small and absolute: of a job's own pointers the one that lies last in the topic holds, and it is
+published again from time to time. The weights themselves lie in the model store. Pointers of format
+1 said nothing of where they came from: they count where a job restores them as its state only.
 """
+
+import math
 
 import msgspec
 
 from models.deep.shape import Shape
-from state.codec import SKIP, CorruptError, StateError, UnknownVersionError
+from state import json_codec
+from state.codec import SKIP, CorruptError, UnknownVersionError
+from state.json_codec import Count
 
 KEY = b"model"
-VERSION = 1
+VERSION = 2
+READ_VERSIONS = (1, 2)
 
 
 class ModelPointer(msgspec.Struct, frozen=True, kw_only=True):
     """A model and how much it weighs."""
 
     format: int = VERSION
-    sequence: int
-    """Grows with every pointer; an older one that comes late is passed over."""
-    model: int
+    job: str = ""
+    """Whose it is, see `models.keys.origin_of`, in hexadecimal."""
+    run: str = ""
+    """Submission that published it, see `state.topics.lease`."""
+    start: str = ""
+    """Start of fine-tune that published it: after a failure it goes on from a checkpoint, and what
+    it published since then lies in the topic all the same."""
+    round: Count = 0
+    """Newest round begun when it was published."""
+    sequence: Count
+    """Grows with every pointer of a start."""
+    model: Count
     """Version of the deep model; 0: none is served."""
-    root: int = 0
+    root: Count = 0
     """First version of the line it was fine-tuned from."""
     store: str = ""
     """Where the models lie."""
@@ -36,6 +52,16 @@ class ModelPointer(msgspec.Struct, frozen=True, kw_only=True):
     def weight(self) -> float:
         """Weight of the deep score beside the online one."""
         return self.deep / self.online if self.online > 0 else 0.0
+
+    def is_of(self, job: str, run: str) -> bool:
+        """Return whether this very submission of a job published it."""
+        return (self.job, self.run) == (job, run)
+
+    def follows(self, held: "ModelPointer | None") -> bool:
+        """Return whether this pointer, read after another one, takes its place."""
+        if held is None or (self.job, self.run, self.start) != (held.job, held.run, held.start):
+            return True
+        return self.sequence > held.sequence
 
     def shape_of(self) -> Shape:
         """Return the shape of the network.
@@ -58,19 +84,7 @@ def encode(pointer: ModelPointer) -> bytes:
     return msgspec.json.encode(pointer)
 
 
-def supersedes(value: bytes, held: bytes | None) -> bool:
-    """Return whether a value is a pointer, and a newer one than what is held."""
-    try:
-        pointer = decode(value)
-    except StateError:
-        return False
-    try:
-        return held is None or pointer.sequence > decode(held).sequence
-    except StateError:
-        return True
-
-
-def decode(value: bytes) -> ModelPointer:
+def decode(value: bytes | None) -> ModelPointer:
     """Read what `encode` wrote.
 
     Raises
@@ -78,13 +92,12 @@ def decode(value: bytes) -> ModelPointer:
     StateError
         If it is no pointer, or one of another format.
     """
-    try:
-        pointer = msgspec.json.decode(value, type=ModelPointer)
-    except msgspec.MsgspecError as error:
-        raise CorruptError(f"model pointer: expected its fields, got: {error}; {SKIP}") from None
-    if pointer.format != VERSION:
+    pointer = json_codec.decode(value, ModelPointer, "model pointer", remedy=SKIP)
+    if pointer.format not in READ_VERSIONS:
         raise UnknownVersionError(
-            f"model pointer: expected format {VERSION}, got {pointer.format}; run the release that"
+            f"model pointer: expected format 1 or 2, got {pointer.format}; run the release that"
             " wrote it, or a newer one"
         )
+    if not math.isfinite(pointer.weight):
+        raise CorruptError(f"model pointer: expected a finite weight, got another; {SKIP}")
     return pointer

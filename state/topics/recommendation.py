@@ -5,6 +5,9 @@ Version 1: the fields below. New ones may be added; none is renamed or removed w
 
 import msgspec
 
+from state import json_codec
+from state.codec import SKIP
+
 VERSION = 1
 
 
@@ -52,7 +55,6 @@ class Recommendation(msgspec.Struct):
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Recommendation).decode
 
 
 def encode(recommendation: Recommendation) -> tuple[bytes, bytes]:
@@ -61,5 +63,5 @@ def encode(recommendation: Recommendation) -> tuple[bytes, bytes]:
 
 
 def decode(value: bytes) -> Recommendation:
-    """Read a value; msgspec.MsgspecError where it is none."""
-    return _decode(value)
+    """Read a value; StateError where it is none."""
+    return json_codec.decode(value, Recommendation, "recommendation", remedy=SKIP)

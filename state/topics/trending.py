@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.keys import key_of
+from state import json_codec
 from state.codec import SKIP, CorruptError
+from state.json_codec import Count
 
 KEY = b"trending"
 VERSION = 1
@@ -21,9 +23,9 @@ class Trending(msgspec.Struct, frozen=True, kw_only=True):
     version: int = VERSION
     origin: str = ""
     """Whose it is, see `models.keys.origin_of`, in hexadecimal."""
-    window_end: int
+    window_end: Count
     """Event time, ms since 1970."""
-    seen: dict[str, int]
+    seen: dict[str, Count]
     """Item ids and how many sightings were counted."""
 
     def keys(self) -> NDArray[np.uint64]:
@@ -54,10 +56,7 @@ def decode(value: bytes) -> Trending:
     StateError
         With what was expected.
     """
-    try:
-        listed = msgspec.json.decode(value, type=Trending)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise CorruptError(f"trending: expected its fields, got: {error}; {SKIP}") from None
-    if listed.version != VERSION or any(count < 0 for count in listed.seen.values()):
-        raise CorruptError(f"trending: expected version {VERSION} and counts from 0; {SKIP}")
+    listed = json_codec.decode(value, Trending, "trending", remedy=SKIP)
+    if listed.version != VERSION:
+        raise CorruptError(f"trending: expected version {VERSION}, got {listed.version}; {SKIP}")
     return listed

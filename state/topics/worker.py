@@ -2,6 +2,22 @@
 
 import msgspec
 
+from state import json_codec
+from state.codec import SKIP
+
+
+class Serving(msgspec.Struct, frozen=True, kw_only=True):
+    """The deep model of a worker."""
+
+    model: int = 0
+    """Version served; 0: none."""
+    sha256: str = ""
+    """First digits of its weights' checksum: one version may have been made twice."""
+    wanted: int = 0
+    """Version that the newest pointer asks for."""
+    error: str = ""
+    """Why the version that is wanted is not served."""
+
 
 class Worker(msgspec.Struct, frozen=True, kw_only=True):
     """Gauges of one subtask of learn-users, since it started."""
@@ -21,6 +37,7 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
     """Share of the catalogue that this worker has heard of since it started; 1 without one."""
     loop_skipped: dict[str, int]
     """Records of the loop that could not be used, by topic."""
+    deep: Serving = Serving()
 
 
 def encode(worker: Worker) -> tuple[bytes, bytes]:
@@ -29,5 +46,5 @@ def encode(worker: Worker) -> tuple[bytes, bytes]:
 
 
 def decode(value: bytes) -> Worker:
-    """Read a value; msgspec.MsgspecError where it is none."""
-    return msgspec.json.decode(value, type=Worker)
+    """Read a value; StateError where it is none."""
+    return json_codec.decode(value, Worker, "gauges of a worker", remedy=SKIP)

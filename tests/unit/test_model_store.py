@@ -123,7 +123,7 @@ def test_a_manifest_that_makes_no_sense_is_refused(
 ) -> None:
     put(store, 1)
     (folder / "00000001" / "manifest.json").write_bytes(text)
-    with pytest.raises(StoreError, match=r"model 1: expected a manifest"):
+    with pytest.raises(StateError, match=r"model 1: expected a manifest"):
         store.manifest(1)
 
 

@@ -109,7 +109,7 @@ def served(folder: Path) -> model_file.Model:
 def test_the_same_plan_and_data_give_the_same_bytes(folder: Path, tmp_path: Path) -> None:
     trainer, ended = trained(walk(tmp_path / "once"))
     assert ended.ok, ended.reason
-    assert trainer.progress()["step"] == trainer.progress()["steps"] == 4
+    assert trainer.progress().step == trainer.progress().steps == 4
     names = sorted(path.name for path in (tmp_path / "once" / "out").iterdir())
     assert names == [
         "optimizer.safetensors", "ranks-challenger.npy", "report.json", "weights.safetensors"

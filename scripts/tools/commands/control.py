@@ -12,6 +12,7 @@ from conf.schema import JobConfig
 from scripts.tools.console import ToolError, answer, run
 from scripts.tools.kafka.client import KafkaAddress, consumer, records
 from scripts.tools.kafka.target import add_arguments, target
+from state import json_codec
 from state.topics.control import COMMANDS
 
 WAIT_SECONDS = 60.0
@@ -48,8 +49,7 @@ def wait(
         while time.monotonic() < deadline:
             for message in records(client, timeout=0.5):
                 if message.key() == name.encode():
-                    found: dict[str, Any] = json.loads(message.value() or b"{}")
-                    return found
+                    return json_codec.decode_object(message.value(), topic)
     text = f"{topic}: expected an answer within {seconds:g} s, got none; does the job run?"
     raise ToolError(text)
 

@@ -193,8 +193,9 @@ def _network(shape: Mapping[str, str | int]) -> str:
     return f"{shape.get('network', '?')}\n{'x'.join(map(str, sizes))}"
 
 
-def _figure(figures: Mapping[str, float]) -> str:
-    return f"{figures[_HIT_RATE]:.4f}" if _HIT_RATE in figures else ""
+def _figure(figures: Mapping[str, float | None]) -> str:
+    value = figures.get(_HIT_RATE)
+    return "" if value is None else f"{value:.4f}"
 
 
 def _parser() -> argparse.ArgumentParser:

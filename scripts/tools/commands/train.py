@@ -57,13 +57,13 @@ class Round:
             version=version,
             accepted=done.manifest is not None,
             parent=parent,
-            events=report["events"],
-            items=report["items"],
-            steps=report["steps"],
+            events=report.events,
+            items=report.items,
+            steps=report.steps,
             seconds=round(seconds, 2),
-            loss=report["loss"][-1] if report["loss"] else None,
-            champion=report["champion"].get("hr_at_10"),
-            challenger=report["challenger"].get("hr_at_10"),
+            loss=report.loss[-1] if report.loss else None,
+            champion=report.champion.get("hr_at_10"),
+            challenger=report.challenger.get("hr_at_10"),
             verdict=done.verdict.reason,
         )
 
@@ -130,7 +130,7 @@ class Training:
         trainer = Trainer(params, folder)
         try:
             while (ended := trainer.poll()) is None:
-                told(trainer.progress())
+                told(trainer.progress().told())
                 time.sleep(0.1)
         finally:
             trainer.kill()

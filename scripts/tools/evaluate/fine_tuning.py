@@ -133,12 +133,12 @@ class FineTuning(Beside):
         self.rounds.append(
             Round(
                 number,
-                report["events"],
-                report["steps"],
+                report.events,
+                report.steps,
                 seconds,
-                report["loss"][-1] if report["loss"] else None,
-                report["champion"].get("hr_at_10"),
-                report["challenger"].get("hr_at_10"),
+                report.loss[-1] if report.loss else None,
+                report.champion.get("hr_at_10"),
+                report.challenger.get("hr_at_10"),
                 blend.deep,
                 done.verdict.reason,
             )

@@ -7,13 +7,16 @@ the bucket's users ever sent, `window/…` measures a stretch of time.
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from scripts.tools.kafka.balance import UNKNOWN, Consumed
 from scripts.tools.kafka.client import KafkaAddress, read_all
 from scripts.tools.kafka.ranges import BEGIN, END, Range, common, joined
+from state import json_codec
+from state.accounting import PartitionCounts
+from state.codec import StateError
 
 FATES = ("accepted", "duplicate", "late", "rejected")
 """What can become of a record; exactly one of them does."""
@@ -117,6 +120,21 @@ class Quality:
         return self.hit_rate / self.popularity_hit_rate
 
 
+class _Account(msgspec.Struct):
+    """What is read of a bucket's account."""
+
+    partitions: dict[Annotated[str, msgspec.Meta(pattern="^[0-9]{1,9}$")], PartitionCounts]
+    rejected: dict[str, int] = {}
+
+
+class _Window(msgspec.Struct):
+    """What every window has."""
+
+    window_start: int
+    scored: int | float | None = None
+    accepted: int | None = None
+
+
 class Metrics:
     """The present content of the metrics topic; feed it records in their order.
 
@@ -138,14 +156,20 @@ class Metrics:
         """Note one record; kinds that are not known are left out."""
         if key is None or value is None:
             return
-        record = msgspec.json.decode(value)
-        match record.get("kind"):
-            case "accounting":
-                self._accounting[key] = record
-            case "window":
-                self._windows[key] = record
-            case "fine_tune":
-                self.fine_tune = record
+        where = key.decode(errors="replace")
+        try:
+            record = json_codec.decode_object(value, where)
+            match record.get("kind"):
+                case "accounting":
+                    json_codec.decode(value, _Account, where)
+                    self._accounting[key] = record
+                case "window":
+                    json_codec.decode(value, _Window, where)
+                    self._windows[key] = record
+                case "fine_tune":
+                    self.fine_tune = record
+        except StateError:  # somebody else's: nothing here is of it
+            return
 
     @property
     def windows(self) -> list[dict[str, Any]]:
