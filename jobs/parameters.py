@@ -44,7 +44,7 @@ def wants_deep(config: JobConfig) -> bool:
     return config.wants_deep()
 
 
-def fine_tune(config: JobConfig) -> FineTuneParams:
+def fine_tune(config: JobConfig, lease: Lease | None = None) -> FineTuneParams:
     """Return the parameters of fine-tune."""
     rules, ratings = config.fine_tune, config.learning.objective == "rating"
     return FineTuneParams(
@@ -76,6 +76,8 @@ def fine_tune(config: JobConfig) -> FineTuneParams:
         least_events=rules.least_events,
         ring_events=rules.events,
         drift=rules.drift,
+        job=lease.job if lease else "",
+        run=lease.run if lease else "",
     )
 
 

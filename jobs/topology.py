@@ -44,11 +44,11 @@ def build(sql: StreamTableEnvironment, config: JobConfig, lease: Lease | None = 
     if not parameters.wants_deep(config):
         _sinks(sql, config, ())
     elif config.learning.objective == "ranking":
-        _fine_tune(sql, config)
+        _fine_tune(sql, config, lease)
         _sinks(sql, config, tables.TUNED)
     else:  # jobs of ratings had it later: last, so that what they had before keeps its uids
         _sinks(sql, config, ())
-        _fine_tune(sql, config)
+        _fine_tune(sql, config, lease)
         _tuned_sinks(sql, config)
 
 
@@ -88,7 +88,7 @@ def _learned(
     sql.create_temporary_view("learned", learned, _learned_schema(config))
 
 
-def _fine_tune(sql: StreamTableEnvironment, config: JobConfig) -> None:
+def _fine_tune(sql: StreamTableEnvironment, config: JobConfig, lease: Lease | None) -> None:
     """Declare the operator that trains; its slot may be on another machine."""
     sql.execute_sql(tables.commands(config))
     sql.create_temporary_view("examples", sql.sql_query(tables.EXAMPLES))
@@ -99,7 +99,7 @@ def _fine_tune(sql: StreamTableEnvironment, config: JobConfig) -> None:
     )
     tuned = (
         keyed_by_first_field(batches, TUNE_BATCH)
-        .process(FineTuneFunction(parameters.fine_tune(config)), TUNED)
+        .process(FineTuneFunction(parameters.fine_tune(config, lease)), TUNED)
         .uid(uids.FINE_TUNE)
         .name("fine-tune")
         .force_non_parallel()

@@ -43,7 +43,7 @@ class Background(Generic[T]):
         self._what, self._patience, self._clock = what, patience, clock
         self._thread: threading.Thread | None = None
         self._result: list[Done[T]] = []
-        self._begun = 0.0
+        self._begun, self._longest = 0.0, patience
         self._stuck: list[threading.Thread] = []
 
     @property
@@ -56,8 +56,14 @@ class Background(Generic[T]):
         """How long the call at hand has run; 0 without one."""
         return self._clock() - self._begun if self.busy else 0.0
 
-    def start(self, call: Callable[[], T]) -> None:
+    def start(self, call: Callable[[], T], patience: float | None = None) -> None:
         """Begin a call; `poll` says how it ended.
+
+        Parameters
+        ----------
+        call : function
+        patience : float, optional
+            In place of the usual one.
 
         Raises
         ------
@@ -68,6 +74,7 @@ class Background(Generic[T]):
             raise RuntimeError(f"{self._what}: expected no call to run, got one")
         self._stuck = [thread for thread in self._stuck if thread.is_alive()]
         self._begun, result = self._clock(), list[Done[T]]()
+        self._longest = self._patience if patience is None else patience
         self._result = result
         if len(self._stuck) >= _MOST_STUCK:
             call = self._refuse
@@ -82,11 +89,11 @@ class Background(Generic[T]):
         if self._result:
             self._thread = None
             return self._result[0]
-        if self.seconds < self._patience:
+        if self.seconds < self._longest:
             return None
         self.give_up()
         return Done(None, StateError(
-            f"{self._what}: expected an answer within {self._patience:g} s, got none; see whether"
+            f"{self._what}: expected an answer within {self._longest:g} s, got none; see whether"
             " it hangs"
         ))  # fmt: skip
 

@@ -1,6 +1,8 @@
 """Training events as blocks: a bounded ring, a reservoir of what left it, and copies on disk."""
 
+import contextlib
 import os
+import time
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -34,7 +36,9 @@ class Memory(Protocol):
 
 
 class Blocks:
-    """Events in state, and the same as files, so that a round begins without reading the state.
+    """Events in state, and copies of them as files for the rounds.
+
+    A file may be gone at any time: it is written again from the state.
 
     The ring holds the newest events. What leaves it stays in the reservoir for a share of the
     users, chosen by hash, which is halved whenever the reservoir is full: their whole sequences are
@@ -45,8 +49,6 @@ class Blocks:
     state : TunerState
         Its `blocks`, `next_block` and `old_share` are kept up to date.
     memory : Memory
-    folder : Path
-        For the files.
     limit : int
         Events of the ring.
     values : bool
@@ -54,11 +56,12 @@ class Blocks:
     """
 
     def __init__(
-        self, state: TunerState, memory: Memory, folder: Path, limit: int, *, values: bool = False
+        self, state: TunerState, memory: Memory, limit: int, *, values: bool = False
     ) -> None:
-        self._state, self._memory, self._folder, self._limit = state, memory, folder, limit
+        self._state, self._memory, self._limit = state, memory, limit
         self._columns = ("users", "items", "times", "values") if values else _COLUMNS
-        self._written = False
+        self._folder = Path()
+        self._written: set[str] = set()
 
     @property
     def events(self) -> int:
@@ -73,15 +76,39 @@ class Blocks:
             oldest = min(name for name in self._state.blocks if name.startswith(_NEW))
             self._retire(oldest)
 
+    def write(self, folder: Path, seconds: float) -> bool:
+        """Write blocks that have no file yet, for no longer than told; return whether all have one.
+
+        Raises
+        ------
+        OSError
+            If a file cannot be written.
+        """
+        if folder != self._folder:
+            self._folder, self._written = folder, set()
+        end = time.monotonic() + seconds
+        for name in sorted(self._state.blocks.keys() - self._written):
+            if time.monotonic() >= end:
+                return False
+            self._write(name)
+        return True
+
     def lay_out(self, folder: Path) -> None:
-        """Link the files of all blocks, the oldest events first, into a round's folder."""
-        if not self._written:
-            for name in self._state.blocks:
-                self._write(name, self._read(name))
-            self._written = True
+        """Link the files of all blocks, the oldest events first, into a round's folder.
+
+        Raises
+        ------
+        OSError
+            If a file cannot be written or linked.
+        """
         for name in sorted(self._state.blocks):
-            for column in self._columns:
-                os.link(self._folder / f"{column}-{name}.npy", folder / f"{column}-{name}.npy")
+            if name not in self._written:
+                self._write(name)
+            try:
+                self._link(name, folder)
+            except FileNotFoundError:  # somebody tidied up
+                self._write(name)
+                self._link(name, folder)
 
     def _append(self, block: Block, kind: str = _NEW) -> None:
         names = [name for name in self._state.blocks if name.startswith(kind)]
@@ -116,16 +143,24 @@ class Blocks:
     def _put(self, name: str, block: Block) -> None:
         self._memory.put(f"block/{name}", ring.encode(block))
         self._state.blocks[name] = len(block)
-        if self._written:
-            self._write(name, block)
+        self._written.discard(name)
 
     def _drop(self, name: str) -> None:
         self._memory.remove(f"block/{name}")
         del self._state.blocks[name]
+        self._written.discard(name)
         for column in self._columns:
-            (self._folder / f"{column}-{name}.npy").unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                (self._folder / f"{column}-{name}.npy").unlink()
 
-    def _write(self, name: str, block: Block) -> None:
+    def _link(self, name: str, folder: Path) -> None:
+        for column in self._columns:
+            target = folder / f"{column}-{name}.npy"
+            target.unlink(missing_ok=True)
+            os.link(self._folder / target.name, target)
+
+    def _write(self, name: str) -> None:
+        block = self._read(name)
         self._folder.mkdir(parents=True, exist_ok=True)
         columns: dict[str, NDArray[Any]] = {
             "users": block.user, "items": block.item, "times": block.time, "values": block.values
@@ -136,6 +171,7 @@ class Blocks:
                 np.save(stream, columns[column], allow_pickle=False)
             # a round that began keeps the file it linked
             part.replace(self._folder / f"{column}-{name}.npy")
+        self._written.add(name)
 
 
 def of_share(block: Block, share: float) -> NDArray[np.bool_]:

@@ -1,15 +1,14 @@
 """fine-tune: the Flink shell around the tuner."""
 
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from pyflink.common import Row
 from pyflink.datastream import RuntimeContext
 from pyflink.datastream.functions import KeyedProcessFunction
 
+from operators.scratch import Scratch
 from operators.tuner import FineTuneParams, Tuner
 from state import descriptors
 
@@ -65,9 +64,10 @@ class FineTuneFunction(KeyedProcessFunction):
 
     def _ready(self) -> Tuner:
         if self._tuner is None:
-            folder = Path(tempfile.mkdtemp(prefix="streamrec-fine-tune-"))
+            scratch = Scratch("streamrec-fine-tune-")
+            scratch.sweep()
             self._tuner = Tuner(
-                self._params, self._entries, folder, lambda: time.time_ns() // 1_000_000
+                self._params, self._entries, scratch, lambda: time.time_ns() // 1_000_000
             )
         return self._tuner
 

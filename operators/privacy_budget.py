@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from models.deep.privacy import Privacy, merged
+from models.deep.privacy import Privacy, merged, most
 from state import round_files
+from state.model_store import Ledger
 from state.tuner_state import TunerState
 
 
@@ -32,6 +33,19 @@ class PrivacyBudget:
     def epsilon(self) -> float:
         """Of all rounds so far; 0 without privacy."""
         return self._state.epsilon if self._privacy else 0.0
+
+    @property
+    def ledger(self) -> Ledger:
+        """What the store is told."""
+        return Ledger(list(self._state.privacy), self._state.epsilon)
+
+    def recall(self, ledger: Ledger) -> None:
+        """Take over what the store knows was spent, where this state is older."""
+        state = self._state
+        if self._privacy is None:
+            return
+        state.privacy = most(state.privacy, ledger.privacy)
+        state.epsilon = max(state.epsilon, ledger.epsilon)
 
     def begin(self) -> None:
         """Expect another trainer, which spends anew."""

@@ -78,12 +78,35 @@ def prepare(
     StateError
         If the parent cannot be read.
     """
+    fetch_parent(folder, store, parent)
+    write_plan(folder, params, number=number, new_from=new_from, spent=spent)
+
+
+def fetch_parent(folder: Path, store: ModelStore, parent: int) -> None:
+    """Make a round's folder and write the parent's files into it; 0: it has none."""
     folder.mkdir(parents=True, exist_ok=True)
-    plan = params.plan(number if parent else 1, new_from, spent)
-    (folder / "plan.json").write_text(json.dumps(plan))
-    if parent:
-        for name, target in PARENT.items():
+    for name, target in PARENT.items():
+        (folder / target).unlink(missing_ok=True)
+        if parent:
             (folder / target).write_bytes(store.read(parent, name))
+
+
+def has_parent(folder: Path) -> bool:
+    """Return whether the round in a folder trains from a parent."""
+    return (folder / PARENT[WEIGHTS]).exists()
+
+
+def write_plan(
+    folder: Path,
+    params: RoundParams,
+    *,
+    number: int,
+    new_from: int,
+    spent: Sequence[Spend] = (),
+) -> None:
+    """Write the plan into a round's folder that has its parent's files, or none."""
+    plan = params.plan(number if has_parent(folder) else 1, new_from, spent)
+    (folder / "plan.json").write_text(json.dumps(plan))
 
 
 def write_columns(folder: Path, columns: Mapping[str, NDArray[Any]], part: str = "") -> None:

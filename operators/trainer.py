@@ -1,7 +1,10 @@
 """The trainer process: started, watched, ended. Files in, files out; nobody waits for it."""
 
 import collections
+import contextlib
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -17,6 +20,10 @@ from state.round_files import Progress
 
 _KEPT_OUTPUT = 8_192
 """Last bytes of its output that are kept, however much it prints."""
+_SILENT_SECONDS = 120.0
+"""Without a word from the trainer until it is named as silent."""
+_DYING_SECONDS = 0.05
+"""Waited for a process that was killed, and for its last words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +55,15 @@ class Trainer:
 
     def __init__(self, params: TrainerParams, folder: Path) -> None:
         self._params, self.folder = params, folder
-        self._begin = time.monotonic()
+        self._begin = self._heard = time.monotonic()
+        self._said = Progress()
         self._output: collections.deque[bytes] = collections.deque()
         self._failed: str | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        interpreter = params.python or sys.executable
+        if shutil.which(_absolute(interpreter)) is None:
+            self._failed = f"expected the interpreter {interpreter}, got none there"
+            return
         try:
             # standard input stays open as long as this process lives: its end ends the trainer
             self._process = subprocess.Popen(  # noqa: S603  # the configured interpreter
@@ -61,12 +73,14 @@ class Trainer:
                 stderr=subprocess.STDOUT,
                 cwd=folder,
                 env=self._environment(),
+                start_new_session=True,
             )
         except OSError as error:
             self._failed = (
                 f"expected the interpreter {params.python or sys.executable}, got: {error}"
             )
             return
+        _offer_to_the_kernel(self._process.pid)
         self._reader = threading.Thread(
             target=_keep_end, args=(self._process.stdout, self._output), daemon=True
         )
@@ -91,18 +105,39 @@ class Trainer:
                 reason=f"expected an end within {self._params.seconds:g} s, got none",
                 seconds=seconds,
             )
-        self._reader.join(1)
+        if code != 0:
+            self._end_group()
+        self._reader.join(_DYING_SECONDS)
         if code == 0 and (self.folder / "out" / "report.json").exists():
             return Ended(ok=True, reason="", seconds=seconds)
         tail = b"".join(self._output)[-_KEPT_OUTPUT:].decode(errors="replace").strip()
         last = tail.splitlines()[-1] if tail else "no output"
-        return Ended(ok=False, reason=f"exit code {code}: {last[:500]}", seconds=seconds)
+        return Ended(ok=False, reason=f"{_how(code)}: {last[:500]}", seconds=seconds)
+
+    def trouble(self) -> str:
+        """Return what is wrong with a trainer that has not ended: stopped, or silent for long."""
+        if self._process is None or self._process.poll() is not None:
+            return ""
+        if _state_of(self._process.pid) in ("T", "t"):
+            return "stopped by a signal; kill -CONT lets it go on"
+        said = self.progress()
+        if said != self._said:
+            self._said, self._heard = said, time.monotonic()
+        silent = time.monotonic() - self._heard
+        return f"silent for {silent:.0f} s" if silent > _SILENT_SECONDS else ""
 
     def kill(self) -> None:
         """End the process at once."""
         if self._process is not None and self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
+            self._end_group()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_DYING_SECONDS)
+
+    def _end_group(self) -> None:
+        """End all processes of a round; one that sleeps in the kernel may take its time."""
+        if self._process is not None:
+            with contextlib.suppress(OSError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def _command(self) -> list[str]:
         params = self._params
@@ -110,15 +145,46 @@ class Trainer:
         if params.processes > 1:
             several = ["--standalone", "--nproc-per-node", str(params.processes)]
             module = ["-m", "torch.distributed.run", *several, *module]
-        return ["nice", "-n", str(params.nice), params.python or sys.executable, *module]
+        return ["nice", "-n", str(params.nice), _absolute(params.python or sys.executable), *module]
 
     def _environment(self) -> dict[str, str]:
         threads = str(self._params.threads)
         # the folder or wheel that this very code came from
         code = str(Path(models.__path__[0]).parent)
-        own = {"PYTHONPATH": code, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+        own = {
+            "PYTHONPATH": code,
+            "PYTHONSAFEPATH": "1",
+            "OMP_NUM_THREADS": threads,
+            "MKL_NUM_THREADS": threads,
+        }
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
         return {**inherited, **own, **self._params.environment}
+
+
+def _absolute(interpreter: str) -> str:
+    """Return the path of an interpreter: the trainer has another working directory."""
+    return str(Path(interpreter).absolute()) if "/" in interpreter else interpreter
+
+
+def _offer_to_the_kernel(pid: int) -> None:
+    """Where memory runs out, the trainer is to be killed, and no worker."""
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{pid}/oom_score_adj").write_text("1000")
+
+
+def _state_of(pid: int) -> str:
+    """Return the letter of a process's state, see proc(5); empty where it is not known."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return ""
+
+
+def _how(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    told = f"killed by signal {-code}"
+    return f"{told}; out of memory?" if -code == signal.SIGKILL else told
 
 
 def _keep_end(stream: IO[bytes] | None, kept: collections.deque[bytes]) -> None:

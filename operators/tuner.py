@@ -1,10 +1,10 @@
-"""fine-tune without Flink: the training events, when a round begins, what serves, and why."""
+"""fine-tune without Flink: the training events, when a round begins, and what becomes of it."""
 
-import contextlib
 import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +13,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import LOSSES
-from models.blend import COUNT, LOSS, Blend
+from models.blend import COUNT, LOSS
 from models.columns import OFFSET_BITS
 from models.deep import watch
-from models.rating.stacking import Stacking
-from operators import rounds
+from operators import rounds, store_calls
+from operators.background import Background, Done
 from operators.blocks import Blocks, Memory, of_share
+from operators.champion import Champion, Record
 from operators.drift import KEPT, DriftAlarm
 from operators.privacy_budget import PrivacyBudget
-from operators.rounds import RoundParams
+from operators.rounds import Conclusion, RoundParams
+from operators.scratch import Scratch
+from operators.store_calls import Found
 from operators.trainer import Ended, Trainer, TrainerParams
 from state import examples, tuner_state
 from state.codec import StateError
 from state.examples import Examples
-from state.model_store import WEIGHTS, Manifest, ModelStore
 from state.ring import Block
-from state.topics import control, model_pointer
-from state.topics.model_pointer import ModelPointer
-from state.tuner_state import RoundState, TunerState
+from state.topics import control
+from state.tuner_state import RoundState, TunerState, Waiting
 
 _LOG = logging.getLogger(__name__)
 STATUS_ENTRY = "status"
@@ -40,11 +41,14 @@ _LOSSES_OF = 50
 """Ranked events whose mean loss the drift alarm is told."""
 _COMMANDS = 256
 """Command ids remembered."""
-_POINTER_MS = 2_000
-"""Least time between two pointers that differ in the blend alone."""
-
-Record = tuple[str, bytes, bytes]
-"""Topic (as the job calls it), key and value of a record to write."""
+_WRITING_SECONDS = 0.05
+"""Of a tick, for the files of a round that is to begin."""
+_STORE_SECONDS = 20.0
+"""Waited for the store."""
+_UPLOAD_SECONDS = 600.0
+"""Waited for a model to be judged and stored."""
+_LOOK_AGAIN_MS = 30_000
+"""Time after which a store that could not be read is looked into again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,43 +70,61 @@ class FineTuneParams:
     """Events kept for training."""
     drift: bool = True
     """Whether a round begins when the loss of what is served rises."""
+    job: str = ""
+    run: str = ""
+    """Name and submission of the job, see `state.topics.lease`."""
 
 
 class Tuner:
-    """Owner of the training events and of which model serves.
+    """Owner of the training events and of the rounds that are made of them.
 
     Everything it decides by lies in `memory`; a process or a folder of its own can be lost at any
-    time, and the same round begins again.
+    time, and the same round begins again. Nothing here waits: the store is asked in the background,
+    one call at a time, and a call's end is found by `tick`.
 
     Parameters
     ----------
     params : FineTuneParams
     memory : Memory
-    folder : Path
-        For the trainer's files; its content is a copy of the state.
+    scratch : Scratch
+        For the trainer's files; their content is a copy of the state.
     clock_ms : function
     """
 
     def __init__(
-        self, params: FineTuneParams, memory: Memory, folder: Path, clock_ms: Callable[[], int]
+        self,
+        params: FineTuneParams,
+        memory: Memory,
+        scratch: Scratch,
+        clock_ms: Callable[[], int],
     ) -> None:
-        self._params, self._memory, self._folder = params, memory, folder
+        self._params, self._memory, self._scratch = params, memory, scratch
         self._clock_ms = clock_ms
         stored = memory.get(STATUS_ENTRY)
         self.state = tuner_state.decode(stored) if stored else TunerState()
         rated = params.round.scale is not None
-        self._blocks = Blocks(
-            self.state, memory, folder / "blocks", params.ring_events, values=rated
+        self._blocks = Blocks(self.state, memory, params.ring_events, values=rated)
+        self._champion = Champion(
+            self.state,
+            shape=params.round.shape,
+            store=params.store,
+            job=params.job,
+            run=params.run,
+            rated=rated,
+            clock_ms=clock_ms,
         )
-        self._weighing: type[Blend | Stacking] = Stacking if rated else Blend
         self._trainer: Trainer | None = None
+        self._folder: Path | None = None
+        """Of the round at hand, from its first file to its last."""
+        self._ended: Ended | None = None
+        """How the trainer of the round at hand ended, while its model is judged and stored."""
+        self._store: Background[Any] = Background(f"model store {params.store}", _STORE_SECONDS)
+        self._asked: Callable[[Done[Any]], Iterator[Record]] | None = None
+        self._looked = False
+        self._look_at = 0
         self._budget = PrivacyBudget(params.round.privacy, self.state)
-        self._served: Manifest | None = None
-        self._sent: bytes | None = None
-        self._sent_ms = 0
         self._told: bytes = b""
         self._judged = np.zeros(LOSSES)
-        self._alarm = DriftAlarm(self.state.losses)
         if self.state.last_round_ms == 0:
             self.state.last_round_ms = clock_ms()
 
@@ -133,37 +155,38 @@ class Tuner:
             self.state.since_share = 0
 
     def command(self, key: bytes | None, value: bytes | None) -> Iterator[Record]:
-        """Carry out a command and answer it; a repeated one is answered by nothing."""
+        """Take a command: answer it, or keep it until the store has been asked.
+
+        A repeated one is answered by nothing.
+        """
         name = (key or b"").decode(errors="replace")[:200]
         if name and name in self.state.commands:
             return
-        kind, ok = "", False
+        self.state.commands = [*self.state.commands, name][-_COMMANDS:]
+        kind = ""
         try:
             command = control.decode(value)
             kind = command.command
-            message = self._carry_out(command)
-            ok = True
+            if kind == "fine_tune_now":
+                yield self._answer(name, kind, self._round_by_command())
+            else:
+                self.state.waiting.append(Waiting(name, kind, command.model or 0))
         except ValueError as error:  # StateError is one
-            message = str(error)
-        self.state.commands = [*self.state.commands, name][-_COMMANDS:]
-        answer = control.Answer(name, kind, ok, message[:1000], self._clock_ms())
-        yield ("control_results", *control.encode(answer))
+            yield self._answer(name, kind, error)
 
     def tick(self) -> Iterator[Record]:
-        """Look after the trainer, begin a round that is due, and say what changed."""
+        """Look after store and trainer, begin what is due, and say what changed."""
         now = self._clock_ms()
         if self._params.every_ms and now - self.state.last_round_ms >= self._params.every_ms:
             if self.state.since_round >= self._params.least_events:
                 self._trigger("time")
             else:
                 self.state.last_round_ms = now
-        if self.state.round is not None:
-            self._follow_round()
-        elif self.state.trigger and self._blocks.events:
-            self._begin(now)
-        if self.state.wealth >= watch.LIMIT:
-            self._give_way()
-        yield from self._pointer(now)
+        yield from self._follow_store()
+        self._follow_trainer()
+        if not self._store.busy:
+            self._go_on(now)
+        yield from self._champion.pointer()
         yield from self._status()
 
     def save(self) -> None:
@@ -174,7 +197,7 @@ class Tuner:
         """End the trainer and remove the folder."""
         if self._trainer is not None:
             self._trainer.kill()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._scratch.close()
 
     # ---- events ----
     def _kept(self, one: Examples) -> Block:
@@ -195,7 +218,7 @@ class Tuner:
         if one.model != self.state.champion or not one.model:
             return
         state = self.state
-        blend = self._weighing.of(state.deep, state.judged, state.gains, state.squares)
+        blend = self._champion.weighing.of(state.deep, state.judged, state.gains, state.squares)
         blend.learn(one.loss)
         state.deep, state.judged = blend.deep, blend.events
         state.gains, state.squares = blend.gains, blend.squares
@@ -210,10 +233,117 @@ class Tuner:
         loss = round(float(self._judged[LOSS] / self._judged[COUNT]), 4)
         self._judged = np.zeros(LOSSES)
         self.state.losses = [*self.state.losses, loss][-KEPT:]
-        if self._alarm.tell(loss):
+        if self._champion.alarm.tell(loss):
             self.state.losses = []
-            self._alarm = DriftAlarm()
+            self._champion.alarm = DriftAlarm()
             self._trigger("drift")
+
+    # ---- the store: one call at a time, commands first ----
+    def _ask(
+        self,
+        call: Callable[[], Any],
+        answered: Callable[[Done[Any]], Iterator[Record]],
+        seconds: float = _STORE_SECONDS,
+    ) -> None:
+        self._asked = answered
+        self._store.start(call, seconds)
+
+    def _follow_store(self) -> Iterator[Record]:
+        done = self._store.poll()
+        if done is not None and self._asked is not None:
+            answered, self._asked = self._asked, None
+            yield from answered(done)
+
+    def _go_on(self, now: int) -> None:
+        """Ask the store for what is due next, or bring the round at hand one step further."""
+        state = self.state
+        if state.waiting:
+            waiting = state.waiting[0]
+            self._ask(self._look(waiting.model, *state.previous), partial(self._carry_out, waiting))
+        elif state.wealth >= watch.LIMIT:
+            self._champion.mute()
+            self._ask(self._look(*state.previous), self._give_way)
+        elif not self._looked and now >= self._look_at:
+            self._ask(self._look(state.champion, *state.previous), self._looked_into)
+        elif self._ended is not None and self._folder is not None:
+            self._ask(self._conclude(self._folder), self._concluded, _UPLOAD_SECONDS)
+        elif state.round is not None and self._trainer is None:
+            self._prepare()
+        elif state.round is None and state.trigger and self._blocks.events and self._may_begin:
+            self._begin(now)
+
+    def _look(self, *versions: int) -> Callable[[], Found]:
+        asked = [version for version in versions if version]
+        return partial(store_calls.look, self._params.store, self._params.round.shape, asked)
+
+    def _looked_into(self, done: Done[Found]) -> Iterator[Record]:
+        """Go on from what the store has: a job's state may be older than its models."""
+        self._look_at = self._clock_ms() + _LOOK_AGAIN_MS
+        why = str(done.error)
+        if done.value is not None:
+            self._budget.recall(done.value.ledger)
+            self.state.version = max(self.state.version, *done.value.versions, 0)
+            why = self._champion.confirm(done.value)
+        self._looked = not why
+        if why:
+            self.state.verdict = why
+            _LOG.warning("%s", why)
+        return iter(())
+
+    @property
+    def _may_begin(self) -> bool:
+        """Whether enough is known for a round: a private one must know what is spent."""
+        return self._looked or self._params.round.privacy is None
+
+    # ---- commands ----
+    def _answer(self, name: str, kind: str, said: str | Exception) -> Record:
+        ok = not isinstance(said, Exception)
+        answer = control.Answer(name, kind, ok, str(said)[:1000], self._clock_ms())
+        return ("control_results", *control.encode(answer))
+
+    def _round_by_command(self) -> str:
+        if self._budget.exhausted:
+            message = f"control: expected room for a round, got {self._budget.reached()}"
+            raise StateError(f"{message}; raise fine_tune.privacy.epsilon, knowing what it is")
+        self._trigger("command")
+        return "a round follows" if self.state.round else "a round begins"
+
+    def _carry_out(self, waiting: Waiting, done: Done[Found]) -> Iterator[Record]:
+        self.state.waiting = self.state.waiting[1:]
+        said: str | Exception
+        try:
+            if done.value is None:
+                raise done.error or StateError("control: expected an answer of the store, got none")
+            if waiting.command == "rollback_model":
+                said = self._roll_back(done.value)
+            else:
+                said = self._promote(waiting.model, done.value)
+        except ValueError as error:
+            said = error
+        yield self._answer(waiting.id, waiting.command, said)
+
+    def _roll_back(self, found: Found) -> str:
+        if not self.state.champion:
+            message = "control: expected a model that serves, got none; nothing to do"
+            raise StateError(message)
+        return self._champion.roll_back("by command", found.usable)
+
+    def _promote(self, version: int, found: Found) -> str:
+        manifest = found.usable.get(version)
+        if manifest is None:
+            why = found.refused.get(version, f"expected the version of a model, got {version}")
+            raise StateError(f"control: {why}")
+        if version != self.state.champion:
+            self._champion.serve(manifest)
+        # a store that others filled may hold newer ones: the next round must not overwrite them
+        self.state.version = max(self.state.version, *found.versions)
+        return f"model {version} serves"
+
+    def _give_way(self, done: Done[Found]) -> Iterator[Record]:
+        """Roll back a model that makes lists worse, to none where the store cannot be read."""
+        usable = done.value.usable if done.value is not None else {}
+        self._champion.roll_back("the blend was worse than the online model alone", usable)
+        return iter(())
 
     # ---- rounds ----
     def _trigger(self, reason: str) -> None:
@@ -225,35 +355,56 @@ class Tuner:
 
     def _begin(self, now: int) -> None:
         state = self.state
-        if state.version == 0:  # a new job over a store that has models: they stay
-            with contextlib.suppress(StateError):
-                state.version = max(ModelStore(self._params.store).versions(), default=0)
         state.version += 1
         state.round = RoundState(state.version, state.trigger, now, self._blocks.events)
         state.trigger = ""
         _LOG.info("round %d begins: %s, %d events", state.version, state.round.reason,
                   state.round.events)  # fmt: skip
-        self._start()
+        self._prepare()
 
-    def _start(self) -> None:
-        """Start the trainer of the round at hand, anew after a restart or a failure."""
+    def _prepare(self) -> None:
+        """Bring files to the round at hand: the events, by and by, then the parent's."""
         current = self.state.round
         if current is None:
             return
-        current.parent, current.events = self.state.champion, self._blocks.events
-        current.new_events = self.state.new_events
-        current.offsets = {p: list(ends) for p, ends in self.state.offsets.items()}
-        folder = self._folder / f"round-{current.version}-{current.failures}"
-        shutil.rmtree(folder, ignore_errors=True)
         try:
-            store = ModelStore(self._params.store)
-            rounds.prepare(
+            scratch = self._scratch.folder()
+            if not self._blocks.write(scratch / "blocks", _WRITING_SECONDS):
+                return
+        except OSError as error:
+            self._fail(f"expected to write the events, got: {error}")
+            return
+        self._folder = scratch / f"round-{current.version}-{current.failures}"
+        champion = self.state.champion
+        self._ask(
+            partial(store_calls.fetch, self._params.store, self._folder, current.version, champion),
+            partial(self._fetched, current, champion),
+            _UPLOAD_SECONDS,
+        )
+
+    def _fetched(
+        self, current: RoundState, champion: int, done: Done[tuple[int, int]]
+    ) -> Iterator[Record]:
+        folder = self._folder
+        if done.value is None or folder is None:
+            self._fail(f"expected to begin, got: {done.error}")
+        else:
+            current.version, _ = done.value
+            self.state.version = max(self.state.version, current.version)
+            current.parent = champion
+            self._start(current, folder)
+        return iter(())
+
+    def _start(self, current: RoundState, folder: Path) -> None:
+        """Start the trainer of the round at hand."""
+        current.events, current.new_events = self._blocks.events, self.state.new_events
+        current.offsets = {p: list(ends) for p, ends in self.state.offsets.items()}
+        try:
+            rounds.write_plan(
                 folder,
                 self._params.round,
                 number=current.version,
-                new_from=max(0, self._blocks.events - self.state.new_events),
-                store=store,
-                parent=current.parent,
+                new_from=max(0, current.events - current.new_events),
                 spent=self.state.privacy,
             )
             self._blocks.lay_out(folder)
@@ -262,9 +413,8 @@ class Tuner:
         except (StateError, OSError) as error:
             self._fail(f"expected to begin, got: {error}")
 
-    def _follow_round(self) -> None:
+    def _follow_trainer(self) -> None:
         if self._trainer is None:
-            self._start()
             return
         ended = self._trainer.poll()
         wrong = ""
@@ -274,48 +424,65 @@ class Tuner:
             wrong = str(error)
         if ended is None:
             return
-        folder, self._trainer = self._trainer.folder, None
+        self._trainer = None
         if self._budget.exhausted:
             self._stop_rounds()
         elif ended.ok and not wrong:
-            self._conclude(folder, ended)
+            self._ended = ended
+            return
         else:
             self._fail(wrong or ended.reason)
-        shutil.rmtree(folder, ignore_errors=True)
-
-    def _conclude(self, folder: Path, ended: Ended) -> None:
-        state, current = self.state, self.state.round
-        if current is None:
-            return
-        try:
-            store = ModelStore(self._params.store)
-            parent = store.manifest(current.parent) if current.parent else None
-            done = rounds.conclude(
-                folder,
-                self._params.round,
-                store,
-                version=current.version,
-                parent=parent,
-                offsets=current.offsets,
-                epsilon=self._budget.epsilon,
+        if self._params.round.privacy is not None and not self._store.busy:
+            self._ask(
+                partial(store_calls.note_spent, self._params.store, self._budget.ledger),
+                lambda _: iter(()),
             )
-        except StateError as error:
-            self._fail(str(error))
-            return
+
+    def _conclude(self, folder: Path) -> Callable[[], Conclusion]:
+        current = self.state.round or RoundState(0, "", 0, 0)
+        return partial(
+            store_calls.conclude,
+            self._params.store,
+            folder,
+            self._params.round,
+            version=current.version,
+            champion=current.parent,
+            offsets=current.offsets,
+            ledger=self._budget.ledger,
+            keep=self._params.keep,
+        )
+
+    def _concluded(self, done: Done[Conclusion]) -> Iterator[Record]:
+        state, current, ended = self.state, self.state.round, self._ended
+        self._ended = None
+        if current is None or ended is None:
+            return iter(())
+        if done.value is None:
+            self._fail(str(done.error))
+            return iter(())
+        self._leave_folder()
         state.round = None
-        state.verdict = f"round {current.version}: {done.verdict.reason} ({ended.seconds:.0f} s)"
+        manifest, verdict = done.value.manifest, done.value.verdict
+        state.verdict = f"round {current.version}: {verdict.reason} ({ended.seconds:.0f} s)"
         _LOG.info("%s", state.verdict)
-        if done.manifest is None:
+        if manifest is None:
             state.rejected += 1
-            return
-        # what came while it was trained is new for the next round
-        state.new_events = max(0, state.new_events - current.new_events)
-        state.offsets = _beyond(state.offsets, current.offsets)
-        self._serve(done.manifest)
-        store.keep(self._params.keep, also=state.champion)
+        elif current.parent != state.champion:
+            # it was judged against another one: what was decided since is not undone by it
+            state.verdict += (
+                f"; it is stored and not served, as model {state.champion or 'none'} was set"
+                f" meanwhile: scripts/models promote {manifest.version} serves it"
+            )
+        else:
+            # what came while it was trained is new for the next round
+            state.new_events = max(0, state.new_events - current.new_events)
+            state.offsets = _beyond(state.offsets, current.offsets)
+            self._champion.serve(manifest)
+        return iter(())
 
     def _fail(self, reason: str) -> None:
         state, current = self.state, self.state.round
+        self._leave_folder()
         if current is None:
             return
         state.failed += 1
@@ -325,118 +492,30 @@ class Tuner:
         if current.failures >= _FAILURES:
             state.round = None
 
+    def _leave_folder(self) -> None:
+        folder, self._folder = self._folder, None
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
     def _stop_rounds(self) -> None:
+        self._leave_folder()
         self.state.round, self.state.trigger = None, ""
         self.state.verdict = self._budget.reached()
         _LOG.warning("%s", self.state.verdict)
 
-    # ---- models ----
-    def _serve(self, manifest: Manifest) -> None:
-        state = self.state
-        if state.champion:
-            state.previous = [*state.previous, state.champion][-16:]
-        if manifest.root != state.root:
-            self._forget_blend()
-        state.champion, state.root, state.wealth = manifest.version, manifest.root, 1.0
-        state.losses, self._alarm = [], DriftAlarm()
-        self._sent = None
-
-    def _give_way(self) -> None:
-        """Roll back a model that makes lists worse, even where the store cannot be read."""
-        there: list[int] = []  # then none is served, which needs no store
-        with contextlib.suppress(StateError):
-            there = ModelStore(self._params.store).versions()
-        self._roll_back("the blend was worse than the online model alone", there)
-
-    def _roll_back(self, why: str, there: Sequence[int]) -> str:
-        """Serve the champion before of those that are there, or none."""
-        state = self.state
-        left, before = state.champion, 0
-        while state.previous and not before:
-            before = state.previous.pop()
-            before = before if before in there else 0
-        state.champion, state.wealth = before, 1.0
-        self._forget_blend()
-        state.rollbacks += 1
-        self._sent = None
-        message = f"model {left} rolled back to {before or 'none'}: {why}"
-        state.verdict = message
-        _LOG.warning("%s", message)
-        return message
-
-    def _forget_blend(self) -> None:
-        """Let what serves next show anew whether it helps."""
-        state, blend = self.state, self._weighing()
-        state.deep, state.judged = blend.deep, blend.events
-        state.gains, state.squares = blend.gains, blend.squares
-
-    def _carry_out(self, command: control.Command) -> str:
-        if command.command == "fine_tune_now":
-            if self._budget.exhausted:
-                message = f"control: expected room for a round, got {self._budget.reached()}"
-                raise StateError(f"{message}; raise fine_tune.privacy.epsilon, knowing what it is")
-            self._trigger("command")
-            return "a round follows" if self.state.round else "a round begins"
-        if command.command == "rollback_model":
-            if not self.state.champion:
-                message = "control: expected a model that serves, got none; nothing to do"
-                raise StateError(message)
-            return self._roll_back("by command", ModelStore(self._params.store).versions())
-        store = ModelStore(self._params.store)
-        manifest = store.manifest(command.model or 0)
-        if WEIGHTS not in manifest.files:
-            raise StateError(f"control: expected model {command.model} with weights, got none")
-        if manifest.shape != self._params.round.shape.to_dict():
-            raise StateError(f"control: expected model {command.model} of the configured shape")
-        if manifest.version != self.state.champion:
-            self._serve(manifest)
-        # a store that others filled may hold newer ones: the next round must not overwrite them
-        self.state.version = max(self.state.version, *store.versions())
-        return f"model {manifest.version} serves"
-
-    def _pointer(self, now: int) -> Iterator[Record]:
-        """Say which model serves, when that or the blend has changed."""
-        state = self.state
-        sha256, root, shape = "", 0, self._params.round.shape.to_dict()
-        if state.champion:
-            manifest = self._served
-            if manifest is None or manifest.version != state.champion:
-                try:
-                    manifest = ModelStore(self._params.store).manifest(state.champion)
-                except StateError as error:
-                    state.verdict = str(error)
-                    return
-                self._served = manifest  # the store may be far away: not asked every second
-            sha256, root = manifest.files[WEIGHTS].sha256, manifest.root
-        elif state.sequence == 0:
-            return
-        content = ModelPointer(
-            sequence=0,
-            model=state.champion,
-            root=root,
-            store=self._params.store,
-            sha256=sha256,
-            shape=shape,
-            deep=round(state.deep, 3),
-        )
-        told = model_pointer.encode(content)
-        if told == self._sent or (self._sent is not None and now - self._sent_ms < _POINTER_MS):
-            return
-        self._sent, self._sent_ms = told, now
-        state.sequence += 1
-        pointer = msgspec.structs.replace(content, sequence=state.sequence)
-        yield ("model_updates", model_pointer.KEY, model_pointer.encode(pointer))
-
+    # ---- what it says ----
     def _status(self) -> Iterator[Record]:
         """Say where fine-tuning stands, when that has changed."""
-        state = self.state
-        progress: dict[str, Any] = self._trainer.progress().told() if self._trainer else {}
+        state, trainer = self.state, self._trainer
+        progress: dict[str, Any] = trainer.progress().told() if trainer else {}
+        trouble = trainer.trouble() if trainer else ""
         status = {
             "kind": "fine_tune",
             "status": "training" if state.round else "idle",
             "round": state.round.version if state.round else state.version,
             "trigger": state.round.reason if state.round else state.trigger,
             **progress,
+            **({"trainer": trouble} if trouble else {}),
             "model": state.champion,
             "events": state.events,
             "ring": self._blocks.events,

@@ -45,7 +45,7 @@ from numpy.typing import NDArray
 
 from models.columns import ItemRows
 from state import bounds, marks
-from state.codec import SKIP, UnknownVersionError, corrupt
+from state.codec import SKIP, StateError, UnknownVersionError, corrupt
 
 VERSION = 4
 READ_VERSIONS = (1, 2, 3, 4)
@@ -171,6 +171,8 @@ def decode_all(data: bytes) -> tuple[ItemRows, About]:
             batch = reader.read_next_batch()
             batch.validate(full=True)
         rows = _rows(batch)
+    except StateError:
+        raise
     except (pa.ArrowException, OSError, StopIteration, ValueError, LookupError) as error:
         raise corrupt(_WHERE, "an Arrow IPC stream", type(error).__name__, SKIP) from error
     _check_rows(rows)

@@ -79,6 +79,7 @@ _LAYOUTS = {
     version: np.dtype([("key", "<u8"), *scalars, *((name, "<u4") for name in _COUNTS[version])])
     for version, scalars in _SCALARS_OF.items()
 }
+_WHERE = "state of an item"
 _FIXED = _LAYOUTS[VERSION]
 _LISTS = (
     ("factors", 4),
@@ -248,4 +249,4 @@ def _split(text: NDArray[np.uint8], length: NDArray[np.uint32]) -> list[str]:
     try:
         return [joined[a:b].decode() for a, b in pairwise(edges)]
     except UnicodeDecodeError as error:
-        raise corrupt("state of an item", "an id in UTF-8", error) from None
+        raise corrupt(_WHERE, "an id in UTF-8", error) from None

@@ -14,6 +14,7 @@ import msgspec
 from pyarrow import ArrowException
 from pyarrow.fs import FileSelector, FileSystem, FileType
 
+from models.deep.privacy import Spend
 from models.deep.serving import Model
 from models.deep.shape import Shape
 from state import json_codec, model_file
@@ -23,12 +24,20 @@ from state.round_files import Figures, Report
 from state.topics.model_pointer import ModelPointer
 
 WEIGHTS, OPTIMIZER = "weights.safetensors", "optimizer.safetensors"
-_MANIFEST = "manifest.json"
+_MANIFEST, _LEDGER = "manifest.json", "privacy.json"
+_UNFINISHED_MS = 3_600_000
+_LEDGER_REMEDY = (
+    "without it nobody knows what was spent: bring it back, or begin with another store"
+)
 _REMEDY = "the model served before goes on; see the store"
 
 
 class StoreError(StateError):
     """The store cannot be read or written; the message says why."""
+
+
+class MissingError(StoreError):
+    """The store can be read and has no such file."""
 
 
 class StoredFile(msgspec.Struct, frozen=True):
@@ -64,6 +73,14 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[str, StoredFile] = {}
 
 
+class Ledger(msgspec.Struct, frozen=True):
+    """What private rounds have spent: a job's state may be older than its models."""
+
+    privacy: list[Spend] = []
+    """See `models.deep.privacy.merged`."""
+    epsilon: float = 0.0
+
+
 class ModelStore:
     """Versions in one folder.
 
@@ -94,14 +111,37 @@ class ModelStore:
             files={name: StoredFile(len(data), _digest(data)) for name, data in files.items()},
         )
         folder = self._folder(manifest.version)
+        if manifest.version in self.versions():
+            raise StoreError(
+                f"model store {self.uri}: expected no version {manifest.version}, got one; versions"
+                " are never written twice"
+            )
         try:
             self._files.create_dir(folder, recursive=True)
-            for name, data in (*files.items(), (_MANIFEST, msgspec.json.encode(described))):
+            for name, data in files.items():
                 with self._files.open_output_stream(f"{folder}/{name}") as stream:
                     stream.write(data)
+            self._replace(f"{folder}/{_MANIFEST}", msgspec.json.encode(described))
         except (ArrowException, OSError) as error:
             raise StoreError(f"model store {self.uri}: expected to write, got: {error}") from None
         return described
+
+    def spent(self) -> Ledger:
+        """Return what private rounds have spent of their budget, as far as the store knows."""
+        try:
+            data = self._read(f"{self._root}/{_LEDGER}")
+        except MissingError:
+            return Ledger()
+        where = f"model store {self.uri}: {_LEDGER}"
+        return json_codec.decode(data, Ledger, where, remedy=_LEDGER_REMEDY)
+
+    def note_spent(self, ledger: Ledger) -> None:
+        """Keep what private rounds have spent, so that a job restored from before knows it, too."""
+        try:
+            self._files.create_dir(self._root, recursive=True)
+            self._replace(f"{self._root}/{_LEDGER}", msgspec.json.encode(ledger))
+        except (ArrowException, OSError) as error:
+            raise StoreError(f"model store {self.uri}: expected to write, got: {error}") from None
 
     def manifest(self, version: int) -> Manifest:
         """Return what is known of a version."""
@@ -138,6 +178,24 @@ class ModelStore:
         names = [info.path.split("/")[-2:] for info in found if info.type == FileType.File]
         return sorted(int(v) for v, name in names if name == _MANIFEST and v.isdecimal())
 
+    def sweep(self, now_ms: int) -> None:
+        """Remove what versions left that were never finished, once they are an hour old."""
+        try:
+            found = self._files.get_file_info(
+                FileSelector(self._root, allow_not_found=True, recursive=True)
+            )
+            folders: dict[str, list[Any]] = {}
+            for info in found:
+                folder, _, name = info.path.rpartition("/")
+                if info.type == FileType.File and folder.rpartition("/")[2].isdecimal():
+                    folders.setdefault(folder, []).append((name, info.mtime_ns or 0))
+            for folder, files in folders.items():
+                names, times = zip(*files, strict=True)
+                if _MANIFEST not in names and max(times) // 1_000_000 < now_ms - _UNFINISHED_MS:
+                    self._files.delete_dir(folder)
+        except (ArrowException, OSError):
+            return
+
     def keep(self, count: int, *, also: int) -> None:
         """Remove all but the newest versions and one more; what cannot be removed stays."""
         try:
@@ -168,8 +226,16 @@ class ModelStore:
         try:
             with self._files.open_input_file(path) as stream:
                 return bytes(stream.read())
+        except FileNotFoundError as error:
+            raise MissingError(f"model store {self.uri}: expected {path}, got: {error}") from None
         except (ArrowException, OSError) as error:
             raise StoreError(f"model store {self.uri}: expected {path}, got: {error}") from None
+
+    def _replace(self, path: str, data: bytes) -> None:
+        """Write a file under another name and rename it: it is there whole, or not at all."""
+        with self._files.open_output_stream(f"{path}.part") as stream:
+            stream.write(data)
+        self._files.move(f"{path}.part", path)
 
 
 def _digest(data: bytes) -> str:

@@ -1,6 +1,7 @@
 """What fine-tune knows besides its blocks: one sealed JSON object (magic `FT`).
 
-Fields at their defaults are left out. Version 2 has the gains of weights of the blend. Version 1
+Fields at their defaults are left out. Version 3 knows the champion by its checksum, too, and keeps
+commands until they are answered. Version 2 has the gains of weights of the blend. Version 1
 had two weights and the curvature of a likelihood instead: they are passed over, and the deep model
 weighs nothing until it has shown to help.
 """
@@ -12,8 +13,8 @@ from state import json_codec
 from state.codec import open_sealed, seal
 
 MAGIC = b"FT"
-VERSION = 2
-READ_VERSIONS = (1, 2)
+VERSION = 3
+READ_VERSIONS = (1, 2, 3)
 _WHERE = "state of fine-tune"
 
 
@@ -28,11 +29,19 @@ class RoundState(msgspec.Struct):
     """Events of the ring it trains from."""
     failures: int = 0
     parent: int = 0
-    """Version it trains from, whichever serves when it ends; 0: none."""
+    """Version that served when it began, which it is judged against; 0: none."""
     new_events: int = 0
     """Those of its events that no accepted model was trained from."""
     offsets: dict[str, list[int]] = {}
     """First and last offset of these, by partition."""
+
+
+class Waiting(msgspec.Struct):
+    """A command that waits for the store before it is answered."""
+
+    id: str
+    command: str
+    model: int = 0
 
 
 class TunerState(msgspec.Struct, omit_defaults=True):
@@ -61,6 +70,10 @@ class TunerState(msgspec.Struct, omit_defaults=True):
     """Newest version ever begun."""
     champion: int = 0
     """Version served; 0: none."""
+    champion_sha256: str = ""
+    """Of its weights; unknown where version 2 of this state was read."""
+    store: str = ""
+    """Where it lies; unknown where version 2 of this state was read."""
     root: int = 0
     """First version of the line that served last."""
     previous: list[int] = []
@@ -85,7 +98,9 @@ class TunerState(msgspec.Struct, omit_defaults=True):
     failed: int = 0
     rollbacks: int = 0
     commands: list[str] = []
-    """Ids of the last commands carried out."""
+    """Ids of the last commands carried out, or that wait."""
+    waiting: list[Waiting] = []
+    """Commands that wait for the store, in their order."""
     privacy: list[Spend] = []
     """What private rounds spent, in their order, equal neighbours as one."""
     epsilon: float = 0.0

@@ -24,6 +24,21 @@ class Privacy:
         return asdict(self)
 
 
+def most(one: Iterable[Spend], other: Iterable[Spend]) -> list[Spend]:
+    """Return the spends of two accounts of one history, either of which may end early.
+
+    Steps of one noise and rate are the same to an accountant in whichever round they were taken.
+    """
+    found: dict[tuple[float, float], int] = {}
+    for account in (one, other):
+        steps: dict[tuple[float, float], int] = {}
+        for noise, rate, n in account:
+            steps[noise, rate] = steps.get((noise, rate), 0) + n
+        for key, n in steps.items():
+            found[key] = max(found.get(key, 0), n)
+    return [(noise, rate, n) for (noise, rate), n in found.items()]
+
+
 def merged(spends: Iterable[Spend]) -> list[Spend]:
     """Return spends in their order, the steps of equal neighbours added up."""
     found: list[Spend] = []

@@ -1,5 +1,9 @@
 """A deep model in learn-users: served, swapped, refused, and there again after a restore."""
 
+import hashlib
+import shutil
+import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
@@ -18,9 +22,12 @@ from models.deep.ncf import Ncf
 from models.deep.serving import NETWORKS
 from models.deep.shape import Shape
 from models.keys import key_of
+from operators.params import LearnUsersParams
 from state.model_store import WEIGHTS, Manifest, ModelStore
-from state.topics import model_pointer
+from state.topics import model_pointer, worker
+from state.topics.lease import Lease
 from state.topics.model_pointer import ModelPointer
+from state.topics.worker import Serving
 from state.users.state import UserState
 from tests.builders import USERS, Record, behaviour, cut, in_order, learn_users, learning
 from tests.harness import Clock, Savepoint, UsersSubtask
@@ -57,6 +64,7 @@ class Store:
             events=1, items=30, steps=1, seconds=1.0,
         )  # fmt: skip
         store = ModelStore(str(self.folder))
+        shutil.rmtree(self.folder / f"{version:08}", ignore_errors=True)
         stored = store.put(manifest, {WEIGHTS: weights(version, self.shape)})
         self._sequence += 1
         return ModelPointer(
@@ -302,3 +310,120 @@ def test_where_no_deep_model_is_wanted_pointers_are_passed_over(store: Store) ->
     users = UsersSubtask(learn_users(deep=False), Clock())
     hear(users, store.put(3, 3))
     assert versions(users, LOG[:50]) == {"online-ranking-1"}
+
+
+# ---- whose pointers count, and what becomes of a load that fails ----
+def of_run(run: str, **changes: Any) -> LearnUsersParams:
+    """Parameters of a submission."""
+    users = replace(USERS, deep_state=SHAPE.state)
+    params = learn_users(learning=learning(users=users, deep=SHAPE), k=20, **changes)
+    return replace(params, lease=Lease(run=run, job="shop", epoch=1, at=1))
+
+
+def by(pointer: ModelPointer, run: str, start: str, sequence: int) -> ModelPointer:
+    return msgspec.structs.replace(pointer, job="shop", run=run, start=start, sequence=sequence)
+
+
+def serving(users: UsersSubtask) -> Serving:
+    return users.function._hearing.serving()
+
+
+def test_pointers_of_an_abandoned_timeline_do_not_hold(store: Store) -> None:
+    """After an older savepoint the topic still has what was published since."""
+    old, new = store.put(9, 9), store.put(2, 2)
+    before = UsersSubtask(of_run("one"), Clock())
+    hear(before, by(old, "one", "a", 100))
+    after = UsersSubtask(of_run("two"), Clock(), before.savepoint())
+    assert versions(after, LOG[:20]) == {"online-ranking-1+recurrent-9"}  # as before the restart
+    for sequence in range(101, 151):
+        hear(after, by(old, "one", "a", sequence))
+    hear(after, by(new, "two", "b", 101))
+    assert versions(after, LOG[20:40]) == {"online-ranking-1+recurrent-2"}
+    none = by(ModelPointer(sequence=0, model=0), "two", "b", 102)
+    hear(after, none)
+    assert versions(after, LOG[40:60]) == {"online-ranking-1"}  # a rollback is not passed over
+    hear(after, by(old, "one", "a", 999))
+    assert versions(after, LOG[60:80]) == {"online-ranking-1"}
+    kept = after.savepoint().broadcast
+    (value,) = [v for entries in kept.values() for v in entries.values()]
+    assert model_pointer.decode(value) == none
+
+
+def test_after_a_failure_the_newer_start_of_fine_tune_holds(store: Store) -> None:
+    """It goes on from a checkpoint, below the sequence that the workers have heard."""
+    first, second = store.put(3, 3), store.put(4, 3)
+    users = UsersSubtask(of_run("one"), Clock())
+    hear(users, by(first, "one", "a", 150), by(second, "one", "b", 101))
+    assert versions(users, LOG[:30]) == {"online-ranking-1+recurrent-4"}
+    hear(users, by(first, "one", "b", 100))
+    assert versions(users, LOG[30:60]) == {"online-ranking-1+recurrent-4"}
+
+
+def test_one_version_with_other_weights_is_another_model(store: Store) -> None:
+    pointer = store.put(3, 3)
+    users = served()
+    hear(users, pointer)
+    before = users.function._corridor.learn.deep.model
+    file = store.folder / "00000003" / WEIGHTS
+    file.write_bytes(weights(77, SHAPE))
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    hear(users, msgspec.structs.replace(pointer, sequence=2, sha256=digest))
+    users.take(LOG[:10])
+    assert users.function._corridor.learn.deep.model is not before
+    assert serving(users) == Serving(model=3, sha256=digest[:12], wanted=3)
+
+
+def test_a_load_that_failed_is_tried_again(store: Store) -> None:
+    pointer = store.put(3, 3)
+    file = store.folder / "00000003" / WEIGHTS
+    content = file.read_bytes()
+    file.unlink()
+    users = served()
+    hear(users, pointer)
+    assert versions(users, LOG[:20]) == {"online-ranking-1"}
+    told = serving(users)
+    assert (told.model, told.wanted) == (0, 3)
+    assert "model 3 is not served: model store" in told.error
+    file.write_bytes(content)
+    tries = 0
+    while serving(users).model != 3:
+        users.clock.now_ms += 1_000
+        users.take(LOG[20:21])
+        users.function._hearing._loader.wait(5)
+        tries += 1
+        assert tries < 20
+    assert serving(users).error == ""
+
+
+def test_a_worker_tells_which_model_it_serves_and_which_not(store: Store) -> None:
+    users = served()
+    pointer = store.put(3, 3)
+    hear(users, pointer)
+    (told,) = [worker.decode(v) for _, v in users.take(LOG[:20]).gauges]
+    assert told.deep == Serving(model=3, sha256=pointer.sha256[:12], wanted=3)
+    broken_one = msgspec.structs.replace(store.put(4, 4), sha256="0" * 64)
+    hear(users, broken_one)
+    users.take(LOG[20:30])
+    users.clock.now_ms += 60_000
+    (told,) = [worker.decode(v) for _, v in users.take(LOG[30:40]).gauges]
+    assert (told.deep.model, told.deep.wanted) == (3, 4)
+    assert "expected weights.safetensors with sha256" in told.deep.error
+
+
+def test_a_store_that_hangs_holds_up_no_micro_batch(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pointer, forever = store.put(3, 3), threading.Event()
+    users = served()
+    users.take(LOG[:100])
+
+    def hang(*_: Any) -> None:
+        forever.wait(60)
+
+    monkeypatch.setattr(ModelStore, "load", hang)
+    users.function._hearing.hear_model(model_pointer.encode(pointer))
+    begin = time.perf_counter()
+    assert versions(users, LOG[100:110]) == {"online-ranking-1"}
+    assert time.perf_counter() - begin < 0.1
+    assert serving(users).wanted == 3
+    forever.set()

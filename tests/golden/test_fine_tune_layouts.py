@@ -19,7 +19,7 @@ from state.examples import Examples
 from state.ring import Block
 from state.topics import model_pointer
 from state.topics.model_pointer import ModelPointer
-from state.tuner_state import RoundState, TunerState
+from state.tuner_state import RoundState, TunerState, Waiting
 
 FOLDER = Path(__file__).parent / "state"
 
@@ -85,6 +85,8 @@ def some_state() -> TunerState:
         round=RoundState(5, "events", 1_700_000_000_001, 16_389, 1, 4, 8, {"0": [5, 90]}),
         version=5,
         champion=4,
+        champion_sha256="ab" * 32,
+        store="file:///models",
         root=2,
         previous=[1, 3],
         sequence=12,
@@ -100,6 +102,7 @@ def some_state() -> TunerState:
         failed=2,
         rollbacks=3,
         commands=["one", "two"],
+        waiting=[Waiting("two", "promote_model", 3)],
     )
 
 
@@ -136,18 +139,26 @@ BINARY: dict[str, tuple[Any, Callable[[], Any]]] = {
     "examples-v3": (examples, some_ratings),
     "ring-v1": (ring, some_block),
     "ring-v2": (ring, some_rated_block),
-    "tuner-v2": (tuner_state, some_state),
-    "tuner-private-v2": (tuner_state, some_private_state),
+    "tuner-v3": (tuner_state, some_state),
+    "tuner-private-v3": (tuner_state, some_private_state),
 }
+
+
+def of_version_2(state: TunerState) -> TunerState:
+    """The same as version 2 knew it: by numbers only, and nothing waited."""
+    return replace(state, champion_sha256="", store="", waiting=[])
 
 
 def without_blend(state: TunerState) -> TunerState:
     """The same as version 1 knew it, whose blend was another one."""
-    return replace(state, root=0, deep=0.0, judged=0.0, gains=[], squares=[])
+    old = of_version_2(state)
+    return replace(old, root=0, deep=0.0, judged=0.0, gains=[], squares=[])
 
 
 OLD: dict[str, tuple[Any, Any]] = {
     "examples-v1": (examples, dataclasses.replace(some_examples(), loss=np.zeros(18))),
+    "tuner-v2": (tuner_state, of_version_2(some_state())),
+    "tuner-private-v2": (tuner_state, of_version_2(some_private_state())),
     "tuner-v1": (tuner_state, without_blend(some_state())),
     "tuner-private-v1": (tuner_state, without_blend(some_private_state())),
 }
@@ -174,7 +185,7 @@ def test_the_newest_version_is_read(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OLD)
-def test_version_1_is_read(name: str) -> None:
+def test_older_versions_are_read(name: str) -> None:
     codec, expected = OLD[name]
     assert same(codec.decode(golden(name)), expected)
 

@@ -40,9 +40,10 @@ def held(entries: Entries, state: TunerState, kind: str = "") -> Block:
     return Block.joined(made(0, 0), *(ring.decode(entries[f"block/{name}"]) for name in names))
 
 
-def laid_out(one: Blocks, folder: Path) -> Block:
+def laid_out(one: Blocks, folder: Path, files: str = "blocks") -> Block:
     """What a trainer reads from a round's folder."""
     folder.mkdir(parents=True)
+    assert one.write(folder.parent / files, 60)
     one.lay_out(folder)
     columns = [
         np.concatenate([np.load(file) for file in sorted(folder.glob(f"{name}-*.npy"))])
@@ -66,7 +67,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_ring_is_bounded_and_the_oldest_leave(tmp_path: Path) -> None:
     state, entries = TunerState(), Entries()
-    one = Blocks(state, entries, tmp_path, LIMIT)
+    one = Blocks(state, entries, LIMIT)
     sizes = [1, 5_000, 16_384, 16_385, 40_000, 100, 30_000, 16_384, 3]
     first = 0
     for size in sizes:
@@ -83,7 +84,7 @@ def test_the_ring_is_bounded_and_the_oldest_leave(tmp_path: Path) -> None:
 
 def test_no_block_is_larger_than_it_may_be_and_tails_are_filled(tmp_path: Path) -> None:
     state = TunerState()
-    one = Blocks(state, Entries(), tmp_path, LIMIT)
+    one = Blocks(state, Entries(), LIMIT)
     for first in range(0, 8_000, 8):
         one.append(made(first, 8))
     assert list(state.blocks.values()) == [8_000]
@@ -93,7 +94,7 @@ def test_no_block_is_larger_than_it_may_be_and_tails_are_filled(tmp_path: Path) 
 
 def test_a_block_without_events_adds_nothing(tmp_path: Path) -> None:
     state, entries = TunerState(), Entries()
-    Blocks(state, entries, tmp_path, LIMIT).append(made(0, 0))
+    Blocks(state, entries, LIMIT).append(made(0, 0))
     assert (state.blocks, entries) == ({}, {})
 
 
@@ -102,7 +103,7 @@ def test_a_block_without_events_adds_nothing(tmp_path: Path) -> None:
 @given(sizes=st.lists(st.integers(0, 200), max_size=25), limit=st.integers(SMALL, 500))
 def test_events_keep_their_order_and_none_comes_twice(sizes: list[int], limit: int) -> None:
     state, entries, first = TunerState(), Entries(), 0
-    one = Blocks(state, entries, Path("never written"), limit)
+    one = Blocks(state, entries, limit)
     for size in sizes:
         one.append(made(first, size))
         first += size
@@ -115,7 +116,7 @@ def test_events_keep_their_order_and_none_comes_twice(sizes: list[int], limit: i
 @pytest.mark.usefixtures("small")
 def test_the_reservoir_keeps_whole_users_and_is_halved_where_it_is_full(tmp_path: Path) -> None:
     state, entries = TunerState(), Entries()
-    one = Blocks(state, entries, tmp_path, 1_000)
+    one = Blocks(state, entries, 1_000)
     everything, shares = made(0, 0), []
     for first in range(0, 20_000, 50):
         block = made(first, 50)
@@ -149,7 +150,7 @@ def test_users_of_a_share_belong_to_every_larger_share() -> None:
 @pytest.mark.usefixtures("small")
 def test_files_hold_exactly_the_events_in_their_order(tmp_path: Path) -> None:
     state, entries = TunerState(), Entries()
-    one = Blocks(state, entries, tmp_path / "blocks", 300)
+    one = Blocks(state, entries, 300)
     for n, first in enumerate(range(0, 3_000, 150)):
         one.append(made(first, 150))
         assert_same(laid_out(one, tmp_path / f"round-{n}"), held(entries, state))
@@ -160,20 +161,20 @@ def test_files_hold_exactly_the_events_in_their_order(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("small")
 def test_a_restored_one_lays_out_the_same_in_another_folder(tmp_path: Path) -> None:
     state, entries = TunerState(), Entries()
-    before = Blocks(state, entries, tmp_path / "before", 300)
+    before = Blocks(state, entries, 300)
     for first in range(0, 1_500, 150):
         before.append(made(first, 150))
-    expected = laid_out(before, tmp_path / "round-before")
-    after = Blocks(state, entries, tmp_path / "after", 300)
-    assert_same(laid_out(after, tmp_path / "round-after"), expected)
+    expected = laid_out(before, tmp_path / "round-before", "before")
+    after = Blocks(state, entries, 300)
+    assert_same(laid_out(after, tmp_path / "round-after", "after"), expected)
     after.append(made(1_500, 10))
-    assert_same(laid_out(after, tmp_path / "round-later"), held(entries, state))
+    assert_same(laid_out(after, tmp_path / "round-later", "after"), held(entries, state))
 
 
 @pytest.mark.usefixtures("small")
 def test_what_comes_later_does_not_change_the_files_of_a_round(tmp_path: Path) -> None:
     state, entries = TunerState(), Entries()
-    one = Blocks(state, entries, tmp_path / "blocks", 300)
+    one = Blocks(state, entries, 300)
     one.append(made(0, 310))
     laid_out(one, tmp_path / "round")
     before = {path.name: path.read_bytes() for path in (tmp_path / "round").iterdir()}
@@ -184,9 +185,21 @@ def test_what_comes_later_does_not_change_the_files_of_a_round(tmp_path: Path) -
 
 def test_a_block_that_is_gone_from_state_is_an_error_with_a_remedy(tmp_path: Path) -> None:
     state, entries = TunerState(), Entries()
-    one = Blocks(state, entries, tmp_path / "blocks", LIMIT)
+    one = Blocks(state, entries, LIMIT)
     one.append(made(0, 10))
     entries.clear()
-    (tmp_path / "round").mkdir()
     with pytest.raises(StateError, match=r"block of training events: expected .*; restore"):
-        one.lay_out(tmp_path / "round")
+        one.write(tmp_path / "blocks", 60)
+
+
+@pytest.mark.usefixtures("small")
+def test_files_are_written_by_and_by(tmp_path: Path) -> None:
+    state = TunerState()
+    one = Blocks(state, Entries(), 10_000)
+    one.append(made(0, 3_000))
+    assert not one.write(tmp_path / "blocks", 0.0)
+    calls = 1
+    while not one.write(tmp_path / "blocks", 1e-4):
+        calls += 1
+    assert calls > 1
+    assert len(list((tmp_path / "blocks").iterdir())) == 3 * len(state.blocks)

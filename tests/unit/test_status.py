@@ -67,3 +67,34 @@ def test_the_help_names_every_exit_status(capsys, monkeypatch):
         status.main()
     told = " ".join(capsys.readouterr().out.split())
     assert "7 where the job refused most records" in told
+
+
+def worker(subtask, at, **deep):
+    record = {"kind": "worker", "subtask": subtask, "generated_at": at, "items": 1, "refused": 0,
+              "evicted": 0, "skipped": 0, "complete": 1.0, "loop_skipped": {}, "deep": deep}  # fmt: skip
+    return f"worker/{subtask}".encode(), json.dumps(record).encode()
+
+
+def test_it_says_which_model_each_worker_serves_and_why_another_one_does_not(world, capsys):
+    found = metrics(3, 0)
+    found.take(b"fine_tune", b'{"kind": "fine_tune", "model": 4, "verdict": "round 4: [better]"}')
+    found.take(*worker(0, 100_000, model=4, sha256="ab12", wanted=4))
+    found.take(*worker(1, 99_000, model=3, wanted=4, error="model 4 is not served: gone"))
+    found.take(*worker(7, 1_000, model=2, wanted=2))  # of a former parallelism
+    assert world(found) == 0
+    out = capsys.readouterr().out
+    assert "fine-tune" in out
+    assert "ab12" in out
+    assert "model 4 is not served: gone" in out
+    assert "round 4: [better]" in out
+    assert [one.subtask for one in found.workers] == [0, 1]
+
+
+def test_workers_of_a_former_release_are_shown_too(world):
+    found = metrics(3, 0)
+    key, value = worker(0, 100_000)
+    record = json.loads(value)
+    del record["deep"]
+    found.take(key, json.dumps(record).encode())
+    found.take(b"worker/1", b"{}")
+    assert [one.deep.model for one in found.workers] == [0]

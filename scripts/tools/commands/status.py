@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from scripts.tools import results
@@ -121,6 +122,8 @@ def figures(
         *(Result(f"accounting.{fate}", getattr(totals, fate), "records") for fate in FATES),
         *(Result(f"rejected.{code}", n, "records") for code, n in sorted(totals.by_code.items())),
         Result("accounting.objections", len(objections), "objections"),
+        Result("deep.model", metrics.fine_tune.get("model"), "version"),
+        *(Result(f"deep.served.{w.subtask}", w.deep.model, "version") for w in metrics.workers),
         Result("recommendations", metrics.counted("recommendations"), "records"),
         Result("quality.scored", quality.scored, "events"),
         Result(
@@ -154,6 +157,10 @@ def _show(
         out.print("no job")
     out.print(accounting_table(metrics, found.records))
     out.print(window_table(metrics))
+    if metrics.fine_tune:
+        out.print(deep_table(metrics))
+        if verdict := metrics.fine_tune.get("verdict"):
+            out.print(str(verdict), markup=False)
     for one in found.balances.values():
         for remark in one.remarks():
             out.print(remark)
@@ -197,6 +204,19 @@ def window_table(metrics: Metrics) -> Table:
     table.add_section()
     accepted = f"{metrics.counted('accepted'):,}"
     table.add_row("all", accepted, f"{quality.scored:,}", *map(_decimal, whole))
+    return table
+
+
+def deep_table(metrics: Metrics) -> Table:
+    """Return which deep model fine-tune lets serve, and which one each worker serves."""
+    table = Table("worker", "model", "sha256", title="deep model", title_justify="left")
+    table.add_column("why not")
+    table.add_row("fine-tune", str(metrics.fine_tune.get("model") or "none"), "", "")
+    for one in metrics.workers:
+        deep = one.deep
+        late = f"model {deep.wanted} is being loaded" if deep.wanted != deep.model else ""
+        told = (str(one.subtask), str(deep.model or "none"), deep.sha256, deep.error or late)
+        table.add_row(*(escape(text) for text in told))
     return table
 
 

@@ -17,6 +17,8 @@ from scripts.tools.kafka.ranges import BEGIN, END, Range, common, joined
 from state import json_codec
 from state.accounting import PartitionCounts
 from state.codec import StateError
+from state.topics import worker
+from state.topics.worker import Worker
 
 FATES = ("accepted", "duplicate", "late", "rejected")
 """What can become of a record; exactly one of them does."""
@@ -120,6 +122,9 @@ class Quality:
         return self.hit_rate / self.popularity_hit_rate
 
 
+_LATELY_MS = 60_000
+
+
 class _Account(msgspec.Struct):
     """What is read of a bucket's account."""
 
@@ -149,6 +154,7 @@ class Metrics:
     def __init__(self) -> None:
         self._accounting: dict[bytes, dict[str, Any]] = {}
         self._windows: dict[bytes, dict[str, Any]] = {}
+        self._workers: dict[bytes, Worker] = {}
         self.fine_tune: dict[str, Any] = {}
         """Where fine-tuning stands; empty before it said anything."""
 
@@ -168,6 +174,8 @@ class Metrics:
                     self._windows[key] = record
                 case "fine_tune":
                     self.fine_tune = record
+                case "worker":
+                    self._workers[key] = worker.decode(value)
         except StateError:  # somebody else's: nothing here is of it
             return
 
@@ -175,6 +183,13 @@ class Metrics:
     def windows(self) -> list[dict[str, Any]]:
         """Windows by their start, oldest first."""
         return sorted(self._windows.values(), key=lambda window: window["window_start"])
+
+    @property
+    def workers(self) -> list[Worker]:
+        """Workers that spoke lately, by subtask: others are of a former parallelism."""
+        newest = max((one.generated_at for one in self._workers.values()), default=0)
+        lately = (w for w in self._workers.values() if w.generated_at >= newest - _LATELY_MS)
+        return sorted(lately, key=lambda one: one.subtask)
 
     def totals(self) -> Totals:
         """Return the sums over all buckets."""

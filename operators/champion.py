@@ -1,0 +1,161 @@
+"""Which deep model serves: promoted, rolled back, given up, and published to the workers."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from uuid import uuid4
+
+import msgspec
+
+from models.blend import Blend
+from models.deep.shape import Shape
+from models.rating.stacking import Stacking
+from operators.drift import DriftAlarm
+from operators.store_calls import Found
+from state.model_store import WEIGHTS, Manifest
+from state.topics import model_pointer
+from state.topics.model_pointer import ModelPointer
+from state.tuner_state import TunerState
+
+_LOG = logging.getLogger(__name__)
+_BLEND_MS = 2_000
+"""Least time between two pointers that differ in the blend alone."""
+_AGAIN_MS = 15_000
+"""Time after which a pointer is published again, for whoever missed it."""
+
+Record = tuple[str, bytes, bytes]
+"""Topic (as the job calls it), key and value of a record to write."""
+
+
+class Champion:
+    """The model that serves, in the state of fine-tune.
+
+    Parameters
+    ----------
+    state : TunerState
+    shape : Shape
+        Of the network that is configured.
+    store : str
+    job, run : str
+        Whose pointers these are, see `ModelPointer`.
+    rated : bool
+        Whether the model predicts ratings.
+    clock_ms : function
+    """
+
+    def __init__(
+        self,
+        state: TunerState,
+        *,
+        shape: Shape,
+        store: str,
+        job: str,
+        run: str,
+        rated: bool,
+        clock_ms: Callable[[], int],
+    ) -> None:
+        self._state, self._shape, self._store = state, shape, store
+        self._job, self._run, self._start = job, run, uuid4().hex[:12]
+        self._clock_ms = clock_ms
+        self.weighing: type[Blend | Stacking] = Stacking if rated else Blend
+        self.alarm = DriftAlarm(state.losses)
+        self._urgent = True
+        self._sent: bytes | None = None
+        self._sent_ms = 0
+
+    def serve(self, manifest: Manifest) -> None:
+        """Let another version serve, and remember the one before."""
+        state = self._state
+        if state.champion:
+            state.previous = [*state.previous, state.champion][-16:]
+        if manifest.root != state.root:
+            self._forget_blend()
+        state.champion, state.root, state.wealth = manifest.version, manifest.root, 1.0
+        state.champion_sha256, state.store = manifest.files[WEIGHTS].sha256, self._store
+        state.losses, self.alarm = [], DriftAlarm()
+        self._urgent = True
+
+    def roll_back(self, why: str, usable: Mapping[int, Manifest]) -> str:
+        """Serve the newest champion before that is usable, or none; return what was done."""
+        state, left = self._state, self._state.champion
+        before: Manifest | None = None
+        while state.previous and before is None:
+            before = usable.get(state.previous.pop())
+        state.champion, state.wealth = (before.version if before else 0), 1.0
+        state.champion_sha256 = before.files[WEIGHTS].sha256 if before else ""
+        state.root = before.root if before else state.root
+        self._forget_blend()
+        state.rollbacks += 1
+        self._urgent = True
+        message = f"model {left} rolled back to {state.champion or 'none'}: {why}"
+        state.verdict = message
+        _LOG.warning("%s", message)
+        return message
+
+    def mute(self) -> None:
+        """Let the model weigh nothing until it has shown anew that it helps."""
+        self._forget_blend()
+        self._urgent = True
+
+    def confirm(self, found: Found) -> str:
+        """Go on with a champion that is in the store as it was; give up another one.
+
+        A savepoint may be older than the store, the store another one, or the network another.
+
+        Returns
+        -------
+        str
+            Why that cannot be told now; empty where it was.
+        """
+        state = self._state
+        state.store, moved = self._store, bool(state.store) and state.store != self._store
+        if not state.champion:
+            return ""
+        if not found.versions and not moved:
+            # a file system that is not mounted looks like this, too
+            return f"model store {self._store}: expected model {state.champion}, got an empty store"
+        manifest = found.usable.get(state.champion)
+        if manifest is None:
+            self.roll_back(found.refused.get(state.champion, "it is gone"), found.usable)
+        elif not state.champion_sha256:
+            state.champion_sha256 = manifest.files[WEIGHTS].sha256
+            state.root = manifest.root
+        elif state.champion_sha256 != manifest.files[WEIGHTS].sha256:
+            usable = {v: m for v, m in found.usable.items() if v != state.champion}
+            why = f"the store has another model {state.champion} than the one that served"
+            self.roll_back(why, usable)
+        return ""
+
+    def pointer(self) -> Iterator[Record]:
+        """Publish which model serves, when that or the blend has changed, and now and then."""
+        state, now = self._state, self._clock_ms()
+        if state.champion and not state.champion_sha256:
+            return  # nobody knows yet which one that is
+        if not state.champion and state.sequence == 0:
+            return  # there was never one
+        content = ModelPointer(
+            job=self._job,
+            run=self._run,
+            start=self._start,
+            round=state.version,
+            sequence=0,
+            model=state.champion,
+            root=state.root if state.champion else 0,
+            store=self._store,
+            sha256=state.champion_sha256,
+            shape=self._shape.to_dict(),
+            deep=round(state.deep, 3),
+        )
+        told = model_pointer.encode(msgspec.structs.replace(content, round=0))
+        pause = _AGAIN_MS if told == self._sent else _BLEND_MS
+        if not self._urgent and now - self._sent_ms < pause:
+            return
+        self._urgent, self._sent, self._sent_ms = False, told, now
+        state.sequence += 1
+        pointer = msgspec.structs.replace(content, sequence=state.sequence)
+        yield ("model_updates", model_pointer.KEY, model_pointer.encode(pointer))
+
+    def _forget_blend(self) -> None:
+        """Let what serves next show anew whether it helps."""
+        state, blend = self._state, self.weighing()
+        state.deep, state.judged = blend.deep, blend.events
+        state.gains, state.squares = blend.gains, blend.squares

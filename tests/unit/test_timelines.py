@@ -1,0 +1,586 @@
+"""fine-tune off the straight road: older savepoints, other stores and shapes, commands while a
+round runs, slow stores, full disks, processes that leave something behind."""
+
+import errno
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from safetensors.numpy import save
+
+from models.deep.privacy import Privacy, most
+from models.deep.recurrent import Recurrent
+from models.deep.shape import Shape
+from operators import tuner
+from operators.background import Background
+from operators.scratch import Scratch
+from operators.trainer import TrainerParams
+from state.model_store import WEIGHTS, Ledger, ModelStore, StoreError
+from tests.unit.test_tuner import (
+    ROLLBACK,
+    SHAPE,
+    Entries,
+    World,
+    lost,
+    prepared,
+    program,
+    promote,
+    some,
+)
+
+PRIVATE = Privacy(epsilon=4.0, delta=1e-6, clip=1.0, noise=1.0)
+QUICK = 0.1
+"""Seconds that nothing in an operator's thread may take."""
+
+
+def waits_for_go(folder: Path) -> str:
+    """A trainer that ends once there is a file `go`."""
+    return f"while [ ! -e {folder}/go ]; do sleep 0.02; done\n" + prepared(folder)
+
+
+def restored_from(world: World, memory: Entries) -> None:
+    """Go on from an older savepoint: in a new process, in another folder."""
+    world.tuner.close()
+    world.memory = Entries(memory)
+    world.tuner = world.made("other")
+    world.said.clear()
+
+
+# ---- what an operator decided is not undone by a round ----
+@pytest.mark.parametrize("decision", ["rollback", "promotion", "watch"])
+def test_what_was_decided_during_a_round_is_not_undone_by_it(tmp_path: Path, decision: str) -> None:
+    world = World(tmp_path, waits_for_go(tmp_path))
+    world.serving(1)
+    world.serving(2)
+    world.take(some(100))
+    world.tick()
+    assert world.state.round is not None
+    if decision == "rollback":
+        world.command("back", ROLLBACK)
+    elif decision == "promotion":
+        world.command("other", promote(1))
+    else:
+        world.take(lost(90, 2))
+        world.tick()
+    assert world.state.champion == 1
+    (tmp_path / "go").touch()
+    world.finished()
+    world.tick()
+    assert world.state.champion == 1
+    assert world.pointers[-1].model == 1
+    assert 3 in world.store.versions()
+    assert "stored and not served, as model 1 was set meanwhile" in world.status["verdict"]
+    # the next round is judged against what serves, and may serve
+    world.take(some(100, first=100))
+    world.tick()
+    world.finished()
+    world.tick()
+    assert world.state.champion == 4
+    world.tuner.close()
+
+
+def test_a_decision_that_is_taken_back_during_a_round_lets_its_model_serve(tmp_path: Path) -> None:
+    world = World(tmp_path, waits_for_go(tmp_path))
+    world.serving(1)
+    world.serving(2)
+    world.take(some(100))
+    world.tick()
+    world.command("back", ROLLBACK)
+    world.command("again", promote(2))
+    (tmp_path / "go").touch()
+    world.finished()
+    assert world.state.champion == 3
+
+
+# ---- older savepoints, other stores, other shapes ----
+def test_a_champion_that_left_the_store_gives_way_to_one_that_is_there(tmp_path: Path) -> None:
+    world = World(tmp_path, prepared(tmp_path))
+    for version in (1, 2, 3):
+        world.serving(version)
+    old = Entries(world.memory)
+    for version in (4, 5, 6):
+        world.serving(version)
+    (tmp_path / "store/00000003/manifest.json").unlink()
+    restored_from(world, old)
+    world.tick()
+    assert world.state.champion == 2
+    assert world.pointers[-1].model == 2
+    assert "model 3 rolled back to 2" in world.status["verdict"]
+    assert world.status["model"] == 2
+
+
+def test_where_no_champion_is_left_rounds_begin_from_nothing(tmp_path: Path) -> None:
+    world = World(tmp_path, prepared(tmp_path))
+    world.serving(1)
+    old = Entries(world.memory)
+    for version in (2, 3, 4, 5):
+        world.serving(version)
+    world.store.keep(3, also=5)
+    restored_from(world, old)
+    world.take(some(100))
+    world.tick()
+    assert world.state.champion == 0
+    assert world.pointers[-1].model == 0
+    world.finished()
+    world.tick()
+    assert (world.state.failed, world.state.champion) == (0, 6)
+    assert world.store.manifest(6).parent == 0
+
+
+def test_a_version_is_never_made_twice(tmp_path: Path) -> None:
+    """An abandoned timeline left versions that this one knows nothing of."""
+    world = World(tmp_path, prepared(tmp_path))
+    world.serving(1)
+    old = Entries(world.memory)
+    before = {v: (tmp_path / f"store/{v:08}/{WEIGHTS}") for v in (2, 7)}
+    world.stored(*before)
+    contents = {v: path.read_bytes() for v, path in before.items()}
+    restored_from(world, old)
+    world.take(some(100))
+    world.tick()
+    world.finished()
+    assert world.state.champion == 8
+    assert {v: path.read_bytes() for v, path in before.items()} == contents
+
+
+def test_a_round_that_was_stored_before_a_crash_gets_another_number(tmp_path: Path) -> None:
+    world = World(tmp_path, waits_for_go(tmp_path))
+    world.take(some(100))
+    world.tick()
+    begun = Entries(world.memory)
+    (tmp_path / "go").touch()
+    world.finished()
+    assert world.store.versions() == [1]
+    restored_from(world, begun)
+    world.tick()
+    world.finished()
+    world.tick()
+    assert world.store.versions() == [1, 2]
+    assert world.pointers[-1].model == 2
+
+
+def test_a_store_refuses_to_write_a_version_twice(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.stored(3)
+    with pytest.raises(StoreError, match=r"expected no version 3, got one"):
+        world.stored(3)
+    world.tuner.close()
+
+
+def test_another_model_of_the_same_number_is_not_the_champion(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.serving(1)
+    world.serving(2)
+    old = Entries(world.memory)
+    manifest = tmp_path / "store/00000002/manifest.json"
+    told = json.loads(manifest.read_bytes())
+    told["files"][WEIGHTS]["sha256"] = "0" * 64
+    manifest.write_text(json.dumps(told))
+    restored_from(world, old)
+    world.tick()
+    assert world.state.champion == 1
+    assert "the store has another model 2 than the one that served" in world.status["verdict"]
+
+
+def test_a_champion_of_another_shape_is_given_up_and_rounds_begin_anew(tmp_path: Path) -> None:
+    wide = Shape(dim=12, width=8, length=8)
+    world = World(tmp_path, prepared(tmp_path))
+    world.serving(1)
+    random = np.random.default_rng(1)
+    tensors = {n: random.normal(size=s).astype(np.float32)
+               for n, s in Recurrent.shapes(wide, 5).items()}  # fmt: skip
+    (tmp_path / "ready" / WEIGHTS).write_bytes(
+        save({"keys": np.arange(5, dtype=np.uint64), **tensors})
+    )
+    world.params = replace(world.params, round=replace(world.params.round, shape=wide))
+    world.restored()
+    world.take(some(100))
+    world.tick()
+    assert world.state.champion == 0
+    assert "of the configured shape" in world.status["verdict"] or world.state.round is not None
+    world.finished()
+    world.tick()
+    assert (world.state.failed, world.state.champion) == (0, 2)
+    assert world.pointers[-1].shape == wide.to_dict()
+
+
+def test_another_store_has_nothing_of_the_champion(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.serving(1)
+    world.params = replace(world.params, store=str(tmp_path / "elsewhere"))
+    world.restored()
+    world.tick()
+    assert world.state.champion == 0
+    assert world.pointers[-1].model == 0
+    world.tuner.close()
+
+
+def test_an_empty_store_may_not_be_mounted_and_takes_nothing_away(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.serving(1)
+    (tmp_path / "store").rename(tmp_path / "unmounted")
+    (tmp_path / "store").mkdir()
+    world.restored()
+    world.tick()
+    assert world.state.champion == 1
+    assert world.pointers[-1].model == 1
+    assert "expected model 1, got an empty store" in world.status["verdict"]
+    (tmp_path / "store").rmdir()
+    (tmp_path / "unmounted").rename(tmp_path / "store")
+    world.tick(40_000)
+    assert world.state.champion == 1
+    world.tuner.close()
+
+
+def test_a_damaged_manifest_stops_nothing(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.serving(1)
+    world.serving(2)
+    manifest = tmp_path / "store/00000002/manifest.json"
+    manifest.write_bytes(manifest.read_bytes()[:40] + b"\xff" + manifest.read_bytes()[41:])
+    world.restored()
+    world.tick()
+    assert world.state.champion == 1
+    (answer,) = world.command("p", promote(2))
+    assert not answer["ok"]
+    assert "model 2: expected a manifest" in answer["message"]
+    world.tuner.close()
+
+
+def test_pointers_say_whose_they_are(tmp_path: Path) -> None:
+    world = World(tmp_path, job="shop", run="abc")
+    world.serving(1)
+    world.restored()
+    world.tick()
+    one, two = world.pointers[0], world.pointers[-1]
+    assert {(p.job, p.run) for p in world.pointers} == {("shop", "abc")}
+    assert one.start != two.start
+    assert two.follows(one)
+    assert not one.follows(msgspec.structs.replace(one, sequence=one.sequence + 1))
+    world.tuner.close()
+
+
+# ---- privacy ----
+def private(folder: Path, **changes: Any) -> World:
+    """A world of private rounds, each of which spends 10 steps."""
+    spends = '{"noise":1.0,"rate":0.1,"steps":10,"epsilon":1.5}'
+    world = World(folder, f"echo '{spends}' >privacy.json\n" + prepared(folder), **changes)
+    world.params = replace(world.params, round=replace(world.params.round, privacy=PRIVATE))
+    world.tuner.close()
+    world.tuner = world.made("private")
+    return world
+
+
+def test_what_was_spent_is_known_to_the_store_and_not_forgotten_with_the_state(
+    tmp_path: Path,
+) -> None:
+    world = private(tmp_path)
+    before = Entries(world.memory)
+    world.take(some(100))
+    world.tick()
+    world.finished()
+    world.tick()
+    assert world.state.champion == 1
+    assert world.state.privacy == [(1.0, 0.1, 10)]
+    assert world.store.spent() == Ledger([(1.0, 0.1, 10)], 1.5)
+    restored_from(world, before)
+    world.tick()
+    assert world.state.privacy == [(1.0, 0.1, 10)]
+    assert world.state.epsilon == 1.5
+    assert world.status["privacy"]["epsilon"] == 1.5
+    world.tuner.close()
+
+
+def test_no_private_round_begins_before_it_is_known_what_was_spent(tmp_path: Path) -> None:
+    world = private(tmp_path)
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store/privacy.json").write_bytes(b"\xff")
+    world.take(some(100))
+    for _ in range(5):
+        world.tick(1_000)
+    assert world.state.round is None
+    assert world.state.version == 0
+    assert "without it nobody knows what was spent" in world.status["verdict"]
+    (tmp_path / "store/privacy.json").unlink()
+    world.tick(40_000)
+    assert world.state.version == 1
+    world.tuner.close()
+
+
+def test_two_accounts_of_one_history_are_the_longer_one() -> None:
+    one, other = [(1.0, 0.1, 10), (2.0, 0.1, 5)], [(1.0, 0.1, 4), (1.0, 0.1, 3), (2.0, 0.2, 1)]
+    assert most(one, other) == [(1.0, 0.1, 10), (2.0, 0.1, 5), (2.0, 0.2, 1)]
+    assert most(other, []) == [(1.0, 0.1, 7), (2.0, 0.2, 1)]
+
+
+# ---- stores that are slow, hang, or were left half-written ----
+def test_a_slow_store_holds_up_no_tick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put, read, versions = ModelStore.put, ModelStore.read, ModelStore.versions
+
+    def slowly(call: Any) -> Any:
+        def slow(*arguments: Any, **named: Any) -> Any:
+            time.sleep(0.5)
+            return call(*arguments, **named)
+
+        return slow
+
+    world = World(tmp_path, prepared(tmp_path))
+    world.serving(1)
+    monkeypatch.setattr(ModelStore, "put", slowly(put))
+    monkeypatch.setattr(ModelStore, "read", slowly(read))
+    monkeypatch.setattr(ModelStore, "versions", slowly(versions))
+    world.take(some(100))
+    longest, end = 0.0, time.monotonic() + 30
+    while world.state.champion != 2:
+        assert time.monotonic() < end, world.state.verdict
+        begin = time.monotonic()
+        world.said += world.tuner.tick()
+        world.tuner.save()
+        longest = max(longest, time.monotonic() - begin)
+        time.sleep(0.01)
+    assert longest < QUICK
+    world.tuner.close()
+
+
+def test_a_store_that_hangs_costs_a_round_and_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, prepared(tmp_path))
+    world.serving(1)
+    forever = threading.Event()
+
+    def hang(_: ModelStore) -> list[int]:
+        forever.wait(60)
+        return []
+
+    monkeypatch.setattr(ModelStore, "versions", hang)
+    monkeypatch.setattr(tuner, "_STORE_SECONDS", 0.2)
+    monkeypatch.setattr(tuner, "_UPLOAD_SECONDS", 0.2)
+    monkeypatch.setattr(world.tuner, "_ask", _with_patience(world, 0.2))
+    world.take(some(100))
+    list(world.tuner.command(b"back", ROLLBACK))
+    end = time.monotonic() + 20
+    while world.state.failed < 1 or world.state.waiting:
+        assert time.monotonic() < end
+        begin = time.monotonic()
+        world.said += world.tuner.tick()
+        assert time.monotonic() - begin < QUICK
+        time.sleep(0.02)
+    (answer,) = [json.loads(v) for t, _, v in world.said if t == "control_results"][-1:]
+    assert not answer["ok"]
+    assert "expected an answer within 0.2 s, got none" in answer["message"]
+    assert world.state.champion == 1
+    forever.set()
+    world.tuner.close()
+
+
+def _with_patience(world: World, seconds: float) -> Any:
+    ask = type(world.tuner)._ask
+
+    def asked(call: Any, answered: Any, _: float = 0) -> None:
+        ask(world.tuner, call, answered, seconds)
+
+    return asked
+
+
+def test_no_more_than_a_few_calls_wait_for_a_store_that_hangs() -> None:
+    forever, clock = threading.Event(), [0.0]
+    background: Background[None] = Background("store", 1.0, lambda: clock[0])
+    for _ in range(4):
+        background.start(lambda: forever.wait(60) and None)
+        clock[0] += 2
+        done = background.poll()
+        assert done is not None
+        assert "expected an answer within 1 s" in str(done.error)
+    background.start(lambda: None)
+    background.wait(5)
+    done = background.poll()
+    assert done is not None
+    assert "4 calls that still wait" in str(done.error)
+    forever.set()
+
+
+def test_what_was_never_finished_leaves_the_store_after_an_hour(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.stored(1, 2, 3)
+    (tmp_path / "store/00000002/manifest.json").unlink()
+    (tmp_path / "store/00000003/manifest.json").unlink()
+    long_ago = time.time() - 7_200
+    for path in (tmp_path / "store/00000002").iterdir():
+        os.utime(path, (long_ago, long_ago))
+    world.tick()
+    assert sorted(p.name for p in (tmp_path / "store").iterdir()) == ["00000001", "00000003"]
+    world.tuner.close()
+
+
+# ---- disks that are full or swept ----
+def test_a_full_disk_costs_a_round_and_never_the_stream(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, prepared(tmp_path))
+    saved, full = np.save, [False]
+
+    def save_to_disk(*arguments: Any, **named: Any) -> None:
+        if full[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        saved(*arguments, **named)
+
+    monkeypatch.setattr(np, "save", save_to_disk)
+    world.take(some(100))
+    world.tick()
+    world.finished()
+    full[0] = True
+    world.take(some(150, first=100))  # this ended the job
+    world.tick()
+    world.finished()
+    world.tick()
+    assert world.state.failed == 3
+    assert "No space left on device" in world.status["verdict"]
+    assert list(tmp_path.glob("o*/*/round-*")) == []
+    full[0] = False
+    world.take(some(100, first=250))
+    world.tick()
+    world.finished()
+    assert world.state.failed == 3
+    assert world.state.champion == world.state.version
+    world.tuner.close()
+
+
+@pytest.mark.parametrize("swept", ["a block", "all blocks", "the folder"])
+def test_files_that_somebody_tidied_up_are_written_again(tmp_path: Path, swept: str) -> None:
+    world = World(tmp_path, prepared(tmp_path))
+    world.take(some(100))
+    world.tick()
+    world.finished()
+    blocks = sorted(tmp_path.glob("o*/*/blocks/*"))
+    assert blocks
+    if swept == "the folder":
+        shutil.rmtree(blocks[0].parent.parent)
+    for path in blocks[: 1 if swept == "a block" else None]:
+        path.unlink(missing_ok=True)
+    world.take(some(20_000, first=100))
+    world.tick()
+    world.finished()
+    world.tick()
+    assert world.state.failed == 0
+    assert world.state.champion == 2
+    world.tuner.close()
+
+
+def test_no_temporary_folder_costs_a_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(tmp_path, prepared(tmp_path))
+
+    def refuse(*_: Any, **__: Any) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.mkdtemp", refuse)
+    world.take(some(100))
+    world.tick()
+    world.finished()
+    world.tick()
+    assert world.state.failed == 3
+    assert "No space left" in world.status["verdict"]
+
+
+# ---- processes that leave something behind ----
+LEAVES = """
+import subprocess, sys
+from pathlib import Path
+from operators.scratch import Scratch
+folder = Scratch("left-", Path(sys.argv[1])).folder()
+(folder / "users-b1.npy").write_bytes(b"somebody's events")
+child = subprocess.Popen(["sleep", "600"], cwd=folder)
+print(child.pid, flush=True)
+import os, signal
+os.kill(child.pid, signal.SIGSTOP)
+if len(sys.argv) > 2:
+    sys.stdin.read()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_what_a_killed_process_left_goes_at_the_next_start(tmp_path: Path) -> None:
+    def run(*more: str) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            [sys.executable, "-c", LEAVES, str(tmp_path), *more],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )  # fmt: skip
+
+    dead, living = run(), run("stays")
+    assert dead.stdout is not None
+    assert living.stdout is not None
+    assert living.stdin is not None
+    stopped, other = int(dead.stdout.readline()), int(living.stdout.readline())
+    assert dead.wait(10) == -signal.SIGKILL
+    assert len(list(tmp_path.glob("left-*"))) == 2
+    mine = Scratch("left-", tmp_path)
+    mine.folder()
+    mine._sweep()
+    assert len(list(tmp_path.glob("left-*"))) == 2  # the living one's and mine
+    end = time.monotonic() + 5
+    while alive(stopped):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    assert alive(other)
+    os.kill(other, signal.SIGKILL)
+    living.stdin.close()
+    living.wait(10)
+    mine.close()
+    after = Scratch("left-", tmp_path)
+    after._sweep()
+    assert list(tmp_path.glob("left-*")) == []
+
+
+def test_a_trainer_that_is_stopped_is_named_and_ends_with_its_worker(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.take(some(100))
+    world.tick()
+    running = world.tuner._trainer
+    assert running is not None
+    assert running._process is not None
+    pid = running._process.pid
+    assert Path(f"/proc/{pid}/oom_score_adj").read_text().strip() == "1000"
+    os.kill(pid, signal.SIGSTOP)
+    end = time.monotonic() + 5
+    while "trainer" not in world.status:
+        assert time.monotonic() < end
+        world.tick()
+    assert world.status["trainer"].startswith("stopped by a signal")
+    begin = time.monotonic()
+    world.tuner.close()
+    assert time.monotonic() - begin < 1
+    assert not alive(pid)
+
+
+def test_a_relative_interpreter_is_found_from_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = program(tmp_path, prepared(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    here = tmp_path / "world"
+    here.mkdir()
+    world = World(here, trainer=TrainerParams(python=f"./{script.name}", nice=0, seconds=60))
+    world.take(some(100))
+    world.tick()
+    world.finished()
+    assert (world.state.failed, world.state.champion) == (0, 1)
+    assert SHAPE.to_dict() == world.store.manifest(1).shape
+    world.tuner.close()
