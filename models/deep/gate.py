@@ -32,14 +32,15 @@ def judge(
     tolerance : float
         Relative loss that is forgiven: it must be believed with 95 % to be larger.
     least : int
-        Events below which nothing can be told and the challenger is accepted.
+        Events below which nothing can be told: the champion stays, and what is new waits for the
+        next round, which has more.
     """
     if champion is None:
         return Verdict(accepted=True, reason="first model")
     if len(champion) != len(challenger):
         return Verdict(accepted=False, reason="ranks of different events")
     if len(champion) < least:
-        return Verdict(accepted=True, reason=f"too few events to judge by: {len(champion)}")
+        return _too_few(len(champion), least)
     old, new = gains(champion), gains(challenger)
     difference = new - (1 - tolerance) * old
     figures = f"NDCG@10 {new.mean():.4f} against {old.mean():.4f} on {len(old)} events"
@@ -64,19 +65,25 @@ def judge_errors(
     tolerance : float
         Relative rise of the RMSE that is forgiven: it must be believed with 95 % to be larger.
     least : int
-        Events below which nothing can be told and the challenger is accepted.
+        Events below which nothing can be told: the champion stays, and what is new waits for the
+        next round, which has more.
     """
     if champion is None:
         return Verdict(accepted=True, reason="first model")
     if len(champion) != len(challenger):
         return Verdict(accepted=False, reason="errors of different events")
     if len(champion) < least:
-        return Verdict(accepted=True, reason=f"too few events to judge by: {len(champion)}")
+        return _too_few(len(champion), least)
     old, new = np.square(champion, dtype=np.float64), np.square(challenger, dtype=np.float64)
     figures = f"RMSE {new.mean() ** 0.5:.4f} against {old.mean() ** 0.5:.4f} on {len(old)} events"
     if not np.isfinite(new).all():
         return Verdict(accepted=False, reason=f"not finite: {figures}")
     return _verdict((1 + tolerance) ** 2 * old - new, figures, seed)
+
+
+def _too_few(events: int, least: int) -> Verdict:
+    reason = f"too few events to judge by: {events} of {least}; the champion stays"
+    return Verdict(accepted=False, reason=reason)
 
 
 def _verdict(advantage: NDArray[np.float64], figures: str, seed: int) -> Verdict:

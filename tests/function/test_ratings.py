@@ -1,5 +1,6 @@
 """The job's own path from records to predictions says what the pure filter says."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -145,6 +146,7 @@ def pointer(folder: Path, version: int, sequence: int, weight: float) -> bytes:
         version=version, parent=0, root=3, shape=SHAPE.to_dict(), created_at=1, events=1, items=1,
         steps=1, seconds=1.0,
     )  # fmt: skip
+    shutil.rmtree(folder / f"{version:08}", ignore_errors=True)
     stored = ModelStore(str(folder)).put(manifest, {WEIGHTS: save(refitted(version))})
     return model_pointer.encode(
         ModelPointer(

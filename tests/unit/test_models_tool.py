@@ -13,6 +13,7 @@ from conf.loader import load
 from jobs import parameters
 from models.deep.recurrent import Recurrent
 from models.deep.shape import Shape
+from operators.scratch import Scratch
 from operators.tuner import Tuner
 from scripts.tools.cluster.paths import LOCAL_CONFIG
 from scripts.tools.commands import control, models, submit
@@ -217,13 +218,15 @@ def test_a_new_job_is_asked_again_under_the_same_id(monkeypatch):
 
 def test_the_job_serves_what_is_promoted_and_overwrites_nothing(folder, tmp_path):
     config = load(LOCAL_CONFIG, [*OVERRIDES, f"fine_tune.store={folder}"])
-    tuner = Tuner(parameters.fine_tune(config), {}, tmp_path / "work", lambda: NOW_MS)
-    ((_, _, answer),) = tuner.command(b"id", b'{"command":"promote_model","model":1}')
-    assert json.loads(answer)["message"] == "model 1 serves"
+    scratch = Scratch("work-", tmp_path)
+    tuner = Tuner(parameters.fine_tune(config), {}, scratch, lambda: NOW_MS)
     assert list(tuner.command(b"id", b'{"command":"promote_model","model":1}')) == []
-    pointer = model_pointer.decode(
-        next(value for topic, _, value in tuner.tick() if topic == "model_updates")
-    )
+    assert list(tuner.tick())[-1][1] == b"fine_tune"  # the store is being asked
+    tuner._store.wait(10)
+    said = {topic: value for topic, _, value in tuner.tick()}
+    assert json.loads(said["control_results"])["message"] == "model 1 serves"
+    assert list(tuner.command(b"id", b'{"command":"promote_model","model":1}')) == []
+    pointer = model_pointer.decode(said["model_updates"])
     assert ModelStore(pointer.store).load(pointer, SHAPE).version == 1
     assert tuner.state.version == 2  # the next round is the third
 

@@ -171,10 +171,11 @@ def spends(steps: int = 3, epsilon: float = 1.0) -> str:
 
 
 def test_what_a_trainer_spends_counts_once_and_goes_with_the_model(tmp_path: Path) -> None:
-    world = World(tmp_path, spends() + prepared(tmp_path), round=ROUND)
+    script = spends() + "\nsleep 0.5\n" + prepared(tmp_path)
+    world = World(tmp_path, script, round=ROUND)
     world.take(some(100))
     world.tick()
-    plan = json.loads((tmp_path / "own/round-1-0/plan.json").read_text())
+    plan = json.loads((world.round_folder() / "plan.json").read_text())
     assert plan["privacy"] == PRIVACY.to_dict()
     assert plan["spent"] == []
     world.finished()
@@ -182,7 +183,7 @@ def test_what_a_trainer_spends_counts_once_and_goes_with_the_model(tmp_path: Pat
     assert world.store.manifest(1).epsilon == 1.0
     world.take(some(100, first=100))
     world.tick()
-    plan = json.loads((tmp_path / "own/round-2-0/plan.json").read_text())
+    plan = json.loads((world.round_folder() / "plan.json").read_text())
     assert plan["spent"] == [[1.0, 0.5, 3]]
     world.finished()
     assert world.state.privacy == [(1.0, 0.5, 6)]
@@ -265,4 +266,4 @@ def test_a_spend_that_makes_no_sense_fails_the_round(tmp_path: Path) -> None:
     world.tick()
     world.finished()
     assert (world.state.failed, world.state.champion) == (3, 0)
-    assert "privacy.json: expected what a round spends" in world.state.verdict
+    assert "privacy.json: expected the trainer's files" in world.state.verdict

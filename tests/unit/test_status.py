@@ -70,8 +70,9 @@ def test_the_help_names_every_exit_status(capsys, monkeypatch):
 
 
 def worker(subtask, at, **deep):
-    record = {"kind": "worker", "subtask": subtask, "generated_at": at, "items": 1, "refused": 0,
-              "evicted": 0, "skipped": 0, "complete": 1.0, "loop_skipped": {}, "deep": deep}  # fmt: skip
+    counts = dict.fromkeys(("items", "refused", "evicted", "skipped"), 0)
+    record = {"kind": "worker", "subtask": subtask, "generated_at": at, "complete": 1.0, **counts}
+    record |= {"loop_skipped": {}, "deep": deep}
     return f"worker/{subtask}".encode(), json.dumps(record).encode()
 
 

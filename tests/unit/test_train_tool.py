@@ -155,5 +155,5 @@ def test_rounds_follow_each_other_and_the_store(tmp_path, monkeypatch, capsys):
 @with_torch
 def test_a_trainer_that_fails_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(train, "trainer_python", lambda: tmp_path / "no-such-python")
-    with pytest.raises(ToolError, match="trainer: expected a round, got exit code 127"):
+    with pytest.raises(ToolError, match="trainer: expected a round, got expected the interpreter"):
         tool(monkeypatch, "--data", behaviour(tmp_path / "a"), "--out", tmp_path / "store", *SMALL)

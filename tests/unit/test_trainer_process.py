@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,8 +13,11 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from safetensors.numpy import load_file
 
 from models.deep.shape import Shape
+from models.deep.training.files import known_items
+from operators.rounds import PARENT
 from operators.trainer import Ended, Trainer, TrainerParams
 from scripts.tools.cluster.paths import ROOT, TRAINER_PYTHON
 from state import model_file
@@ -88,6 +92,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data(top / "single-events", list(range(50)), [n % 5 for n in range(50)])
     data(top / "later-round", [7] * 40, list(range(10)) * 4, round=2, new_from=40)
     data(top / "all-new", [7] * 40, list(range(10)) * 4, new_share=1.0, new_from=40)
+    # thousands of events, and of 400 users one new one each
+    n = np.arange(8_000)
+    users, items = np.r_[n % 2_000, np.arange(400)], np.r_[n // 2_000 % 7, np.arange(400) % 7]
+    data(top / "little-new", users, items, round=2, new_from=8_000, held_out=0.05)
     names = [str(path) for path in sorted(top.iterdir())]
     subprocess.run(
         [str(TRAINER_PYTHON), "-c", _MANY, *names], check=True, env={"PYTHONPATH": str(ROOT)}
@@ -104,6 +112,44 @@ def report(folder: Path) -> dict[str, Any]:
 def served(folder: Path) -> model_file.Model:
     data = (folder / "out" / "weights.safetensors").read_bytes()
     return model_file.decode(data, SHAPE, version=1, root=1)
+
+
+def test_where_little_is_new_more_users_are_held_out_to_judge_by(folder: Path) -> None:
+    """A twentieth of the users would be 20 events, by which a gate can tell nothing."""
+    judged = report(folder / "little-new")["champion"]["positions"]
+    assert 150 <= judged <= 250
+
+
+def test_items_whose_events_are_gone_leave_the_catalogue(tmp_path: Path) -> None:
+    columns = {"users": [1, 2] * 30, "items": [5, 7, 9] * 20}
+    first, later = data(tmp_path / "1", **columns), tmp_path / "2"
+    assert trained(first)[1].ok
+    data(later, [1, 2] * 30, [9, 11, 5] * 20, round=2, new_from=60)
+    for name, target in PARENT.items():
+        shutil.copy(first / "out" / name, later / target)
+    assert trained(later)[1].ok
+    assert served(first).keys.tolist() == [5, 7, 9]
+    assert served(later).keys.tolist() == [5, 9, 11]
+    moments = load_file(later / "out" / "optimizer.safetensors")
+    assert moments["optimizer.items.weight.exp_avg"].shape[0] == 3
+
+
+def test_a_row_stays_with_its_item_where_others_leave() -> None:
+    rows = np.arange(3, dtype=np.float32)
+    tensors = {
+        "keys": np.array([7, 5, 9], np.uint64),
+        "items.weight": rows[:, None] + 10,
+        "targets.bias": rows,
+        "optimizer.items.weight.exp_avg": rows[:, None] + 20,
+        "final.bias": rows + 30,
+    }
+    keys = np.array([9, 11, 9, 7], np.uint64)
+    found, kept = known_items(keys, tensors, ("items.weight", "targets.bias"))
+    assert found.tolist() == [7, 9, 11]
+    assert kept["items.weight"][:, 0].tolist() == [10, 12]
+    assert kept["targets.bias"].tolist() == [0, 2]
+    assert kept["optimizer.items.weight.exp_avg"][:, 0].tolist() == [20, 22]
+    assert kept["final.bias"].tolist() == [30, 31, 32]
 
 
 def test_the_same_plan_and_data_give_the_same_bytes(folder: Path, tmp_path: Path) -> None:

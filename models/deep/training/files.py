@@ -1,5 +1,6 @@
 """What every trainer reads and writes in a round's folder: columns, keys, the parent; no torch."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,33 @@ def column(folder: Path, name: str) -> NDArray[Any]:
     """Return a column of the round's events, of one file or of several."""
     parts = sorted(folder.glob(f"{name}-*.npy")) or [folder / f"{name}.npy"]
     return np.concatenate([np.load(part, allow_pickle=False) for part in parts])
+
+
+def known_items(
+    keys: NDArray[np.uint64], tensors: dict[str, NDArray[Any]], own: Sequence[str]
+) -> tuple[NDArray[np.uint64], dict[str, NDArray[Any]]]:
+    """Return the keys of the items that have events, and the parent's tensors of those.
+
+    The parent's come first. An item whose last event has left ring and reservoir leaves the
+    catalogue, too: it would grow for ever.
+
+    Parameters
+    ----------
+    keys : uint64[n]
+        Of the round's events.
+    tensors : dict
+        The parent's; none in the first round.
+    own : sequence of str
+        Names of tensors that have a row an item; their moments have them in their names.
+    """
+    before = tensors.get("keys", np.empty(0, np.uint64))
+    kept = np.flatnonzero(np.isin(before, keys))
+    rows = {
+        name: tensor[kept]
+        for name, tensor in tensors.items()
+        if any(name == one or f".{one}." in name for one in own)
+    }
+    return known_keys(keys, before[kept]), {**tensors, **rows}
 
 
 def known_keys(keys: NDArray[np.uint64], before: NDArray[Any] | None) -> NDArray[np.uint64]:

@@ -9,7 +9,10 @@ from models.deep.training.loss import loss_of
 from models.deep.training.plan import Plan
 from models.deep.training.ranks import Rank
 from models.deep.training.sequences import Histories, Sampler, held_out
-from models.deep.training.train import LARGEST_JUDGED, Judged, ranked
+from models.deep.training.train import LARGEST_JUDGED, LEAST_JUDGED, Judged, ranked
+
+_MOST_HELD_OUT = 0.5
+"""Largest share of the users with new events that a round leaves out."""
 
 
 class NextItems:
@@ -18,7 +21,15 @@ class NextItems:
     def __init__(
         self, plan: Plan, histories: Histories, items: int, random: np.random.Generator
     ) -> None:
-        judged_by = held_out(histories.users, plan.held_out, plan.round)
+        length = plan.shape.length
+        able = (histories.new > 0) & (histories.count > 1)
+        share = plan.held_out
+        if plan.privacy is None:  # else what others did would say who takes part
+            # where little is new it takes more users to judge by
+            fresh = int(np.minimum(histories.new, length)[able].sum())
+            share = max(share, min(_MOST_HELD_OUT, LEAST_JUDGED / max(1, fresh)))
+        judged_by = held_out(histories.users, share, plan.round)
+        judged_by &= able | (plan.privacy is not None)  # others have nothing to judge by
         trained = ~judged_by if (~judged_by & (histories.count > 1)).any() else ~judged_by | True
         self._plan, self._new = plan, round(plan.batch * plan.new_share)
         self._histories = histories
@@ -26,15 +37,14 @@ class NextItems:
         self._sampler = Sampler(histories, trained, length=plan.shape.length, random=random)
         self.items, self.users, self.events = items, len(histories), len(histories.item)
         self.empty = self._sampler.empty
-        length = plan.shape.length
-        rows = np.flatnonzero(judged_by & (histories.new > 0) & (histories.count > 1))
+        rows = np.flatnonzero(judged_by & able)
         most = max(1, LARGEST_JUDGED // length)
         rows = rows[np.argsort(-histories.new[rows], kind="stable")][: 4 * most]
         windows, gaps = histories.windows(rows, histories.count[rows], length + 1)
         # only what came since the last round: neither side has been trained on it
-        fresh = np.arange(length, 0, -1)[None, :] <= histories.new[rows][:, None]
+        new = np.arange(length, 0, -1)[None, :] <= histories.new[rows][:, None]
         self._items, self._gaps = torch.from_numpy(windows), torch.from_numpy(gaps)
-        self._wanted = torch.from_numpy(fresh) & (self._items[:, 1:] >= 0)
+        self._wanted = torch.from_numpy(new) & (self._items[:, 1:] >= 0)
         self._wanted &= self._items[:, :-1] >= 0
 
     def loss(self, network: nn.Module, rank: Rank) -> Tensor:

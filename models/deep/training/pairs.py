@@ -18,12 +18,10 @@ from models.deep.training.ncf import Ncf
 from models.deep.training.plan import Plan
 from models.deep.training.ranks import Rank
 from models.deep.training.sequences import Histories, Sampler, held_out
-from models.deep.training.train import LARGEST_JUDGED, Judged, ranked
+from models.deep.training.train import LARGEST_JUDGED, LEAST_JUDGED, Judged, ranked
 
 NEGATIVES = 4
 """Items sampled for each pair."""
-_LEAST_JUDGED = 500
-"""Events that are held out where there are so many users with new ones."""
 _START = 0.1
 _BLOCK = 1 << 24
 """Numbers of hidden units at a time when the catalogue is ranked."""
@@ -60,7 +58,7 @@ class Pairs:
     ) -> None:
         able = (histories.new > 0) & (histories.count > 1)
         # an event each: it takes more users than where whole histories are held out
-        share = max(plan.held_out, min(1.0, _LEAST_JUDGED / max(1, int(able.sum()))))
+        share = max(plan.held_out, min(1.0, LEAST_JUDGED / max(1, int(able.sum()))))
         judged = np.flatnonzero(held_out(histories.users, share, plan.round) & able)
         judged = judged[:LARGEST_JUDGED]
         newest = histories.start[judged + 1] - 1

@@ -21,7 +21,7 @@ from safetensors.numpy import save_file
 from torch import nn
 
 from models.deep.training import pairs, recurrent, sasrec
-from models.deep.training.files import column, index_of, known_keys, known_users, parent, write
+from models.deep.training.files import column, index_of, known_items, known_users, parent, write
 from models.deep.training.next_items import NextItems
 from models.deep.training.plan import Plan
 from models.deep.training.ranks import Rank
@@ -30,6 +30,8 @@ from models.deep.training.sequences import Histories
 from models.deep.training.train import Task, train
 
 _STATE = "optimizer."
+_ITEM_TENSORS = ("items.weight", "targets.weight", "targets.bias", "item.0.weight")
+"""With a row an item, of any network."""
 _NETWORKS: dict[str, Any] = {"recurrent": recurrent.Network, "sasrec": sasrec.Network}
 
 
@@ -96,18 +98,18 @@ class _Made:
 
 def _of_sequences(given: _Given) -> _Made:
     plan = given.plan
-    known = known_keys(given.keys, given.tensors.get("keys"))
+    known, tensors = known_items(given.keys, given.tensors, _ITEM_TENSORS)
     index = index_of(known, given.keys)
     histories = Histories.of(given.users, index, given.times, plan.new_from)
     network = _NETWORKS[plan.shape.network](plan.shape, len(known), plan.dropout)
     task = NextItems(plan, histories, len(known), given.random)
-    return _Made({"keys": known}, given.tensors, network, task)
+    return _Made({"keys": known}, tensors, network, task)
 
 
 def _of_pairs(given: _Given) -> _Made:
     plan = given.plan
-    items = known_keys(given.keys, given.tensors.get("keys"))
-    known, tensors = known_users(given.users, given.tensors, "user.0.weight")
+    items, parents = known_items(given.keys, given.tensors, _ITEM_TENSORS)
+    known, tensors = known_users(given.users, parents, "user.0.weight")
     kept = np.isin(given.users, known)
     index, new_from = index_of(items, given.keys), int(kept[: plan.new_from].sum())
     histories = Histories.of(given.users[kept], index[kept], given.times[kept], new_from)

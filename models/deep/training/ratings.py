@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from models.deep.training.files import column, index_of, known_keys, known_users, parent, write
+from models.deep.training.files import column, index_of, known_items, known_users, parent, write
 from models.deep.training.plan import Plan
 from models.deep.training.report import Progress, Report
 from models.params import RefitParams
@@ -57,7 +57,7 @@ def run(folder: Path) -> Report:
     new_from = int(np.searchsorted(whole, plan.new_from))
     users, items, values = users[whole], items[whole], values[whole]
     before = parent(folder)
-    item_keys = known_keys(items, before.get("keys"))
+    item_keys, before = known_items(items, before, ("item.factors", "item.bias"))
     user_keys, tensors = known_users(users, before, "user.")
     kept = np.isin(users, user_keys)
     new_from = int(kept[:new_from].sum())
@@ -69,7 +69,7 @@ def run(folder: Path) -> Report:
         write(folder / "progress.json", json.dumps(what).encode())
 
     model = started(tensors, user_keys, item_keys, params)
-    old_items = len(before.get("keys", ()))
+    old_items = len(before.get("item.bias", ()))
     report, errors = train(plan, params, model, ratings, new_from, old_items, progress)
     _save(folder, {"keys": item_keys, "user_keys": user_keys}, model, report, errors)
     return report

@@ -20,7 +20,9 @@ from models.deep.training.ranks import Rank
 from models.deep.training.report import Progress, Report
 
 LARGEST_JUDGED = 4096
-"""Most positions a round is judged by."""
+"""Windows of `length` positions, four times as many, are the most that a round is judged by."""
+LEAST_JUDGED = 500
+"""Events that are held out where there are so many new ones."""
 
 
 Judged = tuple[dict[str, float], NDArray[np.int32]]
