@@ -114,7 +114,7 @@ def test_no_setting_moves_a_uid_but_those_fixed_for_the_life_of_the_state(
 
 @pytest.mark.parametrize("buckets", [1, 2, 16])
 @pytest.mark.parametrize("deep", [True, False])
-def test_the_tools_know_which_operators_of_the_job_have_state(buckets: int, deep: bool) -> None:
+def test_the_tools_know_which_operators_of_the_job_have_state(*, buckets: int, deep: bool) -> None:
     found = operators(
         JobConfig.model_validate({"items": {"buckets": buckets}, "deep": {"enabled": deep}})
     )

@@ -89,14 +89,14 @@ def moves(found: Mapping[str, str]) -> dict[str, str]:
     Parameters
     ----------
     found
-        Name of every operator in a savepoint, by its uid.
+        Name of every operator in a savepoint, by its uid, without Flink's number.
 
     Returns
     -------
     dict
         Empty where the savepoint has the uids of now.
     """
-    place = {re.sub(r"\[\d+\]", "", name): _number(uid) for uid, name in found.items()}
+    place = {name: _number(uid) for uid, name in found.items()}
     commands = place.get(f"{_KAFKA}.commands")
     sink = place.get("recommendations: Writer")
     if commands is None or sink is None or commands > sink:

@@ -24,6 +24,7 @@ from scripts.tools.cluster.paths import (
 )
 from scripts.tools.cluster.plain_path import plain, python
 from scripts.tools.cluster.processes import marked_environment
+from scripts.tools.cluster.restorable import drops_fine_tuning, migrated
 from scripts.tools.cluster.stack_trace import innermost_cause
 from scripts.tools.commands import control
 from scripts.tools.commands.build import build
@@ -50,7 +51,10 @@ class Submission:
     overrides
         `section.key=value` on top of it.
     savepoint
-        Folder of a savepoint or checkpoint to start from.
+        Folder of a savepoint or checkpoint to start from; one with uids of a former version is
+        given those of now, in a copy.
+    drops_state
+        Start although state of the savepoint has no operator in the job.
     module
         What to run instead of the job, `wheel` where that lies, and `arguments` for it; for tests.
     """
@@ -58,6 +62,7 @@ class Submission:
     config: Path = LOCAL_CONFIG
     overrides: Sequence[str] = ()
     savepoint: Path | None = None
+    drops_state: bool = False
     module: str = JOB
     wheel: Path | None = None
     arguments: Sequence[str] = field(default=())
@@ -65,6 +70,7 @@ class Submission:
     def command(self) -> list[str]:
         """Return what `flink` is told, with absolute paths: it runs in a folder of its own."""
         restore = ["-s", plain(self.savepoint.resolve()).as_uri()] if self.savepoint else []
+        restore += ["-n"] * self.drops_state
         wheel = plain((self.wheel or build()).resolve())
         options = [option for value in self.overrides for option in ("--set", value)]
         return [
@@ -94,6 +100,7 @@ def submit(local: Local, submission: Submission, report: Callable[[str], None] =
     _check(local, config)
     if refused := topics.too_small(config, KafkaAddress.of(config)):
         raise ToolError("\n".join(refused))
+    submission = _restorable(submission, config, report)
     precompile(config, report)
     command = submission.command()
     report(f"submitting {submission.module} with {submission.config}")
@@ -102,6 +109,19 @@ def submit(local: Local, submission: Submission, report: Callable[[str], None] =
     _wait_until_running(local, job)
     report(f"job {job} runs after {time.monotonic() - begin:.1f} s")
     return job
+
+
+def _restorable(
+    submission: Submission, config: JobConfig, report: Callable[[str], None]
+) -> Submission:
+    """Return the submission with a state that the job can start from."""
+    if submission.savepoint is None or submission.module != JOB:
+        return submission
+    folder = migrated(submission.savepoint.resolve(), report)
+    drops = drops_fine_tuning(
+        folder, item_buckets=config.items.buckets, deep=wants_deep(config), report=report
+    )
+    return replace(submission, savepoint=folder, drops_state=drops)
 
 
 def _load(submission: Submission) -> JobConfig:
