@@ -662,6 +662,12 @@ class Flink(Section):
         default=duration("90s"),
         description="A checkpoint that takes longer has failed; five in a row may.",
     )
+    restart_time: Annotated[int, Duration("0s", "1h")] = Field(
+        default=duration("45s"),
+        description="Longest silence of a job that Flink restarts: its longest back-off (30 s in"
+        " `conf/flink`) and the start of its workers (10 s were measured). Before a job starts on"
+        " topics that another one wrote, it watches them for this and two checkpoint intervals.",
+    )
     state_cache: Annotated[int, Size("64MiB", "1024GiB")] = Field(
         default=size("2GiB"),
         description="Memory of a worker for user records, 4 KiB each; a user beyond costs a call to"

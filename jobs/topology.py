@@ -50,7 +50,7 @@ def build_ingest(sql: StreamTableEnvironment, config: JobConfig) -> None:
 
     Where recommendations are wanted, it answers every user with an empty list.
     """
-    _learned(sql, config, IngestFunction(parameters.learn_users(config)))
+    _learned(sql, config, IngestFunction(parameters.ingest(config)))
     topics = config.kafka.topics
     answers = (tables.RECOMMENDATIONS,) if config.recommend.enabled else ()
     if answers:

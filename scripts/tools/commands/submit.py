@@ -3,8 +3,9 @@
 import argparse
 import re
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from conf.loader import ConfigError, load
 from conf.schema import JobConfig
 from jobs.parameters import wants_deep
+from jobs.preflight import WAITS
 from scripts.tools.checks.precompile import precompile
 from scripts.tools.cluster.flink_rest import FlinkUnreachableError
 from scripts.tools.cluster.instance import Local
@@ -104,7 +106,7 @@ def submit(local: Local, submission: Submission, report: Callable[[str], None] =
     precompile(config, report)
     command = submission.command()
     report(f"submitting {submission.module} with {submission.config}")
-    job = _flink_run(local, command)
+    job = _flink_run(local, command, report)
     report(f"job {job} submitted after {time.monotonic() - begin:.1f} s, starting its workers")
     _wait_until_running(local, job)
     report(f"job {job} runs after {time.monotonic() - begin:.1f} s")
@@ -158,26 +160,42 @@ def _free_slots(local: Local, wanted: int) -> tuple[int, int]:
         time.sleep(0.2)
 
 
-def _flink_run(local: Local, command: Sequence[str]) -> str:
+def _flink_run(local: Local, command: Sequence[str], report: Callable[[str], None]) -> str:
     folder = local.run_dir / "flink" / "client"
     folder.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(
-        local.flink.client(command),
-        cwd=folder,
-        env=marked_environment(local.run_dir, local.flink.client_environment()),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    output = f"{done.stdout}\n{done.stderr}"
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(
+            local.flink.client(command),
+            cwd=folder,
+            env=marked_environment(local.run_dir, local.flink.client_environment()),
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        ) as client,
+    ):
+        output = _followed(client.stdout or (), report)
+        status = client.wait()
+        errors.seek(0)
+        output += f"\n{errors.read()}"
     (local.run_dir / "logs" / "submit.out").write_text(output)
     found = re.search(r"JobID ([0-9a-f]{32})", output)
-    if done.returncode != 0 or found is None:
+    if status != 0 or found is None:
         if refused := [line for line in output.splitlines() if line.startswith("preflight: ")]:
             raise ToolError("\n".join(refused), code=2)
         message = f"flink run: expected a job id, got: {innermost_cause(output)}; see"
         raise ToolError(f"{message} {local.run_dir / 'logs' / 'submit.out'}")
     return found[1]
+
+
+def _followed(lines: Iterable[str], report: Callable[[str], None]) -> str:
+    """Return what the client says; what it waits for is told at once."""
+    said = []
+    for line in lines:
+        said.append(line)
+        if line.startswith(WAITS):
+            report(line.rstrip())
+    return "".join(said)
 
 
 def _wait_until_running(local: Local, job: str) -> None:
