@@ -168,7 +168,9 @@ class _Tail:
                 yield record.partition(), record.offset(), found
 
     def _assign(self, start: Mapping[int, int]) -> None:
-        self._consumer.assign(self._listed(start))
+        parts = self._listed(start)
+        self._consumer.assign(parts)
+        self._consumer.resume(parts)  # one that was assigned before is still paused
         for number, offset in start.items():
             self._consumer.seek(self._partitions[number], offset)
 

@@ -124,7 +124,8 @@ class Broker:
         return {part: self.first + len(self.log[part.number]) for part in parts}
 
     def assign(self, parts: Listed) -> None:
-        self.assigned, self.paused = list(parts), set()
+        kept = set(self.assigned) & set(parts)  # Kafka remembers what was paused
+        self.assigned, self.paused = list(parts), self.paused & {part.number for part in kept}
 
     def seek(self, part: Part, offset: int) -> None:
         assert part in self.assigned
@@ -135,6 +136,9 @@ class Broker:
 
     def pause(self, parts: Listed) -> None:
         self.paused |= {part.number for part in parts}
+
+    def resume(self, parts: Listed) -> None:
+        self.paused -= {part.number for part in parts}
 
     def poll(self, wait: float) -> Any:
         self.at += wait
