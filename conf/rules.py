@@ -13,6 +13,9 @@ from state import bounds
 if TYPE_CHECKING:
     from conf.schema import JobConfig
 
+TOLERATED_FAILURES = 5
+"""Checkpoints in a row that may fail: the first ones do where Python workers still start."""
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -46,6 +49,16 @@ def _room(config: JobConfig) -> int:
     return config.kafka.max_record_bytes - bounds.OVERHEAD
 
 
+def _open_for(config: JobConfig) -> int:
+    """Return how long a transaction may be open while the job runs, ms.
+
+    It begins with one checkpoint and is committed once a later one is complete: as many as are
+    tolerated may fail in between, each by its timeout, an interval after the one before.
+    """
+    flink = config.flink
+    return (1 + TOLERATED_FAILURES) * (flink.checkpoint_timeout + flink.checkpoint_interval)
+
+
 def _topics_differ(config: JobConfig) -> bool:
     names = config.kafka.topics.model_dump().values()
     return len(set(names)) == len(names)
@@ -54,9 +67,11 @@ def _topics_differ(config: JobConfig) -> bool:
 RULES = (
     Rule(
         "kafka.transaction_timeout",
-        "flink.checkpoint_interval",
-        "more than twice flink.checkpoint_interval, or open transactions expire",
-        lambda c: c.kafka.transaction_timeout > 2 * c.flink.checkpoint_interval,
+        "flink.checkpoint_timeout",
+        f"more than {1 + TOLERATED_FAILURES} times flink.checkpoint_timeout and"
+        " flink.checkpoint_interval together, or open transactions expire while checkpoints may"
+        " still fail; raise it, and the broker's transaction.max.timeout.ms where that is less",
+        lambda c: c.kafka.delivery != "exactly-once" or c.kafka.transaction_timeout > _open_for(c),
     ),
     Rule("kafka.topics", "kafka.topics", "eight different topic names", _topics_differ),
     Rule(

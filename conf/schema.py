@@ -118,7 +118,10 @@ class Kafka(Section):
         description="`host:port[, host:port…]`; an IPv6 address in brackets: `[::1]:9092`.",
     )
     group: Name = Field(
-        default="streamrec", description="Consumer group whose committed offsets show progress."
+        default="streamrec",
+        description="Consumer group whose committed offsets show progress; a job that reads the"
+        " same input beside another one needs its own, or `start: committed` goes on where the"
+        " other one is.",
     )
     start: Literal["earliest", "latest", "committed"] = Field(
         default="earliest", description="Where a job without restored state starts to read."
@@ -133,9 +136,11 @@ class Kafka(Section):
         description="Guarantee of the outputs. At least once is visible at once and may repeat.",
     )
     transaction_timeout: Annotated[int, Duration("10s", "1d")] = Field(
-        default=duration("10m"),
+        default=duration("15m"),
         description="Longest outage whose open transactions survive; the broker's"
-        " `transaction.max.timeout.ms` must allow it.",
+        " `transaction.max.timeout.ms` must allow it (15m unless changed). More than six times"
+        " `flink.checkpoint_timeout` and `flink.checkpoint_interval` together: five checkpoints"
+        " may fail.",
     )
     partitions: int = Field(
         default=4, ge=1, le=1024, description="Partitions of topics created by `scripts/local`."
@@ -652,6 +657,16 @@ class Flink(Section):
     )
     checkpoint_interval: Annotated[int, Duration("500ms", "1h")] = Field(
         default=duration("5s"), description="Exactly-once output becomes visible as often as this."
+    )
+    checkpoint_timeout: Annotated[int, Duration("10s", "1d")] = Field(
+        default=duration("90s"),
+        description="A checkpoint that takes longer has failed; five in a row may.",
+    )
+    restart_time: Annotated[int, Duration("0s", "1h")] = Field(
+        default=duration("45s"),
+        description="Longest silence of a job that Flink restarts: its longest back-off (30 s in"
+        " `conf/flink`) and the start of its workers (10 s were measured). Before a job starts on"
+        " topics that another one wrote, it watches them for this and two checkpoint intervals.",
     )
     state_cache: Annotated[int, Size("64MiB", "1024GiB")] = Field(
         default=size("2GiB"),

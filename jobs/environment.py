@@ -6,6 +6,7 @@ from pyflink.common import Configuration
 from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.table import StreamTableEnvironment
 
+from conf.rules import TOLERATED_FAILURES
 from conf.schema import JobConfig
 
 _ENTRY_BYTES = 4_096
@@ -23,8 +24,9 @@ def settings(config: JobConfig) -> dict[str, str]:
         "execution.checkpointing.interval": f"{flink.checkpoint_interval} ms",
         "execution.checkpointing.mode": "EXACTLY_ONCE",
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
-        # the first checkpoints may fail while the Python workers still start
-        "execution.checkpointing.tolerable-failed-checkpoints": "5",
+        # both say how long a transaction may stay open: conf.rules compares them with its timeout
+        "execution.checkpointing.timeout": f"{flink.checkpoint_timeout} ms",
+        "execution.checkpointing.tolerable-failed-checkpoints": str(TOLERATED_FAILURES),
         "python.execution-mode": "process",
         "python.fn-execution.bundle.size": str(flink.bundle_size),
         "python.fn-execution.bundle.time": str(flink.bundle_time),

@@ -1,6 +1,7 @@
 """The job without its model, for `scripts/benchmark`: same sources, windows, loop and accounting.
 
-Unless `recommend.enabled=false`, every user of a micro-batch is answered with an empty list.
+Unless `recommend.enabled=false`, every user of a micro-batch is answered with an empty list. So it
+starts on empty output topics only, and ends where a job writes them later.
 
 `flink run -pyfs dist/*.whl -pym jobs.ingest --config FILE [--set KEY=VALUE …]`
 """
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from conf.loader import ConfigError, load
 from jobs.environment import environment
+from jobs.preflight import PreflightError, check_one_origin, check_topics, check_unused
 from jobs.topology import build_ingest
 
 
@@ -22,8 +24,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
     options = parser.parse_args(arguments)
     try:
+        check_one_origin()
         config = load(options.config, options.overrides)
-    except ConfigError as error:
+        check_topics(config)
+        check_unused(config)
+    except (ConfigError, PreflightError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     env, sql = environment(config)

@@ -1,67 +1,96 @@
 """One writer for each set of output topics: who is alive is asked before a job starts."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 from py4j.protocol import Py4JError
 from pyflink.java_gateway import get_gateway
 
 from conf.schema import JobConfig
-from jobs.preflight import PreflightError, client_properties, kafka_classes, warn
+from jobs.preflight import (
+    BYTES_READER,
+    PreflightError,
+    client_properties,
+    kafka_classes,
+    say,
+    warn,
+)
 from state.codec import StateError
 from state.topics import lease
 from state.topics.lease import Lease
 
 _SLACK_MS = 2_000
+"""For a timer that fires late and a record on its way."""
 _POLL_MS = 200
+_FIRST_LOOK, _WIDER = 256, 4
+"""Records at the end of a partition that are looked at first, and how many times more then."""
+_SEARCH_SECONDS = 60.0
+"""For the last lease; a topic in whose newest records there is none for so long has no writer."""
 
 
-def new_lease(config: JobConfig) -> Lease:
-    """Return the lease of a submission that begins now."""
-    now_ms = _now_ms()
-    return Lease(run=uuid4().hex, job=config.job.name, epoch=now_ms, at=now_ms)
+def claim(config: JobConfig, *, take_over: bool) -> Lease:
+    """Return the lease of a submission that begins now, once no other job renews its own.
 
+    Where a job ever wrote the topics, they are watched for as long as it may be silent, from this
+    moment on and by the clock of this machine alone: whether it has just been stopped, restarts,
+    or is gone for weeks cannot be told from the times in its leases, which are another machine's.
 
-def check_lease(config: JobConfig, mine: Lease, *, take_over: bool) -> None:
-    """Refuse to start while another job renews its lease on the topics.
+    Its epoch is above all that were heard: a clock that is behind must not make the job yield to
+    one that has ended.
 
-    One that was renewed lately is watched until it is renewed again, or is not in time: a job that
-    has just been stopped does not give it back.
+    Parameters
+    ----------
+    take_over
+        Do not watch; a job that still runs then fails.
 
     Raises
     ------
     PreflightError
+        If another job renews its lease.
     """
-    if take_over:
-        return
+    now_ms = time.time_ns() // 1_000_000
+    mine = Lease(run=uuid4().hex, job=config.job.name, epoch=now_ms, at=now_ms)
     try:
-        tail = _Tail(config, mine.epoch - patience_ms(config))
+        tail = _Tail(config)
     except (Py4JError, TypeError) as error:  # the latter: the client's class is not there
         warn("whether another job writes the topics", error)
-        return
+        return mine
     with tail:
-        _watch(config, mine, tail)
-
-
-def _watch(config: JobConfig, mine: Lease, tail: "_Tail") -> None:
-    """Return once nobody can be alive, by the leases at the end of the topic."""
-    until = mine.epoch
-    while _now_ms() < until or not tail.at_end():
-        for found, is_new in tail.poll():
-            if is_new:
-                raise PreflightError(_refusal(config, found))
-            until = max(until, found.at + patience_ms(config))
+        last = tail.last()
+        if last is None:
+            return mine
+        if not take_over:
+            _watch(config, last, tail)
+    return msgspec.structs.replace(mine, epoch=max(mine.epoch, last.epoch + 1))
 
 
 def patience_ms(config: JobConfig) -> int:
-    """Return how long a lease may go without being renewed."""
-    return 2 * config.flink.checkpoint_interval + _SLACK_MS
+    """Return how long a job may go without renewing its lease.
+
+    It renews once an interval of checkpoints, and may miss one; where Flink restarts it, it is
+    silent for the back-off and until its workers have started.
+    """
+    return 2 * config.flink.checkpoint_interval + config.flink.restart_time + _SLACK_MS
 
 
-def _refusal(config: JobConfig, found: Lease) -> str:
+def _watch(config: JobConfig, last: Lease, tail: "_Tail") -> None:
+    """Return once nobody can be alive."""
+    seconds = patience_ms(config) / 1000
+    until = time.monotonic() + seconds
     topic = config.kafka.topics.model_updates
+    say(
+        f"topic {topic}: job {last.job} wrote it; watching for {seconds:g} s whether it still does"
+        " (--take-over does not wait)"
+    )
+    while time.monotonic() < until:
+        for found in tail.fresh():
+            raise PreflightError(_refusal(topic, found))
+
+
+def _refusal(topic: str, found: Lease) -> str:
     return (
         f"preflight: topic {topic}: expected no other job that writes these topics, got job"
         f" {found.job} at it; stop it (scripts/savepoint --stop), give this one topics of its own,"
@@ -69,39 +98,24 @@ def _refusal(config: JobConfig, found: Lease) -> str:
     )
 
 
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
 class _Tail:
-    """Leases in the newest records of the topic, read by the connector's own client."""
+    """Leases in the topic, from its end backwards, read by the connector's own client."""
 
-    def __init__(self, config: JobConfig, since_ms: int) -> None:
+    def __init__(self, config: JobConfig) -> None:
         jvm, kafka = get_gateway().jvm, kafka_classes()
+        self._list: Callable[[], Any] = jvm.java.util.ArrayList
         self._duration = jvm.java.time.Duration.ofMillis(_POLL_MS)
         properties = client_properties(config)
-        reader = "org.apache.flink.kafka.shaded.org.apache.kafka.common.serialization"
         for side in ("key", "value"):
-            properties.setProperty(f"{side}.deserializer", f"{reader}.ByteArrayDeserializer")
-        self._topic_partition = kafka.common.TopicPartition
+            properties.setProperty(f"{side}.deserializer", BYTES_READER)
         self._consumer = kafka.clients.consumer.KafkaConsumer(properties)
-        self._begin(jvm, kafka, config.kafka.topics.model_updates, since_ms)
-
-    def _begin(self, jvm: Any, kafka: Any, topic: str, since_ms: int) -> None:
-        consumer = self._consumer
-        self._partitions = jvm.java.util.ArrayList()
-        if topic in set(consumer.listTopics()):
-            for part in consumer.partitionsFor(topic):
-                self._partitions.add(kafka.common.TopicPartition(topic, part.partition()))
-        times = jvm.java.util.HashMap()
-        for part in self._partitions:
-            times.put(part, jvm.java.lang.Long(since_ms))
-        consumer.assign(self._partitions)
-        self._ends = consumer.endOffsets(self._partitions)
-        begins = consumer.offsetsForTimes(times)
-        for part in self._partitions:
-            found = begins.get(part)
-            consumer.seek(part, self._ends.get(part) if found is None else found.offset())
+        topic, partitions = config.kafka.topics.model_updates, self._list()
+        if topic in set(self._consumer.listTopics()):
+            for part in self._consumer.partitionsFor(topic):
+                partitions.add(kafka.common.TopicPartition(topic, part.partition()))
+        self._partitions = {part.partition(): part for part in partitions}
+        self._begins = self._offsets(self._consumer.beginningOffsets(partitions))
+        self._ends = self._offsets(self._consumer.endOffsets(partitions))
 
     def __enter__(self) -> "_Tail":
         return self
@@ -109,13 +123,41 @@ class _Tail:
     def __exit__(self, *_: object) -> None:
         self._consumer.close()
 
-    def at_end(self) -> bool:
-        """Return whether all that lay there in the beginning was read."""
-        return all(self._consumer.position(p) >= self._ends.get(p) for p in self._partitions)
+    def last(self) -> Lease | None:
+        """Return the newest lease there was when this was made, of whatever time; then `fresh`."""
+        deadline = time.monotonic() + _SEARCH_SECONDS
+        stop, size, found = self._ends, _FIRST_LOOK, list[Lease]()
+        while not found and stop != self._begins and time.monotonic() < deadline:
+            start = {
+                number: max(self._begins[number], end - size) for number, end in self._ends.items()
+            }
+            found = list(self._between(start, stop, deadline))
+            stop, size = start, size * _WIDER
+        self._assign(self._ends)
+        return max(found, key=lambda one: one.epoch, default=None)
 
-    def poll(self) -> Iterator[tuple[Lease, bool]]:
-        """Yield leases that were read, and whether they came after the beginning."""
-        if not len(self._partitions):
+    def fresh(self) -> Iterator[Lease]:
+        """Yield leases that were written since, after a short wait for them."""
+        for _, _, found in self._poll():
+            yield found
+
+    def _between(
+        self, start: Mapping[int, int], stop: Mapping[int, int], deadline: float
+    ) -> Iterator[Lease]:
+        wanted = {number: first for number, first in start.items() if first < stop[number]}
+        self._assign(wanted)
+        while wanted and time.monotonic() < deadline:
+            for number, offset, found in self._poll():
+                if offset < stop[number]:
+                    yield found
+            for number in list(wanted):
+                if self._consumer.position(self._partitions[number]) >= stop[number]:
+                    del wanted[number]
+                    self._consumer.pause(self._listed([number]))
+
+    def _poll(self) -> Iterator[tuple[int, int, Lease]]:
+        """Yield partition, offset and content of leases."""
+        if not self._partitions:
             return
         for record in self._consumer.poll(self._duration).iterator():
             if record.key() is not None and bytes(record.key()) == lease.KEY:
@@ -123,5 +165,20 @@ class _Tail:
                     found = lease.decode(bytes(record.value() or b""))
                 except StateError:
                     continue
-                part = self._topic_partition(record.topic(), record.partition())
-                yield found, record.offset() >= self._ends.get(part)
+                yield record.partition(), record.offset(), found
+
+    def _assign(self, start: Mapping[int, int]) -> None:
+        parts = self._listed(start)
+        self._consumer.assign(parts)
+        self._consumer.resume(parts)  # one that was assigned before is still paused
+        for number, offset in start.items():
+            self._consumer.seek(self._partitions[number], offset)
+
+    def _listed(self, numbers: Iterable[int]) -> Any:
+        found = self._list()
+        for number in numbers:
+            found.add(self._partitions[number])
+        return found
+
+    def _offsets(self, found: Any) -> dict[int, int]:
+        return {number: int(found.get(part)) for number, part in self._partitions.items()}

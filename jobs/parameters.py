@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -37,6 +38,16 @@ def learn_users(config: JobConfig, lease: Lease | None = None) -> LearnUsersPara
         },
         user_ttl_ms=config.users.ttl,
     )
+
+
+def ingest(config: JobConfig) -> LearnUsersParams:
+    """Return the parameters of the pipe without a model, whose events are nobody else's.
+
+    A job that hears them on its topics passes them over and counts them, as those of another job.
+    """
+    params = learn_users(config)
+    origin = origin_of(f"{config.job.name}\npipe", config.kafka.topics.user_behavior)
+    return replace(params, learning=replace(params.learning, origin=origin))
 
 
 def wants_deep(config: JobConfig) -> bool:

@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,12 @@ from conf.schema import JobConfig
 
 _LOG = logging.getLogger(__name__)
 _WAIT_SECONDS = 20
+BYTES_READER = (
+    "org.apache.flink.kafka.shaded.org.apache.kafka.common.serialization.ByteArrayDeserializer"
+)
+
+WAITS = "preflight waits: "
+"""Begins the line that says what a submission waits for."""
 
 PACKAGES = ("conf", "jobs", "models", "operators", "state")
 
@@ -52,11 +59,9 @@ def check_topics(config: JobConfig) -> None:
     Asked through the connector's own client, which logs in as the job will. What cannot be read
     (no such topic yet, no right to) is logged, and the job starts.
     """
-    topics = config.kafka.topics.model_dump()
-    del topics["user_behavior"], topics["control"]
     largest = config.kafka.max_record_bytes
     try:
-        taken = _largest_records(config, list(topics.values()))
+        taken = _largest_records(config, _outputs(config))
     except (Py4JError, TypeError) as error:  # the latter: the client's class is not there
         warn("max.message.bytes of the topics", error)
         return
@@ -68,6 +73,58 @@ def check_topics(config: JobConfig) -> None:
     ]
     if too_small:
         raise PreflightError("\n".join(too_small))
+
+
+def check_unused(config: JobConfig) -> None:
+    """Refuse to start where an output topic holds records: they are a job's, or will be read as it.
+
+    Raises
+    ------
+    PreflightError
+        Also where it cannot be asked: what is written by mistake cannot be taken back.
+    """
+    try:
+        used = _used(config, _outputs(config))
+    except (Py4JError, TypeError) as error:  # the latter: the client's class is not there
+        what = f"empty output topics, but they cannot be asked: {str(error).splitlines()[0]}"
+        message = f"preflight: {config.kafka.bootstrap_servers}: expected {what}"
+        raise PreflightError(f"{message}; see kafka.bootstrap_servers and .properties") from None
+    if used:
+        raise PreflightError(
+            "\n".join(
+                f"preflight: topic {topic}: expected an empty topic, got records ({count} offsets);"
+                " give this pipe without a model output topics of its own (kafka.topics.*)"
+                for topic, count in used.items()
+            )
+        )
+
+
+def _outputs(config: JobConfig) -> list[str]:
+    """Return the topics that a job writes."""
+    topics = config.kafka.topics.model_dump()
+    del topics["user_behavior"], topics["control"]
+    return list(topics.values())
+
+
+def _used(config: JobConfig, topics: Sequence[str]) -> dict[str, int]:
+    """Return how many offsets are taken in the topics that are not empty."""
+    jvm, kafka, properties = get_gateway().jvm, kafka_classes(), client_properties(config)
+    for side in ("key", "value"):
+        properties.setProperty(f"{side}.deserializer", BYTES_READER)
+    consumer = kafka.clients.consumer.KafkaConsumer(properties)
+    try:
+        there, found = set(consumer.listTopics()), {}
+        for topic in topics:
+            parts = jvm.java.util.ArrayList()
+            for part in consumer.partitionsFor(topic) if topic in there else ():
+                parts.add(kafka.common.TopicPartition(topic, part.partition()))
+            begins, ends = consumer.beginningOffsets(parts), consumer.endOffsets(parts)
+            taken = sum(ends.get(part) - begins.get(part) for part in parts)
+            if taken:
+                found[topic] = taken
+        return found
+    finally:
+        consumer.close()
 
 
 def kafka_classes() -> Any:
@@ -89,6 +146,12 @@ def client_properties(config: JobConfig) -> Any:
 def warn(what: str, error: Exception) -> None:
     """Log that something about the topics could not be asked; the job starts all the same."""
     _LOG.warning("preflight: %s is not known: %s", what, str(error).splitlines()[0])
+
+
+def say(what: str) -> None:
+    """Say at once what the submission waits for."""
+    sys.stderr.write(f"{WAITS}{what}\n")
+    sys.stderr.flush()
 
 
 def _largest_records(config: JobConfig, topics: Sequence[str]) -> dict[str, int]:

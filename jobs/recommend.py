@@ -7,7 +7,7 @@ from pathlib import Path
 
 from conf.loader import ConfigError, load
 from jobs.environment import environment
-from jobs.lease import check_lease, new_lease
+from jobs.lease import claim
 from jobs.preflight import PreflightError, check_one_origin, check_topics
 from jobs.topology import build
 
@@ -27,8 +27,7 @@ def main(arguments: Sequence[str]) -> int:
         check_one_origin()
         config = load(options.config, options.overrides)
         check_topics(config)
-        lease = new_lease(config)
-        check_lease(config, lease, take_over=options.take_over)
+        lease = claim(config, take_over=options.take_over)
     except (ConfigError, PreflightError) as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -218,10 +218,15 @@ def loop_sink(config: JobConfig, name: str, topic: str) -> str:
           'sink.delivery-guarantee' = 'at-least-once')"""
 
 
-def _transactions(config: JobConfig) -> str:
-    """Return the prefix of transactional ids: jobs of one name must not fence each other."""
-    origin = origin_of(config.job.name, config.kafka.topics.user_behavior)
-    return f"{config.job.name}-{origin:016x}"
+def _transactions(config: JobConfig, topic: str) -> str:
+    """Return the prefix of a sink's transactional ids.
+
+    Jobs of one name must not fence each other: whatever they read or write decides, so that one
+    that tries other settings on the same input, into topics of its own, has ids of its own.
+    """
+    topics = config.kafka.topics
+    place = "\n".join((topics.user_behavior, topics.model_updates, topic))
+    return f"{config.job.name}-{origin_of(config.job.name, place):016x}"
 
 
 def output_sink(config: JobConfig, name: str, topic: str, *, headers: bool = False) -> str:
@@ -230,7 +235,7 @@ def output_sink(config: JobConfig, name: str, topic: str, *, headers: bool = Fal
     guarantee = "'sink.delivery-guarantee' = 'at-least-once'"
     if config.kafka.delivery == "exactly-once":
         guarantee = f"""'sink.delivery-guarantee' = 'exactly-once',
-          'sink.transactional-id-prefix' = '{_quoted(_transactions(config))}-{name}',
+          'sink.transactional-id-prefix' = '{_quoted(_transactions(config, topic))}-{name}',
           'sink.transaction-naming-strategy' = 'pooling',
           'properties.transaction.timeout.ms' = '{config.kafka.transaction_timeout}'"""
     return f"""CREATE TABLE {name} ({columns})
@@ -252,11 +257,6 @@ ACCOUNTING = """INSERT INTO recommendation_metrics
     SELECT a.k, a.v FROM learned CROSS JOIN UNNEST(accounting) AS a(k, v)"""
 
 TUNED = tuple(
-    f"INSERT INTO {name} SELECT k, v FROM tuned WHERE topic = '{name}'"
-    for name in ("model_updates", "recommendation_metrics", "control_results")
-)
-
-TUNED_APART = tuple(
     f"INSERT INTO {table} SELECT k, v FROM tuned WHERE topic = '{name}'"
     for table, name in (
         ("tuned_updates", "model_updates"),
@@ -264,7 +264,7 @@ TUNED_APART = tuple(
         ("control_results", "control_results"),
     )
 )
-"""The same into sinks of their own."""
+"""What fine-tune says, into sinks of its own."""
 
 ITEM_CHUNKS = """INSERT INTO model_updates SELECT k, v FROM item_chunks"""
 

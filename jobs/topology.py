@@ -4,8 +4,6 @@ SQL operators take their uids from the order of the statements below: what holds
 first, new statements are appended last, and `tests/golden/uids.txt` holds the result.
 """
 
-from collections.abc import Sequence
-
 from pyflink.common import Types
 from pyflink.datastream import DataStream
 from pyflink.table import Schema, StreamTableEnvironment
@@ -41,13 +39,8 @@ def build(sql: StreamTableEnvironment, config: JobConfig, lease: Lease | None = 
         .name("learn-items")
     )
     sql.create_temporary_view("item_chunks", chunks)
-    if not parameters.wants_deep(config):
-        _sinks(sql, config, ())
-    elif config.learning.objective == "ranking":
-        _fine_tune(sql, config, lease)
-        _sinks(sql, config, tables.TUNED)
-    else:  # jobs of ratings had it later: last, so that what they had before keeps its uids
-        _sinks(sql, config, ())
+    _sinks(sql, config)
+    if parameters.wants_deep(config):  # last: what a job has without it keeps its uids
         _fine_tune(sql, config, lease)
         _tuned_sinks(sql, config)
 
@@ -57,7 +50,7 @@ def build_ingest(sql: StreamTableEnvironment, config: JobConfig) -> None:
 
     Where recommendations are wanted, it answers every user with an empty list.
     """
-    _learned(sql, config, IngestFunction(parameters.learn_users(config)))
+    _learned(sql, config, IngestFunction(parameters.ingest(config)))
     topics = config.kafka.topics
     answers = (tables.RECOMMENDATIONS,) if config.recommend.enabled else ()
     if answers:
@@ -154,13 +147,13 @@ def _tuned_sinks(sql: StreamTableEnvironment, config: JobConfig) -> None:
     ):
         sql.execute_sql(statement)
     inserts = sql.create_statement_set()
-    for statement in tables.TUNED_APART:
+    for statement in tables.TUNED:
         inserts.add_insert_sql(statement)
     inserts.attach_as_datastream()
 
 
-def _sinks(sql: StreamTableEnvironment, config: JobConfig, tuned: Sequence[str]) -> None:
-    """Declare what leaves the job; `tuned` are the statements of what fine-tune says."""
+def _sinks(sql: StreamTableEnvironment, config: JobConfig) -> None:
+    """Declare what leaves the job."""
     topics = config.kafka.topics
     sql.create_temporary_view("measured", sql.sql_query(tables.MEASURED))
     sql.create_temporary_view("sightings", sql.sql_query(tables.SIGHTINGS))
@@ -173,7 +166,7 @@ def _sinks(sql: StreamTableEnvironment, config: JobConfig, tuned: Sequence[str])
     ):
         sql.execute_sql(statement)
     inserts = sql.create_statement_set()
-    statements = [
+    for statement in (
         tables.RECOMMENDATIONS,
         tables.DEAD_LETTERS,
         tables.ACCEPTED,
@@ -181,11 +174,6 @@ def _sinks(sql: StreamTableEnvironment, config: JobConfig, tuned: Sequence[str])
         tables.metric_windows(config),
         tables.ITEM_CHUNKS,
         tables.trending(config),
-    ]
-    if tuned:
-        results = topics.control_results
-        sql.execute_sql(tables.output_sink(config, "control_results", results))
-        statements += tuned
-    for statement in statements:
+    ):
         inserts.add_insert_sql(statement)
     inserts.attach_as_datastream()

@@ -20,8 +20,14 @@ from operators.stages.fates import Fates
 from operators.stages.records import Outcome, last_events, recommendation_id
 from state import accepted as accepted_codec
 from state import descriptors
+from state.topics import lease
+from state.topics.lease import TakenOverError
 from state.topics.recommendation import Recommendation, Session, Trigger, encode
 
+_TAKEN_OVER = (
+    "lease: expected no job on the topics of this pipe without a model, got one that was submitted"
+    " later; cancel this one, or give each topics of its own"
+)
 MODEL_VERSION = "pipe"
 """Stands in its recommendations where a model's version does."""
 
@@ -33,6 +39,9 @@ class IngestFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]
         Those of `operators.learn_users.LearnUsersFunction`; of users nothing is kept and nothing is
         learnt. What the others tell is opened and dropped. Where recommendations are wanted,
         every user of a micro-batch gets one at once, with an empty list.
+    On failure
+        Where a job renews its lease on the topics, it ends: its empty lists would replace the
+        job's.
     """
 
     def __init__(self, params: LearnUsersParams) -> None:
@@ -52,7 +61,8 @@ class IngestFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]
         outcome = Outcome()
         if len(decoded.events):
             outcome.event_time = int(decoded.events.time.max())
-            outcome.accepted = [accepted_codec.encode(_told(bucket, decoded))]
+            told = _told(bucket, decoded, self._params.learning.origin)
+            outcome.accepted = [accepted_codec.encode(told)]
             if self._params.recommend:
                 outcome.recommendations = _answers(decoded, now_ms)
                 outcome.metrics.recommended = len(outcome.recommendations)
@@ -64,9 +74,12 @@ class IngestFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]
 
     def process_broadcast_element(self, value: Row, ctx: Any) -> Iterator[Row]:  # noqa: ARG002
         """Take one record of the loop."""
-        topic, _, content = value
-        if self._params.loop_topics.get(topic, topic) == "accepted_events":
+        topic, key, content = value
+        called = self._params.loop_topics.get(topic, topic)
+        if called == "accepted_events":
             accepted_codec.decode(content or b"")
+        elif called == "model_updates" and key == lease.KEY:
+            raise TakenOverError(_TAKEN_OVER)
         return iter(())
 
 
@@ -95,12 +108,12 @@ def _answers(decoded: Decoded, now_ms: int) -> list[tuple[bytes, bytes | None]]:
     return answers
 
 
-def _told(bucket: int, decoded: Decoded) -> AcceptedBatch:
+def _told(bucket: int, decoded: Decoded, origin: int) -> AcceptedBatch:
     """Return the events as columns, and nothing that was learnt of them."""
     events, users = decoded.events, len(decoded.users)
     keys, first, item = np.unique(events.item, return_index=True, return_inverse=True)
     return AcceptedBatch(
-        origin=0,
+        origin=origin,
         bucket=bucket,
         keys=keys,
         ids=[decoded.item_ids[n] for n in first.tolist()],

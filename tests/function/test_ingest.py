@@ -2,10 +2,16 @@
 
 import json
 
+import pytest
+
+from conf.schema import JobConfig
+from jobs import parameters
 from models.columns import OFFSET_BITS
 from operators.ingest import MODEL_VERSION, IngestFunction
 from state import accepted
-from tests.builders import Record, behaviour, in_order, learn_users
+from state.topics import lease
+from state.topics.lease import Lease, TakenOverError
+from tests.builders import Record, behaviour, in_order, learn_users, learning
 from tests.harness import Clock, UsersSubtask
 
 LOG = in_order([*behaviour(40), Record(b"u", b"no event")])
@@ -66,3 +72,35 @@ def test_an_answer_has_the_key_and_the_id_of_the_jobs() -> None:
 def test_records_without_an_event_are_not_answered() -> None:
     pipe = UsersSubtask(learn_users(), Clock(), function=IngestFunction)
     assert not pipe.take(LOG[40:]).recommendations
+
+
+MINE, PIPES = (
+    params.learning.origin
+    for params in (parameters.learn_users(JobConfig()), parameters.ingest(JobConfig()))
+)
+
+
+def test_a_job_passes_over_what_a_pipe_without_a_model_tells_and_counts_it() -> None:
+    """Its events have nothing that was learnt, and are counted nowhere else."""
+    pipe = UsersSubtask(
+        learn_users(learning=learning(origin=PIPES)), Clock(), function=IngestFunction
+    )
+    job = UsersSubtask(learn_users(learning=learning(origin=MINE)), Clock())
+    told = pipe.take(LOG).accepted
+    assert told is not None
+    assert accepted.decode(told).origin == PIPES
+    job.hear(told)
+    assert job.function._inbox.skipped == {"accepted_events": 1}
+    assert job.function._corridor.learn.items.size == 0
+
+
+def test_a_pipe_is_no_job_and_no_record_of_before() -> None:
+    assert len({0, MINE, PIPES}) == 3
+
+
+def test_a_pipe_ends_where_a_job_writes_its_topics() -> None:
+    pipe = UsersSubtask(learn_users(), Clock(), function=IngestFunction)
+    pipe.hear_as("model_updates", b"items/0", b"rows")
+    one = lease.encode(Lease(run="a", job="shop", epoch=1, at=1))
+    with pytest.raises(TakenOverError, match="cancel this one"):
+        pipe.hear_as("model_updates", lease.KEY, one)

@@ -36,6 +36,7 @@ SETTINGS = (
     "flink.bundle_time=20ms",
     "flink.checkpoint_interval=1s",
     "flink.micro_batch=100ms",
+    "flink.restart_time=1s",
     "items.publish_interval=1s",
     "items.window=1s",
     "kafka.partitions=3",
@@ -107,14 +108,20 @@ class RunningJob:
         (made,) = admin.create_topics([NewTopic(name, 1, config=settings)]).values()
         made.result(30)
 
-    def start(self, *, parallelism: int = 1, state: Path | None = None) -> "RunningJob":
+    def start(
+        self,
+        *,
+        parallelism: int = 1,
+        state: Path | None = None,
+        report: Callable[[str], None] | None = None,
+    ) -> "RunningJob":
         """Make the topics that do not exist, submit, and wait until every task runs."""
         topics.create(self.config, self.address)
         overrides = [*self.overrides, f"flink.parallelism={parallelism}"]
         submission = Submission(
             config=LOCAL_CONFIG, overrides=overrides, savepoint=state, arguments=self.arguments
         )
-        self.id = submit(self.local, submission, _silent)
+        self.id = submit(self.local, submission, report or _silent)
         return self
 
     def beside(self, name: str, *arguments: str) -> "RunningJob":

@@ -2,6 +2,8 @@
 
 import pytest
 
+from scripts.tools.cluster.paths import LOCAL_CONFIG
+from scripts.tools.commands.submit import Submission, submit
 from scripts.tools.console import ToolError
 from tests.builders import behaviour
 from tests.kafka.running import RunningJob
@@ -19,9 +21,13 @@ def test_a_second_job_on_the_topics_of_a_running_one_is_refused(job: RunningJob)
     second = job.beside(job.name + "-b")
     with pytest.raises(ToolError, match=r"expected no other job that writes these topics"):
         second.start()
-    saved = job.stop()
+    pipe = Submission(config=LOCAL_CONFIG, overrides=second.overrides, module="jobs.ingest")
+    with pytest.raises(ToolError, match=r"recommendations: expected an empty topic, got"):
+        submit(job.local, pipe, print)
+    saved, said = job.stop(), list[str]()
     try:
-        second.start(state=saved)  # nobody renews the lease of a job that has ended
+        second.start(state=saved, report=said.append)  # nobody renews the ended job's lease
+        assert any(f"job {job.name} wrote it; watching for" in line for line in said), said
         second.send(LOG[:1])
         assert second.settle().consumed == len(LOG) + 1
     finally:

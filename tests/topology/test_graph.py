@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyflink.java_gateway import get_gateway
@@ -11,54 +12,130 @@ from conf.schema import JobConfig
 from jobs import environment, tables, topology
 from jobs.keys import balanced_keys
 from models.keys import bucket_of
+from scripts.tools.cluster import savepoint_uids
 from scripts.tools.cluster.paths import connector_jar
 
 GOLDEN = Path(__file__).parent.parent / "golden"
+NUMBER = r"\b\d+(?=_stream)"
 pytestmark = pytest.mark.flink
 
 
-@pytest.fixture(scope="module")
-def graph(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
-    """Return (uid, name) of every operator of the default job."""
-    config = JobConfig()
+STATELESS = ("Calc", "SinkConversion", "DataStreamToTable", "Correlate", "WatermarkAssigner")
+
+
+def nodes_of(config: JobConfig) -> list[tuple[str, str]]:
+    """Return (uid, name) of every operator of a job.
+
+    What Flink numbers is numbered from 1, as in a process of its own; names are without numbers.
+    """
     env, sql = environment.environment(config, {"pipeline.jars": connector_jar().as_uri()})
     topology.build(sql, config)
     nodes = env._j_stream_execution_environment.getStreamGraph(False).getStreamNodes().toArray()
-    return sorted((node.getTransformationUID() or "", node.getOperatorName()) for node in nodes)
+    found = [(node.getTransformationUID() or "", node.getOperatorName()) for node in nodes]
+    first = min(int(number) for uid, _ in found for number in re.findall(NUMBER, uid)) - 1
+    return sorted(
+        (
+            re.sub(NUMBER, lambda match: str(int(match[0]) - first), uid),
+            re.sub(r"\[\d+\]", "", name),
+        )
+        for uid, name in found
+    )
+
+
+def operators(config: JobConfig) -> dict[str, str]:
+    """Return the name of every operator that has a uid, by its uid."""
+    return {uid: name for uid, name in nodes_of(config) if uid}
+
+
+@pytest.fixture(scope="module")
+def graph() -> list[tuple[str, str]]:
+    """Return (uid, name) of every operator of the default job."""
+    return nodes_of(JobConfig())
 
 
 def test_every_operator_with_state_has_a_uid(graph: list[tuple[str, str]]) -> None:
-    stateless = ("Calc", "SinkConversion", "DataStreamToTable", "Correlate")
-    without = [name for uid, name in graph if not uid and not name.startswith(stateless)]
+    without = [name for uid, name in graph if not uid and not name.startswith(STATELESS)]
     assert without == []
 
 
 def test_uids_are_the_released_ones(graph: list[tuple[str, str]]) -> None:
-    released = (GOLDEN / "uids.txt").read_text().splitlines()
-    assert [uid for uid, _ in graph if uid] == released
+    lines = (GOLDEN / "uids.txt").read_text().splitlines()
+    assert [f"{uid}\t{name}" for uid, name in graph if uid] == lines
 
 
-def uids(config: JobConfig) -> set[str]:
-    """Return all uids; what Flink numbers is numbered from 0, as in a process of its own."""
-    env, sql = environment.environment(config, {"pipeline.jars": connector_jar().as_uri()})
-    topology.build(sql, config)
-    nodes = env._j_stream_execution_environment.getStreamGraph(False).getStreamNodes().toArray()
-    found = [node.getTransformationUID() or "" for node in nodes]
-    first = min(int(number) for uid in found for number in re.findall(r"\b(\d+)_stream", uid))
-    return {
-        re.sub(r"\b(\d+)_stream", lambda match: f"{int(match[1]) - first}_stream", uid)
-        for uid in found
-        if uid
+RATING = {"learning": {"objective": "rating"}}
+SERVED_ALONE = {"deep": {"enabled": False}}
+
+
+@pytest.mark.parametrize("objective", [{}, RATING], ids=["ranking", "rating"])
+def test_switching_the_deep_model_off_takes_operators_away_and_moves_none(
+    objective: dict[str, Any],
+) -> None:
+    """By uid and by name: where a number moved, a sink's state would become another sink's."""
+    alone = operators(JobConfig.model_validate(objective | SERVED_ALONE))
+    beside = operators(JobConfig.model_validate(objective))
+    assert alone.items() < beside.items()
+    gone = {uid: name for uid, name in beside.items() if uid not in alone}
+    assert {name for name in gone.values() if not name.startswith(STATELESS)} == {
+        "WindowAggregate",
+        "Source: KafkaSource-default_catalog.default_database.commands",
+        "fine-tune",
+        *(
+            f"{sink}: {part}"
+            for sink in ("tuned_updates", "tuned_metrics", "control_results")
+            for part in ("Writer", "Committer")
+        ),
     }
 
 
-def test_fine_tuning_came_to_jobs_of_ratings_without_a_change_of_what_they_had() -> None:
-    """Their savepoints of before have no fine-tune."""
-    rating = {"learning": {"objective": "rating"}}
-    before = uids(JobConfig.model_validate(rating | {"deep": {"enabled": False}}))
-    after = uids(JobConfig.model_validate(rating))
-    assert before < after
-    assert "fine-tune" in after - before
+@pytest.mark.parametrize(
+    "changed",
+    [
+        RATING,
+        {"learning": {"objective": "rating", "rating": {"model": "sgd"}}},
+        {"learning": {"ranking": {"model": "light"}}},
+        {"recommend": {"enabled": False}},
+        {"kafka": {"delivery": "at-least-once", "start": "committed"}},
+        {"kafka": {"max_record_bytes": "4MiB"}},
+        {"events": {"keyed": False, "plan": "segment"}},
+        {"evaluation": {"share": 0.0}},
+        {"trending": {"window": "1m", "hop": "1m", "top": 100}},
+        {"flink": {"parallelism": 4, "micro_batch_rows": 100}},
+    ],
+    ids=str,
+)
+def test_no_setting_moves_a_uid_but_those_fixed_for_the_life_of_the_state(
+    changed: dict[str, Any],
+) -> None:
+    """The other one is `items.buckets`: a statement a bucket."""
+    found = operators(JobConfig.model_validate(changed | SERVED_ALONE))
+    assert found == operators(JobConfig.model_validate(SERVED_ALONE))
+
+
+@pytest.mark.parametrize("buckets", [1, 2, 16])
+@pytest.mark.parametrize("deep", [True, False])
+def test_the_tools_know_which_operators_of_the_job_have_state(*, buckets: int, deep: bool) -> None:
+    found = operators(
+        JobConfig.model_validate({"items": {"buckets": buckets}, "deep": {"enabled": deep}})
+    )
+    known = savepoint_uids.operators(buckets, deep=deep)
+    assert known.items() <= found.items()
+    rest = {name for uid, name in found.items() if uid not in known}
+    assert all(name.startswith((*STATELESS, "LocalWindowAggregate")) for name in rest)
+
+
+def test_the_operators_of_before_are_found_again_under_their_new_uids() -> None:
+    """Jobs of `ranking` had fine-tune before the sinks: `tests/golden/uids-before.txt`."""
+    lines = (GOLDEN / "uids-before.txt").read_text().splitlines()
+    before = dict(line.split("\t") for line in lines)
+    after, moves = operators(JobConfig()), savepoint_uids.moves(before)
+    kept = {uid: name for uid, name in before.items() if not name.startswith(STATELESS)}
+    for uid, name in kept.items():
+        if name != "LocalWindowAggregate":
+            assert after[moves.get(uid, uid)] == name, uid
+    moved = [moves.get(uid, uid) for uid in kept]
+    assert len(set(moved)) == len(moved)
+    assert savepoint_uids.moves(after) == {}
 
 
 def test_user_ids_stay_in_their_bucket() -> None:
@@ -95,7 +172,7 @@ def sinks_and_operators(config: JobConfig) -> set[str]:
     env, sql = environment.environment(config, {"pipeline.jars": connector_jar().as_uri()})
     topology.build_ingest(sql, config)
     nodes = env._j_stream_execution_environment.getStreamGraph(False).getStreamNodes().toArray()
-    return {node.getOperatorName().split("[")[0] for node in nodes}
+    return {re.sub(r"\[\d+\]", "", node.getOperatorName()) for node in nodes}
 
 
 def test_the_pipe_without_a_model_has_the_sources_and_windows_of_the_job(
@@ -104,9 +181,12 @@ def test_the_pipe_without_a_model_has_the_sources_and_windows_of_the_job(
     """Or what `scripts/benchmark limit` and `latency` measure would not be its limit."""
     pipe = sinks_and_operators(JobConfig())
     assert {"learn-users", "WindowAggregate"} < pipe
-    assert pipe < {name.split("[")[0] for _, name in graph} | {"recommendation_metrics"}
+    assert pipe < {name for _, name in graph} | {"recommendation_metrics"}
 
 
 def test_the_pipe_answers_where_recommendations_are_wanted_only() -> None:
     silent = JobConfig.model_validate({"recommend": {"enabled": False}})
-    assert sinks_and_operators(JobConfig()) - sinks_and_operators(silent) == {"recommendations"}
+    assert sinks_and_operators(JobConfig()) - sinks_and_operators(silent) == {
+        "recommendations: Writer",
+        "recommendations: Committer",
+    }

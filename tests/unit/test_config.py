@@ -97,6 +97,9 @@ def test_a_key_in_the_wrong_section_is_pointed_to_the_right_one(tmp_path):
     ("text", "blamed"),
     [
         ("kafka: {transaction_timeout: 10s}\nflink: {checkpoint_interval: 5s}", "kafka.transact"),
+        ("kafka: {transaction_timeout: 9m}", "kafka.transaction_timeout"),
+        ("flink: {checkpoint_timeout: 10m}", "kafka.transaction_timeout"),
+        ("flink: {checkpoint_interval: 1m}", "kafka.transaction_timeout"),
         ("kafka: {topics: {dead_letter: user_behavior}}", "kafka.topics"),
         ("events: {rating_min: 5, rating_max: 5}", "events.rating_min"),
         ("events: {weights: {rating: null}}", "events.weights"),

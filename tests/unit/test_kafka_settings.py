@@ -2,11 +2,18 @@
 
 import re
 
+import pytest
+
+from conf.loader import load
 from conf.schema import JobConfig
-from jobs import tables
+from jobs import environment, tables
+from scripts.tools.cluster.paths import ROOT
 from scripts.tools.kafka import topics
 from scripts.tools.kafka.client import KafkaAddress
 from scripts.tools.kafka.login import librdkafka
+
+BROKERS_LIMIT_MS = 900_000
+"""`transaction.max.timeout.ms` of a broker whose operator has not changed it."""
 
 
 def test_a_java_login_is_translated_for_librdkafka():
@@ -43,14 +50,74 @@ def test_every_topic_has_settings_and_newest_values_are_kept_by_key():
     assert settings["accepted_events"]["retention.ms"] == "21600000"
 
 
-def test_jobs_of_one_name_with_other_topics_have_other_transactions() -> None:
-    sinks = [
-        tables.output_sink(
-            JobConfig.model_validate({"kafka": {"topics": {"user_behavior": topic}}}), "a", "a"
-        )
-        for topic in ("one", "two")
-    ]
-    prefixes = [re.search(r"'sink.transactional-id-prefix' = '([^']+)'", one) for one in sinks]
-    first, second = (found[1] for found in prefixes if found)
-    assert first != second
-    assert first.startswith("streamrec-")
+def transactions(config: JobConfig) -> dict[str, str]:
+    """Return the prefix of transactional ids of each sink that a job has."""
+    names = config.kafka.topics
+    sinks = {
+        "recommendations": names.recommendations,
+        "dead_letter": names.dead_letter,
+        "recommendation_metrics": names.recommendation_metrics,
+        "tuned_metrics": names.recommendation_metrics,
+        "control_results": names.control_results,
+    }
+    found = {}
+    for name, topic in sinks.items():
+        text = tables.output_sink(config, name, topic)
+        prefix = re.search(r"'sink.transactional-id-prefix' = '([^']+)'", text)
+        assert prefix is not None
+        found[name] = prefix[1]
+    return found
+
+
+def with_topics(**topics: str) -> JobConfig:
+    return JobConfig.model_validate({"kafka": {"topics": topics}})
+
+
+def test_sinks_of_one_job_have_transactions_of_their_own() -> None:
+    found = transactions(JobConfig())
+    assert len(set(found.values())) == len(found)
+    assert all(prefix.startswith("streamrec-") for prefix in found.values())
+
+
+@pytest.mark.parametrize("topic", ["user_behavior", "model_updates"])
+def test_jobs_of_one_name_with_another_input_or_loop_share_no_transaction(topic: str) -> None:
+    mine = transactions(JobConfig()).values()
+    assert not set(mine) & set(transactions(with_topics(**{topic: "other"})).values())
+
+
+@pytest.mark.parametrize(
+    "topic", ["recommendations", "dead_letter", "recommendation_metrics", "control_results"]
+)
+def test_a_sink_into_another_topic_has_other_transactions(topic: str) -> None:
+    """A second job on the same input, for a trial, has outputs of its own."""
+    mine, other = transactions(JobConfig()), transactions(with_topics(**{topic: "other"}))
+    changed = {name for name in mine if mine[name] != other[name]}
+    sinks = {topic} | ({"tuned_metrics"} if topic == "recommendation_metrics" else set())
+    assert changed == sinks
+    assert not set(mine.values()) & {other[name] for name in changed}
+
+
+@pytest.mark.parametrize("file", ["", "local.yaml", "cluster.yaml"])
+def test_no_transaction_expires_while_as_many_checkpoints_fail_as_may(file: str) -> None:
+    """Of what Flink and the producers are told, with the defaults and with each shipped file."""
+    secret = ["kafka.properties={}"] if file == "cluster.yaml" else []
+    config = load(ROOT / "conf" / file, secret) if file else JobConfig()
+    told = environment.settings(config)
+    milliseconds = {name: int(value.split()[0]) for name, value in told.items() if " ms" in value}
+    attempts = 1 + int(told["execution.checkpointing.tolerable-failed-checkpoints"])
+    longest = attempts * (
+        milliseconds["execution.checkpointing.timeout"]
+        + milliseconds["execution.checkpointing.interval"]
+    )
+    sink = tables.output_sink(config, "a", "a")
+    timeout = re.search(r"'properties.transaction.timeout.ms' = '(\d+)'", sink)
+    assert timeout is not None
+    assert int(timeout[1]) > longest
+    assert int(timeout[1]) <= BROKERS_LIMIT_MS
+
+
+def test_a_job_without_transactions_may_have_any_interval() -> None:
+    JobConfig.model_validate({
+        "kafka": {"delivery": "at-least-once"},
+        "flink": {"checkpoint_interval": "1h"},
+    })  # fmt: skip

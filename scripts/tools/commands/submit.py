@@ -3,8 +3,9 @@
 import argparse
 import re
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from conf.loader import ConfigError, load
 from conf.schema import JobConfig
 from jobs.parameters import wants_deep
+from jobs.preflight import WAITS
 from scripts.tools.checks.precompile import precompile
 from scripts.tools.cluster.flink_rest import FlinkUnreachableError
 from scripts.tools.cluster.instance import Local
@@ -24,6 +26,7 @@ from scripts.tools.cluster.paths import (
 )
 from scripts.tools.cluster.plain_path import plain, python
 from scripts.tools.cluster.processes import marked_environment
+from scripts.tools.cluster.restorable import drops_fine_tuning, migrated
 from scripts.tools.cluster.stack_trace import innermost_cause
 from scripts.tools.commands import control
 from scripts.tools.commands.build import build
@@ -50,7 +53,10 @@ class Submission:
     overrides
         `section.key=value` on top of it.
     savepoint
-        Folder of a savepoint or checkpoint to start from.
+        Folder of a savepoint or checkpoint to start from; one with uids of a former version is
+        given those of now, in a copy.
+    drops_state
+        Start although state of the savepoint has no operator in the job.
     module
         What to run instead of the job, `wheel` where that lies, and `arguments` for it; for tests.
     """
@@ -58,6 +64,7 @@ class Submission:
     config: Path = LOCAL_CONFIG
     overrides: Sequence[str] = ()
     savepoint: Path | None = None
+    drops_state: bool = False
     module: str = JOB
     wheel: Path | None = None
     arguments: Sequence[str] = field(default=())
@@ -65,6 +72,7 @@ class Submission:
     def command(self) -> list[str]:
         """Return what `flink` is told, with absolute paths: it runs in a folder of its own."""
         restore = ["-s", plain(self.savepoint.resolve()).as_uri()] if self.savepoint else []
+        restore += ["-n"] * self.drops_state
         wheel = plain((self.wheel or build()).resolve())
         options = [option for value in self.overrides for option in ("--set", value)]
         return [
@@ -94,14 +102,28 @@ def submit(local: Local, submission: Submission, report: Callable[[str], None] =
     _check(local, config)
     if refused := topics.too_small(config, KafkaAddress.of(config)):
         raise ToolError("\n".join(refused))
+    submission = _restorable(submission, config, report)
     precompile(config, report)
     command = submission.command()
     report(f"submitting {submission.module} with {submission.config}")
-    job = _flink_run(local, command)
+    job = _flink_run(local, command, report)
     report(f"job {job} submitted after {time.monotonic() - begin:.1f} s, starting its workers")
     _wait_until_running(local, job)
     report(f"job {job} runs after {time.monotonic() - begin:.1f} s")
     return job
+
+
+def _restorable(
+    submission: Submission, config: JobConfig, report: Callable[[str], None]
+) -> Submission:
+    """Return the submission with a state that the job can start from."""
+    if submission.savepoint is None or submission.module != JOB:
+        return submission
+    folder = migrated(submission.savepoint.resolve(), report)
+    drops = drops_fine_tuning(
+        folder, item_buckets=config.items.buckets, deep=wants_deep(config), report=report
+    )
+    return replace(submission, savepoint=folder, drops_state=drops)
 
 
 def _load(submission: Submission) -> JobConfig:
@@ -138,26 +160,42 @@ def _free_slots(local: Local, wanted: int) -> tuple[int, int]:
         time.sleep(0.2)
 
 
-def _flink_run(local: Local, command: Sequence[str]) -> str:
+def _flink_run(local: Local, command: Sequence[str], report: Callable[[str], None]) -> str:
     folder = local.run_dir / "flink" / "client"
     folder.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(
-        local.flink.client(command),
-        cwd=folder,
-        env=marked_environment(local.run_dir, local.flink.client_environment()),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    output = f"{done.stdout}\n{done.stderr}"
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(
+            local.flink.client(command),
+            cwd=folder,
+            env=marked_environment(local.run_dir, local.flink.client_environment()),
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        ) as client,
+    ):
+        output = _followed(client.stdout or (), report)
+        status = client.wait()
+        errors.seek(0)
+        output += f"\n{errors.read()}"
     (local.run_dir / "logs" / "submit.out").write_text(output)
     found = re.search(r"JobID ([0-9a-f]{32})", output)
-    if done.returncode != 0 or found is None:
+    if status != 0 or found is None:
         if refused := [line for line in output.splitlines() if line.startswith("preflight: ")]:
             raise ToolError("\n".join(refused), code=2)
         message = f"flink run: expected a job id, got: {innermost_cause(output)}; see"
         raise ToolError(f"{message} {local.run_dir / 'logs' / 'submit.out'}")
     return found[1]
+
+
+def _followed(lines: Iterable[str], report: Callable[[str], None]) -> str:
+    """Return what the client says; what it waits for is told at once."""
+    said = []
+    for line in lines:
+        said.append(line)
+        if line.startswith(WAITS):
+            report(line.rstrip())
+    return "".join(said)
 
 
 def _wait_until_running(local: Local, job: str) -> None:
