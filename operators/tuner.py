@@ -195,10 +195,11 @@ class Tuner:
         if one.model != self.state.champion or not one.model:
             return
         state = self.state
-        blend = self._weighing.of(state.deep, state.judged, state.gains, state.squares)
+        kept = state.deep, state.judged, state.gains, state.squares, state.proof
+        blend = self._weighing.of(*kept)
         blend.learn(one.loss)
         state.deep, state.judged = blend.deep, blend.events
-        state.gains, state.squares = blend.gains, blend.squares
+        state.gains, state.squares, state.proof = blend.gains, blend.squares, blend.proof
         state.wealth = watch.wealth_after(state.wealth, one.rank, one.online_rank)
         self._watch_loss(one.loss)
 
@@ -368,7 +369,7 @@ class Tuner:
         """Let what serves next show anew whether it helps."""
         state, blend = self.state, self._weighing()
         state.deep, state.judged = blend.deep, blend.events
-        state.gains, state.squares = blend.gains, blend.squares
+        state.gains, state.squares, state.proof = blend.gains, blend.squares, blend.proof
 
     def _carry_out(self, command: control.Command) -> str:
         if command.command == "fine_tune_now":
