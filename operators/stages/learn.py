@@ -29,7 +29,9 @@ _NOTE_SECONDS = 3.0
 _LONGEST_TELLING = 2.0
 """Seconds whose budget one telling has at most."""
 _PATIENCE = 120.0
-"""Seconds without news of a row after which a worker waits for no further ones."""
+"""Seconds without news of old items after which a worker waits for no further ones."""
+_NEWS = 0.01
+"""Share of all items that must be heard of to be news: some are always new, and come later."""
 _FOREIGN = (
     "loop: expected records of this job, got one of another job or input topic; give each its own"
     " accepted_events and model_updates"
@@ -109,7 +111,7 @@ class Learn:
         self._item_buckets = params.item_buckets
         self._telling = Telling(params)
         self._may_wait = params.differences > 0 and params.variances == 0
-        self._waiting, self._news = False, time.monotonic()
+        self._waiting, self._news, self._heard_then = False, time.monotonic(), 0
         self._sequences = params.sequences is not None
 
     def __call__(
@@ -173,13 +175,12 @@ class Learn:
         self._check_origin(about.origin)
         self.items.make_room(rows.keys)
         waits = self._waits
-        heard = self._heard if waits else 0
         mark = self.items.marks.put(name, about.marks)
         self._totals[_bucket_in(name) % self._item_buckets] = about.total
         step = self._applied.step_within(about.marks) if about.marks.size else -1
         self.items.replace(rows, only_newer=True, step=step, mark=mark, as_it_is=waits)
-        if waits and self._heard > heard:
-            self._news = time.monotonic()
+        if waits and self._heard > self._heard_then + _NEWS * sum(self._totals.values()):
+            self._news, self._heard_then = time.monotonic(), self._heard
 
     def restored(self) -> None:
         """Note that this worker goes on with users of before, and has no items yet.
