@@ -128,7 +128,7 @@ class Deep:
         """
         model = self.model
         if model is None:
-            if users.deep.shape[1]:
+            if users.deep.shape[1] and self._shape.network == "recurrent":
                 # what comes now the state does not see: it is computed anew once a model serves
                 users.deep_version[events.user[(events.weight > 0) & events.counts]] = 0
             return DeepArrays.none()
@@ -304,12 +304,17 @@ class Deep:
 def _started(model: Model, network: Mf, users: Users) -> NDArray[np.float32]:
     """Return (U, S) the users' states; where another model made them, as this one begins.
 
-    A user whom the model does not know keeps what was learnt beside a model of its line.
+    A user whom the model does not know, or who has rated since it was fitted, keeps what was learnt
+    beside a model of its line: what was rated while it was fitted is in there, and nowhere else.
     """
     state = users.deep.copy()
     stale = np.flatnonzero(users.deep_version != model.version)
     found, start = network.start(users.key[stale])
-    fresh = found | (users.deep_version[stale] < model.root)
+    version = users.deep_version[stale]
+    if users.mood.shape[1]:
+        newer = network.lacks(users.key[stale], users.mood[stale, -1])
+        found &= ~(newer & (version >= model.root) & (version < model.version))
+    fresh = found | (version < model.root)
     state[stale[fresh]] = start[fresh]
     return state
 
