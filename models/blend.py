@@ -181,7 +181,7 @@ class Blend:
         self.deep = _best(self.events, gains, squares, proven & (gains > 0))
 
 
-def _betted(  # noqa: PLR0913  # what a step needs
+def _betted(  # what a step needs
     capital: NDArray[np.float64],
     events: float,
     count: float,
@@ -194,7 +194,8 @@ def _betted(  # noqa: PLR0913  # what a step needs
     stake = first + 0.5 * (memory / (memory + events) - memory / (memory + events + count))
     grown = gains[:, None] * _BETS - squares[:, None] * _COST
     held = np.log(np.maximum(np.expm1(np.minimum(capital, _MOST)) + stake, 1e-300))
-    return np.logaddexp(0, np.minimum(held + grown, _MOST))
+    after: NDArray[np.float64] = np.logaddexp(0, np.minimum(held + grown, _MOST))
+    return after
 
 
 def _best(
@@ -214,7 +215,7 @@ def _best(
 
 _LEAST = 100.0
 _FALSE = 0.05
-"""Share of lines of models that help by no weight, of which one is served at any time all the same."""
+"""Share of lines of models of no use by any weight that are ever served all the same."""
 _BETS = np.array([0.02, 0.06, 0.15, 0.35, 0.6])
 _COST = -np.log1p(-_BETS) - _BETS
 _NEEDED = float(np.log(WEIGHTS / _FALSE))

@@ -90,8 +90,8 @@ class Users:
     history: NDArray[np.uint64] = _column(np.uint64, width="history")
     """(U, H) keys of the last positive items: what the models look at."""
     history_gap: NDArray[np.uint8] = _column(np.uint8, width="history")
-    """(U, H) time since the user's event before each of them, see `models.deep.gaps`; the highest bit
-    says which of them is that of the last event that counted."""
+    """(U, H) time since the user's event before each of them, see `models.deep.gaps`; the highest
+    bit says which of them is that of the last event that counted."""
     history_length: NDArray[np.int32] = _column(np.int32)
     """(U,)"""
     past: NDArray[np.uint32] = _column(np.uint32, width="past")

@@ -57,7 +57,7 @@ def _keys(
 def _times(
     where: str, tensors: dict[str, NDArray[Any]], made: type[Any], users: int, remedy: str
 ) -> dict[str, NDArray[np.int64]]:
-    """Take the column of times out of the tensors, where the network has one and so has the file."""
+    """Take the column of times out of the tensors, where network and file have one."""
     name = getattr(made, "timed_by", "")
     times = tensors.pop(name, None)
     if times is None:

@@ -59,9 +59,7 @@ class Mf:
         known: NDArray[np.bool_] = self._sorted[places] == users
         return known, np.where(known[:, None], self._rows[self._order[places]], np.float32(0))
 
-    def lacks(
-        self, users: NDArray[np.uint64], rated: NDArray[np.float64]
-    ) -> NDArray[np.bool_]:
+    def lacks(self, users: NDArray[np.uint64], rated: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Return which of the users it knows have rated since it was fitted.
 
         Parameters

@@ -162,9 +162,10 @@ class Deep:
         taken = np.flatnonzero(counts)
         wanted, which = np.unique(before[later], return_inverse=True)
         inputs = positive[taken]
+        after: NDArray[np.intp] = np.searchsorted(taken, wanted).reshape(-1)
         found = model.network.advance(
             users.deep, events.user[inputs], self._indices(rows[inputs]), gap[inputs],
-            np.searchsorted(taken, wanted),
+            after,
         )  # fmt: skip
         if len(later):
             y[place[positive[later]]] = found[which]
@@ -320,9 +321,7 @@ def _started(model: Model, network: Mf, users: Users) -> NDArray[np.float32]:
 
 
 @compiled
-def _previous(
-    user: NDArray[np.int32], counts: NDArray[np.bool_], users: int
-) -> NDArray[np.int64]:
+def _previous(user: NDArray[np.int32], counts: NDArray[np.bool_], users: int) -> NDArray[np.int64]:
     """Return the index of the last event of the same user before each that counts, -1 for none."""
     last = np.full(users, -1, np.int64)
     before = np.empty(len(user), np.int64)

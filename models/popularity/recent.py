@@ -84,8 +84,8 @@ class Recent:
         # each time other places, the same ones in a replay
         random = np.random.default_rng([int(a.counters[RECENT]), len(drawn), int(drawn[0])])
         random.shuffle(drawn)
-        free = size - held
-        over = random.choice(held, len(drawn) - free, replace=False) if len(drawn) > free else []
+        free = size - held  # of a ring that holds nothing all of it, and nothing is left over
+        over = random.choice(held, max(0, len(drawn) - free), replace=False)
         a.recent[held : held + min(free, len(drawn))] = drawn[:free]
         a.recent[over] = drawn[free:]
         if free:

@@ -21,8 +21,8 @@ from models.component import COMPONENTS, POPULARITY
 from models.factors.part import look_all
 from models.items.differences import add_batch
 from models.items.table import Items
-from models.neighbours.sequences import leads_of
 from models.lists import Lists, blocks, fill_empty
+from models.neighbours.sequences import leads_of
 from models.params import NeighbourParams, RankingParams, TransitionParams, UserParams
 from models.popularity import part as popularity
 from models.popularity.weights import PopularityWeights
