@@ -16,9 +16,10 @@ for gains g of a report, which are above -1. While a weight gains nothing on ave
 before, the capital does not grow on average (Fan, Grama and Liu, 2015; Howard, Ramdas, McAuliffe
 and Sekhon, Annals of Statistics 49(2), 2021), and by Ville's inequality it ever reaches 1 / a with
 probability a at most. A weight is proven at `WEIGHTS` / `_FALSE`: so of lines of models that help
-by no weight at most a share `_FALSE` is ever served, however long one looks. The capital is split among
-several :math:`\lambda` and put in by and by, half at once and half over all time, so that a model
-that helps later is noticed, too; where what was proven gains no more it begins anew.
+by no weight at most a share `_FALSE` is ever served, however long one looks. The capital is split
+among several :math:`\lambda` and put in by and by, half at once and half over all time, so that a
+model that helps later is noticed, too. What was proven and gains no more, by the sums that forget,
+begins anew: a line that has helped may be served falsely with that probability each time.
 
 The likelihood of a softmax over the catalogue is no guide: the online score is no calibrated
 log-probability, and the weights that fit it best are not those that rank best.
