@@ -105,7 +105,7 @@ def test_an_eviction_leaves_negatives_as_popular_as_they_are() -> None:
     assert items.evicted > 100
     hot_keys = [items.keys[items.ids.index(f"hot-{n}")] for n in range(8)]
     shares = drawn(items)
-    assert max(shares.values()) < 2 * min(shares[int(key)] for key in hot_keys)
+    assert max(shares.values()) < 1.5 * min(shares[int(key)] for key in hot_keys)
 
 
 def test_no_item_is_drowned_in_negatives_after_a_restart(
@@ -117,7 +117,7 @@ def test_no_item_is_drowned_in_negatives_after_a_restart(
     before = replica(after).arrays.bias[: replica(after).size].copy()
     run(after, None, 3_000, 4_500)
     moved = np.abs(replica(after).arrays.bias[: len(before)] - before)
-    assert moved.max() < 12 * np.median(moved)
+    assert moved.max() < 8 * np.median(moved)
 
 
 def told(items: ItemsSubtask) -> dict[str, np.ndarray]:
