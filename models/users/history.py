@@ -54,8 +54,12 @@ def remember_positive(
         users.history_gap[u, i] = users.history_gap[u, i + 1]
     remember(users.history, users.history_length, u, key)
     if counts:
-        for i in range(users.history_length[u] - 1):
-            users.history_gap[u, i] &= GAP
+        before: Any = users.history_length[u] - 2  # from the end: there it nearly always stands
+        if kept < NEWEST or n < users.history_length[u]:
+            while before >= 0 and users.history_gap[u, before] < NEWEST:
+                before -= 1
+            if before >= 0:
+                users.history_gap[u, before] &= GAP
         kept = np.uint8(gap) | NEWEST
     users.history_gap[u, users.history_length[u] - 1] = kept
 
