@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from models.columns import NOT_SCORED, AcceptedBatch, Events, Users
 from models.neighbours.arrays import NeighbourArrays
 
-SIZE, KNOWN, EVENTS, SKIPPED, REFUSED, EVICTED, MOVED, TOLD = range(8)
+SIZE, KNOWN, EVENTS, SKIPPED, REFUSED, EVICTED, MOVED, TOLD, RECENT = range(9)
 """Places in `ItemArrays.counters`: rows in use, rows with an event, accepted positive events,
 updates left out because they were not finite, keys refused because all rows were taken, rows given
-up for others, rows ever put into the queue of moved ones and taken out of it."""
+up for others, rows ever put into the queue of moved ones and taken out of it, entries ever made in
+`recent`."""
 
 WEIGHTS = 8
 """Weights of the deep score that are compared, see `models.blend`."""
@@ -75,7 +76,8 @@ class ItemArrays(NamedTuple):
     known: NDArray[np.int32]
     """Rows with an event, in the order of their first; `counters[KNOWN]` are in use."""
     recent: NDArray[np.int32]
-    """Rows of the last positive events, a ring whose length is a power of two."""
+    """Rows of the last positive events, a ring whose length is a power of two; what was counted
+    elsewhere is there as a sample, see `models.popularity.recent`."""
     counters: NDArray[np.int64]
     value_total: NDArray[np.float64]
     """(1,) sum of `value_sum`."""
@@ -164,7 +166,7 @@ class EventArrays(NamedTuple):
     hide: NDArray[np.int64]
     counts: NDArray[np.bool_]
     gap: NDArray[np.uint8]
-    """Time since the user's positive event before, see `models.deep.gaps`."""
+    """Time since the user's newest positive event that counts, see `models.deep.gaps`."""
 
     @classmethod
     def of(cls, events: Events, gap: NDArray[np.uint8]) -> "EventArrays":

@@ -6,10 +6,26 @@ mean gain of the places, :math:`1 / (1 + \text{place} / 10)`, a hit among the fi
 over those without the deep model. The event is the same on both sides, so the difference varies
 little; and it does not depend on what was served, so nothing has to be explored.
 
+Whether a weight helps is looked at after every report, for ever, so a bound for one look would be
+passed sooner or later by a model that is of no use. A gambler bets on each weight instead:
+
+.. math:: C \leftarrow C \exp(\lambda \textstyle\sum g - \psi(\lambda) \sum g^2), \quad
+    \psi(\lambda) = -\log(1 - \lambda) - \lambda
+
+for gains g of a report, which are above -1. While a weight gains nothing on average, whatever was
+before, the capital does not grow on average (Fan, Grama and Liu, 2015; Howard, Ramdas, McAuliffe
+and Sekhon, Annals of Statistics 49(2), 2021), and by Ville's inequality it ever reaches 1 / a with
+probability a at most. A weight is proven at `WEIGHTS` / `_FALSE`: so of lines of models that help
+by no weight at most a share `_FALSE` is ever served, however long one looks. The capital is split
+among several :math:`\lambda` and put in by and by, half at once and half over all time, so that a
+model that helps later is noticed, too. What was proven and gains no more, by the sums that forget,
+begins anew: a line that has helped may be served falsely with that probability each time.
+
 The likelihood of a softmax over the catalogue is no guide: the online score is no calibrated
 log-probability, and the weights that fit it best are not those that rank best.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -100,6 +116,10 @@ def _nothing() -> list[float]:
     return [0.0] * WEIGHTS
 
 
+def _unproven() -> list[float]:
+    return [0.0] * (1 + WEIGHTS * len(_BETS))
+
+
 @dataclass(slots=True)
 class Blend:
     """The weight of the deep score beside the online one, and what it is learnt from.
@@ -114,13 +134,27 @@ class Blend:
     """(WEIGHTS,) sums of what each weight gained."""
     squares: list[float] = field(default_factory=_nothing)
     """(WEIGHTS,) sums of the squares."""
+    proof: list[float] = field(default_factory=_unproven)
+    """Ranked events ever, then (WEIGHTS, bets) capitals of the test whether a weight helps, as
+    log(1 + capital)."""
 
     @classmethod
-    def of(cls, deep: float, events: float, gains: list[float], squares: list[float]) -> "Blend":
-        """Return what was stored; a new one where other weights were compared then."""
+    def of(
+        cls,
+        deep: float,
+        events: float,
+        gains: list[float],
+        squares: list[float],
+        proof: Sequence[float] = (),
+    ) -> "Blend":
+        """Return what was stored; a new one where other weights were compared then.
+
+        Without a proof, as before there was one, weights have to show anew that they help.
+        """
         if len(gains) != WEIGHTS or len(squares) != WEIGHTS:
             return cls()
-        return cls(deep, events, gains, squares)
+        kept = list(proof) if len(proof) == len(_unproven()) else _unproven()
+        return cls(deep, events, gains, squares, kept)
 
     def learn(self, sums: NDArray[np.float64], *, memory: float = 5_000.0) -> None:
         """Take the weight that is surely worth most: none, until one has shown to help.
@@ -135,23 +169,56 @@ class Blend:
         if count <= 0 or not np.isfinite(sums).all():
             return
         kept = float(np.exp(-count / memory))
-        gains = kept * np.array(self.gains) + sums[GAIN:SQUARE]
-        squares = kept * np.array(self.squares) + sums[SQUARE : SQUARE + WEIGHTS]
+        new, spread = sums[GAIN:SQUARE], sums[SQUARE : SQUARE + WEIGHTS]
+        gains, squares = kept * np.array(self.gains) + new, kept * np.array(self.squares) + spread
+        capital = np.array(self.proof[1:]).reshape(WEIGHTS, len(_BETS))
+        capital = _betted(capital, self.proof[0], count, new, spread, memory)
         self.gains, self.squares = gains.tolist(), squares.tolist()
         self.events = kept * self.events + count
-        self.deep = _surest(self.events, gains, squares)
+        proven = np.logaddexp.reduce(capital, axis=1) - np.log(len(_BETS)) >= _NEEDED
+        # what no longer gains has to show anew that it does
+        capital[proven & (gains <= 0)] = 0
+        self.proof = [self.proof[0] + count, *capital.reshape(-1).tolist()]
+        self.deep = _best(self.events, gains, squares, proven & (gains > 0))
 
 
-def _surest(events: float, gains: NDArray[np.float64], squares: NDArray[np.float64]) -> float:
-    """Return the weight whose mean gain less its standard error is largest and above 0, or 0."""
-    if events < _LEAST:
+def _betted(  # what a step needs
+    capital: NDArray[np.float64],
+    events: float,
+    count: float,
+    gains: NDArray[np.float64],
+    squares: NDArray[np.float64],
+    memory: float,
+) -> NDArray[np.float64]:
+    """Return the capitals after more events, the new stake included."""
+    first = 0.5 if events == 0 else 0.0
+    stake = first + 0.5 * (memory / (memory + events) - memory / (memory + events + count))
+    grown = gains[:, None] * _BETS - squares[:, None] * _COST
+    held = np.log(np.maximum(np.expm1(np.minimum(capital, _MOST)) + stake, 1e-300))
+    after: NDArray[np.float64] = np.logaddexp(0, np.minimum(held + grown, _MOST))
+    return after
+
+
+def _best(
+    events: float,
+    gains: NDArray[np.float64],
+    squares: NDArray[np.float64],
+    proven: NDArray[np.bool_],
+) -> float:
+    """Return the proven weight whose mean gain less its standard error is largest, or 0."""
+    if events < _LEAST or not proven.any():
         return 0.0
     mean = gains / events
     error = np.sqrt(np.maximum(squares / events - mean**2, 0) / events)
-    worth = mean - _CAUTION * error
-    best = int(np.argmax(worth))
-    return round(float(GRID[best]), 3) if worth[best] > 0 else 0.0
+    best = int(np.argmax(np.where(proven, mean - error, -np.inf)))
+    return round(float(GRID[best]), 3)
 
 
 _LEAST = 100.0
-_CAUTION = 1.0
+_FALSE = 0.05
+"""Share of lines of models of no use by any weight that are ever served all the same."""
+_BETS = np.array([0.02, 0.06, 0.15, 0.35, 0.6])
+_COST = -np.log1p(-_BETS) - _BETS
+_NEEDED = float(np.log(WEIGHTS / _FALSE))
+_MOST = 30.0
+"""Capital has no use beyond: as a logarithm."""

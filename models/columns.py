@@ -90,7 +90,8 @@ class Users:
     history: NDArray[np.uint64] = _column(np.uint64, width="history")
     """(U, H) keys of the last positive items: what the models look at."""
     history_gap: NDArray[np.uint8] = _column(np.uint8, width="history")
-    """(U, H) time since the user's event before each of them, see `models.deep.gaps`."""
+    """(U, H) time since the user's event before each of them, see `models.deep.gaps`; the highest
+    bit says which of them is that of the last event that counted."""
     history_length: NDArray[np.int32] = _column(np.int32)
     """(U,)"""
     past: NDArray[np.uint32] = _column(np.uint32, width="past")
@@ -100,7 +101,7 @@ class Users:
     past_length: NDArray[np.int32] = _column(np.int32)
     """(U,)"""
     last_positive: NDArray[np.int64] = _column(np.int64, fill=-1)
-    """(U,) event time of the newest positive event, ms; -1 before the first."""
+    """(U,) event time of the newest positive event that counts, ms; -1 before the first."""
     deep: NDArray[np.float32] = _column(np.float32, width="deep")
     """(U, S) state of the deep model."""
     deep_version: NDArray[np.int64] = _column(np.int64)
@@ -231,7 +232,8 @@ class Learnt:
     """(n, 1 + m) ascent of the event's item and of each negative along the user's factors; (n, 0)
     where rows travel as differences."""
     position: NDArray[np.int32]
-    """(n,) how many events of weight > 0 the user had before."""
+    """(n,) place of the event in the user's sequence: how many events of weight > 0 the user had
+    before, those of a record that is gone included where the sequence is still known."""
     rank: NDArray[np.int32]
     """(n,) 0-based rank of the event's item before it was learnt, NOT_SCORED or UNKNOWN: in the
     list that would have been served."""

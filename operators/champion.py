@@ -158,4 +158,4 @@ class Champion:
         """Let what serves next show anew whether it helps."""
         state, blend = self._state, self.weighing()
         state.deep, state.judged = blend.deep, blend.events
-        state.gains, state.squares = blend.gains, blend.squares
+        state.gains, state.squares, state.proof = blend.gains, blend.squares, blend.proof

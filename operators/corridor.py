@@ -31,7 +31,7 @@ from operators.stages.sessionize import sessionize
 from operators.stages.tell import examples_of, sample
 from state import accepted as accepted_codec
 from state import bounds, popularity
-from state.descriptors import POPULARITY_ENTRY, entry_of
+from state.descriptors import ACCOUNTING_ENTRY, POPULARITY_ENTRY, entry_of
 from state.topics import worker
 from state.topics.window import Sums
 from state.users.state import UserState
@@ -201,9 +201,14 @@ class Corridor:
             outcome.recommendations = self._recommend(decoded, users, triggers)
 
     def _recall_weights(self, bucket: int, memory: Memory) -> None:
-        """Take what the bucket has seen of the worth of popularity, once."""
+        """Take what the bucket has seen of the worth of popularity, once.
+
+        A bucket that was there before this worker says that others have items to publish.
+        """
         weights = self._learn.popularity
         if not weights.knows(bucket):
+            if memory.get(ACCOUNTING_ENTRY) is not None:
+                self._learn.restored()
             weights.restore(bucket, popularity.decode(memory.get(POPULARITY_ENTRY)))
 
     def _keep_weights(self, bucket: int, memory: Memory) -> None:

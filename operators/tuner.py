@@ -218,10 +218,11 @@ class Tuner:
         if one.model != self.state.champion or not one.model:
             return
         state = self.state
-        blend = self._champion.weighing.of(state.deep, state.judged, state.gains, state.squares)
+        kept = state.deep, state.judged, state.gains, state.squares, state.proof
+        blend = self._champion.weighing.of(*kept)
         blend.learn(one.loss)
         state.deep, state.judged = blend.deep, blend.events
-        state.gains, state.squares = blend.gains, blend.squares
+        state.gains, state.squares, state.proof = blend.gains, blend.squares, blend.proof
         state.wealth = watch.wealth_after(state.wealth, one.rank, one.online_rank)
         self._watch_loss(one.loss)
 

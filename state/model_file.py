@@ -34,7 +34,9 @@ def decode(data: bytes, shape: Shape, *, version: int, root: int) -> Model:
         raise CorruptError(f"{where}: expected safetensors, got {error}; {remedy}") from None
     made = NETWORKS[shape.network]
     items, *others = [_keys(where, tensors, name, remedy) for name in made.keyed_by]
+    times = _times(where, tensors, made, len(others[0]) if others else 0, remedy)
     _check(where, tensors, made.shapes(shape, len(items), *map(len, others)), remedy)
+    tensors |= times
     network = made(shape, tensors, *others)
     return Model(version, root, network, items, *network.catalogue)
 
@@ -50,6 +52,22 @@ def _keys(
     if len(np.unique(keys)) != len(keys):
         raise CorruptError(f"{where}: expected every {kind} key once, got repeats; {remedy}")
     return keys
+
+
+def _times(
+    where: str, tensors: dict[str, NDArray[Any]], made: type[Any], users: int, remedy: str
+) -> dict[str, NDArray[np.int64]]:
+    """Take the column of times out of the tensors, where network and file have one."""
+    name = getattr(made, "timed_by", "")
+    times = tensors.pop(name, None)
+    if times is None:
+        return {}
+    if times.dtype != np.int64 or times.shape != (users,):
+        raise CorruptError(
+            f"{where}: expected {name} of int64 {(users,)}, got {times.dtype} {times.shape};"
+            f" {remedy}"
+        )
+    return {name: times}
 
 
 def _check(

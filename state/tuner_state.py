@@ -88,6 +88,8 @@ class TunerState(msgspec.Struct, omit_defaults=True):
     """Ranked events that it is learnt from."""
     gains: list[float] = []
     squares: list[float] = []
+    proof: list[float] = []
+    """Of the test whether a weight helps; without it, as before there was one, it begins anew."""
     wealth: float = 1.0
     """Of the test whether the blend is worse than online alone, see `models.deep.watch`."""
     losses: list[float] = []

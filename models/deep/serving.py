@@ -18,6 +18,7 @@ from models.deep.shape import Shape
 from models.items.table import Items
 from models.params import RefitParams
 from models.rating import fold
+from models.users.history import as_counted
 
 Network: TypeAlias = Recurrent | SasRec | Ncf | Mf
 
@@ -109,7 +110,7 @@ class Deep:
         gap: NDArray[np.uint8],
         scored: NDArray[np.bool_],
     ) -> DeepArrays:
-        """Advance the users' states by the positive events, in order.
+        """Advance the users' states by the positive events that count, in order.
 
         Parameters
         ----------
@@ -129,11 +130,16 @@ class Deep:
         """
         model = self.model
         if model is None:
+            if users.deep.shape[1] and self._shape.network == "recurrent":
+                # what comes now the state does not see: it is computed anew once a model serves
+                users.deep_version[events.user[(events.weight > 0) & events.counts]] = 0
             return DeepArrays.none()
         self._follow(model, items)
         if isinstance(model.network, Mf):
             return self._learn_ratings(model, model.network, users, events, rows)
-        positive = np.flatnonzero(events.weight > 0)
+        # it is trained on what counts: other events are ranked, and are no input
+        positive = np.flatnonzero((events.weight > 0) & (events.counts | scored))
+        counts = events.counts[positive]
         user = events.user[positive]
         asked = np.flatnonzero(scored[positive])
         if isinstance(model.network, Ncf):
@@ -141,12 +147,13 @@ class Deep:
             row[positive[asked]] = np.where(model.network.known(keys), np.arange(len(asked)), -1)
             return self._arrays(model.network.read(keys), row)
         if isinstance(model.network, SasRec):
-            windows = self._windows(items, users, user, self._indices(rows[positive]), asked)
+            known = np.where(counts, self._indices(rows[positive]), np.int32(-1))
+            windows = self._windows(items, users, user, known, asked)
             row = np.full(len(events), -1, np.int32)
             row[positive[asked]] = np.arange(len(asked))
             return self._arrays(model.network.read(windows), row)
         self._refresh(model.network, model.root, items, users)
-        before = _previous(user, len(users))
+        before = _previous(user, counts, len(users))
         first = asked[before[asked] < 0]
         later = asked[before[asked] >= 0]
         y = np.zeros((len(asked), self._shape.dim), np.float32)
@@ -154,10 +161,14 @@ class Deep:
         place[positive[asked]] = np.arange(len(asked))
         if len(first):
             y[place[positive[first]]] = self._outputs(model, items, users, user[first])
+        taken = np.flatnonzero(counts)
         wanted, which = np.unique(before[later], return_inverse=True)
+        inputs = positive[taken]
+        after: NDArray[np.intp] = np.searchsorted(taken, wanted).reshape(-1)
         found = model.network.advance(
-            users.deep, user, self._indices(rows[positive]), gap[positive], wanted
-        )
+            users.deep, events.user[inputs], self._indices(rows[inputs]), gap[inputs],
+            after,
+        )  # fmt: skip
         if len(later):
             y[place[positive[later]]] = found[which]
         users.deep_version[user] = model.root
@@ -225,11 +236,10 @@ class Deep:
             y = model.network.read(windows)
             y[mine.history_length == 0] = 0
             return y
+        history, gap = as_counted(users)
         newest = np.maximum(users.history_length[chosen] - 1, 0)
-        rows = items.rows(users.history[chosen, newest], register=False)
-        y = model.network.outputs(
-            users.deep[chosen], self._indices(rows), users.history_gap[chosen, newest]
-        )
+        rows = self._indices(items.rows(history[chosen, newest], register=False))
+        y = model.network.outputs(users.deep[chosen], rows, gap[chosen, newest])
         y[users.history_length[chosen] == 0] = 0
         return y
 
@@ -243,7 +253,7 @@ class Deep:
     ) -> NDArray[np.int32]:
         """Return the last items before each asked event, as rows of the embeddings."""
         width = users.history.shape[1]
-        keys = users.history.reshape(-1)
+        keys = as_counted(users)[0].reshape(-1)
         known = self._indices(items.rows(keys, register=False)).reshape(-1, width)
         return _last_before(known, users.history_length, user, item, asked, self._shape.length)
 
@@ -258,7 +268,8 @@ class Deep:
         begin = users.history_length[chosen] - length
         at = np.arange(len(owner)) - np.repeat(np.cumsum(length) - length, length)
         at += begin[owner]
-        keys, gap = users.history[chosen[owner], at], users.history_gap[chosen[owner], at]
+        history, gaps = as_counted(users)
+        keys, gap = history[chosen[owner], at], gaps[chosen[owner], at]
         state = np.zeros((len(chosen), users.deep.shape[1]), np.float32)
         rows = items.rows(keys, register=False)
         nobody = np.empty(0, np.intp)
@@ -296,24 +307,30 @@ class Deep:
 def _started(model: Model, network: Mf, users: Users) -> NDArray[np.float32]:
     """Return (U, S) the users' states; where another model made them, as this one begins.
 
-    A user whom the model does not know keeps what was learnt beside a model of its line.
+    A user whom the model does not know, or who has rated since it was fitted, keeps what was learnt
+    beside a model of its line: what was rated while it was fitted is in there, and nowhere else.
     """
     state = users.deep.copy()
     stale = np.flatnonzero(users.deep_version != model.version)
     found, start = network.start(users.key[stale])
-    fresh = found | (users.deep_version[stale] < model.root)
+    version = users.deep_version[stale]
+    if users.mood.shape[1]:
+        newer = network.lacks(users.key[stale], users.mood[stale, -1])
+        found &= ~(newer & (version >= model.root) & (version < model.version))
+    fresh = found | (version < model.root)
     state[stale[fresh]] = start[fresh]
     return state
 
 
 @compiled
-def _previous(user: NDArray[np.int32], users: int) -> NDArray[np.int64]:
-    """Return the index of each event's predecessor of the same user, -1 for none."""
+def _previous(user: NDArray[np.int32], counts: NDArray[np.bool_], users: int) -> NDArray[np.int64]:
+    """Return the index of the last event of the same user before each that counts, -1 for none."""
     last = np.full(users, -1, np.int64)
     before = np.empty(len(user), np.int64)
     for e in range(len(user)):
         before[e] = last[user[e]]
-        last[user[e]] = e
+        if counts[e]:
+            last[user[e]] = e
     return before
 
 

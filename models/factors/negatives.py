@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import EVENTS, KNOWN, ItemArrays, UserArrays
+from models.arrays import KNOWN, RECENT, ItemArrays, UserArrays
 from models.compiled import Integer, Truth, kernel
 from models.initial import scrambled
 from models.users.own import is_own, may_be_own
@@ -39,10 +39,11 @@ def draw_negative(
     if a.counters[KNOWN] == 0:
         return np.int64(-1)
     row: Integer
-    if uniform:
+    recent: Integer = min(a.counters[RECENT], len(a.recent))
+    if uniform or recent == 0:
         row = a.known[_below(word, a.counters[KNOWN])]
     else:
-        row = a.recent[_below(word, min(a.counters[EVENTS], len(a.recent)))]
+        row = a.recent[_below(word, recent)]
     if not _suits(row, key, u, time, users, own, a):
         row = a.known[_below(scrambled(word), a.counters[KNOWN])]
         if not _suits(row, key, u, time, users, own, a):

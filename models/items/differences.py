@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from models.arrays import MOVED, TOLD, ItemArrays
 from models.columns import OFFSET_BITS, AcceptedBatch
-from models.compiled import Integer, compiled
+from models.compiled import Integer, Truth, compiled
 from models.items.bounds import raise_all
-from models.items.moved import next_moved
+from models.items.moved import next_moved, note
 from models.params import GROWTH
 
 _SINGLES = ("bias", "gradient_sum", "context_gradient_sum", "bias_gradient_sum")
@@ -46,20 +46,24 @@ def vectors(a: ItemArrays, rows: NDArray[np.int32] | slice) -> NDArray[np.float3
     )
 
 
-def take(a: ItemArrays, most: int) -> tuple[NDArray[np.int32], NDArray[np.float16]]:
+def take(
+    a: ItemArrays, most: int, *, heard: bool = False
+) -> tuple[NDArray[np.int32], NDArray[np.float16]]:
     """Return the rows that wait longest to be told, and their differences; they are told now.
 
     Parameters
     ----------
     most : int
         Rows at most.
+    heard : bool
+        Only those of which an authoritative row was heard; the others wait on.
 
     Returns
     -------
     int32[m], float16[m, K]
     """
     waiting = int(a.counters[MOVED] - a.counters[TOLD])
-    rows = _next(a, min(most, waiting))
+    rows = _next(a, min(most, waiting), waiting, heard)
     differences = np.clip(vectors(a, rows) - a.told[rows], -_MOST, _MOST).astype(np.float16)
     a.told[rows] += differences
     return rows, differences
@@ -147,11 +151,17 @@ def _set_means(a: ItemArrays, rows: NDArray[np.int32], values: NDArray[np.float3
 
 
 @compiled
-def _next(a: ItemArrays, most: Integer) -> NDArray[np.int32]:
-    rows = np.empty(most, np.int32)
-    for n in range(most):
+def _next(a: ItemArrays, most: Integer, waiting: Integer, heard: Truth) -> NDArray[np.int32]:
+    rows, n = np.empty(most, np.int32), 0
+    for _ in range(waiting):  # once round at most: those that wait on are last again
+        if n == most:
+            break
         row = next_moved(a)
         if row < 0:
-            return rows[:n].copy()
-        rows[n] = row
-    return rows
+            break
+        if heard and a.mark[row] == 0:
+            note(a, row)
+        else:
+            rows[n] = row
+            n += 1
+    return rows[:n].copy()

@@ -34,6 +34,7 @@ from models.neighbours.table import Neighbours
 from models.params import NeighbourParams, TransitionParams
 from models.popularity.counts import replace_counts
 from models.popularity.levels import levels
+from models.popularity.recent import Recent, in_order
 from models.transitions.exchange import export_rows, replace_row
 from models.transitions.rows import Transitions, extended
 
@@ -155,12 +156,13 @@ class Items:
         self.transitions = Transitions(transitions, rows)
         self.neighbours = Neighbours(neighbours or NO_NEIGHBOURS, rows)
         self._has_neighbours = neighbours is not None
+        self._recent = Recent()
         self.arrays = ItemArrays(
             slots=empty_slots(rows),
             short_slots=empty_slots(rows),
             recent=np.zeros(_RECENT, np.int32),
             tops=empty_tops(rows),
-            counters=np.zeros(8, np.int64),
+            counters=np.zeros(9, np.int64),
             value_total=np.zeros(1, np.float64),
             norm=float(transitions.norm),
             half_life=float(half_life_ms),
@@ -279,7 +281,7 @@ class Items:
         )
         known = moved[a.known[: a.counters[KNOWN]]]
         known = known[known >= 0]
-        recent = moved[a.recent] if size else a.recent
+        recent = moved[in_order(a)]
         queue = a.queue.copy()
         a.counters[EVENTS] -= a.counts[:size].sum() - a.counts[kept].sum()
         a.value_total[0] -= a.value_sum[:size].sum() - a.value_sum[kept].sum()
@@ -289,8 +291,7 @@ class Items:
             column[len(kept) :] = fill
         a.known[:] = 0
         a.known[: len(known)] = known
-        # what is drawn in place of an item that is gone is any that is left
-        a.recent[:] = np.where(recent >= 0, recent, known[0] if len(known) else 0)
+        self._recent.moved(a, recent)
         a.counters[SIZE], a.counters[KNOWN] = len(kept), len(known)
         self.ids = [self.ids[row] for row in kept.tolist()]
         self.arrays = a._replace(
@@ -354,7 +355,13 @@ class Items:
         )
 
     def replace(
-        self, exported: ItemRows, *, only_newer: bool, step: int = -1, mark: int = 0
+        self,
+        exported: ItemRows,
+        *,
+        only_newer: bool,
+        step: int = -1,
+        mark: int = 0,
+        as_it_is: bool = False,
     ) -> None:
         """Overwrite rows by what another worker knows; new items get a row.
 
@@ -366,6 +373,9 @@ class Items:
             not changed them since `step`: then what is exported contains all that is in the row.
         step, mark : int
             See `models.arrays.ItemArrays.touched` and `.mark`.
+        as_it_is : bool
+            Forget what was learnt of rows that were never heard of, unless all their events are
+            known here: it set out from a new row, and says nothing of the one that comes.
         """
         rows = self.rows(exported.keys)
         taken = rows >= 0
@@ -380,6 +390,8 @@ class Items:
         successors = self.rows(exported.successors)
         a, at = self.arrays, rows[chosen]
         untold = differences.untold(a, at)
+        if as_it_is:
+            untold[(a.mark[at] == 0) & (exported.count[chosen] > a.counts[at])] = 0
         a.last_time[at] = exported.last_time[chosen]
         a.popularity[at] = exported.popularity[chosen]
         a.mark[at] = mark
@@ -393,7 +405,10 @@ class Items:
             a.context_gradient_sum[at] = exported.context_gradient_sum[chosen]
         if a.told.shape[1]:
             differences.replace(a, at, untold)
-        replace_counts(a, at, exported.count[chosen], exported.value_sum[chosen])
+        count = exported.count[chosen]
+        elsewhere = np.maximum(0, count - a.counts[at]) / np.maximum(1, count)
+        replace_counts(a, at, count, exported.value_sum[chosen])
+        self._recent.add(a, at, elsewhere)
         raise_all(a, at)
         for n in chosen.tolist():
             bounds = slice(exported.successor_start[n], exported.successor_start[n + 1])

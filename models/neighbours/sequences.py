@@ -5,6 +5,7 @@ in the wrong place.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.compiled import Integer, entry, kernel
 from models.initial import scrambled
@@ -48,6 +49,28 @@ def enter_all(n: NeighbourArrays) -> None:
     while slot > 0:
         n.slots[_hashed(n, n.keys[slot])] = slot
         slot = n.newer[slot]
+
+
+@entry
+def leads_of(
+    n: NeighbourArrays, keys: NDArray[np.uint64], known: NDArray[np.int64], lead: NDArray[np.int32]
+) -> None:
+    """Set how many more events the sequences of users hold than their records know of.
+
+    The record of a user who was away too long is gone, its sequence is not: it goes on where it
+    ended, or all that follows would lie before what its ring still holds.
+
+    Parameters
+    ----------
+    keys : uint64[U]
+        Of the users.
+    known : int64[U]
+        Events of weight > 0 of each, as its record says.
+    lead : int32[U]
+    """
+    for u in range(len(keys)):
+        slot = slot_of(n, keys[u])
+        lead[u] = max(0, n.until[slot] - n.origin[slot] - known[u]) if slot > 0 else 0
 
 
 @kernel

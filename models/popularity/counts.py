@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import EVENTS, KNOWN, ItemArrays
+from models.arrays import EVENTS, KNOWN, RECENT, ItemArrays
 from models.compiled import Integer, entry, kernel
 from models.items.bounds import raise_popularity
 
@@ -13,7 +13,8 @@ def count_event(a: ItemArrays, row: Integer, time: Integer) -> None:
     """Count one accepted positive event of an item."""
     _set_count(a, row, a.counts[row] + 1)
     add_popularity(a, row, time)
-    a.recent[a.counters[EVENTS] & len(a.recent) - 1] = row
+    a.recent[a.counters[RECENT] & len(a.recent) - 1] = row
+    a.counters[RECENT] += 1
     a.counters[EVENTS] += 1
 
 

@@ -45,9 +45,9 @@ def learn_events(
         u, weight, key, row = events.user[e], events.weight[e], events.item[e], rows[e]
         time = events.time[e]
         if weight > 0:
-            out.position[e] = users.positives[u]
             if len(work.transitions.successor) - work.transitions.top[0] < knobs.reserve:
                 return e
+            out.position[e] += users.positives[u]
             if (
                 scored[e]
                 and users.history_length[u] > 0
@@ -59,7 +59,7 @@ def learn_events(
             if row >= 0:
                 remember(window.rows, window.length, u, row)
             users.positives[u] += 1
-            remember_positive(users, u, key, events.gap[e])
+            remember_positive(users, u, key, events.gap[e], events.counts[e])
             note_past(users, u, key, weight >= knobs.strong, time, events.hide[e])
         elif weight < 0:
             remember(users.excluded, users.excluded_length, u, key)

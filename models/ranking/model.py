@@ -22,6 +22,7 @@ from models.factors.part import look_all
 from models.items.differences import add_batch
 from models.items.table import Items
 from models.lists import Lists, blocks, fill_empty
+from models.neighbours.sequences import leads_of
 from models.params import NeighbourParams, RankingParams, TransitionParams, UserParams
 from models.popularity import part as popularity
 from models.popularity.weights import PopularityWeights
@@ -118,6 +119,10 @@ class Ranking:
             len(rows), negatives=pairs, gradients=pairs and 1 + pairs, parts=self.ranks_parts
         )
         columns, done = EventArrays.of(events, gap), -1
+        if self._neighbours:
+            lead = np.empty(len(users), np.int32)
+            leads_of(items.neighbours.arrays, users.key, users.positives, lead)
+            out.position[:] = lead[events.user]
         while done < len(rows):
             items.transitions.make_room(items.transitions.reserve)
             work = work._replace(transitions=items.transitions.arrays)

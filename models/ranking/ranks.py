@@ -183,7 +183,10 @@ def _place(
 
 @kernel
 def _place_in_fallback(work: Work, mark: Integer, target: Integer) -> Integer:
-    """Return the 0-based rank of the target among trending items, then by popularity."""
+    """Return the 0-based rank of the target among trending items, then by popularity.
+
+    The trending ones are listed in their order; of those equally popular half stand before it.
+    """
     a, marks, before = work.items, work.scratch.mark, 0
     listed = mark + 1  # no user's mark yet: stamps go up by two
     for n in range(len(work.fallback)):
@@ -193,11 +196,13 @@ def _place_in_fallback(work: Work, mark: Integer, target: Integer) -> Integer:
         if marks[row] != mark and marks[row] != listed and a.counts[row] > 0:
             marks[row] = listed
             before += 1
-    aim = level_of(a, target)
-    for row in range(a.counters[SIZE]):
-        if a.counts[row] > 0 and marks[row] != mark and marks[row] != listed and row != target:
-            before += level_of(a, row) > aim
-    return before
+    aim, level = level_of(a, target), 0
+    for row in range(a.counters[SIZE]):  # the target is level with itself
+        if a.counts[row] > 0 and marks[row] != mark and marks[row] != listed:
+            other = level_of(a, row)
+            before += other > aim
+            level += other == aim
+    return before + level // 2
 
 
 @kernel

@@ -91,7 +91,7 @@ def remember_event(e: Integer, events: EventArrays, users: UserArrays, strong: R
     u, weight, key = events.user[e], events.weight[e], events.item[e]
     if weight > 0:
         users.positives[u] += 1
-        remember_positive(users, u, key, events.gap[e])
+        remember_positive(users, u, key, events.gap[e], events.counts[e])
         note_past(users, u, key, weight >= strong, events.time[e], events.hide[e])
     elif weight < 0:
         remember(users.excluded, users.excluded_length, u, key)

@@ -7,6 +7,7 @@ within [0, 1]: least squares in one variable, from 0 (stacking: Wolpert, Neural 
 1992). The sums do not depend on the weight that was served, so nothing has to be explored.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -52,9 +53,18 @@ class Stacking:
     """(1,) sum of e d."""
     squares: list[float] = field(default_factory=_nothing)
     """(1,) sum of d²."""
+    proof: list[float] = field(default_factory=list)
+    """Nothing: least squares need none."""
 
     @classmethod
-    def of(cls, deep: float, events: float, gains: list[float], squares: list[float]) -> "Stacking":
+    def of(
+        cls,
+        deep: float,
+        events: float,
+        gains: list[float],
+        squares: list[float],
+        proof: Sequence[float] = (),  # noqa: ARG003  # as of `models.blend.Blend`
+    ) -> "Stacking":
         """Return what was stored; a new one where that was learnt otherwise."""
         if len(gains) != 1 or len(squares) != 1:
             return cls()

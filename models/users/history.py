@@ -6,9 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Lookup, UserArrays, Window
-from models.compiled import Integer, compiled, entry, kernel
+from models.columns import Users
+from models.compiled import Integer, Truth, compiled, entry, kernel
 from models.deep.gaps import LONGEST
 from models.items.lookup import row_of
+
+NEWEST = np.uint8(0x80)
+"""Bit of a gap: its item is that of the user's last event that counted."""
+GAP = np.uint8(0x7F)
+"""Bits of the gap itself."""
 
 
 @kernel
@@ -30,18 +36,51 @@ def remember(lists: NDArray[Any], length: NDArray[np.int32], u: Integer, thing: 
 
 
 @kernel
-def remember_positive(users: UserArrays, u: Integer, key: Integer, gap: Integer) -> None:
-    """Put an item and its gap at the end of a user's history."""
+def remember_positive(
+    users: UserArrays, u: Integer, key: Integer, gap: Integer, counts: Truth
+) -> None:
+    """Put an item at the end of a user's history, and its gap with it.
+
+    An event that does not count moves its item, which keeps the gap of the one that did.
+    """
     n = users.history_length[u]
     at: Any = 0
     while at < n and users.history[u, at] != key:
         at += 1
+    kept = users.history_gap[u, at] if at < n else np.uint8(gap)
     if at == n:
         at = 0 if n == users.history.shape[1] else n
     for i in range(at, min(n, users.history.shape[1]) - 1):
         users.history_gap[u, i] = users.history_gap[u, i + 1]
     remember(users.history, users.history_length, u, key)
-    users.history_gap[u, users.history_length[u] - 1] = gap
+    if counts:
+        before: Any = users.history_length[u] - 2  # from the end: there it nearly always stands
+        if kept < NEWEST or n < users.history_length[u]:
+            while before >= 0 and users.history_gap[u, before] < NEWEST:
+                before -= 1
+            if before >= 0:
+                users.history_gap[u, before] &= GAP
+        kept = np.uint8(gap) | NEWEST
+    users.history_gap[u, users.history_length[u] - 1] = kept
+
+
+def as_counted(users: Users) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
+    """Return (U, H) items and gaps of histories, that of the last event that counted at the end.
+
+    A history of before that was noted, or that has lost it, is as it is.
+    """
+    keys, gap = users.history, users.history_gap & GAP
+    noted = users.history_gap >= NEWEST
+    last = users.history_length.astype(np.intp) - 1
+    newest = np.where(noted.any(axis=1), noted.argmax(axis=1), last)
+    turned = np.flatnonzero(newest < last)
+    if len(turned):
+        keys, at = keys.copy(), np.arange(keys.shape[1])
+        begin, end = newest[turned, None], last[turned, None]
+        order = np.where((at >= begin) & (at < end), at + 1, np.where(at == end, begin, at))
+        for columns in (keys, gap):
+            columns[turned] = np.take_along_axis(columns[turned], order, axis=1)
+    return keys, gap
 
 
 @kernel
@@ -79,23 +118,25 @@ def open_window(
 @compiled
 def gaps_of(
     user: NDArray[np.int32],
-    weight: NDArray[np.float32],
+    counts: NDArray[np.bool_],
     time: NDArray[np.int64],
     last_positive: NDArray[np.int64],
 ) -> NDArray[np.uint8]:
-    """Return the octave of seconds since each user's positive event before, see `models.deep.gaps`.
+    """Return the octave of seconds since each user's newest event before, see `models.deep.gaps`.
 
     Parameters
     ----------
-    user, weight, time : (n,)
+    user, time : (n,)
         Columns of the events.
+    counts : bool[n]
+        Positive events that count: the others have no gap, and are none for those that follow.
     last_positive : int64[U]
         Updated in place.
     """
     gap = np.full(len(user), LONGEST, np.uint8)
     for e in range(len(user)):
         u = user[e]
-        if weight[e] > 0:
+        if counts[e]:
             if last_positive[u] >= 0:
                 seconds = max(0, time[e] - last_positive[u]) / 1000.0
                 gap[e] = min(LONGEST, int(np.log2(1.0 + seconds)))

@@ -28,6 +28,10 @@ from state.codec import ForeignError
 _NOTE_SECONDS = 3.0
 _LONGEST_TELLING = 2.0
 """Seconds whose budget one telling has at most."""
+_PATIENCE = 120.0
+"""Seconds without news of old items after which a worker waits for no further ones."""
+_NEWS = 0.01
+"""Share of all items that must be heard of to be news: some are always new, and come later."""
 _FOREIGN = (
     "loop: expected records of this job, got one of another job or input topic; give each its own"
     " accepted_events and model_updates"
@@ -106,6 +110,8 @@ class Learn:
         self._totals: dict[int, int] = {}
         self._item_buckets = params.item_buckets
         self._telling = Telling(params)
+        self._may_wait = params.differences > 0 and params.variances == 0
+        self._waiting, self._news, self._heard_then = False, time.monotonic(), 0
         self._sequences = params.sequences is not None
 
     def __call__(
@@ -131,7 +137,8 @@ class Learn:
         rows = self._admitted(events.item, teaches)
         name_new(self.items, rows, item_ids)
         fresh = self._applied.claim(bucket, events.coordinate)
-        gap = gaps_of(events.user, events.weight, events.time, users.last_positive)
+        positive = (events.weight > 0) & events.counts
+        gap = gaps_of(events.user, positive, events.time, users.last_positive)
         deep = self.deep.learn(self.items, users, events, rows, gap, scored)
         learnt = self.objective.learn(
             self.items,
@@ -167,17 +174,47 @@ class Learn:
         """
         self._check_origin(about.origin)
         self.items.make_room(rows.keys)
+        waits = self._waits
         mark = self.items.marks.put(name, about.marks)
         self._totals[_bucket_in(name) % self._item_buckets] = about.total
         step = self._applied.step_within(about.marks) if about.marks.size else -1
-        self.items.replace(rows, only_newer=True, step=step, mark=mark)
+        self.items.replace(rows, only_newer=True, step=step, mark=mark, as_it_is=waits)
+        if waits and self._heard > self._heard_then + _NEWS * sum(self._totals.values()):
+            self._news, self._heard_then = time.monotonic(), self._heard
+
+    def restored(self) -> None:
+        """Note that this worker goes on with users of before, and has no items yet.
+
+        What it learns of a row that it has not heard yet sets out from a new one: random factors,
+        and the longest steps there are. Told, it would be added to a mature row, by each worker
+        once. So nothing is told of such rows until all were heard, and what was learnt of them
+        before is forgotten where they come. An item that is new waits as well, and loses nothing.
+
+        Ratings keep theirs: in the information form a difference is a measurement with its own
+        variance, in which what is not known of the row counts as noise. Gradients of single events
+        are told with them, and are small (`light`, `sgd`).
+        """
+        if self._may_wait:
+            self._may_wait, self._waiting = False, True
+
+    @property
+    def _waits(self) -> bool:
+        """Whether rows are still to come that others know."""
+        if self._waiting:
+            known = len(self._totals) == self._item_buckets and self.complete >= 1
+            self._waiting = not known and time.monotonic() - self._news < _PATIENCE
+        return self._waiting
 
     @property
     def complete(self) -> float:
         """Share of the authoritative items that were heard of; 1 where there are none."""
         total = sum(self._totals.values())
-        heard = np.count_nonzero(self.items.arrays.mark[: self.items.size])
-        return min(1.0, heard / total) if total else 1.0
+        return min(1.0, self._heard / total) if total else 1.0
+
+    @property
+    def _heard(self) -> int:
+        """Rows of which an authoritative one was heard."""
+        return int(np.count_nonzero(self.items.arrays.mark[: self.items.size]))
 
     def _admitted(self, keys: NDArray[np.uint64], teaches: NDArray[np.bool_]) -> NDArray[np.int32]:
         """Return the rows of items; new ones get one if something is learnt of them."""
@@ -231,7 +268,7 @@ class Learn:
         chosen = _chosen(told)
         item_rows, negatives = rows[chosen], learnt.negatives[chosen]
         weight = events.weight[chosen]
-        moved, differences = self._telling(self.items)
+        moved, differences = self._telling(self.items, heard=self._waits)
         self._touch(moved)  # a chunk from before this message must not overwrite what it says
         known, index = self._dictionary(
             self.items.size, item_rows, learnt.context, negatives.reshape(-1), moved
@@ -269,7 +306,9 @@ class Telling:
         self._bytes_per_second, self._most = params.tell_bytes_per_second, params.tell_bytes
         self._told = -np.inf
 
-    def __call__(self, items: Items) -> tuple[NDArray[np.int32], NDArray[np.float16]]:
+    def __call__(
+        self, items: Items, *, heard: bool
+    ) -> tuple[NDArray[np.int32], NDArray[np.float16]]:
         """Return rows and their differences, see `models.items.differences.take`."""
         now = time.monotonic()
         elapsed = min(now - self._told, _LONGEST_TELLING)
@@ -277,7 +316,8 @@ class Telling:
             return np.empty(0, np.int32), np.empty((0, self._width), np.float16)
         self._told = now
         room = min(self._most, self._bytes_per_second * max(self._wait, elapsed))
-        return take(items.arrays, max(1, int(room / (12 + 2 * self._width))))
+        most = max(1, int(room / (12 + 2 * self._width)))
+        return take(items.arrays, most, heard=heard)
 
 
 def _chosen(mask: NDArray[np.bool_]) -> slice | NDArray[np.bool_]:

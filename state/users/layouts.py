@@ -24,7 +24,7 @@ session_last   i64   1            newest event time of the session, ms; -1 befor
 events         i64   1            accepted events ever
 positives      i64   1            those of weight > 0
 seen           i64   1            processing time of the last update, ms
-last_positive  i64   1            event time of the newest positive event, ms; -1 before the first
+last_positive  i64   1            event time of the newest positive one that counts, ms; -1 for none
 deep_version   i64   1            root of the line of models that advanced its state; 0 none
 session_events i32   1            accepted events in the session
 …              f32   F            latent factors

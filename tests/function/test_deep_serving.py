@@ -29,7 +29,18 @@ from state.topics.lease import Lease
 from state.topics.model_pointer import ModelPointer
 from state.topics.worker import Serving
 from state.users.state import UserState
-from tests.builders import USERS, Record, behaviour, cut, in_order, learn_users, learning
+from tests.builders import (
+    MINUTE,
+    NOW,
+    USERS,
+    Record,
+    behaviour,
+    cut,
+    event,
+    in_order,
+    learn_users,
+    learning,
+)
 from tests.harness import Clock, Savepoint, UsersSubtask
 
 LOG = behaviour(300, users=12, items=60)
@@ -310,6 +321,89 @@ def test_where_no_deep_model_is_wanted_pointers_are_passed_over(store: Store) ->
     users = UsersSubtask(learn_users(deep=False), Clock())
     hear(users, store.put(3, 3))
     assert versions(users, LOG[:50]) == {"online-ranking-1"}
+
+
+def test_states_miss_nothing_that_came_while_no_model_served(store: Store) -> None:
+    users, steady = served(), served()
+    there, none = store.put(3, 3), ModelPointer(sequence=2, model=0)
+    again = msgspec.structs.replace(there, sequence=3)
+    for one in (users, steady):
+        hear(one, there)
+        one.take(LOG[:100])
+    hear(users, none)
+    for one in (users, steady):
+        one.take(LOG[100:150])
+    hear(users, again)
+    for one in (users, steady):
+        one.take(LOG[150:200])
+    fresh = served()
+    fresh.take(LOG[:150])
+    hear(fresh, again)
+    fresh.take(LOG[150:200])
+    touched = {(record.key or b"").decode() for record in LOG[100:150]}
+    touched &= {(record.key or b"").decode() for record in LOG[150:200]}
+    assert len(touched) > 3
+    found, anew, kept = deep(users), deep(fresh), deep(steady)
+    assert {user: found[user] for user in touched} == {user: anew[user] for user in touched}
+    idle = kept.keys() - {(record.key or b"").decode() for record in LOG[100:150]}
+    assert {user: found[user] for user in idle} == {user: kept[user] for user in idle}
+
+
+def repeated(times: int) -> list[Record]:
+    """Views of four items, so many times each, of which the first one counts."""
+    return in_order(
+        event("anna", f"item-{2 * n}", at=NOW + n * MINUTE + m * 1_000)
+        for n in range(4)
+        for m in range(times)
+    )
+
+
+@pytest.mark.parametrize("network", ["recurrent", "sasrec"])
+@pytest.mark.parametrize("sizes", [[], [1] * 20, [3] * 7])
+def test_events_that_do_not_count_are_no_input_of_a_network(
+    tmp_path: Path, network: str, sizes: list[int]
+) -> None:
+    """It is trained without them: state, gaps and what is said of the user are the same."""
+    shape = replace(SHAPE, network=network)
+    store = Store(tmp_path, shape)
+    pointer = store.put(3, 3)
+    said = []
+    for times in (4, 1):
+        users = served(shape=shape)
+        hear(users, pointer)
+        log = repeated(times)
+        for records in cut(log, sizes):
+            users.take(records)
+        if network == "recurrent":
+            said.append(deep(users))
+        corridor = users.function._corridor
+        one = states_of(users, shape)
+        said.append(corridor.learn.deep.score(corridor.items, one).y.tolist())
+    assert said[: len(said) // 2] == said[len(said) // 2 :]
+
+
+@pytest.mark.parametrize("network", ["recurrent", "sasrec"])
+def test_an_item_that_is_seen_again_is_not_the_last_that_counted(
+    tmp_path: Path, network: str
+) -> None:
+    shape = replace(SHAPE, network=network)
+    pointer, said = Store(tmp_path, shape).put(3, 3), []
+    for again in (["item-4", "item-2"], []):
+        users = served(shape=shape)
+        hear(users, pointer)
+        names = ["item-2", "item-4", *again]
+        log = in_order(event("anna", name, at=NOW + 1_000 * n) for n, name in enumerate(names))
+        users.take(log[:2])
+        for record in log[2:]:
+            users.take([record])
+        corridor = users.function._corridor
+        said.append(corridor.learn.deep.score(corridor.items, states_of(users, shape)).y.tolist())
+    assert said[0] == said[1]
+
+
+def states_of(users: UsersSubtask, shape: Shape) -> Users:
+    codec = UserState(replace(USERS, deep_state=shape.state), 8, 1)
+    return codec.decode([users.remembered()["anna"]], ["anna"])
 
 
 # ---- whose pointers count, and what becomes of a load that fails ----

@@ -1,7 +1,9 @@
 """Users who are idle for longer than the configured time are forgotten; nobody else is."""
 
+import numpy as np
+
 from state.descriptors import ACCOUNTING_ENTRY
-from tests.builders import DAY, HOUR, NOW, Record, event, in_order, learn_users
+from tests.builders import DAY, HOUR, NOW, Record, event, in_order, learn_users, learning
 from tests.harness import Clock, UsersSubtask
 
 TTL = 10 * DAY
@@ -107,3 +109,27 @@ def test_buckets_are_not_swept_at_one_instant() -> None:
     due = {timestamp for timestamp, _ in users.state.timers}
     assert len(due) > 48
     assert max(due) - min(due) > TTL // 20
+
+
+def test_a_forgotten_user_who_comes_back_goes_on_in_the_sequence_others_know() -> None:
+    """Or session neighbours would learn nothing of it for as many events as there were before."""
+    model = learning(objective="full")
+    params = learn_users(user_ttl_ms=TTL, learning=model)
+    users, listener = UsersSubtask(params, Clock()), UsersSubtask(params, Clock())
+    before = in_order(event("anna", f"old-{n}", at=NOW + n) for n in range(700))
+    users.take(before)
+    users.wait(2 * TTL)
+    at, after = NOW + 20 * DAY, []
+    for n in range(4):
+        names = [f"new-{n}-{m}" for m in range(5)]
+        log = (event("anna", name, at=at + 5 * n + m) for m, name in enumerate(names))
+        after.append(users.take(in_order(log, first=700 + 5 * n)))
+    listener.hear(*UsersSubtask(params, Clock()).take(before).messages)
+    listener.hear(*(message for learned in after for message in learned.messages))
+    for one in (users, listener):
+        items = one.function._corridor.items
+        named = {name: row for row, name in enumerate(items.ids)}
+        rows = np.array([named[f"new-{n}-{m}"] for n in range(4) for m in range(5)], np.int32)
+        start, _, positions = items.neighbours.export(rows)
+        assert np.diff(start).tolist() == [1] * 20
+        assert positions.tolist() == list(range(700, 720))

@@ -16,7 +16,8 @@ from models.params import EventPolicy, KalmanParams, RefitParams
 from models.rating import kalman
 from models.rating.kalman import Kalman, KalmanItems, KalmanUsers
 from operators.stages.learn import empty_items
-from state import examples
+from state import examples, model_file
+from state.codec import CorruptError
 from state.model_store import WEIGHTS, Manifest, ModelStore
 from state.topics import model_pointer
 from state.topics.model_pointer import ModelPointer
@@ -140,14 +141,23 @@ def refitted(seed: int) -> dict[str, np.ndarray]:
     return keys | tensors
 
 
-def pointer(folder: Path, version: int, sequence: int, weight: float) -> bytes:
-    """Store the model of a version and point to it."""
+def pointer(
+    folder: Path,
+    version: int,
+    sequence: int,
+    weight: float,
+    until: dict[int, int] | None = None,
+) -> bytes:
+    """Store the model of a version, fitted to users' ratings up to some times, and point to it."""
     manifest = Manifest(
         version=version, parent=0, root=3, shape=SHAPE.to_dict(), created_at=1, events=1, items=1,
         steps=1, seconds=1.0,
     )  # fmt: skip
     shutil.rmtree(folder / f"{version:08}", ignore_errors=True)
-    stored = ModelStore(str(folder)).put(manifest, {WEIGHTS: save(refitted(version))})
+    tensors = refitted(version)
+    if until is not None:
+        tensors["user.time"] = np.array([until[u] for u in KNOWN_USERS], np.int64)
+    stored = ModelStore(str(folder)).put(manifest, {WEIGHTS: save(tensors)})
     return model_pointer.encode(
         ModelPointer(
             sequence=sequence,
@@ -270,3 +280,65 @@ def test_a_savepoint_of_before_the_refitted_model_is_taken_over(tmp_path: Path) 
     assert examples.decode(learned.row.examples).loss[0] == sum(
         row[1] in KNOWN_ITEMS for row in rows[200:]
     )
+
+
+def states(users: UsersSubtask) -> dict[str, list[float]]:
+    """What is kept of each user beside the refitted model."""
+    codec = UserState(
+        replace(USER_PARAMS, deep_state=SHAPE.state),
+        PARAMS.factors,
+        1,
+        variances=PARAMS.factors + 1,
+        rated=PARAMS.history,
+    )
+    return {
+        user: codec.decode([value], [user]).deep[0].tolist()
+        for user, value in users.remembered().items()
+        if user[0] != " "
+    }
+
+
+def test_what_was_rated_while_a_model_was_fitted_is_not_thrown_away(tmp_path: Path) -> None:
+    """Users go on from where they are, those who have rated nothing since from where it left them.
+
+    One more event of each, which is no rating, lets the new model be taken.
+    """
+    log, rows = ratings(200)
+    newest = {u: max((time for v, _, _, time in rows if v == u), default=0) for u in range(USERS)}
+    users = beside()
+    users.hear(pointer(tmp_path, 3, 1, 1.0))
+    users.take(log)
+    before = states(users)
+    late = {u for u in KNOWN_USERS if u % 4 == 0}
+    until = {u: newest[u] - (1 if u in late else 0) for u in range(USERS)}
+    users.hear(pointer(tmp_path, 4, 2, 1.0, until))
+    users.take(in_order([event(f"u{u}", "i1", at=NOW) for u in range(USERS)], first=200))
+    after, left = states(users), refitted(4)
+    for n, u in enumerate(KNOWN_USERS):
+        start = [*left["user.factors"][n].tolist(), left["user.bias"][n]]
+        assert after[f"u{u}"] == pytest.approx(before[f"u{u}"] if u in late else start)
+    assert len(late) > 1
+
+
+@pytest.mark.parametrize("swapped", [(4, 3), (3, 4)])
+def test_a_model_rolled_back_or_of_before_times_were_kept_sets_users_back(
+    tmp_path: Path, swapped: tuple[int, int]
+) -> None:
+    log, _ = ratings(200)
+    users, (old, new) = beside(), swapped
+    users.hear(pointer(tmp_path, old, 1, 1.0))
+    users.take(log)
+    until = dict.fromkeys(range(USERS), 0) if new < old else None
+    users.hear(pointer(tmp_path, new, 2, 1.0, until))
+    users.take(in_order([event(f"u{u}", "i1", at=NOW) for u in range(USERS)], first=200))
+    after, left = states(users), refitted(new)
+    for n, u in enumerate(KNOWN_USERS):
+        start = [*left["user.factors"][n].tolist(), left["user.bias"][n]]
+        assert after[f"u{u}"] == pytest.approx(start)
+
+
+@pytest.mark.parametrize("times", [np.zeros(3, np.int64), np.zeros(5, np.float64)])
+def test_times_that_are_none_are_refused(times: np.ndarray) -> None:
+    data = save(refitted(3) | {"user.time": times})
+    with pytest.raises(CorruptError, match=r"expected user\.time of int64"):
+        model_file.decode(data, SHAPE, version=3, root=3)

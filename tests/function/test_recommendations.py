@@ -245,3 +245,13 @@ def test_the_largest_coordinate_is_no_special_case() -> None:
     learned = subtask().take([last])
     counts = learned.accounting["partitions"][str((1 << 15) - 1)]
     assert counts["next_offset"] == (1 << OFFSET_BITS) - 1
+
+
+def test_where_nothing_follows_items_of_one_level_stand_half_before_the_event() -> None:
+    """Or the first hours of a job, when many items were seen once, would all count as hits."""
+    users = subtask(evaluation_k=5)
+    users.take(in_order(event(f"w{n}", f"it{n}", at=NOW - DAY) for n in range(300)))
+    users.take(in_order([event("x", "it80", at=NOW - DAY)], first=300))
+    learned = users.take(in_order([event("x", "it7", at=NOW - DAY)], first=301))
+    assert learned.metrics["scored"] == 1
+    assert learned.metrics["hits"] == 0

@@ -116,6 +116,11 @@ def some_private_state() -> TunerState:
     )
 
 
+def some_proven_state() -> TunerState:
+    """The same, with capitals of the test whether a weight helps."""
+    return replace(some_private_state(), proof=[1000.5, 0.25, 30.0])
+
+
 def some_pointer() -> ModelPointer:
     """A pointer to a model of the default shape."""
     return ModelPointer(
@@ -141,6 +146,7 @@ BINARY: dict[str, tuple[Any, Callable[[], Any]]] = {
     "ring-v2": (ring, some_rated_block),
     "tuner-v3": (tuner_state, some_state),
     "tuner-private-v3": (tuner_state, some_private_state),
+    "tuner-proven-v3": (tuner_state, some_proven_state),
 }
 
 
@@ -205,7 +211,7 @@ def test_a_golden_value_names_its_version(name: str) -> None:
 def test_no_field_of_the_state_is_left_at_its_default() -> None:
     start = TunerState()
     for name in TunerState.__struct_fields__:
-        assert getattr(some_private_state(), name) != getattr(start, name), name
+        assert getattr(some_proven_state(), name) != getattr(start, name), name
 
 
 def test_a_state_of_fewer_fields_is_read() -> None:

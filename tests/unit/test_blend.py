@@ -1,5 +1,6 @@
 """The blend's sums against plain ranks and a plain softmax, and what its weight does."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -206,3 +207,77 @@ def test_what_was_learnt_of_other_weights_is_forgotten() -> None:
     assert Blend.of(0.4, 500.0, [1.0, 2.0], [3.0, 4.0]) == Blend()
     kept = Blend.of(0.4, 500.0, [1.0] * WEIGHTS, [2.0] * WEIGHTS)
     assert kept == Blend(0.4, 500.0, [1.0] * WEIGHTS, [2.0] * WEIGHTS)
+
+
+def reports(mean: float, seed: int, *, events: int, noise: float = 0.3) -> Iterator[np.ndarray]:
+    """Sums of 20 events each that gain as much on average by weights of .3 and more."""
+    random = np.random.default_rng(seed)
+    for _ in range(events // 20):
+        common, own = random.standard_t(5, size=(20, 1)), random.normal(size=(20, WEIGHTS))
+        spread = noise * GRID * (0.7 * common + 0.5 * own)
+        gain = np.clip(mean * np.minimum(1, GRID / 0.3) + spread, -1, 1)
+        found = np.zeros(LOSSES)
+        found[COUNT], found[GAIN:SQUARE], found[SQUARE:] = 20, gain.sum(0), np.square(gain).sum(0)
+        yield found
+
+
+@pytest.mark.parametrize("noise", [0.3])
+def test_a_model_of_no_use_is_hardly_ever_served_however_often_one_looks(noise: float) -> None:
+    """In 5 of 100 worlds at most, over all 1,000 looks at 20,000 events."""
+    served = 0
+    for seed in range(60):
+        learner, ever = Blend(), False
+        for found in reports(0.0, seed, events=20_000, noise=noise):
+            learner.learn(found)
+            ever |= learner.deep > 0
+        served += ever
+    assert served <= 3
+
+
+def noticed(mean: float, seed: int, learner: Blend) -> int:
+    """Events until a weight is served."""
+    for n, found in enumerate(reports(mean, seed, events=20_000), start=1):
+        learner.learn(found)
+        if learner.deep > 0:
+            return 20 * n
+    return 20_000
+
+
+@pytest.mark.parametrize(("mean", "within"), [(0.02, 1_500), (0.01, 5_000)])
+def test_a_model_that_helps_is_served_soon(mean: float, within: int) -> None:
+    assert max(noticed(mean, seed, Blend()) for seed in range(10)) <= within
+
+
+def test_a_model_that_helps_after_a_long_time_of_no_use_is_served_soon() -> None:
+    learner = Blend()
+    for found in reports(-0.01, 1, events=100_000):
+        learner.learn(found)
+    assert learner.deep == 0
+    assert noticed(0.02, 2, learner) <= 3_000
+
+
+def test_what_was_proven_is_proven_anew_where_it_gains_no_more() -> None:
+    learner = Blend()
+    for found in reports(0.02, 1, events=20_000):
+        learner.learn(found)
+    assert learner.deep > 0
+    for found in reports(-0.02, 2, events=20_000):
+        learner.learn(found)
+    assert learner.deep == 0
+    for found in reports(0.0, 3, events=20_000):
+        learner.learn(found)
+        assert learner.deep == 0
+
+
+def test_a_proof_outlives_its_worker_and_one_of_before_is_made_anew() -> None:
+    learner = Blend()
+    for found in reports(0.02, 1, events=4_000):
+        learner.learn(found)
+    kept = learner.deep, learner.events, learner.gains, learner.squares
+    after, older = Blend.of(*kept, learner.proof), Blend.of(*kept)
+    found = next(reports(0.02, 2, events=20))
+    for one in (learner, after, older):
+        one.learn(found)
+    assert after == learner
+    assert after.deep > 0
+    assert older.deep == 0

@@ -148,8 +148,8 @@ def test_an_unknown_item_still_advances_the_state() -> None:
 def test_compiled_and_plain_gaps_agree() -> None:
     time = np.array([0, 500, 1_000, 4_000, 3_000, 10**9, 10**12], np.int64)
     last = np.full(1, -1, np.int64)
-    user, weight = np.zeros(len(time), np.int32), np.ones(len(time), np.float32)
-    found = gaps_of(user, weight, time, last)
+    user, counts = np.zeros(len(time), np.int32), np.ones(len(time), np.bool_)
+    found = gaps_of(user, counts, time, last)
     newest = np.maximum.accumulate(time)
     seconds = (time[1:] - newest[:-1]) / 1000
     assert found.tolist() == [LONGEST, *gaps(seconds).tolist()]

@@ -39,7 +39,7 @@ def trained(
     folder: Path, columns: tuple[np.ndarray, ...], parent: Path | None = None, **plan: Any
 ) -> dict[str, Any]:
     """Run a round; return its report."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     user, item, value = columns
     np.save(folder / "users-b1.npy", user[:100].astype(np.uint64))
     np.save(folder / "users-b2.npy", user[100:].astype(np.uint64))
@@ -141,3 +141,28 @@ def some(columns: tuple[np.ndarray, ...], begin: int, end: int) -> Events:
     made = events(*zip(user.tolist(), item.tolist(), strict=True), value=value, first=begin)
     made.time = 10**12 + np.arange(begin, end) * 1_000
     return made
+
+
+def test_a_model_says_up_to_when_it_knows_each_user(tmp_path: Path) -> None:
+    user, item, value = (column[:4_000] for column in ratings(4_000))
+    times = np.random.default_rng(1).integers(0, 10**12, 4_000)
+    for name, count in (("one", 2_000), ("two", 4_000)):
+        (tmp_path / name).mkdir()
+        np.save(tmp_path / name / "times.npy", times[:count])
+    parts = [tuple(column[:count] for column in (user, item, value)) for count in (2_000, 4_000)]
+    trained(tmp_path / "one", parts[0])
+    # the ring has lost some users by the second round: the parent still knows of them
+    left = np.flatnonzero(user >= 5)
+    np.save(tmp_path / "two" / "times.npy", times[left])
+    last = tuple(column[left] for column in (user, item, value))
+    trained(tmp_path / "two", last, tmp_path / "one", round=2, new_from=100, seed=1)
+    found = load_file(tmp_path / "two/out/weights.safetensors")
+    held = dict(zip(found["user_keys"].tolist(), found["user.time"].tolist(), strict=True))
+    for one in np.unique(user).tolist():
+        mine = np.flatnonzero(user == one)
+        mine = mine[mine < 2_000] if one < 5 else mine
+        assert held[one] == times[mine].max()
+    data = (tmp_path / "two/out/weights.safetensors").read_bytes()
+    network = model_file.decode(data, SHAPE, version=2, root=1).network
+    newest = np.array([held[5], held[5] + 1], np.float64)
+    assert network.lacks(np.array([5, 5], np.uint64), newest).tolist() == [False, True]

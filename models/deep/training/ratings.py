@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
+from models.deep.mf import Mf
 from models.deep.training.files import column, index_of, known_items, known_users, parent, write
 from models.deep.training.plan import Plan
 from models.deep.training.report import Progress, Report
@@ -56,6 +57,7 @@ def run(folder: Path) -> Report:
     whole = np.flatnonzero((params.lowest <= values) & (values <= params.highest))
     new_from = int(np.searchsorted(whole, plan.new_from))
     users, items, values = users[whole], items[whole], values[whole]
+    times = column(folder, "times")[whole] if any(folder.glob("times*.npy")) else None
     before = parent(folder)
     item_keys, before = known_items(items, before, ("item.factors", "item.bias"))
     user_keys, tensors = known_users(users, before, "user.")
@@ -71,8 +73,23 @@ def run(folder: Path) -> Report:
     model = started(tensors, user_keys, item_keys, params)
     old_items = len(before.get("item.bias", ()))
     report, errors = train(plan, params, model, ratings, new_from, old_items, progress)
-    _save(folder, {"keys": item_keys, "user_keys": user_keys}, model, report, errors)
+    known = {"keys": item_keys, "user_keys": user_keys}
+    until: dict[str, NDArray[Any]] = {}
+    if times is not None:
+        until[Mf.timed_by] = newest(ratings.user, times[kept], len(user_keys), tensors)
+    _save(folder, known | until, model, report, errors)
     return report
+
+
+def newest(
+    user: NDArray[np.int32], time_ms: NDArray[np.int64], users: int, before: dict[str, NDArray[Any]]
+) -> NDArray[np.int64]:
+    """Return (users,) event time of each one's newest rating, ms, those of the parent included."""
+    found = np.full(users, np.iinfo(np.int64).min, np.int64)
+    known = before.get(Mf.timed_by, found[:0])
+    found[: len(known)] = known
+    np.maximum.at(found, user, time_ms)
+    return found
 
 
 def params_of(plan: Plan) -> RefitParams:
@@ -193,7 +210,7 @@ def _tensors(model: Factorisation) -> dict[str, NDArray[Any]]:
 
 def _save(
     folder: Path,
-    known: dict[str, NDArray[np.uint64]],
+    known: dict[str, NDArray[Any]],
     model: Factorisation,
     report: Report,
     errors: dict[str, NDArray[np.float32]],

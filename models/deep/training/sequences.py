@@ -41,8 +41,9 @@ class Histories:
         counts = np.bincount(owner, minlength=len(users))
         start = np.zeros(len(users) + 1, np.int64)
         np.cumsum(counts, out=start[1:])
-        seconds = np.diff(time_ms[order], prepend=0) / 1000
-        gap = gaps(seconds)
+        # as a worker serves it: since the newest event before, whichever was accepted last
+        since = np.concatenate([[0], _newest(owner[order], time_ms[order])[:-1]])
+        gap = gaps((time_ms[order] - since) / 1000)
         gap[start[:-1]] = LONGEST
         return cls(
             users=users,
@@ -138,6 +139,15 @@ class Sampler:
         if size == 0:
             return np.empty(0, np.int64)
         return np.searchsorted(cumulated, self.random.random(size) * cumulated[-1], side="right")
+
+
+def _newest(owner: NDArray[np.intp], time_ms: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the newest time so far of each event's owner, whose events lie side by side."""
+    times, rank = np.unique(time_ms, return_inverse=True)
+    # a later owner's ranks are all above those before it, so that one pass does for all
+    above = owner * np.int64(len(times))
+    newest: NDArray[np.int64] = times[np.maximum.accumulate(above + rank) - above]
+    return newest
 
 
 def _cumulated(weights: NDArray[np.int64]) -> NDArray[np.float64]:
