@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from conf.loader import ConfigError, load
+from jobs import transactions
 from jobs.environment import environment
 from jobs.lease import claim
 from jobs.preflight import PreflightError, check_one_origin, check_topics
@@ -28,11 +29,12 @@ def main(arguments: Sequence[str]) -> int:
         config = load(options.config, options.overrides)
         check_topics(config)
         lease = claim(config, take_over=options.take_over)
+        ids = transactions.generation(config)
     except (ConfigError, PreflightError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     env, sql = environment(config)
-    build(sql, config, lease)
+    build(sql, config, lease, generation=ids)
     env.execute(config.job.name)
     return 0
 

@@ -229,13 +229,32 @@ def _transactions(config: JobConfig, topic: str) -> str:
     return f"{config.job.name}-{origin_of(config.job.name, place):016x}"
 
 
-def output_sink(config: JobConfig, name: str, topic: str, *, headers: bool = False) -> str:
-    """Sink of a topic others read, with the configured delivery guarantee."""
+def transactions(config: JobConfig) -> list[str]:
+    """Return the prefixes of the transactional ids of all sinks, in their first generation."""
+    topics = config.kafka.topics
+    sinks = (
+        ("recommendations", topics.recommendations),
+        ("dead_letter", topics.dead_letter),
+        ("recommendation_metrics", topics.recommendation_metrics),
+        ("tuned_metrics", topics.recommendation_metrics),
+        ("control_results", topics.control_results),
+    )
+    return [f"{_transactions(config, topic)}-{name}" for name, topic in sinks]
+
+
+def output_sink(
+    config: JobConfig, name: str, topic: str, *, headers: bool = False, generation: int = 0
+) -> str:
+    """Sink of a topic others read, with the configured delivery guarantee.
+
+    `generation` is that of its transactional ids, see `jobs.transactions`.
+    """
     columns = "k BYTES, v BYTES" + (", h MAP<STRING, BYTES> METADATA FROM 'headers'" * headers)
     guarantee = "'sink.delivery-guarantee' = 'at-least-once'"
     if config.kafka.delivery == "exactly-once":
+        prefix = f"{_transactions(config, topic)}-{name}" + f"-g{generation}" * (generation > 0)
         guarantee = f"""'sink.delivery-guarantee' = 'exactly-once',
-          'sink.transactional-id-prefix' = '{_quoted(_transactions(config, topic))}-{name}',
+          'sink.transactional-id-prefix' = '{_quoted(prefix)}',
           'sink.transaction-naming-strategy' = 'pooling',
           'properties.transaction.timeout.ms' = '{config.kafka.transaction_timeout}'"""
     return f"""CREATE TABLE {name} ({columns})

@@ -4,6 +4,8 @@ SQL operators take their uids from the order of the statements below: what holds
 first, new statements are appended last, and `tests/golden/uids.txt` holds the result.
 """
 
+from functools import partial
+
 from pyflink.common import Types
 from pyflink.datastream import DataStream
 from pyflink.table import Schema, StreamTableEnvironment
@@ -28,8 +30,17 @@ from state import descriptors
 from state.topics.lease import Lease
 
 
-def build(sql: StreamTableEnvironment, config: JobConfig, lease: Lease | None = None) -> None:
-    """Declare the whole job; the caller executes it."""
+def build(
+    sql: StreamTableEnvironment,
+    config: JobConfig,
+    lease: Lease | None = None,
+    *,
+    generation: int = 0,
+) -> None:
+    """Declare the whole job; the caller executes it.
+
+    `generation` is that of its transactional ids, see `jobs.transactions`.
+    """
     _learned(sql, config, LearnUsersFunction(parameters.learn_users(config, lease)))
     item_keys = balanced_keys(config.items.buckets, config.users.buckets)
     chunks = (
@@ -39,10 +50,10 @@ def build(sql: StreamTableEnvironment, config: JobConfig, lease: Lease | None = 
         .name("learn-items")
     )
     sql.create_temporary_view("item_chunks", chunks)
-    _sinks(sql, config)
+    _sinks(sql, config, generation)
     if parameters.wants_deep(config):  # last: what a job has without it keeps its uids
         _fine_tune(sql, config, lease)
-        _tuned_sinks(sql, config)
+        _tuned_sinks(sql, config, generation)
 
 
 def build_ingest(sql: StreamTableEnvironment, config: JobConfig) -> None:
@@ -137,13 +148,14 @@ def _learned_schema(config: JobConfig) -> Schema:
     )
 
 
-def _tuned_sinks(sql: StreamTableEnvironment, config: JobConfig) -> None:
+def _tuned_sinks(sql: StreamTableEnvironment, config: JobConfig, generation: int) -> None:
     """Declare sinks of their own for what fine-tune says."""
     topics = config.kafka.topics
+    output = partial(tables.output_sink, config, generation=generation)
     for statement in (
         tables.loop_sink(config, "tuned_updates", topics.model_updates),
-        tables.output_sink(config, "tuned_metrics", topics.recommendation_metrics),
-        tables.output_sink(config, "control_results", topics.control_results),
+        output("tuned_metrics", topics.recommendation_metrics),
+        output("control_results", topics.control_results),
     ):
         sql.execute_sql(statement)
     inserts = sql.create_statement_set()
@@ -152,15 +164,16 @@ def _tuned_sinks(sql: StreamTableEnvironment, config: JobConfig) -> None:
     inserts.attach_as_datastream()
 
 
-def _sinks(sql: StreamTableEnvironment, config: JobConfig) -> None:
+def _sinks(sql: StreamTableEnvironment, config: JobConfig, generation: int) -> None:
     """Declare what leaves the job."""
     topics = config.kafka.topics
+    output = partial(tables.output_sink, config, generation=generation)
     sql.create_temporary_view("measured", sql.sql_query(tables.MEASURED))
     sql.create_temporary_view("sightings", sql.sql_query(tables.SIGHTINGS))
     for statement in (
-        tables.output_sink(config, "recommendations", topics.recommendations),
-        tables.output_sink(config, "dead_letter", topics.dead_letter, headers=True),
-        tables.output_sink(config, "recommendation_metrics", topics.recommendation_metrics),
+        output("recommendations", topics.recommendations),
+        output("dead_letter", topics.dead_letter, headers=True),
+        output("recommendation_metrics", topics.recommendation_metrics),
         tables.loop_sink(config, "accepted_events", topics.accepted_events),
         tables.loop_sink(config, "model_updates", topics.model_updates),
     ):

@@ -11,6 +11,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
+from conf import epochs
 from scripts.tools import results
 from scripts.tools.cluster.flink_rest import FlinkRest, FlinkUnreachableError
 from scripts.tools.commands.demo_view import console
@@ -49,8 +50,12 @@ def main() -> int:
     refused = refusals(metrics.totals(), job.address, named)
     for line in refused:
         progress(f"error: {line}" if line is refused[0] else line)
+    exactly_once = job.config.kafka.delivery == "exactly-once"
+    ending = transactions_end(job.flink, jobs) if exactly_once else ""
     if options.json is None:
         _show(jobs, metrics, found, objections)
+        if ending:
+            console().print(f"[yellow]{ending}[/yellow]")
         for line in refusing:
             console().print(f"[red]{line}[/red]")
     else:
@@ -142,6 +147,22 @@ def _jobs(flink: FlinkRest, name: str) -> list[dict[str, Any]]:
         return [job for job in flink.jobs() if job["name"] == name][:1]
     except FlinkUnreachableError as error:
         raise ToolError(f"{error}; is the cluster up?") from None
+
+
+def transactions_end(flink: FlinkRest, jobs: list[dict[str, Any]]) -> str:
+    """Return what to do before the epochs of transactional ids come to their end; often nothing."""
+    for one in jobs:
+        try:
+            taken = flink.get(f"/jobs/{one['jid']}/checkpoints")["counts"]["completed"]
+        except FlinkUnreachableError:  # the job is just ending
+            continue
+        if taken > epochs.CHECKPOINTS * 3 // 4:
+            return (
+                f"{taken:,} checkpoints since this job was submitted: expected a restart before"
+                f" {epochs.CHECKPOINTS:,}, where its transactional ids come to their last epochs;"
+                " run scripts/savepoint --stop and scripts/restore"
+            )
+    return ""
 
 
 def _show(
