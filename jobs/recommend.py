@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from conf.loader import ConfigError, load
+from jobs import parameters
 from jobs.environment import environment
 from jobs.lease import claim
-from jobs.preflight import PreflightError, check_one_origin, check_topics
+from jobs.preflight import PreflightError, check_one_origin, check_topics, topic_ids
 from jobs.topology import build
 
 
@@ -32,7 +33,8 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     env, sql = environment(config)
-    build(sql, config, lease)
+    ids = topic_ids(config, parameters.with_offsets(config).values())
+    build(sql, config, lease, parameters.lineage(config, lease, ids))
     env.execute(config.job.name)
     return 0
 

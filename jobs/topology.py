@@ -25,23 +25,32 @@ from operators.ingest import IngestFunction
 from operators.learn_items import LearnItemsFunction
 from operators.learn_users import LearnUsersFunction
 from state import descriptors
+from state.lineage import Lineage
 from state.topics.lease import Lease
 
 
-def build(sql: StreamTableEnvironment, config: JobConfig, lease: Lease | None = None) -> None:
+def build(
+    sql: StreamTableEnvironment,
+    config: JobConfig,
+    lease: Lease | None = None,
+    lineage: Lineage | None = None,
+) -> None:
     """Declare the whole job; the caller executes it."""
-    _learned(sql, config, LearnUsersFunction(parameters.learn_users(config, lease)))
+    _learned(sql, config, LearnUsersFunction(parameters.learn_users(config, lease, lineage)))
     item_keys = balanced_keys(config.items.buckets, config.users.buckets)
     chunks = (
         keyed_by_first_field(_item_batches(sql, config, item_keys), ITEM_BATCH)
-        .process(LearnItemsFunction(parameters.learn_items(config, item_keys, lease)), KEYED_RECORD)
+        .process(
+            LearnItemsFunction(parameters.learn_items(config, item_keys, lease, lineage)),
+            KEYED_RECORD,
+        )
         .uid(uids.LEARN_ITEMS)
         .name("learn-items")
     )
     sql.create_temporary_view("item_chunks", chunks)
     _sinks(sql, config)
     if parameters.wants_deep(config):  # last: what a job has without it keeps its uids
-        _fine_tune(sql, config, lease)
+        _fine_tune(sql, config, FineTuneFunction(parameters.fine_tune(config, lease, lineage)))
         _tuned_sinks(sql, config)
 
 
@@ -81,7 +90,7 @@ def _learned(
     sql.create_temporary_view("learned", learned, _learned_schema(config))
 
 
-def _fine_tune(sql: StreamTableEnvironment, config: JobConfig, lease: Lease | None) -> None:
+def _fine_tune(sql: StreamTableEnvironment, config: JobConfig, function: FineTuneFunction) -> None:
     """Declare the operator that trains; its slot may be on another machine."""
     sql.execute_sql(tables.commands(config))
     sql.create_temporary_view("examples", sql.sql_query(tables.EXAMPLES))
@@ -92,7 +101,7 @@ def _fine_tune(sql: StreamTableEnvironment, config: JobConfig, lease: Lease | No
     )
     tuned = (
         keyed_by_first_field(batches, TUNE_BATCH)
-        .process(FineTuneFunction(parameters.fine_tune(config, lease)), TUNED)
+        .process(function, TUNED)
         .uid(uids.FINE_TUNE)
         .name("fine-tune")
         .force_non_parallel()
