@@ -1,7 +1,7 @@
 """From the configuration to the operators' parameters."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,14 +13,49 @@ from operators.params import LearningParams, LearnItemsParams, LearnUsersParams
 from operators.rounds import RoundParams
 from operators.trainer import TrainerParams
 from operators.tuner import FineTuneParams
+from state.lineage import Lineage, Topic
 from state.topics.lease import Lease
 
 
-def learn_users(config: JobConfig, lease: Lease | None = None) -> LearnUsersParams:
+def lineage(config: JobConfig, lease: Lease, ids: Mapping[str, str]) -> Lineage:
+    """Return what the state of a job that is submitted now belongs to.
+
+    Parameters
+    ----------
+    ids
+        Of topics, by their names; one that is not there is not known.
+    """
+    return Lineage(
+        id=lease.run,
+        since=lease.at,
+        job=config.job.name,
+        buckets=config.users.buckets,
+        topics={
+            role: Topic(name, ids.get(name, "")) for role, name in with_offsets(config).items()
+        },
+    )
+
+
+def with_offsets(config: JobConfig) -> dict[str, str]:
+    """Return the topics whose offsets the state holds, by what `kafka.topics` calls them."""
+    topics = config.kafka.topics
+    commands = {"control": topics.control} if wants_deep(config) else {}
+    return {
+        "user_behavior": topics.user_behavior,
+        "accepted_events": topics.accepted_events,
+        "model_updates": topics.model_updates,
+        **commands,
+    }
+
+
+def learn_users(
+    config: JobConfig, lease: Lease | None = None, lineage: Lineage | None = None
+) -> LearnUsersParams:
     """Return the parameters of learn-users."""
     return LearnUsersParams(
         policy=config.event_policy(),
         lease=lease,
+        lineage=lineage,
         learning=_learning(config),
         deep=wants_deep(config),
         recommend=config.recommend.enabled,
@@ -55,7 +90,9 @@ def wants_deep(config: JobConfig) -> bool:
     return config.wants_deep()
 
 
-def fine_tune(config: JobConfig, lease: Lease | None = None) -> FineTuneParams:
+def fine_tune(
+    config: JobConfig, lease: Lease | None = None, lineage: Lineage | None = None
+) -> FineTuneParams:
     """Return the parameters of fine-tune."""
     rules, ratings = config.fine_tune, config.learning.objective == "rating"
     return FineTuneParams(
@@ -89,6 +126,7 @@ def fine_tune(config: JobConfig, lease: Lease | None = None) -> FineTuneParams:
         drift=rules.drift,
         job=lease.job if lease else "",
         run=lease.run if lease else "",
+        lineage=lineage,
     )
 
 
@@ -104,13 +142,17 @@ def default_store(job: str) -> str:
 
 
 def learn_items(
-    config: JobConfig, keys: Sequence[int], lease: Lease | None = None
+    config: JobConfig,
+    keys: Sequence[int],
+    lease: Lease | None = None,
+    lineage: Lineage | None = None,
 ) -> LearnItemsParams:
     """Return the parameters of learn-items."""
     return LearnItemsParams(
         learning=_learning(config),
         keys=tuple(keys),
         lease=lease,
+        lineage=lineage,
         lease_interval_ms=config.flink.checkpoint_interval,
         chunks=config.items.chunks,
         publish_interval_ms=config.items.publish_interval,

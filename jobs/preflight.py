@@ -3,7 +3,7 @@
 import importlib
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,37 @@ def check_topics(config: JobConfig) -> None:
     ]
     if too_small:
         raise PreflightError("\n".join(too_small))
+
+
+def topic_ids(config: JobConfig, topics: Iterable[str]) -> dict[str, str]:
+    """Return the ids that Kafka gave topics when they were made, by name.
+
+    One that cannot be asked (no such topic yet, no right to describe it, a broker without ids) is
+    left out.
+    """
+    names, found = list(topics), dict[str, str]()
+    try:
+        jvm, kafka = get_gateway().jvm, kafka_classes()
+        none = kafka.common.Uuid.ZERO_UUID.toString()
+        asked = jvm.java.util.ArrayList()
+        for name in names:
+            asked.add(name)
+        admin = kafka.clients.admin.AdminClient.create(client_properties(config))
+    except (Py4JError, TypeError) as error:  # the latter: the client's class is not there
+        warn("which ids the topics have", error)
+        return {}
+    try:
+        answers = admin.describeTopics(asked).topicNameValues()
+        for name in names:
+            try:
+                number = answers.get(name).get().topicId().toString()
+            except Py4JError as error:
+                warn(f"which id topic {name} has", error)
+            else:
+                found |= {name: number} if number != none else {}
+        return found
+    finally:
+        admin.close()
 
 
 def check_unused(config: JobConfig) -> None:

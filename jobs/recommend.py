@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from conf.loader import ConfigError, load
-from jobs import transactions
+from jobs import parameters, transactions
 from jobs.environment import environment
 from jobs.lease import claim
-from jobs.preflight import PreflightError, check_one_origin, check_topics
+from jobs.preflight import PreflightError, check_one_origin, check_topics, topic_ids
 from jobs.topology import build
 
 
@@ -29,12 +29,14 @@ def main(arguments: Sequence[str]) -> int:
         config = load(options.config, options.overrides)
         check_topics(config)
         lease = claim(config, take_over=options.take_over)
-        ids = transactions.generation(config)
+        generation = transactions.generation(config)
     except (ConfigError, PreflightError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     env, sql = environment(config)
-    build(sql, config, lease, generation=ids)
+    ids = topic_ids(config, parameters.with_offsets(config).values())
+    belongs = parameters.lineage(config, lease, ids)
+    build(sql, config, lease, belongs, generation=generation)
     env.execute(config.job.name)
     return 0
 

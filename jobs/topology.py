@@ -27,6 +27,7 @@ from operators.ingest import IngestFunction
 from operators.learn_items import LearnItemsFunction
 from operators.learn_users import LearnUsersFunction
 from state import descriptors
+from state.lineage import Lineage
 from state.topics.lease import Lease
 
 
@@ -34,6 +35,7 @@ def build(
     sql: StreamTableEnvironment,
     config: JobConfig,
     lease: Lease | None = None,
+    lineage: Lineage | None = None,
     *,
     generation: int = 0,
 ) -> None:
@@ -41,18 +43,21 @@ def build(
 
     `generation` is that of its transactional ids, see `jobs.transactions`.
     """
-    _learned(sql, config, LearnUsersFunction(parameters.learn_users(config, lease)))
+    _learned(sql, config, LearnUsersFunction(parameters.learn_users(config, lease, lineage)))
     item_keys = balanced_keys(config.items.buckets, config.users.buckets)
     chunks = (
         keyed_by_first_field(_item_batches(sql, config, item_keys), ITEM_BATCH)
-        .process(LearnItemsFunction(parameters.learn_items(config, item_keys, lease)), KEYED_RECORD)
+        .process(
+            LearnItemsFunction(parameters.learn_items(config, item_keys, lease, lineage)),
+            KEYED_RECORD,
+        )
         .uid(uids.LEARN_ITEMS)
         .name("learn-items")
     )
     sql.create_temporary_view("item_chunks", chunks)
     _sinks(sql, config, generation)
     if parameters.wants_deep(config):  # last: what a job has without it keeps its uids
-        _fine_tune(sql, config, lease)
+        _fine_tune(sql, config, FineTuneFunction(parameters.fine_tune(config, lease, lineage)))
         _tuned_sinks(sql, config, generation)
 
 
@@ -92,7 +97,7 @@ def _learned(
     sql.create_temporary_view("learned", learned, _learned_schema(config))
 
 
-def _fine_tune(sql: StreamTableEnvironment, config: JobConfig, lease: Lease | None) -> None:
+def _fine_tune(sql: StreamTableEnvironment, config: JobConfig, function: FineTuneFunction) -> None:
     """Declare the operator that trains; its slot may be on another machine."""
     sql.execute_sql(tables.commands(config))
     sql.create_temporary_view("examples", sql.sql_query(tables.EXAMPLES))
@@ -103,7 +108,7 @@ def _fine_tune(sql: StreamTableEnvironment, config: JobConfig, lease: Lease | No
     )
     tuned = (
         keyed_by_first_field(batches, TUNE_BATCH)
-        .process(FineTuneFunction(parameters.fine_tune(config, lease)), TUNED)
+        .process(function, TUNED)
         .uid(uids.FINE_TUNE)
         .name("fine-tune")
         .force_non_parallel()

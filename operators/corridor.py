@@ -60,6 +60,7 @@ class Corridor:
         self._online = f"online-{params.learning.objective}-1"
         self._recommendations = Recommendations(self._online)
         self.newest = 0
+        self.lineage = params.lineage  # the one that accounting is told for
         self._dead_letters = DeadLetters(
             params.source_topic,
             params.job_version,
@@ -102,6 +103,7 @@ class Corridor:
             memory,
             self._clock_ms(),
             outcome.metrics,
+            self.lineage,
         )
         outcome.metrics.recommended = len(outcome.recommendations)
         outcome.metrics.age = max(0, self._clock_ms() - min(published, default=now_ms))

@@ -10,7 +10,7 @@ from pyflink.datastream.functions import KeyedProcessFunction
 
 from operators.scratch import Scratch
 from operators.tuner import FineTuneParams, Tuner
-from state import descriptors
+from state import descriptors, lineage
 
 _TICK_MS = 1000
 
@@ -27,7 +27,8 @@ class FineTuneFunction(KeyedProcessFunction):
     Time
         Processing time; one timer a second, which also finds a round that was cut off.
     On failure
-        The round begins again from state. A value that cannot be read fails the job.
+        The round begins again from state. A value that cannot be read fails the job, and so does
+        state of other topics or of another job, before anything is said.
     """
 
     def __init__(self, params: FineTuneParams) -> None:
@@ -64,6 +65,10 @@ class FineTuneFunction(KeyedProcessFunction):
 
     def _ready(self) -> Tuner:
         if self._tuner is None:
+            held = self._entries.get(descriptors.LINEAGE_ENTRY)
+            changed = lineage.to_keep(self._params.lineage, held)
+            if changed is not None:
+                self._entries.put(descriptors.LINEAGE_ENTRY, changed)
             scratch = Scratch("streamrec-fine-tune-")
             scratch.sweep()
             self._tuner = Tuner(

@@ -10,7 +10,7 @@ from pyflink.datastream.functions import KeyedProcessFunction
 
 from operators.catalogue import Catalogue
 from operators.params import LearnItemsParams
-from state import descriptors
+from state import descriptors, lineage
 from state.topics import lease
 
 _TICK_MS = 1000
@@ -30,7 +30,8 @@ class LearnItemsFunction(KeyedProcessFunction):
         that is found full is published whole, most used items first.
     On failure
         A value that cannot be read fails the job with a StateError: restore an older savepoint
-        or run the version that wrote it.
+        or run the version that wrote it. State of other topics or of another job fails it, too,
+        before anything is published.
     """
 
     def __init__(self, params: LearnItemsParams) -> None:
@@ -79,6 +80,10 @@ class LearnItemsFunction(KeyedProcessFunction):
     def _open_bucket(self, bucket: int) -> None:
         records = dict(self._records.items())
         marks = records.pop(descriptors.MARKS_ENTRY, None)
+        held = records.pop(descriptors.ITEMS_LINEAGE_ENTRY, None)
+        changed = lineage.to_keep(self._params.lineage, held)
+        if changed is not None:
+            self._records.put(descriptors.ITEMS_LINEAGE_ENTRY, changed)
         self._catalogue.open(bucket, list(records.values()), marks)
 
 

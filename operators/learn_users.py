@@ -18,7 +18,7 @@ from operators.params import LearnUsersParams
 from operators.rehearsal import rehearse
 from operators.stages.records import Outcome
 from operators.unsampled import leave_out_sampler
-from state import descriptors, examples
+from state import descriptors, examples, lineage
 from state.descriptors import user_of
 from state.topics import model_pointer
 
@@ -42,7 +42,8 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
         Processing time; one eviction timer a bucket.
     On failure
         A value that cannot be read fails the job with a StateError: restore an older savepoint
-        or run the version that wrote it.
+        or run the version that wrote it. State of other topics or of another job fails it, too,
+        before anything is taken.
     """
 
     def __init__(self, params: LearnUsersParams) -> None:
@@ -58,7 +59,7 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
         self._warm: set[int] = set()
         self._hearing = Hearing(self._corridor, self._params, lambda: time.monotonic())
         self._inbox = Inbox(self._hearing.handlers())
-        self._restored = False
+        self._restored = self._compared = False
         self._subtask = runtime_context.get_index_of_this_subtask()
         self._told_until = 0.0
 
@@ -81,6 +82,8 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
 
     def process_broadcast_element(self, value: Row, ctx: Any) -> Iterator[Row]:
         """Take one record of the loop; the model pointer is kept for a restored job."""
+        if not self._compared:
+            self._keep_lineage(ctx)
         topic, key, content = value
         topic = self._params.loop_topics.get(topic, topic)
         if topic == "model_updates" and key == model_pointer.KEY:
@@ -92,14 +95,32 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
 
     def _restore(self, ctx: Any) -> None:
         """Serve what was served before a restart; broadcast state cannot be read in `open`."""
+        self._compare(ctx)
         self._restored = True
         key = model_pointer.KEY
         pointer = ctx.get_broadcast_state(descriptors.loop()).get(key.decode())
         if pointer is not None and self._params.deep:
             self._hearing.restore_model(pointer)
 
+    def _compare(self, ctx: Any) -> bytes | None:
+        """Refuse state of other topics or another job; return what is to be kept in its place."""
+        held = ctx.get_broadcast_state(descriptors.loop()).get(descriptors.LINEAGE_ENTRY)
+        changed = lineage.to_keep(self._params.lineage, held)
+        if found := changed or held:
+            self._corridor.lineage = lineage.decode(found)
+        return changed
+
+    def _keep_lineage(self, ctx: Any) -> None:
+        """Keep what the state belongs to; broadcast state is written where the loop is heard."""
+        changed = self._compare(ctx)
+        if changed is not None:
+            ctx.get_broadcast_state(descriptors.loop()).put(descriptors.LINEAGE_ENTRY, changed)
+        self._compared = True
+
     def on_timer(self, timestamp: int, ctx: Any) -> Iterator[Row]:
         """Evict idle users of the bucket; without it their records would stay for ever."""
+        if not self._restored:
+            self._restore(ctx)
         held = {entry: value for entry, value in self._users.items() if descriptors.is_user(entry)}
         idle = self._corridor.idle(
             list(held), list(held.values()), timestamp - self._params.user_ttl_ms

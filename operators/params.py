@@ -16,6 +16,7 @@ from models.params import (
     TransitionParams,
     UserParams,
 )
+from state.lineage import Lineage
 from state.topics.lease import Lease
 
 
@@ -134,6 +135,8 @@ class LearnUsersParams:
     """What the job calls the loop's topics, by their names in Kafka."""
     lease: Lease | None = None
     """This submission's right to write; None where nobody is asked (files, tests)."""
+    lineage: Lineage | None = None
+    """What the job's state belongs to; None where nobody compares."""
     user_ttl_ms: int
     """Processing time without events after which a user is forgotten."""
 
@@ -149,6 +152,8 @@ class LearnItemsParams:
     """Chunks the catalogue is published in; fixed for the life of the topic."""
     lease: Lease | None = None
     """This submission's right to write."""
+    lineage: Lineage | None = None
+    """What the job's state belongs to; None where nobody compares."""
     lease_interval_ms: int = 5_000
     """Processing time after which it is renewed."""
     publish_interval_ms: int

@@ -29,6 +29,7 @@ from operators.trainer import Ended, Trainer, TrainerParams
 from state import examples, tuner_state
 from state.codec import StateError
 from state.examples import Examples
+from state.lineage import Lineage
 from state.ring import Block
 from state.topics import control
 from state.tuner_state import RoundState, TunerState, Waiting
@@ -73,6 +74,8 @@ class FineTuneParams:
     job: str = ""
     run: str = ""
     """Name and submission of the job, see `state.topics.lease`."""
+    lineage: Lineage | None = None
+    """What the job's state belongs to; None where nobody compares."""
 
 
 class Tuner:

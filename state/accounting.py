@@ -5,15 +5,17 @@ from heapq import nlargest
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from models.columns import OFFSET_BITS
 from state import json_codec
 from state.codec import open_sealed, seal
+from state.lineage import Lineage
 
 MAGIC = b"AU"
-VERSION = 2
-READ_VERSIONS = (1, 2)
+VERSION = 3
+READ_VERSIONS = (1, 2, 3)
 GAPS = 8
 """Longest stretches of offsets kept, of a bucket and partition, in which it consumed nothing."""
 UNKNOWN = -1
@@ -62,11 +64,13 @@ class Accounting(msgspec.Struct):
     partitions: dict[str, PartitionCounts]
     rejected: dict[str, int]
     generated_at: int
+    lineage: str = ""
+    """Of the job that began to count; empty before version 3."""
 
     @classmethod
-    def start(cls, bucket: int) -> "Accounting":
+    def start(cls, bucket: int, lineage: str = "") -> "Accounting":
         """Return the accounting of a bucket that has seen nothing."""
-        return cls("accounting", bucket, {}, {}, 0)
+        return cls("accounting", bucket, {}, {}, 0, lineage)
 
     def count(
         self,
@@ -98,7 +102,7 @@ class Accounting(msgspec.Struct):
         for code in rejected:
             self.rejected[code] = self.rejected.get(code, 0) + 1
 
-    def records(self) -> list[tuple[bytes, bytes]]:
+    def records(self, lineage: Lineage | None = None) -> list[tuple[bytes, bytes]]:
         """Return keys and values for the metrics topic; many partitions take several records.
 
         Each record counts partitions of its own, and the first one the codes: they add up.
@@ -108,8 +112,11 @@ class Accounting(msgspec.Struct):
             {name: self.partitions[name] for name in names[at : at + _PARTITIONS_A_RECORD]}
             for at in range(0, max(len(names), 1), _PARTITIONS_A_RECORD)
         ]
-        parts = [Accounting(self.kind, self.bucket, first, self.rejected, self.generated_at)]
-        parts += [Accounting(self.kind, self.bucket, p, {}, self.generated_at) for p in rest]
+        told = AccountingRecord(self.kind, self.bucket, first, self.rejected, self.generated_at)
+        if lineage is not None:
+            told.lineage, told.began = lineage.id, self.lineage
+            told.since, told.buckets = lineage.since, lineage.buckets
+        parts = [told, *(replace(told, partitions=part, rejected={}) for part in rest)]
         key = b"accounting/%d" % self.bucket
         return [
             (b"%s/%d" % (key, n) if n else key, msgspec.json.encode(part))
@@ -117,7 +124,7 @@ class Accounting(msgspec.Struct):
         ]
 
     def to_state(self) -> bytes:
-        """Return the sealed value kept in state (magic `AU`, version 2: the JSON)."""
+        """Return the sealed value kept in state (magic `AU`, version 3: the JSON)."""
         return seal(MAGIC, VERSION, msgspec.json.encode(self))
 
     @classmethod
@@ -131,6 +138,17 @@ class Accounting(msgspec.Struct):
         """
         _, payload = open_sealed(value, MAGIC, READ_VERSIONS, "accounting of a user bucket")
         return json_codec.decode(bytes(payload), cls, "accounting of a user bucket")
+
+
+class AccountingRecord(Accounting, omit_defaults=True):
+    """An accounting as the metrics topic has it; `lineage` is then the job's, of now."""
+
+    began: str = ""
+    """Lineage of the job that began to count: what is left of its records belongs to this one."""
+    since: int = 0
+    """When the lineage began, ms since 1970; 0 where it has no name."""
+    buckets: int = 0
+    """User buckets of the job."""
 
 
 def _by_partition(coordinates: NDArray[np.int64]) -> dict[int, int]:

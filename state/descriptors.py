@@ -30,6 +30,10 @@ def user_of(entry: str) -> str:
     return entry.removeprefix(" ")
 
 
+LINEAGE_ENTRY = "lineage"
+"""Entry of `loop` and of `fine_tune` that says what the state belongs to, see `state.lineage`."""
+
+
 def users() -> MapStateDescriptor:
     """User id -> user record, and the bucket's accounting; expiry by the eviction timer."""
     return MapStateDescriptor("users-v1", Types.STRING(), _BYTES)
@@ -47,6 +51,8 @@ def fine_tune() -> MapStateDescriptor:
 
 MARKS_ENTRY = -1
 """Entry of `items` that says what the records contain, see `state.marks`; no item's key is that."""
+ITEMS_LINEAGE_ENTRY = -2
+"""Entry of `items` that says what the state belongs to, see `state.lineage`; nor is it that."""
 
 
 def items() -> MapStateDescriptor:

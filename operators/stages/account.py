@@ -9,6 +9,7 @@ from operators.stages.decode import Decoded
 from operators.stages.fates import Fates
 from state.accounting import Accounting
 from state.descriptors import ACCOUNTING_ENTRY
+from state.lineage import Lineage
 from state.topics.window import Sums
 
 
@@ -20,6 +21,7 @@ def account(
     memory: Memory,
     now_ms: int,
     metrics: Sums,
+    lineage: Lineage | None = None,
 ) -> list[tuple[bytes, bytes]]:
     """Count the records of a micro-batch; return key and value of the accounting's records.
 
@@ -31,9 +33,14 @@ def account(
         The bucket's; holds the accounting.
     metrics : Sums
         The counts are noted there as well.
+    lineage : Lineage, optional
+        Named in the records: those of a former job on the topics must not be added to them.
     """
     stored = memory.get(ACCOUNTING_ENTRY)
-    accounting = Accounting.start(bucket) if stored is None else Accounting.from_state(stored)
+    if stored is None:
+        accounting = Accounting.start(bucket, lineage.id if lineage else "")
+    else:
+        accounting = Accounting.from_state(stored)
     codes = [record.code for record in decoded.rejected] + [Code.ID_CONFLICT] * fates.conflicts
     accounting.count(
         coordinates,
@@ -49,4 +56,4 @@ def account(
     metrics.duplicates = len(fates.duplicate)
     metrics.late = len(fates.late)
     metrics.rejected = len(codes)
-    return accounting.records()
+    return accounting.records(lineage)

@@ -16,10 +16,11 @@ from models.initial import INITIAL_DEVIATION, initial_factors
 from models.keys import key_of
 from models.params import UserParams
 from models.users.past import FOREVER
-from state import accepted, chunks, marks, popularity
+from state import accepted, chunks, lineage, marks, popularity
 from state.accounting import Accounting, PartitionCounts
-from state.codec import IncompatibleError, open_sealed, seal
+from state.codec import IncompatibleError, UnknownVersionError, open_sealed, seal
 from state.item_state import ItemState
+from state.lineage import Lineage, Topic
 from state.users.state import UserState
 
 FOLDER = Path(__file__).parent / "state"
@@ -428,10 +429,48 @@ def test_accounting_of_version_1_is_read_without_its_first_offsets() -> None:
     assert Accounting.from_state(value) == accounting()
 
 
-def test_accounting_of_version_2_is_read_and_written_the_same() -> None:
+def test_accounting_of_version_2_is_read_as_of_no_lineage() -> None:
     (value,) = golden("accounting-v2")
     assert Accounting.from_state(value) == accounting_of_version_2()
-    assert accounting_of_version_2().to_state() == value
+
+
+def test_accounting_is_written_as_version_3() -> None:
+    (value,) = golden("accounting-v3")
+    expected = accounting_of_version_2()
+    expected.lineage = "0123abcd"
+    assert Accounting.from_state(value) == expected
+    assert expected.to_state() == value
+
+
+def some_lineage() -> Lineage:
+    """Four topics, one of them not known."""
+    return Lineage(
+        id="0123abcd",
+        since=1_700_000_000_000,
+        job="shop",
+        buckets=64,
+        topics={
+            "user_behavior": Topic("clicks", "J7gGrQ_xTyqBTPgFJw8Fjw"),
+            "accepted_events": Topic("accepted", "YpBX7Y8nQ2a0cA5gQ0cXzw"),
+            "model_updates": Topic("updates", "a2Jm1eWcS4mBrDqk8pPOyg"),
+            "control": Topic("control"),
+        },
+    )
+
+
+LINEAGE = FOLDER / "lineage-v1.json"
+
+
+def test_a_lineage_is_written_as_format_1() -> None:
+    value = LINEAGE.read_bytes().rstrip(b"\n")
+    assert lineage.decode(value) == some_lineage()
+    assert lineage.encode(some_lineage()) == value
+
+
+def test_a_lineage_of_another_format_is_refused() -> None:
+    value = LINEAGE.read_bytes().replace(b'"format":1', b'"format":2')
+    with pytest.raises(UnknownVersionError, match=r"lineage: expected format 1, got 2; run the re"):
+        lineage.decode(value)
 
 
 def test_chunks_of_version_1_are_read() -> None:

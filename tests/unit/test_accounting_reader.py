@@ -44,6 +44,40 @@ def test_the_newest_record_of_a_bucket_wins():
     assert totals.consumed == 5
 
 
+def of(lineage, at, *, buckets=8, **more):
+    """What a record says of its job."""
+    named = {"lineage": lineage, "began": lineage, "since": 100, "buckets": buckets}
+    return {"generated_at": at} | named | more
+
+
+def test_what_a_former_job_left_on_the_topics_is_not_added():
+    records = [account(bucket, {"0": (9, 9, 0, 0, 0, 9)}, **of("a", 5)) for bucket in range(8)]
+    records += [account(1, {"0": (3, 3, 0, 0, 0, 3)}, **of("b", 7, buckets=2))]
+    assert reading(*records).totals().objections({0: (0, 3)}) == []
+    back = account(1, {"0": (9, 9, 0, 0, 0, 9)}, **of("a", 8))
+    assert reading(*records, back).totals().consumed == 72  # restored from what was before
+
+
+def test_records_without_a_lineage_are_of_one_of_their_own():
+    old = [account(bucket, {"0": (2, 2, 0, 0, 0, 2)}, generated_at=5) for bucket in range(4)]
+    new = account(0, {"0": (1, 1, 0, 0, 0, 1)}, **of("b", 7))
+    assert reading(*old).totals().consumed == 8
+    assert reading(*old, new).totals().consumed == 1
+
+
+def test_a_job_restored_from_before_there_were_lineages_has_its_buckets_only():
+    old = [account(bucket, {"0": (2, 2, 0, 0, 0, 2)}, generated_at=5) for bucket in range(4)]
+    new = account(0, {"0": (3, 3, 0, 0, 0, 3)}, **of("b", 7, buckets=2, began=""))
+    assert reading(*old, new).totals().consumed == 5
+    assert len(reading(*old, new, window(0)).windows) == 1
+
+
+def test_windows_of_a_former_job_are_left_out():
+    new = account(0, {"0": (1, 1, 0, 0, 0, 1)}, **of("b", 7, since=15_000))
+    found = reading(window(0), window(10_000), new, window(20_000)).windows
+    assert [one["window_start"] for one in found] == [10_000, 20_000]
+
+
 def test_nothing_is_said_against_an_account_that_adds_up():
     totals = reading(account(0, {"0": (3, 1, 1, 1, 0, 7)})).totals()
     assert totals.objections({0: (4, 7), 1: (0, 0)}) == []

@@ -20,6 +20,7 @@ from state import (
     chunks,
     examples,
     json_codec,
+    lineage,
     marks,
     model_file,
     popularity,
@@ -47,6 +48,11 @@ def golden(name: str) -> bytes:
 JSON: dict[str, tuple[Callable[[bytes], Any], Any]] = {
     "control": (control.decode, {"command": "promote_model", "model": 7}),
     "lease": (lease.decode, {"run": "abc", "job": "shop", "epoch": 12, "at": 13}),
+    "lineage": (
+        lineage.decode,
+        {"id": "abc", "since": 12, "job": "shop", "buckets": 8,
+         "topics": {"user_behavior": {"name": "clicks", "id": "J7gG"}}},
+    ),
     "model pointer": (
         lambda value: model_pointer.decode(value).shape_of(),
         {"format": 1, "sequence": 3, "model": 2, "shape": Shape().to_dict(), "deep": 0.5},
@@ -69,7 +75,7 @@ JSON: dict[str, tuple[Callable[[bytes], Any], Any]] = {
 
 SEALED: dict[str, tuple[Callable[[bytes], Any], str]] = {
     "accepted": (accepted.decode, "accepted-v4"),
-    "accounting": (Accounting.from_state, "accounting-v2"),
+    "accounting": (Accounting.from_state, "accounting-v3"),
     "examples": (examples.decode, "examples-v3"),
     "items": (lambda value: ITEMS.decode([value]), "items-v3"),
     "filtered items": (lambda value: FILTERED_ITEMS.decode([value]), "items-v4"),

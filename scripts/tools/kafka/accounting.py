@@ -1,9 +1,11 @@
 """What the metrics topic says: the fate of every record, and how good the recommendations are.
 
 Records are absolute and the newest of a key wins: `accounting/<bucket>` counts every record that
-the bucket's users ever sent, `window/…` measures a stretch of time.
+the bucket's users ever sent, `window/…` measures a stretch of time. What a former job left on the
+topics, one without a state in common with the newest, is left out.
 """
 
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -130,12 +132,19 @@ class _Account(msgspec.Struct):
 
     partitions: dict[Annotated[str, msgspec.Meta(pattern="^[0-9]{1,9}$")], PartitionCounts]
     rejected: dict[str, int] = {}
+    bucket: int = 0
+    generated_at: int = 0
+    lineage: str = ""
+    began: str = ""
+    since: int = 0
+    buckets: int = 0
 
 
 class _Window(msgspec.Struct):
     """What every window has."""
 
     window_start: int
+    window_end: int | None = None
     scored: int | float | None = None
     accepted: int | None = None
 
@@ -181,8 +190,10 @@ class Metrics:
 
     @property
     def windows(self) -> list[dict[str, Any]]:
-        """Windows by their start, oldest first."""
-        return sorted(self._windows.values(), key=lambda window: window["window_start"])
+        """Windows by their start, oldest first; those of former jobs are left out."""
+        since = self._since()
+        mine = (w for w in self._windows.values() if (w.get("window_end") or since) >= since)
+        return sorted(mine, key=lambda window: window["window_start"])
 
     @property
     def workers(self) -> list[Worker]:
@@ -199,7 +210,7 @@ class Metrics:
         ends: dict[int, int] = {}
         first: dict[int, int] = {}
         gaps: dict[int, list[Range]] = {}
-        for bucket in self._accounting.values():
+        for bucket in self._counted():
             codes.update(bucket.get("rejected", {}))
             for name, counts in bucket["partitions"].items():
                 partition = int(name)
@@ -213,6 +224,35 @@ class Metrics:
             **sums, by_code=codes, by_partition=consumed, next_offset=ends, first_offset=first,
             gaps={p: common(found, [(first[p], ends[p])]) for p, found in gaps.items()},
         )  # fmt: skip
+
+    def _counted(self) -> list[dict[str, Any]]:
+        """Return the accounting of the job that spoke last, and of those it was restored from."""
+        newest = self._newest()
+        names, buckets = self._lineages(newest), newest.get("buckets") or sys.maxsize
+        return [
+            one
+            for one in self._accounting.values()
+            if one.get("lineage", "") in names and one.get("bucket", 0) < buckets
+        ]
+
+    def _since(self) -> int:
+        """Return when the job began whose records count, ms; 0 where that is not known."""
+        newest = self._newest()
+        return int(newest.get("since", 0)) if len(self._lineages(newest)) == 1 else 0
+
+    def _newest(self) -> dict[str, Any]:
+        records = self._accounting.values()
+        return max(records, key=lambda one: int(one.get("generated_at", 0)), default={})
+
+    def _lineages(self, newest: Mapping[str, Any]) -> set[str]:
+        """Return the lineage of a record, and those in which its buckets began to count.
+
+        The latter are others where a job was restored that did not name any yet.
+        """
+        name = newest.get("lineage", "")
+        records = self._accounting.values()
+        began = {one.get("began", "") for one in records if name and one.get("lineage") == name}
+        return {name} | began
 
     def counted(self, name: str) -> int:
         """Return the sum of a count over all windows."""

@@ -1,0 +1,116 @@
+"""What a job's state belongs to: its name, its topics, its buckets (JSON, format 1).
+
+State holds offsets of topics. Where a topic was made anew, or lies in another cluster, the same
+offset is another record, and new events would be taken for old ones. So each operator whose state
+holds offsets keeps the ids that Kafka gave the topics, and a restored job compares them first.
+"""
+
+import msgspec
+
+from state import json_codec
+from state.codec import IncompatibleError, UnknownVersionError
+from state.json_codec import Count
+
+VERSION = 1
+INPUT = "user_behavior"
+_REMEDY = (
+    "restore on the cluster, topics and configuration that the state belongs to, or start without"
+    " state"
+)
+
+
+class Topic(msgspec.Struct, frozen=True):
+    """A topic and which one of that name it is."""
+
+    name: str
+    id: str = ""
+    """As Kafka writes it; empty where it is not known."""
+
+
+class Lineage(msgspec.Struct, frozen=True, kw_only=True):
+    """A job without state and all jobs that were restored from it."""
+
+    format: int = VERSION
+    id: str
+    """Run of the first submission, see `state.topics.lease`."""
+    since: Count
+    """When that was, ms since 1970."""
+    job: str
+    """The job's name."""
+    buckets: Count
+    """User buckets."""
+    topics: dict[str, Topic]
+    """By what `kafka.topics` calls them; those whose offsets the state holds."""
+
+    def following(self, held: "Lineage | None") -> "Lineage":
+        """Return what is kept of a job that is submitted now and of the lineage in its state.
+
+        Raises
+        ------
+        IncompatibleError
+            If the state is of other topics, another job or other buckets. A topic whose id is not
+            known, then or now, is taken for the same.
+        """
+        if held is None:
+            return self
+        if others := self._differences(held):
+            raise IncompatibleError(f"state: {'; '.join(others)}; {_REMEDY}")
+        topics = {
+            role: topic if topic.id else held.topics.get(role, topic)
+            for role, topic in self.topics.items()
+        }
+        return msgspec.structs.replace(held, topics=topics)
+
+    def _differences(self, held: "Lineage") -> list[str]:
+        """Return what the state says, and what was found, of all that is not the same."""
+        found = []
+        if self.job != held.job:
+            found.append(f"job.name: expected {held.job}, got {self.job}")
+        if self.buckets != held.buckets:
+            found.append(f"users.buckets: expected {held.buckets}, got {self.buckets}")
+        for role, topic in self.topics.items():
+            known = held.topics.get(role, Topic(""))
+            if topic.id and known.id and topic.id != known.id:
+                found.append(
+                    f"kafka.topics.{role}: expected topic {known.name} with the id {known.id}, got"
+                    f" {topic.name} with the id {topic.id}"
+                )
+            elif role == INPUT and known.name and topic.name != known.name:
+                found.append(f"kafka.topics.{role}: expected {known.name}, got {topic.name}")
+        return found
+
+
+def encode(lineage: Lineage) -> bytes:
+    """Return the value kept in state."""
+    return msgspec.json.encode(lineage)
+
+
+def decode(value: bytes) -> Lineage:
+    """Read what `encode` wrote.
+
+    Raises
+    ------
+    StateError
+        If it is no lineage, or one of another format.
+    """
+    lineage = json_codec.decode(value, Lineage, "lineage")
+    if lineage.format != VERSION:
+        raise UnknownVersionError(
+            f"lineage: expected format {VERSION}, got {lineage.format}; run the release that wrote"
+            " it, or a newer one"
+        )
+    return lineage
+
+
+def to_keep(now: Lineage | None, held: bytes | None) -> bytes | None:
+    """Return what is to be kept in place of what is held; None where nothing changes.
+
+    Raises
+    ------
+    StateError
+        See `Lineage.following` and `decode`.
+    """
+    if now is None:
+        return None
+    value = encode(now.following(None if held is None else decode(held)))
+    return None if value == held else value
