@@ -19,6 +19,7 @@ from state.tuner_state import TunerState
 _LOG = logging.getLogger(__name__)
 _BLEND_MS = 2_000
 """Least time between two pointers that differ in the blend alone."""
+_STORE_BITS = 32
 _AGAIN_MS = 15_000
 """Time after which a pointer is published again, for whoever missed it."""
 
@@ -70,7 +71,7 @@ class Champion:
         if manifest.root != state.root:
             self._forget_blend()
         state.champion, state.root, state.wealth = manifest.version, manifest.root, 1.0
-        state.champion_sha256, state.store = manifest.files[WEIGHTS].sha256, self._store
+        state.champion_sha256, state.store = _sha256(manifest), self._store
         state.losses, self.alarm = [], DriftAlarm()
         self._urgent = True
 
@@ -81,7 +82,7 @@ class Champion:
         while state.previous and before is None:
             before = usable.get(state.previous.pop())
         state.champion, state.wealth = (before.version if before else 0), 1.0
-        state.champion_sha256 = before.files[WEIGHTS].sha256 if before else ""
+        state.champion_sha256 = _sha256(before) if before else ""
         state.root = before.root if before else state.root
         self._forget_blend()
         state.rollbacks += 1
@@ -107,22 +108,25 @@ class Champion:
             Why that cannot be told now; empty where it was.
         """
         state = self._state
-        state.store, moved = self._store, bool(state.store) and state.store != self._store
+        manifest = found.usable.get(state.champion)
+        same = manifest is not None and state.champion_sha256 in ("", _sha256(manifest))
+        if moved := bool(state.store) and state.store != self._store and not same:
+            state.stores += 1
+            state.previous = []  # numbers of versions of the other store
+        state.store = self._store
         if not state.champion:
             return ""
         if not found.versions and not moved:
             # a file system that is not mounted looks like this, too
             return f"model store {self._store}: expected model {state.champion}, got an empty store"
-        manifest = found.usable.get(state.champion)
         if manifest is None:
             self.roll_back(found.refused.get(state.champion, "it is gone"), found.usable)
-        elif not state.champion_sha256:
-            state.champion_sha256 = manifest.files[WEIGHTS].sha256
-            state.root = manifest.root
-        elif state.champion_sha256 != manifest.files[WEIGHTS].sha256:
+        elif not same:
             usable = {v: m for v, m in found.usable.items() if v != state.champion}
             why = f"the store has another model {state.champion} than the one that served"
             self.roll_back(why, usable)
+        elif not state.champion_sha256:
+            state.champion_sha256, state.root = _sha256(manifest), manifest.root
         return ""
 
     def pointer(self) -> Iterator[Record]:
@@ -139,7 +143,7 @@ class Champion:
             round=state.version,
             sequence=0,
             model=state.champion,
-            root=state.root if state.champion else 0,
+            root=self._root() if state.champion else 0,
             store=self._store,
             sha256=state.champion_sha256,
             shape=self._shape.to_dict(),
@@ -154,8 +158,18 @@ class Champion:
         pointer = msgspec.structs.replace(content, sequence=state.sequence)
         yield ("model_updates", model_pointer.KEY, model_pointer.encode(pointer))
 
+    def _root(self) -> int:
+        """Return the root of what serves: one of another store is another line of states."""
+        if self._shape.network == "mf":  # whose states go by versions
+            return self._state.root
+        return self._state.root + (self._state.stores << _STORE_BITS)
+
     def _forget_blend(self) -> None:
         """Let what serves next show anew whether it helps."""
         state, blend = self._state, self.weighing()
         state.deep, state.judged = blend.deep, blend.events
         state.gains, state.squares, state.proof = blend.gains, blend.squares, blend.proof
+
+
+def _sha256(manifest: Manifest) -> str:
+    return manifest.files[WEIGHTS].sha256

@@ -354,6 +354,8 @@ class Tuner:
         """Ask for a round; while one runs, the first asker is remembered."""
         if not self.state.trigger and not self._budget.exhausted:
             self.state.trigger = reason
+        if self.state.share < 1 and 8 * self.state.since_share < self._params.ring_events:
+            self.state.share *= 2  # the flood is over
         self.state.since_round = self.state.since_share = 0
         self.state.last_round_ms = self._clock_ms()
 

@@ -74,6 +74,8 @@ class TunerState(msgspec.Struct, omit_defaults=True):
     """Of its weights; unknown where version 2 of this state was read."""
     store: str = ""
     """Where it lies; unknown where version 2 of this state was read."""
+    stores: int = 0
+    """How often that has changed: versions and roots are numbers of one store."""
     root: int = 0
     """First version of the line that served last."""
     previous: list[int] = []

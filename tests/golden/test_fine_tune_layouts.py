@@ -87,6 +87,7 @@ def some_state() -> TunerState:
         champion=4,
         champion_sha256="ab" * 32,
         store="file:///models",
+        stores=1,
         root=2,
         previous=[1, 3],
         sequence=12,
@@ -152,7 +153,7 @@ BINARY: dict[str, tuple[Any, Callable[[], Any]]] = {
 
 def of_version_2(state: TunerState) -> TunerState:
     """The same as version 2 knew it: by numbers only, and nothing waited."""
-    return replace(state, champion_sha256="", store="", waiting=[])
+    return replace(state, champion_sha256="", store="", stores=0, waiting=[])
 
 
 def without_blend(state: TunerState) -> TunerState:

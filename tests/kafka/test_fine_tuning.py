@@ -14,6 +14,7 @@ from confluent_kafka import Producer
 from scripts.tools.cluster import processes
 from scripts.tools.cluster.paths import TRAINER_PYTHON
 from scripts.tools.commands import control, models, submit
+from state.topics import worker
 from tests.builders import DAY, NOW, Record, behaviour, event, in_order
 from tests.kafka.poisoning import Poison
 from tests.kafka.running import RunningJob
@@ -69,6 +70,24 @@ def versions(job: RunningJob, after: int = 0) -> set[str]:
     return {r["model_version"] for r in job.recommendations() if r["generated_at"] > after}
 
 
+def skipped(job: RunningJob) -> dict[str, int]:
+    """Records of the loop that the worker could not use."""
+    found = [m.value() for m in job.read("recommendation_metrics") if m.key() == b"worker/0"]
+    return dict(worker.decode(found[-1]).loop_skipped) if found else {}
+
+
+def write_junk(job: RunningJob, producer: Producer) -> None:
+    """Write what a console that is not set to UTF-8 does, and others where they should not."""
+    latin = '{"command":"rücksetzen"}'.encode("latin-1")
+    producer.produce(f"{job.name}.control", key="latin", value=latin)
+    pointer = b'{"sequence":200,"model":1,"store":"\xff"}'
+    for value in (pointer, latin, b"", b"\x00" * 40, b"[" * 10_000):
+        producer.produce(f"{job.name}.model_updates", key="model", value=value)
+        producer.produce(f"{job.name}.model_updates", key="items/0", value=value)
+        producer.produce(f"{job.name}.model_updates", key=b"\xff", value=value)
+        producer.produce(f"{job.name}.accepted_events", key=b"\0\0\0\0", value=value)
+
+
 def trainers(job: RunningJob) -> list[psutil.Process]:
     found = []
     for process in processes.find(job.local.run_dir):
@@ -97,27 +116,32 @@ def test_models_are_trained_swapped_and_served_exactly(job: RunningJob) -> None:
         producer.produce(f"{job.name}.control", key="first", value=b'{"command":"fine_tune_now"}')
     producer.produce(f"{job.name}.control", key="odd", value=b"\xff{not json")
     producer.produce(f"{job.name}.control", key="older", value=b'{"command":"rollback_model"}')
+    write_junk(job, producer)
     producer.flush(10)
     job.wait(lambda: status(job).get("model") == 1, lambda: f"model 1, got {status(job)}")
-    job.wait(lambda: len(answers(job)) == 3, lambda: f"3 answers, got {answers(job)}")
+    job.wait(lambda: len(answers(job)) == 4, lambda: f"4 answers, got {answers(job)}")
     by_id = {one["id"]: one for one in answers(job)}
     assert by_id["first"]["ok"]
     assert not by_id["odd"]["ok"]
     assert "expected JSON" in by_id["odd"]["message"]
     assert not by_id["older"]["ok"]  # there was no model yet
+    assert not by_id["latin"]["ok"]
 
     swapped = now_ms()
     job.send(LOG[3_000:4_000])
     job.settle()
     assert versions(job, swapped + 3_000) <= {"online-ranking-1+recurrent-1"}
     assert "online-ranking-1+recurrent-1" in versions(job)
+    assert job.failures() is None
+    job.wait(lambda: skipped(job) == {"accepted_events": 5, "model_updates": 15},
+             lambda: f"what nobody can read counted, got {skipped(job)}")  # fmt: skip
 
     # the second round is cut off: worker killed with -9 while its trainer runs
     control.send(job.address, job.config, "fine_tune_now")
     job.wait(lambda: len(trainers(job)) == 1, "a trainer")
-    (worker,) = job.workers()
+    (running,) = job.workers()
     (trainer,) = trainers(job)
-    worker.kill()
+    running.kill()
     psutil.wait_procs([trainer], timeout=10)
     assert not trainer.is_running()
     job.send(LOG[4_000:5_000])

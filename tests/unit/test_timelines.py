@@ -216,11 +216,30 @@ def test_a_champion_of_another_shape_is_given_up_and_rounds_begin_anew(tmp_path:
 def test_another_store_has_nothing_of_the_champion(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.serving(1)
+    root = world.pointers[-1].root
     world.params = replace(world.params, store=str(tmp_path / "elsewhere"))
     world.restored()
     world.tick()
     assert world.state.champion == 0
     assert world.pointers[-1].model == 0
+    world.stored(1)
+    world.command("one", promote(1))
+    world.tick()
+    assert world.pointers[-1].model == 1
+    assert world.pointers[-1].root != root  # states of the other store's line are none of this one
+    world.tuner.close()
+
+
+def test_a_store_that_was_copied_elsewhere_is_the_same(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.serving(1)
+    shutil.copytree(tmp_path / "store", tmp_path / "elsewhere")
+    root = world.pointers[-1].root
+    world.params = replace(world.params, store=str(tmp_path / "elsewhere"))
+    world.restored()
+    world.tick()
+    newest = world.pointers[-1]
+    assert (newest.model, newest.root, newest.store) == (1, root, str(tmp_path / "elsewhere"))
     world.tuner.close()
 
 

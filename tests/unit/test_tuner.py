@@ -314,6 +314,11 @@ def test_more_events_than_are_trained_on_halve_the_users_once(tmp_path: Path) ->
         world.take(some(10, first=10 * n))
     assert world.state.share >= 1 / 16
     assert world.state.new_events > 500
+    # once less comes than there is room for, all users take part again
+    for n in range(6):
+        world.take(some(20, first=4_000 + 20 * n))
+        world.command(f"round-{n}", b'{"command":"fine_tune_now"}')
+    assert world.state.share == 1
 
 
 # ---- what becomes of it ----

@@ -4,12 +4,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models.deep.mixing import mixed
 from models.deep.training import privacy
 from models.deep.training.loss import loss_of
 from models.deep.training.plan import Plan
 from models.deep.training.ranks import Rank
 from models.deep.training.sequences import Histories, Sampler, held_out
 from models.deep.training.train import LARGEST_JUDGED, LEAST_JUDGED, Judged, ranked
+
+_MOST_USERS = 1_024
+"""Whose histories are read to judge a round."""
 
 _MOST_HELD_OUT = 0.5
 """Largest share of the users with new events that a round leaves out."""
@@ -38,8 +42,10 @@ class NextItems:
         self.items, self.users, self.events = items, len(histories), len(histories.item)
         self.empty = self._sampler.empty
         rows = np.flatnonzero(judged_by & able)
-        most = max(1, LARGEST_JUDGED // length)
-        rows = rows[np.argsort(-histories.new[rows], kind="stable")][: 4 * most]
+        # in an order that says nothing of them: the busiest users are not what most are like
+        rows = rows[np.argsort(mixed(histories.users[rows]))][:_MOST_USERS]
+        positions = np.cumsum(np.minimum(histories.new[rows], length))
+        rows = rows[: max(1, int(np.searchsorted(positions, LARGEST_JUDGED, side="right")))]
         windows, gaps = histories.windows(rows, histories.count[rows], length + 1)
         # only what came since the last round: neither side has been trained on it
         new = np.arange(length, 0, -1)[None, :] <= histories.new[rows][:, None]

@@ -60,7 +60,7 @@ class Pairs:
         # an event each: it takes more users than where whole histories are held out
         share = max(plan.held_out, min(1.0, LEAST_JUDGED / max(1, int(able.sum()))))
         judged = np.flatnonzero(held_out(histories.users, share, plan.round) & able)
-        judged = judged[:LARGEST_JUDGED]
+        judged = judged[: LARGEST_JUDGED // 4]
         newest = histories.start[judged + 1] - 1
         self.items, self.users, self.events = items, len(histories), len(histories.item)
         self._judged = torch.from_numpy(rows[judged])

@@ -19,8 +19,8 @@ from models.deep.training.plan import Plan
 from models.deep.training.ranks import Rank
 from models.deep.training.report import Progress, Report
 
-LARGEST_JUDGED = 4096
-"""Windows of `length` positions, four times as many, are the most that a round is judged by."""
+LARGEST_JUDGED = 16_384
+"""Most events that a round is judged by."""
 LEAST_JUDGED = 500
 """Events that are held out where there are so many new ones."""
 
