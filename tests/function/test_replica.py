@@ -158,7 +158,7 @@ def test_a_full_table_gives_up_the_least_popular() -> None:
     assert {"tea", "item-39"} <= contents(made._items).keys()
     assert len(records) == sum(1 for one in made._items.ids if one)
     again = catalogue(learning=params)
-    again.open(0, list(records.values()), made.marks())
+    again.open(0, list(records.values()), made.marks(0))
     assert contents(again._items) == contents(made._items)
 
 
