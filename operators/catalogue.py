@@ -76,7 +76,7 @@ class Catalogue:
 
         Keys are item keys as signed 64-bit numbers; None stands for an item that was given up.
         """
-        gone: list[NDArray[np.uint64]] = []
+        gone = [np.empty(0, np.uint64)]
         changed = [
             self._learn(bucket, accepted_codec.decode(message), gone) for message in messages
         ]
@@ -125,10 +125,10 @@ class Catalogue:
     def _learn(
         self, bucket: int, message: AcceptedBatch, gone: list[NDArray[np.uint64]]
     ) -> NDArray[np.uint64]:
-        gone.append(self._items.make_room(message.keys))
         fresh = self._applied[bucket].claim(message.bucket, message.coordinate)
         if not fresh.any():
             return message.keys[:0]
+        gone.append(self._items.make_room(message.keys))
         rows = self._items.rows(message.keys)
         name_new(self._items, rows[: len(message.ids)], message.ids)
         owned = (message.keys % np.uint64(self._params.buckets) == bucket) & (rows >= 0)

@@ -142,7 +142,8 @@ class Learn:
         told = teaches & (rows >= 0)
         fresh = np.zeros(len(rows), np.bool_)
         # what nobody is told of is not claimed, or rows would contain what no other copy ever can
-        fresh[told] = self._applied.claim(bucket, events.coordinate[told])
+        claimed = _chosen(told)
+        fresh[claimed] = self._applied.claim(bucket, events.coordinate[claimed])
         # learnt already, as after a failure the loop may be ahead: to rank it would be no test
         scored = scored & (fresh | ~told)
         positive = (events.weight > 0) & events.counts

@@ -47,12 +47,12 @@ session_events i32   1            accepted events in the session
 
 A value takes 136 + 4 (F + p + S + t + W) + 8 M + 9 h + 8 x + 20 r + 12 l bytes; the lists hold what
 there is, not what may be. Until version 6 the highest bit of gaps was clear, and a release of then
-would take it for a part of the gap. Version 5 had neither variances, nor mood, nor rated items: a model with
-variances refuses it. Version 4 did not say how many events had been of weight > 0: all are taken
-for such. Until version 3 there was one floor, at which an event was late, too, and recent events
-had their time in ms (i64) and neither of the hashes. Version 2 had no t: all was hidden for ever.
-Version 1 had neither past nor deep model: 80 + 4 F + 8 (h + x) + 16 r bytes. A user read from it
-has the history for its past, gaps of 0, and no state of the deep model.
+would take it for a part of the gap. Version 5 had neither variances, nor mood, nor rated items: a
+model with variances refuses it. Version 4 did not say how many events had been of weight > 0: all
+are taken for such. Until version 3 there was one floor, at which an event was late, too, and recent
+events had their time in ms (i64) and neither of the hashes. Version 2 had no t: all was hidden for
+ever. Version 1 had neither past nor deep model: 80 + 4 F + 8 (h + x) + 16 r bytes. A user read from
+it has the history for its past, gaps of 0, and no state of the deep model.
 """
 
 from collections.abc import Mapping

@@ -221,3 +221,15 @@ def test_every_item_of_an_order_is_learnt_here_and_by_a_listener() -> None:
             "mate": 1,
             "cocoa": 1,
         }
+
+
+def test_what_teaches_nothing_keeps_no_replica_from_the_authoritative_rows() -> None:
+    """The newest event of a bucket is an impression: nobody else hears of it."""
+    users, made = subtask(), catalogue()
+    learned = users.take(in_order([event(), event("ben"), event("carl", kind="impression")]))
+    made.learn(0, [learned.accepted or b""])
+    made._items.arrays.factors[0] += 1
+    learn = users.function._corridor.learn
+    learn._applied.note(learn._step)
+    hear(users, list(made.due(0, NOW)))
+    assert learn.items.arrays.factors[0].tolist() == made._items.arrays.factors[0].tolist()
