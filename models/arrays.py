@@ -422,6 +422,8 @@ class Knobs(NamedTuple):
     """Weight from which an item stays in the past while weaker ones leave it."""
     ranked: float
     """Items beyond which fewer of the users' events are ranked, so that it costs no more."""
+    taught: int
+    """Lower halves of users' keys below which their ranked events teach the weights."""
 
 
 class PopularArrays(NamedTuple):

@@ -28,7 +28,8 @@ class Catalogue:
             params.learning.factors, self._items.context_seed, params.learning.variances
         )
         self._objective = objective(params.learning)
-        self._applied = Applied()
+        # a bucket's own: the others' windows may be further, and so may be their state
+        self._applied: dict[int, Applied] = {}
         self._publishers: dict[int, Publisher] = {}
 
     def is_open(self, bucket: int) -> bool:
@@ -51,8 +52,9 @@ class Catalogue:
             bytes_per_second=self._params.publish_bytes_per_second,
             restore_bytes_per_second=self._params.restore_bytes_per_second,
         )
+        self._applied[bucket] = Applied()
         if marks is not None:
-            self._applied.contain(marks_codec.decode(marks))
+            self._applied[bucket].contain(marks_codec.decode(marks))
         self._publishers[bucket] = publisher
         if records:
             stored = self._item_state.decode(records)
@@ -62,16 +64,19 @@ class Catalogue:
             self._items.replace(stored, only_newer=False)
             publisher.restore(stored.keys[first])
 
-    def marks(self) -> bytes:
-        """Return what the records contain of each source, to be stored with them."""
-        return marks_codec.encode(self._applied.highest)
+    def marks(self, bucket: int) -> bytes:
+        """Return what a bucket's records contain of each source, to be stored with them."""
+        return marks_codec.encode(self._applied[bucket].highest)
 
     def learn(self, bucket: int, messages: Sequence[bytes]) -> list[tuple[int, bytes | None]]:
         """Learn sealed accepted batches; return the items' records that changed, by key.
 
+        Events that the records contain already are left out: after a failure the loop delivers what
+        was sent since the checkpoint, and the same again when it is processed anew.
+
         Keys are item keys as signed 64-bit numbers; None stands for an item that was given up.
         """
-        gone: list[NDArray[np.uint64]] = []
+        gone = [np.empty(0, np.uint64)]
         changed = [
             self._learn(bucket, accepted_codec.decode(message), gone) for message in messages
         ]
@@ -102,29 +107,31 @@ class Catalogue:
         """
         publisher = self._publishers[bucket]
         room = self._params.max_record_bytes - bounds.OVERHEAD - _LONGEST_NAME
-        about = self._about(publisher, room)
+        about = self._about(bucket, room)
         for name, keys in publisher.due(now_ms):
             rows = self._items.export(self._items.rows(keys, register=False))
             for part, value in enumerate(chunks.encode_within(rows, room, about)):
                 publisher.spend(len(value))
                 yield (b"%s/%d" % (name, part) if part else name), value
 
-    def _about(self, publisher: Publisher, room: int) -> chunks.About:
+    def _about(self, bucket: int, room: int) -> chunks.About:
         """Return what chunks say besides their rows; marks only where they are a small part."""
-        marks = self._applied.highest.copy()
+        marks = self._applied[bucket].highest.copy()
         if marks.nbytes > room // 4:
             marks = marks[:0]
-        return chunks.About(self._params.learning.origin, publisher.items, marks)
+        items = self._publishers[bucket].items
+        return chunks.About(self._params.learning.origin, items, marks)
 
     def _learn(
         self, bucket: int, message: AcceptedBatch, gone: list[NDArray[np.uint64]]
     ) -> NDArray[np.uint64]:
+        fresh = self._applied[bucket].claim(message.bucket, message.coordinate)
+        if not fresh.any():
+            return message.keys[:0]
         gone.append(self._items.make_room(message.keys))
-        self._applied.claim(message.bucket, message.coordinate)
         rows = self._items.rows(message.keys)
         name_new(self._items, rows[: len(message.ids)], message.ids)
         owned = (message.keys % np.uint64(self._params.buckets) == bucket) & (rows >= 0)
-        everything = np.ones(len(message), np.bool_)
-        self._objective.apply(self._items, message, rows, fresh=everything, owned=owned)
+        self._objective.apply(self._items, message, rows, fresh=fresh, owned=owned)
         changed: NDArray[np.uint64] = message.keys[owned]
         return changed

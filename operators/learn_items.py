@@ -55,7 +55,7 @@ class LearnItemsFunction(KeyedProcessFunction):
                 self._records.put(key, record)
             elif self._records.contains(key):
                 self._records.remove(key)
-        self._records.put(descriptors.MARKS_ENTRY, self._catalogue.marks())
+        self._records.put(descriptors.MARKS_ENTRY, self._catalogue.marks(bucket))
         return iter(())
 
     def on_timer(self, timestamp: int, ctx: Any) -> Iterator[Row]:  # noqa: ARG002

@@ -147,7 +147,8 @@ class Deep:
             row[positive[asked]] = np.where(model.network.known(keys), np.arange(len(asked)), -1)
             return self._arrays(model.network.read(keys), row)
         if isinstance(model.network, SasRec):
-            known = np.where(counts, self._indices(rows[positive]), np.int32(-1))
+            index = self._indices(rows[positive], events.item[positive])
+            known = np.where(counts, index, np.int32(-1))
             windows = self._windows(items, users, user, known, asked)
             row = np.full(len(events), -1, np.int32)
             row[positive[asked]] = np.arange(len(asked))
@@ -166,9 +167,12 @@ class Deep:
         inputs = positive[taken]
         after: NDArray[np.intp] = np.searchsorted(taken, wanted).reshape(-1)
         found = model.network.advance(
-            users.deep, events.user[inputs], self._indices(rows[inputs]), gap[inputs],
+            users.deep,
+            events.user[inputs],
+            self._indices(rows[inputs], events.item[inputs]),
+            gap[inputs],
             after,
-        )  # fmt: skip
+        )
         if len(later):
             y[place[positive[later]]] = found[which]
         users.deep_version[user] = model.root
@@ -238,8 +242,8 @@ class Deep:
             return y
         history, gap = as_counted(users)
         newest = np.maximum(users.history_length[chosen] - 1, 0)
-        rows = self._indices(items.rows(history[chosen, newest], register=False))
-        y = model.network.outputs(users.deep[chosen], rows, gap[chosen, newest])
+        index = self._known(items, history[chosen, newest])
+        y = model.network.outputs(users.deep[chosen], index, gap[chosen, newest])
         y[users.history_length[chosen] == 0] = 0
         return y
 
@@ -254,7 +258,7 @@ class Deep:
         """Return the last items before each asked event, as rows of the embeddings."""
         width = users.history.shape[1]
         keys = as_counted(users)[0].reshape(-1)
-        known = self._indices(items.rows(keys, register=False)).reshape(-1, width)
+        known = self._known(items, keys).reshape(-1, width)
         return _last_before(known, users.history_length, user, item, asked, self._shape.length)
 
     def _refresh(self, network: Recurrent, root: int, items: Items, users: Users) -> None:
@@ -271,9 +275,8 @@ class Deep:
         history, gaps = as_counted(users)
         keys, gap = history[chosen[owner], at], gaps[chosen[owner], at]
         state = np.zeros((len(chosen), users.deep.shape[1]), np.float32)
-        rows = items.rows(keys, register=False)
         nobody = np.empty(0, np.intp)
-        network.advance(state, owner, self._indices(rows), gap, nobody)
+        network.advance(state, owner, self._known(items, keys), gap, nobody)
         users.deep[chosen] = state
         users.deep_version[chosen] = root
 
@@ -289,18 +292,33 @@ class Deep:
             self._bias = np.full(room, unknown, np.float32)
             done = 0
         if done < size:
-            keys, order = self._sorted
-            at = np.searchsorted(keys, items.keys[done:])
-            at = np.minimum(at, len(keys) - 1)
-            index = np.where(keys[at] == items.keys[done:], order[at], -1).astype(np.int32)
+            index = self._indices_of(items.keys[done:])
             self._index = np.concatenate([self._index[:done], index])
             rows = done + np.flatnonzero(index >= 0)
             self._targets[rows] = model.targets[self._index[rows]]
             self._bias[rows] = model.bias[self._index[rows]]
 
-    def _indices(self, rows: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Return the row of the embeddings of every item row, -1 for none."""
+    def _known(self, items: Items, keys: NDArray[np.uint64]) -> NDArray[np.int32]:
+        """Return the row of the embeddings of every item, -1 for none."""
+        return self._indices(items.rows(keys, register=False), keys)
+
+    def _indices(self, rows: NDArray[np.int32], keys: NDArray[np.uint64]) -> NDArray[np.int32]:
+        """Return the row of the embeddings of every item, by its row, or by its key without one.
+
+        After a restart users come back at once and items one by one: what a state is made of must
+        not depend on which of them are there.
+        """
         found: NDArray[np.int32] = np.where(rows >= 0, self._index[rows], np.int32(-1))
+        absent = np.flatnonzero((rows < 0) & (keys != 0))  # 0 fills what a list does not hold
+        if len(absent):
+            found[absent] = self._indices_of(keys[absent])
+        return found
+
+    def _indices_of(self, keys: NDArray[np.uint64]) -> NDArray[np.int32]:
+        """Return the row of the embeddings of every key, -1 for none."""
+        known, order = self._sorted
+        at = np.minimum(np.searchsorted(known, keys), len(known) - 1)
+        found: NDArray[np.int32] = np.where(known[at] == keys, order[at], -1).astype(np.int32)
         return found
 
 

@@ -51,7 +51,7 @@ def learn_events(
             if (
                 scored[e]
                 and users.history_length[u] > 0
-                and is_ranked(users.key[u], work.items.counters[KNOWN], knobs)
+                and is_ranked(users.key[u], work.items.counters[KNOWN], knobs.ranked)
             ):
                 rank_all(e, u, key, row, time, work, out)
             if row >= 0 and events.counts[e]:

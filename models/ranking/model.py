@@ -28,13 +28,12 @@ from models.popularity import part as popularity
 from models.popularity.weights import PopularityWeights
 from models.ranking.events import apply_events, learn_events
 from models.ranking.listing import list_block, recommendable
+from models.ranking.ranks import RANKED
 from models.ranking.shortlist import SLACK, list_all
 from models.users.history import empty_window, open_window, pack, unpack
 
 SHORT_FROM = 1 << 13
 """Items from which on lists are made without a look at every item; of fewer, looking is cheaper."""
-RANKED = 20_000
-"""Items beyond which fewer of the sampled users' events are ranked: each costs as many looks."""
 _NO_EVENTS = np.empty(0, np.int64)
 _NO_CONSTANTS = np.empty(0, np.float32)
 _NO_PRODUCTS = np.empty((0, 0), np.float32)
@@ -71,6 +70,9 @@ class Ranking:
         self._scratch = self._scratch_of(0)
         self.ranks_parts = False
         """For evaluations: events are ranked by single components, too, and none is left out."""
+        self.taught = 1 << 32
+        """For evaluations: lower halves of users' keys below which their ranked events teach the
+        weights of popularity and of the deep model; by default all."""
 
     def learn(  # noqa: PLR0913  # columns
         self,
@@ -263,6 +265,7 @@ class Ranking:
             reserve=items.transitions.reserve,
             strong=self._users.strong,
             ranked=np.inf if self.ranks_parts else float(RANKED),
+            taught=self.taught,
         )
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import SIZE, ItemArrays, Knobs, LearntArrays, Work
+from models.arrays import KNOWN, SIZE, ItemArrays, Knobs, LearntArrays, Work
 from models.blend import add_event
 from models.columns import UNKNOWN
-from models.compiled import Integer, Truth, kernel
+from models.compiled import Integer, Real, Truth, kernel
 from models.component import DEEP, NEIGHBOURS, POPULARITY, TRANSITIONS, add, join
 from models.deep import part as deep_model
 from models.factors import part as factors
@@ -17,18 +17,30 @@ from models.popularity.weights import gains_of, history_of, learn
 from models.transitions import share as transitions
 from models.users.own import is_own, mark_own
 
-_KEYS = float(1 << 32)
+_KEYS = 1 << 32
+RANKED = 20_000
+"""Items beyond which fewer of the sampled users' events are ranked: each costs as many looks."""
 
 
 @kernel
-def is_ranked(key: Integer, known: Integer, knobs: Knobs) -> Truth:
-    """Return whether a sampled user's events are ranked among so many items.
+def is_ranked(key: Integer, known: Integer, most: Real) -> Truth:
+    """Return whether a sampled user's events are ranked among so many items, where most are few.
 
     Of a large catalogue's sampled users a share is, always the same ones: which are sampled at all
     is said by the lower half of their keys, and this by the upper one.
     """
     share = np.float64(key >> np.uint64(32)) / _KEYS
-    return share * np.float64(known) < knobs.ranked
+    return share * np.float64(known) < most
+
+
+@kernel
+def _teaches(key: Integer, known: Integer, knobs: Knobs) -> Truth:
+    """Return whether weights are learnt from a user's ranked events.
+
+    In the job from all of them; an evaluation ranks more events than the job.
+    """
+    sampled = np.int64(key & np.uint64(_KEYS - 1)) < knobs.taught
+    return sampled and is_ranked(key, known, float(RANKED))
 
 
 @kernel
@@ -88,12 +100,9 @@ def _rank_by_parts(
     out: LearntArrays,
 ) -> None:
     """Rank by the transitions, by all but the deep model, and by all."""
-    a, scratch, size, joint = (
-        work.items,
-        work.scratch,
-        work.items.counters[SIZE],
-        work.scratch.joint,
-    )
+    a, scratch, joint = work.items, work.scratch, work.scratch.joint
+    size = a.counters[SIZE]
+    teaches = _teaches(work.users.key[u], a.counters[KNOWN], work.knobs)
     transitions.fill(work, u)
     factors.fill(work, u)
     if work.knobs.neighbours > 0:
@@ -103,7 +112,7 @@ def _rank_by_parts(
     scratch.weights[DEEP], scratch.weights[POPULARITY] = 0, 0
     join(scratch.parts, scratch.weights, size, joint)
     if len(work.popular.weights) > 0:
-        _add_popularity(u, time, mark, target, work)
+        _add_popularity(u, time, mark, target, teaches, work)
     out.online_rank[e] = _place(joint, a, scratch.mark, mark, target)
     out.rank[e] = out.online_rank[e]
     if len(out.hybrid_rank) > 0:
@@ -111,32 +120,36 @@ def _rank_by_parts(
         join(scratch.parts, scratch.weights, size, joint)
     scratch.weights[DEEP] = share
     if y >= 0:
-        add_event(
-            joint,
-            scratch.parts[DEEP],
-            share,
-            a,
-            scratch.mark,
-            mark,
-            target,
-            scratch.places,
-            out.loss,
-        )
+        if teaches:
+            add_event(
+                joint,
+                scratch.parts[DEEP],
+                share,
+                a,
+                scratch.mark,
+                mark,
+                target,
+                scratch.places,
+                out.loss,
+            )
         join(scratch.parts, scratch.weights, size, joint)
         out.rank[e] = _place(joint, a, scratch.mark, mark, target)
 
 
 @kernel
-def _add_popularity(u: Integer, time: Integer, mark: Integer, target: Integer, work: Work) -> None:
+def _add_popularity(
+    u: Integer, time: Integer, mark: Integer, target: Integer, teaches: Truth, work: Work
+) -> None:
     """Add popularity to the joint scores by its weight, then learn what weights were worth."""
     scratch, size = work.scratch, work.items.counters[SIZE]
     part, marks = scratch.parts[POPULARITY], scratch.mark
     popularity.fill(work.items, time, part)
     history: Integer = history_of(work.users.positives[u])
     weight = work.popular.weights[history]
-    places, gains = scratch.places, scratch.gains
-    gains_of(scratch.joint, part, work.items, marks, mark, target, places, gains)
-    learn(work.popular, history, gains)
+    if teaches:
+        places, gains = scratch.places, scratch.gains
+        gains_of(scratch.joint, part, work.items, marks, mark, target, places, gains)
+        learn(work.popular, history, gains)
     scratch.weights[POPULARITY] = weight
     add(part, weight, size, scratch.joint)
 

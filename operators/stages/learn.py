@@ -110,8 +110,9 @@ class Learn:
         self._totals: dict[int, int] = {}
         self._item_buckets = params.item_buckets
         self._telling = Telling(params)
-        self._may_wait = params.differences > 0 and params.variances == 0
-        self._waiting, self._news, self._heard_then = False, time.monotonic(), 0
+        self._holds_back = params.differences > 0 and params.variances == 0
+        self._restored, self._waiting = False, False
+        self._news, self._heard_then = time.monotonic(), 0
         self._sequences = params.sequences is not None
 
     def __call__(
@@ -136,7 +137,15 @@ class Learn:
         self._begin(events.item[taught])
         rows = self._admitted(events.item, teaches)
         name_new(self.items, rows, item_ids)
-        fresh = self._applied.claim(bucket, events.coordinate)
+        if not self._rating and self._waits:
+            self._recall(users)
+        told = teaches & (rows >= 0)
+        fresh = np.zeros(len(rows), np.bool_)
+        # what nobody is told of is not claimed, or rows would contain what no other copy ever can
+        claimed = _chosen(told)
+        fresh[claimed] = self._applied.claim(bucket, events.coordinate[claimed])
+        # learnt already, as after a failure the loop may be ahead: to rank it would be no test
+        scored = scored & (fresh | ~told)
         positive = (events.weight > 0) & events.counts
         gap = gaps_of(events.user, positive, events.time, users.last_positive)
         deep = self.deep.learn(self.items, users, events, rows, gap, scored)
@@ -152,7 +161,7 @@ class Learn:
             deep=deep,
         )
         self._touch(rows[taught], learnt.context, learnt.negatives.reshape(-1))
-        return Taught(learnt, rows, self._message(bucket, users, events, rows, learnt, teaches))
+        return Taught(learnt, rows, self._message(bucket, users, events, rows, learnt, told))
 
     def apply(self, message: AcceptedBatch) -> None:
         """Learn another subtask's events; those known already are recognised and left out."""
@@ -178,7 +187,8 @@ class Learn:
         mark = self.items.marks.put(name, about.marks)
         self._totals[_bucket_in(name) % self._item_buckets] = about.total
         step = self._applied.step_within(about.marks) if about.marks.size else -1
-        self.items.replace(rows, only_newer=True, step=step, mark=mark, as_it_is=waits)
+        as_it_is = waits and self._holds_back
+        self.items.replace(rows, only_newer=True, step=step, mark=mark, as_it_is=as_it_is)
         if waits and self._heard > self._heard_then + _NEWS * sum(self._totals.values()):
             self._news, self._heard_then = time.monotonic(), self._heard
 
@@ -194,8 +204,17 @@ class Learn:
         variance, in which what is not known of the row counts as noise. Gradients of single events
         are told with them, and are small (`light`, `sgd`).
         """
-        if self._may_wait:
-            self._may_wait, self._waiting = False, True
+        if not self._restored:
+            self._restored = self._waiting = True
+
+    def _recall(self, users: Users) -> None:
+        """Give the items of histories rows, that are still to come.
+
+        They are what the next events follow: without a row they would be left out of what is told,
+        and no copy would ever count these transitions.
+        """
+        held = np.arange(users.history.shape[1]) < users.history_length[:, None]
+        self.items.rows(users.history[held])
 
     @property
     def _waits(self) -> bool:
@@ -260,15 +279,15 @@ class Learn:
         events: Events,
         rows: NDArray[np.int32],
         learnt: Learnt,
-        teaches: NDArray[np.bool_],
+        told: NDArray[np.bool_],
     ) -> AcceptedBatch | None:
-        told = teaches & (rows >= 0)
         if not told.any():
             return None
         chosen = _chosen(told)
         item_rows, negatives = rows[chosen], learnt.negatives[chosen]
         weight = events.weight[chosen]
-        moved, differences = self._telling(self.items, heard=self._waits)
+        heard = self._holds_back and self._waits
+        moved, differences = self._telling(self.items, heard=heard)
         self._touch(moved)  # a chunk from before this message must not overwrite what it says
         known, index = self._dictionary(
             self.items.size, item_rows, learnt.context, negatives.reshape(-1), moved

@@ -1,6 +1,6 @@
 """What is remembered of a user, as bytes: one sealed value a user (magic `US`).
 
-Payload of version 6, little-endian:
+Payload of version 7, little-endian:
 
 ============== ===== ============ ==========================================================
 field          type  count        holds
@@ -36,7 +36,8 @@ session_events i32   1            accepted events in the session
 …              u32   r            event time, s, none later than it arrived
 …              u32   p            short keys of items not recommended again, oldest first
 …              f32   S            state of the deep model
-…              u8    h            octaves of seconds before each item of the history
+…              u8    h            octaves of seconds before each item of the history; highest bit:
+                                  it is that of the last event that counted
 …              u32   t            minute until which each short key is hidden
 …              f32   W            variances of the factors, the last one of the bias
 …              f64   M            mood of the session, its variance, time of the last rating, ms
@@ -45,12 +46,13 @@ session_events i32   1            accepted events in the session
 ============== ===== ============ ==========================================================
 
 A value takes 136 + 4 (F + p + S + t + W) + 8 M + 9 h + 8 x + 20 r + 12 l bytes; the lists hold what
-there is, not what may be. Version 5 had neither variances, nor mood, nor rated items: a model with
-variances refuses it. Version 4 did not say how many events had been of weight > 0: all are taken
-for such. Until version 3 there was one floor, at which an event was late, too, and recent events
-had their time in ms (i64) and neither of the hashes. Version 2 had no t: all was hidden for ever.
-Version 1 had neither past nor deep model: 80 + 4 F + 8 (h + x) + 16 r bytes. A user read from it
-has the history for its past, gaps of 0, and no state of the deep model.
+there is, not what may be. Until version 6 the highest bit of gaps was clear, and a release of then
+would take it for a part of the gap. Version 5 had neither variances, nor mood, nor rated items: a
+model with variances refuses it. Version 4 did not say how many events had been of weight > 0: all
+are taken for such. Until version 3 there was one floor, at which an event was late, too, and recent
+events had their time in ms (i64) and neither of the hashes. Version 2 had no t: all was hidden for
+ever. Version 1 had neither past nor deep model: 80 + 4 F + 8 (h + x) + 16 r bytes. A user read from
+it has the history for its past, gaps of 0, and no state of the deep model.
 """
 
 from collections.abc import Mapping
@@ -63,7 +65,7 @@ from numpy.typing import NDArray
 from models.columns import Users
 
 MAGIC = b"US"
-VERSION = 6
+VERSION = 7
 
 COLUMNS = tuple(one.name for one in fields(Users))
 """Columns that fields and lists are read into."""
@@ -171,6 +173,7 @@ LAYOUTS = {
     4: Layout.of(_COUNTS_3, _SCALARS_4, _LISTS_4),
     5: Layout.of(_COUNTS_3, _SCALARS_5, _LISTS_4),
     6: Layout.of(_COUNTS_6, _SCALARS_5, _LISTS_6),
+    7: Layout.of(_COUNTS_6, _SCALARS_5, _LISTS_6),
 }
 """By version."""
 READ_VERSIONS = tuple(LAYOUTS)

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from models.arrays import RECENT
+from models.columns import AcceptedBatch
 from models.items.table import Items
 from operators.stages import learn
+from state import accepted
 from tests.builders import (
     DAY,
     NOW,
@@ -203,3 +205,35 @@ def test_a_worker_of_a_new_job_waits_for_nobody() -> None:
     for row, name in enumerate(theirs.ids):
         factors = mine.arrays.factors[mine.ids.index(name)]
         assert theirs.arrays.factors[row] == pytest.approx(factors, abs=0.01)
+
+
+def test_what_the_loop_has_told_already_is_learnt_of_the_user_and_not_ranked(
+    job: tuple[UsersSubtask, ItemsSubtask],
+) -> None:
+    """What a killed worker sent since the checkpoint: to rank it would be no test."""
+    users, _ = job
+    killed, after = worker(users), worker(users)
+    sent = killed.take(LOG[3_000:3_100])
+    assert sent.metrics["scored"] > 50
+    after.hear(*sent.messages)
+    again = after.take(LOG[3_000:3_150])
+    alone = worker(users).take(LOG[3_100:3_150])
+    assert again.metrics["accepted"] == 150
+    assert alone.metrics["scored"] <= again.metrics["scored"] <= 50
+
+
+@pytest.mark.parametrize("objective", ["ranking", "full"])
+def test_transitions_from_items_that_are_still_to_come_are_told(objective: str) -> None:
+    model = learning(objective=objective)
+    users = UsersSubtask(learn_users(learning=model), Clock())
+    users.take(LOG[:1_000])
+    after = UsersSubtask(learn_users(learning=model), Clock(), users.savepoint())
+    steady, restarted = (
+        accepted.decode(one.take(LOG[1_000:1_100]).messages[0]) for one in (users, after)
+    )
+
+    def context(message: AcceptedBatch) -> list[int]:
+        return message.keys[message.context].tolist()
+
+    assert len(context(steady)) > 20
+    assert context(restarted) == context(steady)

@@ -299,6 +299,26 @@ def test_after_a_restore_the_same_model_serves_at_once(store: Store) -> None:
     assert deep(after) == deep(users)
 
 
+@pytest.mark.parametrize("network", ["recurrent", "sasrec"])
+def test_states_and_lists_need_no_items_that_are_still_to_come(
+    tmp_path: Path, network: str
+) -> None:
+    """A new line comes to a worker that was restarted and has heard no chunk yet."""
+    shape = replace(SHAPE, network=network)
+    users, pointer = served(shape=shape), Store(tmp_path, shape).put(5, 5)
+    users.take(LOG[:250])
+    after = served(users.savepoint(), shape)
+    said = []
+    for one in (users, after):
+        hear(one, pointer)
+        one.take(LOG[250:])
+        corridor = one.function._corridor
+        everyone = [states(one, shape)[user] for user in sorted(states(one, shape))]
+        said.append([corridor.learn.deep.score(corridor.items, u).y.tolist() for u in everyone])
+    assert deep(users) == deep(after) if network == "recurrent" else True
+    assert said[0] == said[1]
+
+
 def test_a_restore_after_something_that_is_no_pointer_serves_what_served(store: Store) -> None:
     users = served()
     hear(users, store.put(3, 3))

@@ -5,7 +5,9 @@ import pyarrow as pa
 import pytest
 
 from models.keys import key_of
+from operators.catalogue import Catalogue
 from state import chunks
+from state import marks as marks_codec
 from state.topics import lease
 from state.topics.lease import Lease
 from tests.builders import (
@@ -84,7 +86,7 @@ def test_only_what_changed_is_published_again() -> None:
     assert published(items)
     assert published(items) == {}
     fresh = UsersSubtask(learn_users(), Clock())
-    (message,) = [fresh.take([event("zoe", "brand-new")]).accepted]
+    (message,) = [fresh.take(in_order([event("zoe", "brand-new")], first=len(LOG))).accepted]
     items.take(message or b"")
     assert list(published(items)) == ["brand-new"]
 
@@ -195,3 +197,40 @@ def test_the_lease_is_renewed_once_an_interval_by_one_bucket() -> None:
     records = [lease.decode(value) for key, value in items.publish(20_000) if key == lease.KEY]
     assert {record.run for record in records} == {"a"}
     assert len(records) == len({record.at for record in records}) == 4
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_what_the_loop_delivers_again_is_counted_once(objective: str) -> None:
+    """After a failure: what the killed workers had sent, and the same cut in another way."""
+    users, sent = messages(LOG, objective)
+    params = learn_items(learning=learning(objective=objective))
+    items = ItemsSubtask(params, Clock())
+    items.take(*sent[: len(sent) // 2])
+    again = ItemsSubtask(params, Clock(), items.savepoint())
+    other = UsersSubtask(learn_users(learning=learning(objective=objective)), Clock())
+    anew = [other.take(records).accepted for records in cut(LOG, [33] * 100)]
+    again.take(*sent[len(sent) // 3 :])
+    again.take(*(message for message in anew if message))
+    replica = users.function._corridor._learn.items
+    expected = dict(zip(replica.ids, replica.count.tolist(), strict=True))
+    found = published(again)
+    assert {i: n for i, n in found.items() if n} == {i: n for i, n in expected.items() if n}
+
+
+def test_a_bucket_says_only_what_its_own_items_contain() -> None:
+    """One bucket's window may be a window further than another's, also in a savepoint."""
+    _, sent = messages(LOG)
+    params = learn_items()
+    first, second = Catalogue(params), Catalogue(params)
+    for bucket in (0, 1):
+        first.open(bucket, [])
+        first.learn(bucket, sent[:5])
+    marks = first.marks(1)
+    first.learn(0, sent[5:])
+    assert first.marks(1) == marks != first.marks(0)
+    (about, *_) = [chunks.decode_all(value)[1] for _, value in first.due(1, NOW)]
+    assert marks_codec.encode(about.marks) == marks
+    second.open(0, [], first.marks(0))
+    second.open(1, [], first.marks(1))
+    assert len(second.learn(1, sent[5:])) > 0
+    assert second.learn(0, sent[5:]) == []

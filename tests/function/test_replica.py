@@ -158,7 +158,7 @@ def test_a_full_table_gives_up_the_least_popular() -> None:
     assert {"tea", "item-39"} <= contents(made._items).keys()
     assert len(records) == sum(1 for one in made._items.ids if one)
     again = catalogue(learning=params)
-    again.open(0, list(records.values()), made.marks())
+    again.open(0, list(records.values()), made.marks(0))
     assert contents(again._items) == contents(made._items)
 
 
@@ -221,3 +221,15 @@ def test_every_item_of_an_order_is_learnt_here_and_by_a_listener() -> None:
             "mate": 1,
             "cocoa": 1,
         }
+
+
+def test_what_teaches_nothing_keeps_no_replica_from_the_authoritative_rows() -> None:
+    """The newest event of a bucket is an impression: nobody else hears of it."""
+    users, made = subtask(), catalogue()
+    learned = users.take(in_order([event(), event("ben"), event("carl", kind="impression")]))
+    made.learn(0, [learned.accepted or b""])
+    made._items.arrays.factors[0] += 1
+    learn = users.function._corridor.learn
+    learn._applied.note(learn._step)
+    hear(users, list(made.due(0, NOW)))
+    assert learn.items.arrays.factors[0].tolist() == made._items.arrays.factors[0].tolist()

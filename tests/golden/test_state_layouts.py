@@ -15,6 +15,7 @@ from models.columns import AcceptedBatch, ItemRows, Users
 from models.initial import INITIAL_DEVIATION, initial_factors
 from models.keys import key_of
 from models.params import UserParams
+from models.users.history import NEWEST, as_counted
 from models.users.past import FOREVER
 from state import accepted, chunks, lineage, marks, popularity
 from state.accounting import Accounting, PartitionCounts
@@ -87,6 +88,13 @@ def users() -> Users:
         positives=column("i8", 2**40 - 1, 0),
         seen=column("i8", 1_700_000_000_002, -1),
     )
+
+
+def noted_users() -> Users:
+    """As `filtered_users`, and of which item the last event that counted was."""
+    found = filtered_users()
+    found.history_gap[0, 1] |= NEWEST
+    return found
 
 
 def filtered_users() -> Users:
@@ -266,11 +274,19 @@ def test_users_of_version_5_are_read() -> None:
     assert same(USERS.decode(golden("users-v5"), ["ann", "bob"]), users())
 
 
-def test_users_are_written_as_version_6() -> None:
-    assert FILTERED.encode(filtered_users()) == golden("users-v6")
+def test_users_of_version_6_are_read() -> None:
+    """The newest item is that of the last event that counted, as nothing else is said."""
     found = FILTERED.decode(golden("users-v6"), ["ann", "bob"])
     assert same(found, filtered_users())
-    assert FILTERED.encode(found) == golden("users-v6")
+    assert as_counted(found)[0].tolist() == found.history.tolist()
+
+
+def test_users_are_written_as_version_7() -> None:
+    assert FILTERED.encode(noted_users()) == golden("users-v7")
+    found = FILTERED.decode(golden("users-v7"), ["ann", "bob"])
+    assert same(found, noted_users())
+    assert as_counted(found)[0][0, :3].tolist() == [11, 2**64 - 1, 12]
+    assert FILTERED.encode(found) == golden("users-v7")
 
 
 @pytest.mark.parametrize("version", [1, 2, 3, 4, 5])
@@ -511,7 +527,7 @@ def test_a_new_user_starts_from_the_same_factors_for_ever() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *(f"users-v{n}" for n in range(1, 7)),
+        *(f"users-v{n}" for n in range(1, 8)),
         *(*(f"{kind}-v{n}" for kind in ("items", "accepted") for n in (1, 2, 3, 4)), "marks-v1"),
         "popularity-v1",
         *("accounting-v1", "accounting-v2"),

@@ -179,6 +179,34 @@ def test_events_of_new_users_are_ranked_by_all_models_and_change_nothing_else(ru
     assert f"all: {len(set(range(0, N, 7)) - set(first))} events ranked" in shown.out
 
 
+def test_weights_are_taught_by_the_share_of_the_job_whatever_else_is_ranked(tmp_path):
+    path = tmp_path / "some.parquet"
+    pq.write_table(pa.table(columns()), path)
+    data, share = Recorded(path), {"evaluation": {"share": 0.4}}
+    more = Sample.of(data, 7, whole=True).more
+    some, every, further, taught_by_all = (
+        Pass(data, observed(VARIANTS["online"], config, one_in, chosen), listing=False)
+        for config, one_in, chosen in [
+            (share, 7, None),
+            (share, 1, None),
+            (share, 7, more),
+            ({"evaluation": {"share": 1.0}}, 7, None),
+        ]
+    )
+    for one in (some, every, further, taught_by_all):
+        one.run("online", lambda *_: None)
+
+    def learnt(one):
+        return one.corridor.learn.popularity.of(0).bucket
+
+    assert 0 < learnt(some)[:, 0].sum() < learnt(taught_by_all)[:, 0].sum()
+    for other in (every, further):
+        assert len(other.numbers) > len(some.numbers)
+        np.testing.assert_array_equal(learnt(other), learnt(some))
+        both = np.isin(other.numbers, some.numbers)
+        assert other.ranks("online_rank")[both].tolist() == some.ranks("online_rank").tolist()
+
+
 def test_the_place_of_an_event_among_its_users_and_the_slices_of_it(tmp_path):
     path = tmp_path / "some.parquet"
     table = {"user_id": list("aabaaabaa"), "item_id": range(9), "timestamp": 10**9 + np.arange(9)}
@@ -190,7 +218,6 @@ def test_the_place_of_an_event_among_its_users_and_the_slices_of_it(tmp_path):
         "all": [0, 2, 4, 6, 8], "after5": [0, 2, 4, 6, 8], "last20": [8],
         "event2": [1, 6], "event3": [3], "event6": [7],
     }  # fmt: skip
-    # a deep model learns its weight from what is ranked: no more than the sample then
     assert [np.flatnonzero(some.slices()[part]).tolist() for part in NEW] == [[6], [], []]
     assert not some.more.any()
 

@@ -66,6 +66,9 @@ class Notebook(dict[str, bytes]):
 class Observed(Corridor):
     """The job's corridor, with the ranked events chosen by number and their ranks kept.
 
+    Weights are learnt as in the job, from the events of `evaluation.share` of the users, which are
+    ranked as well; which events are chosen changes nothing that is learnt.
+
     Parameters
     ----------
     params
@@ -97,11 +100,13 @@ class Observed(Corridor):
             )
         if isinstance(self._learn.objective, Ranking):
             self._learn.objective.ranks_parts = True
+            self._learn.objective.taught = self._sampled_below
         self._learn.objective = self._noted = Noted(self._learn.objective)
         self.found: dict[str, list[NDArray[np.int32]]] = {name: [] for name in RANKS}
         self.numbers: list[NDArray[np.int64]] = []
         self.asked: list[str] = []
         self._events: Events | None = None
+        self._chosen = np.empty(0, np.bool_)
 
     @property
     def params(self) -> LearnUsersParams:
@@ -119,19 +124,21 @@ class Observed(Corridor):
         return copy.deepcopy(self, {id(self._decode): self._decode})
 
     def scored(self, ids: list[str], events: Events) -> NDArray[np.bool_]:
-        """Return which events are ranked: every so many of the stream, and what is more."""
+        """Return which events are ranked: every so many of the stream, what is more, the job's."""
         self._events = events
-        chosen: NDArray[np.bool_] = events.coordinate % self._every == 0
-        self.asked = [ids[u] for u in np.unique(events.user[chosen]).tolist()]
-        return chosen if self._more is None else chosen | self._more[events.coordinate]
+        self._chosen = events.coordinate % self._every == 0
+        self.asked = [ids[u] for u in np.unique(events.user[self._chosen]).tolist()]
+        if self._more is not None:
+            self._chosen = self._chosen | self._more[events.coordinate]
+        return self._chosen | super().scored(ids, events)
 
     def evaluate(self, taught: Taught, metrics: Sums) -> None:
-        """Keep the ranks."""
+        """Keep the ranks of the chosen events."""
         super().evaluate(taught, metrics)
         if self._events is None:
             return
         # nobody's first event is ranked
-        at = np.flatnonzero(taught.learnt.rank != NOT_SCORED)
+        at = np.flatnonzero((taught.learnt.rank != NOT_SCORED) & self._chosen)
         self.numbers.append(self._events.coordinate[at])
         for name, ranks in self.found.items():
             ranks.append(getattr(taught.learnt, name)[at])
@@ -187,7 +194,7 @@ def observed(
     learning = config.get("learning", {})
     given = {**learning.get("ranking", {}), **variant.ranking}
     sections = {**config, "learning": {**learning, "ranking": given}}
-    sections["users"] = {"buckets": 1, "recent_events": 512, **config.get("users", {})}
+    sections["users"] = {"buckets": 1, **config.get("users", {})}
     sections["recommend"] = {"enabled": False, **config.get("recommend", {})}
     params = parameters.learn_users(JobConfig.model_validate(sections))
     params = replace(params, policy=replace(params.policy, earliest_ms=0))

@@ -5,7 +5,8 @@ swap), one pass each; the baselines take the same events by the same protocol. E
 a positive one; those of a user seen before are scored; ranked are all items seen so far but the
 user's own; an item never seen is a miss; ties count half. Where the file has ratings, slice ge4 is
 a stream of its own: the ratings of 4 and more only. Slices event2, event3 and event6 have the
-second, third and sixth event of every user, or those in the sample where there is a deep model.
+second, third and sixth event of every user. The weights of popularity and of the deep model are
+learnt as in the job: from the events of `evaluation.share` of the users.
 """
 
 import argparse

@@ -49,11 +49,10 @@ def evaluated(
     Parameters
     ----------
     cold_start
-        Whether all events of users who are new are ranked; not where there is a deep model: its
-        weight is learnt from the ranked events, which have to be a fair sample then.
+        Whether all events of users who are new are ranked.
     """
     deep = deep_options.wanted(models)
-    done = Evaluation(data, Sample.of(data, options.score_every, whole=cold_start and not deep))
+    done = Evaluation(data, Sample.of(data, options.score_every, whole=cold_start))
     with (
         tempfile.TemporaryDirectory(prefix="streamrec-") as folder,
         progress_bar() as bar,
