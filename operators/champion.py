@@ -151,7 +151,7 @@ class Champion:
         )
         told = model_pointer.encode(msgspec.structs.replace(content, round=0))
         pause = _AGAIN_MS if told == self._sent else _BLEND_MS
-        if not self._urgent and now - self._sent_ms < pause:
+        if not self._urgent and 0 <= now - self._sent_ms < pause:  # below 0: the clock was set
             return
         self._urgent, self._sent, self._sent_ms = False, told, now
         state.sequence += 1

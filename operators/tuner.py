@@ -180,6 +180,9 @@ class Tuner:
     def tick(self) -> Iterator[Record]:
         """Look after store and trainer, begin what is due, and say what changed."""
         now = self._clock_ms()
+        # a clock that was set back must not hold anything up until it is there again
+        self.state.last_round_ms = min(self.state.last_round_ms, now)
+        self._look_at = min(self._look_at, now + _LOOK_AGAIN_MS)
         if self._params.every_ms and now - self.state.last_round_ms >= self._params.every_ms:
             if self.state.since_round >= self._params.least_events:
                 self._trigger("time")
@@ -465,6 +468,9 @@ class Tuner:
             return iter(())
         if done.value is None:
             self._fail(str(done.error))
+            # the call may still be writing: its version is nobody else's
+            state.version += 1
+            current.version = state.version
             return iter(())
         self._leave_folder()
         state.round = None

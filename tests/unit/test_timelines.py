@@ -411,6 +411,50 @@ def _with_patience(world: World, seconds: float) -> Any:
     return asked
 
 
+def test_an_upload_that_was_given_up_keeps_its_number_to_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, prepared(tmp_path))
+    world.tick()
+    put, go_on, puts = ModelStore.put, threading.Event(), list[int]()
+
+    def slow(store: ModelStore, manifest: Any, files: Any) -> Any:
+        puts.append(manifest.version)
+        if len(puts) == 1:
+            go_on.wait(60)
+        return put(store, manifest, files)
+
+    monkeypatch.setattr(ModelStore, "put", slow)
+    monkeypatch.setattr(tuner, "_UPLOAD_SECONDS", 0.3)
+    monkeypatch.setattr(world.tuner, "_ask", _with_patience(world, 0.3))
+    world.take(some(100))
+    end = time.monotonic() + 20
+    while len(puts) < 2:
+        assert time.monotonic() < end
+        world.said += world.tuner.tick()
+        time.sleep(0.02)
+    go_on.set()
+    world.finished()
+    assert puts == [1, 2]
+    assert world.store.versions() == [1, 2]
+    for version in (1, 2):
+        assert world.store.read(version, WEIGHTS)
+    world.tuner.close()
+
+
+def test_a_clock_that_is_set_back_holds_nothing_up(tmp_path: Path) -> None:
+    world = World(tmp_path, every_events=0, every_ms=600_000)
+    world.serving(1)
+    before = len(world.pointers)
+    world.now -= 86_400_000
+    world.tick()
+    assert len(world.pointers) > before
+    world.take(some(30))
+    world.tick(601_000)
+    assert world.state.round is not None
+    world.tuner.close()
+
+
 def test_no_more_than_a_few_calls_wait_for_a_store_that_hangs() -> None:
     forever, clock = threading.Event(), [0.0]
     background: Background[None] = Background("store", 1.0, lambda: clock[0])
