@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from models.deep.serving import Model
+from models.deep.serving import Placed
 from operators.corridor import Corridor
 from operators.inbox import Handler
 from operators.model_loader import ModelLoader
@@ -44,7 +44,9 @@ class Hearing:
         self._corridor = corridor
         self._params = params
         self._pointer: ModelPointer | None = None
-        self._loader = ModelLoader(params.learning.deep, clock)
+        learn = corridor.learn
+        placing = lambda: learn.deep.placing(learn.items)  # noqa: E731
+        self._loader = ModelLoader(params.learning.deep, placing, clock)
 
     def handlers(self) -> dict[str, dict[bytes, Handler]]:
         """Return what takes each kind of loop record, by topic and key."""
@@ -90,8 +92,8 @@ class Hearing:
     def follow_model(self) -> None:
         """Serve the model that is wanted as soon as it is loaded; until then the one before."""
         pointer = self._pointer
-        if pointer is not None and (model := self._loader.loaded()) is not None:
-            self._serve(model, pointer)
+        if pointer is not None and (placed := self._loader.loaded()) is not None:
+            self._serve(placed, pointer)
 
     def serving(self) -> worker.Serving:
         """Return what is served and what is not yet."""
@@ -119,12 +121,12 @@ class Hearing:
         else:
             self._loader.want(pointer)
 
-    def _serve(self, model: Model | None, pointer: ModelPointer) -> None:
+    def _serve(self, placed: Placed | None, pointer: ModelPointer) -> None:
         deep = self._corridor.learn.deep
-        deep.swap(model)
+        deep.swap(placed)
         deep.blend.deep = pointer.weight
         network = self._params.learning.deep.network
-        self._corridor.serve(f"+{network}-{model.version}" if model else "")
+        self._corridor.serve(f"+{network}-{deep.version}" if placed else "")
 
     def _hear_accepted(self, value: bytes) -> None:
         message = accepted_codec.decode(value)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from models.deep.serving import Model
+from models.deep.serving import Model, Placed
 from models.deep.shape import Shape
 from operators.background import Background
 from state.model_store import ModelStore
@@ -25,15 +25,22 @@ class ModelLoader:
     ----------
     shape : Shape
         Of the network that is configured; another one is refused.
+    placing : function
+        Returns what gives the items of now their embeddings.
     clock : function
         Seconds, monotonic.
     """
 
-    def __init__(self, shape: Shape, clock: Callable[[], float] = time.monotonic) -> None:
-        self._shape, self._clock = shape, clock
+    def __init__(
+        self,
+        shape: Shape,
+        placing: Callable[[], Callable[[Model], Placed]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._shape, self._placing, self._clock = shape, placing, clock
         self._wanted: ModelPointer | None = None
         self._loading: ModelPointer | None = None
-        self._background: Background[Model] = Background("model store", _PATIENCE, clock)
+        self._background: Background[Placed] = Background("model store", _PATIENCE, clock)
         self._pause, self._not_before = 0.0, 0.0
         self.error = ""
         """Why the model that is wanted is not served yet; empty where nothing is wrong."""
@@ -47,7 +54,7 @@ class ModelLoader:
             self._background.give_up()
         self._begin()
 
-    def loaded(self) -> Model | None:
+    def loaded(self) -> Placed | None:
         """Return the model that was wanted, once it is there."""
         if self._wanted is None:
             return None
@@ -72,11 +79,11 @@ class ModelLoader:
         if self._wanted is None or self._background.busy or self._clock() < self._not_before:
             return
         self._loading = self._wanted
-        self._background.start(partial(_load, self._wanted, self._shape))
+        self._background.start(partial(_load, self._wanted, self._shape, self._placing()))
 
 
-def _load(pointer: ModelPointer, shape: Shape) -> Model:
-    return ModelStore(pointer.store).load(pointer, shape)
+def _load(pointer: ModelPointer, shape: Shape, placed: Callable[[Model], Placed]) -> Placed:
+    return placed(ModelStore(pointer.store).load(pointer, shape))
 
 
 def _same(one: ModelPointer | None, other: ModelPointer | None) -> bool:

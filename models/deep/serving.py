@@ -1,6 +1,8 @@
 """The deep model inside a worker: its weights, its items by replica row, its users' states."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -21,6 +23,9 @@ from models.rating import fold
 from models.users.history import as_counted
 
 Network: TypeAlias = Recurrent | SasRec | Ncf | Mf
+
+_STEP = 16_384
+"""Rows that are looked up at a time."""
 
 NETWORKS: dict[str, type[Recurrent] | type[SasRec] | type[Ncf] | type[Mf]] = {
     "recurrent": Recurrent,
@@ -52,6 +57,74 @@ class Model:
     """Of the weights file: what tells two models of one version apart."""
 
 
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A model whose items lie by row of a replica, as it was at some time."""
+
+    model: Model
+    """Its targets are centred, where the network scores by them."""
+    keys: NDArray[np.uint64]
+    """(K,) of its items, ascending."""
+    order: NDArray[np.int32]
+    """(K,) their rows of the embeddings."""
+    index: NDArray[np.int32]
+    """(R,) row of the embeddings of each row of the replica, -1 for none."""
+    targets: NDArray[np.float32]
+    """(room, d)"""
+    bias: NDArray[np.float32]
+    """(room,)"""
+    generation: int
+    """Of the replica: in another one its rows are others."""
+
+    @classmethod
+    def of(
+        cls, model: Model, keys: NDArray[np.uint64], room: int = 0, generation: int = -1
+    ) -> "Placed":
+        """Return a model with the items of a replica, whose rows have these keys.
+
+        It takes a while where there are many, in short steps, so that another thread goes on.
+        """
+        # an item that a ranker does not know has the score 0: let that be the average
+        if not len(model.output) and not isinstance(model.network, Mf):
+            centred = model.targets - model.targets.mean(axis=0)
+            # in place of the model's own, which would be as large again
+            model = replace(model, targets=centred, bias=model.bias - model.bias.mean())
+        order, nothing = np.argsort(model.keys).astype(np.int32), np.empty(0, np.float32)
+        known, rows = model.keys[order], np.empty(0, np.int32)
+        return cls(model, known, order, rows, nothing, nothing, -1).among(keys, room, generation)
+
+    def among(self, keys: NDArray[np.uint64], room: int, generation: int) -> "Placed":
+        """Return the same model with the items of a replica whose rows have these keys."""
+        model = self.model
+        absent = NEVER if len(model.output) else 0
+        unknown = fold.NEVER if isinstance(model.network, Mf) else 0
+        empty = replace(
+            self,
+            index=np.empty(0, np.int32),
+            targets=np.full((room, model.targets.shape[1]), absent, np.float32),
+            bias=np.full(room, unknown, np.float32),
+            generation=generation,
+        )
+        return empty.with_rows(keys)
+
+    def with_rows(self, keys: NDArray[np.uint64]) -> "Placed":
+        """Return the same with further rows of the replica; its arrays are filled in place."""
+        parts = [self.index]
+        for at in range(0, len(keys), _STEP):
+            index = self.find(keys[at : at + _STEP])
+            rows = len(self.index) + at + np.flatnonzero(index >= 0)
+            self.targets[rows] = self.model.targets[index[index >= 0]]
+            self.bias[rows] = self.model.bias[index[index >= 0]]
+            parts.append(index)
+        return replace(self, index=np.concatenate(parts))
+
+    def find(self, keys: NDArray[np.uint64]) -> NDArray[np.int32]:
+        """Return the row of the embeddings of every item, -1 for none."""
+        at = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        found: NDArray[np.int32] = np.where(self.keys[at] == keys, self.order[at], np.int32(-1))
+        return found
+
+
 class Deep:
     """Serves whatever model it was given last; without one it says nothing.
 
@@ -68,12 +141,12 @@ class Deep:
         self._shape = shape
         self._steps = fold.Steps.of(refit or RefitParams())
         self.blend = Blend()
-        self.model: Model | None = None
-        self._index = np.empty(0, np.int32)
-        self._targets = np.empty((0, shape.dim), np.float32)
-        self._bias = np.empty(0, np.float32)
-        self._output = np.empty(0, np.float32)
-        self._generation = 0
+        self._placed: Placed | None = None
+
+    @property
+    def model(self) -> Model | None:
+        """The model served."""
+        return self._placed.model if self._placed else None
 
     @property
     def version(self) -> int:
@@ -87,19 +160,17 @@ class Deep:
             state = np.empty((0, self._shape.state), np.float32)
             fold.learn_events(nobody, nobody, none, state, state, none, self._steps, state, nobody)
 
-    def swap(self, model: Model | None) -> None:
-        """Serve another model from the next micro-batch on."""
-        if model is not None:
-            # an item that a ranker does not know has the score 0: let that be the average
-            order = np.argsort(model.keys)
-            self._sorted = model.keys[order], order.astype(np.int32)
-            if not len(model.output) and not isinstance(model.network, Mf):
-                centred = model.targets - model.targets.mean(axis=0)
-                # in place of the model's own, which would be as large again
-                model = replace(model, targets=centred, bias=model.bias - model.bias.mean())
-            self._output = model.output
-        self.model = model
-        self._index = np.empty(0, np.int32)
+    def placing(self, items: Items) -> Callable[[Model], Placed]:
+        """Return what gives the items of now their embeddings, in any thread, for `swap`."""
+        keys, room = items.keys.copy(), len(items.arrays.keys)
+        return partial(Placed.of, keys=keys, room=room, generation=items.generation)
+
+    def swap(self, model: Model | Placed | None) -> Placed | None:
+        """Serve another model from the next micro-batch on; return the one before."""
+        if isinstance(model, Model):
+            model = Placed.of(model, np.empty(0, np.uint64))
+        before, self._placed = self._placed, model
+        return before
 
     def learn(
         self,
@@ -128,13 +199,13 @@ class Deep:
         -------
         DeepArrays
         """
-        model = self.model
-        if model is None:
+        if self._placed is None:
             if users.deep.shape[1] and self._shape.network == "recurrent":
                 # what comes now the state does not see: it is computed anew once a model serves
                 users.deep_version[events.user[(events.weight > 0) & events.counts]] = 0
             return DeepArrays.none()
-        self._follow(model, items)
+        placed = self._follow(self._placed, items)
+        model = placed.model
         if isinstance(model.network, Mf):
             return self._learn_ratings(model, model.network, users, events, rows)
         # it is trained on what counts: other events are ranked, and are no input
@@ -180,10 +251,9 @@ class Deep:
 
     def score(self, items: Items, users: Users) -> DeepArrays:
         """Say what is to be said of every user now."""
-        model = self.model
-        if model is None or not len(users):
+        if self._placed is None or not len(users):
             return DeepArrays.none()
-        self._follow(model, items)
+        model = self._follow(self._placed, items).model
         everyone = np.arange(len(users), dtype=np.int32)
         return self._arrays(self._outputs(model, items, users, everyone), everyone)
 
@@ -206,8 +276,8 @@ class Deep:
             rows,
             rating,
             users.deep,
-            self._targets,
-            self._bias,
+            self._now.targets,
+            self._now.bias,
             self._steps,
             before,
             place,
@@ -218,10 +288,10 @@ class Deep:
         return DeepArrays(
             np.ascontiguousarray(y),
             row,
-            self._targets,
-            self._bias,
+            self._now.targets,
+            self._now.bias,
             float(self.blend.deep),
-            self._output,
+            self._now.model.output,
         )
 
     def _outputs(
@@ -280,23 +350,23 @@ class Deep:
         users.deep[chosen] = state
         users.deep_version[chosen] = root
 
-    def _follow(self, model: Model, items: Items) -> None:
+    @property
+    def _now(self) -> Placed:
+        """What is served; asked for only where there is something."""
+        if self._placed is None:
+            message = "deep model: expected one that serves, got none"
+            raise RuntimeError(message)
+        return self._placed
+
+    def _follow(self, placed: Placed, items: Items) -> Placed:
         """Give item rows that are new here their embeddings."""
-        done, size, room = len(self._index), items.size, len(items.arrays.keys)
-        if self._generation != items.generation:
-            self._generation, done = items.generation, 0
-        if len(self._targets) != room or done == 0:
-            absent = NEVER if len(self._output) else 0
-            self._targets = np.full((room, model.targets.shape[1]), absent, np.float32)
-            unknown = fold.NEVER if isinstance(model.network, Mf) else 0
-            self._bias = np.full(room, unknown, np.float32)
-            done = 0
-        if done < size:
-            index = self._indices_of(items.keys[done:])
-            self._index = np.concatenate([self._index[:done], index])
-            rows = done + np.flatnonzero(index >= 0)
-            self._targets[rows] = model.targets[self._index[rows]]
-            self._bias[rows] = model.bias[self._index[rows]]
+        room, generation = len(items.arrays.keys), items.generation
+        if placed.generation != generation or len(placed.targets) != room:
+            placed = placed.among(items.keys, room, generation)
+        elif len(placed.index) < items.size:
+            placed = placed.with_rows(items.keys[len(placed.index) :])
+        self._placed = placed
+        return placed
 
     def _known(self, items: Items, keys: NDArray[np.uint64]) -> NDArray[np.int32]:
         """Return the row of the embeddings of every item, -1 for none."""
@@ -308,17 +378,11 @@ class Deep:
         After a restart users come back at once and items one by one: what a state is made of must
         not depend on which of them are there.
         """
-        found: NDArray[np.int32] = np.where(rows >= 0, self._index[rows], np.int32(-1))
+        placed = self._now
+        found: NDArray[np.int32] = np.where(rows >= 0, placed.index[rows], np.int32(-1))
         absent = np.flatnonzero((rows < 0) & (keys != 0))  # 0 fills what a list does not hold
         if len(absent):
-            found[absent] = self._indices_of(keys[absent])
-        return found
-
-    def _indices_of(self, keys: NDArray[np.uint64]) -> NDArray[np.int32]:
-        """Return the row of the embeddings of every key, -1 for none."""
-        known, order = self._sorted
-        at = np.minimum(np.searchsorted(known, keys), len(known) - 1)
-        found: NDArray[np.int32] = np.where(known[at] == keys, order[at], -1).astype(np.int32)
+            found[absent] = placed.find(keys[absent])
         return found
 
 

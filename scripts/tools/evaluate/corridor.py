@@ -159,12 +159,10 @@ class Observed(Corridor):
         if not chosen:
             return {}
         users = self._user_state.decode([memory[user] for user in chosen], chosen)
-        model, found = self.deep.model, {}
-        if model is not None:
-            found = self._deep_lists(users)
-            self.deep.model = None
+        found = self._deep_lists(users) if self.deep.model is not None else {}
+        before = self.deep.swap(None)
         found["online"] = self._listed(users)
-        self.deep.model = model
+        self.deep.swap(before)
         return found
 
     def _deep_lists(self, users: Users) -> dict[str, NDArray[np.int32]]:
