@@ -36,7 +36,9 @@ class PrivacyBudget:
 
     @property
     def ledger(self) -> Ledger:
-        """What the store is told."""
+        """What the store is told; nothing of a job without privacy."""
+        if self._privacy is None:
+            return Ledger()
         return Ledger(list(self._state.privacy), self._state.epsilon)
 
     def recall(self, ledger: Ledger) -> None:

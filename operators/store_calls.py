@@ -1,6 +1,5 @@
 """What fine-tune asks of its store, each in one call that runs in the background."""
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 from models.deep.shape import Shape
 from operators import rounds
 from operators.rounds import Conclusion, RoundParams
-from state.codec import CorruptError, StateError
+from state.codec import CorruptError
 from state.model_store import WEIGHTS, Ledger, Manifest, MissingError, ModelStore, now_ms
 
 
@@ -115,6 +114,5 @@ def conclude(
 
 
 def note_spent(uri: str, ledger: Ledger) -> None:
-    """Tell the store what was spent; one that cannot be written hears it with the next model."""
-    with contextlib.suppress(StateError):
-        ModelStore(uri).note_spent(ledger)
+    """Tell the store what was spent, whatever became of the round."""
+    ModelStore(uri).note_spent(ledger)

@@ -30,6 +30,7 @@ from state import examples, tuner_state
 from state.codec import StateError
 from state.examples import Examples
 from state.lineage import Lineage
+from state.model_store import Ledger
 from state.ring import Block
 from state.topics import control
 from state.tuner_state import RoundState, TunerState, Waiting
@@ -126,6 +127,8 @@ class Tuner:
         self._looked = False
         self._look_at = 0
         self._budget = PrivacyBudget(params.round.privacy, self.state)
+        self._noted = self._budget.ledger
+        """What the store was told of privacy."""
         self._told: bytes = b""
         self._judged = np.zeros(LOSSES)
         if self.state.last_round_ms == 0:
@@ -272,6 +275,10 @@ class Tuner:
             self._ask(self._look(*state.previous), self._give_way)
         elif not self._looked and now >= self._look_at:
             self._ask(self._look(state.champion, *state.previous), self._looked_into)
+        elif self._unsaid and now >= self._look_at:
+            ledger = self._budget.ledger
+            call = partial(store_calls.note_spent, self._params.store, ledger)
+            self._ask(call, partial(self._spend_noted, ledger))
         elif self._ended is not None and self._folder is not None:
             self._ask(self._conclude(self._folder), self._concluded, _UPLOAD_SECONDS)
         elif state.round is not None and self._trainer is None:
@@ -289,12 +296,25 @@ class Tuner:
         why = str(done.error)
         if done.value is not None:
             self._budget.recall(done.value.ledger)
+            self._noted = done.value.ledger
             self.state.version = max(self.state.version, *done.value.versions, 0)
             why = self._champion.confirm(done.value)
         self._looked = not why
         if why:
             self.state.verdict = why
             _LOG.warning("%s", why)
+        return iter(())
+
+    @property
+    def _unsaid(self) -> bool:
+        """Whether privacy was spent that the store does not know of."""
+        return self._params.round.privacy is not None and self._budget.ledger != self._noted
+
+    def _spend_noted(self, ledger: Ledger, done: Done[None]) -> Iterator[Record]:
+        if done.error is None:
+            self._noted = ledger
+        else:  # it is tried again, and no model is stored without it
+            self._look_at = self._clock_ms() + _LOOK_AGAIN_MS
         return iter(())
 
     @property
@@ -441,11 +461,6 @@ class Tuner:
             return
         else:
             self._fail(wrong or ended.reason)
-        if self._params.round.privacy is not None and not self._store.busy:
-            self._ask(
-                partial(store_calls.note_spent, self._params.store, self._budget.ledger),
-                lambda _: iter(()),
-            )
 
     def _conclude(self, folder: Path) -> Callable[[], Conclusion]:
         current = self.state.round or RoundState(0, "", 0, 0)

@@ -319,6 +319,18 @@ def test_what_was_spent_is_known_to_the_store_and_not_forgotten_with_the_state(
     world.tuner.close()
 
 
+def test_what_a_failed_private_round_spent_reaches_the_store(tmp_path: Path) -> None:
+    world = private(tmp_path)
+    (tmp_path / "ready" / WEIGHTS).write_bytes(b"no weights")
+    world.take(some(100))
+    world.tick()
+    world.finished()
+    world.tick()
+    assert world.state.champion == 0
+    assert world.store.spent().privacy == world.state.privacy != []
+    world.tuner.close()
+
+
 def test_no_private_round_begins_before_it_is_known_what_was_spent(tmp_path: Path) -> None:
     world = private(tmp_path)
     (tmp_path / "store").mkdir()
