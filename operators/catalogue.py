@@ -71,9 +71,6 @@ class Catalogue:
     def learn(self, bucket: int, messages: Sequence[bytes]) -> list[tuple[int, bytes | None]]:
         """Learn sealed accepted batches; return the items' records that changed, by key.
 
-        Events that the records contain already are left out: after a failure the loop delivers what
-        was sent since the checkpoint, and the same again when it is processed anew.
-
         Keys are item keys as signed 64-bit numbers; None stands for an item that was given up.
         """
         gone = [np.empty(0, np.uint64)]
@@ -125,13 +122,13 @@ class Catalogue:
     def _learn(
         self, bucket: int, message: AcceptedBatch, gone: list[NDArray[np.uint64]]
     ) -> NDArray[np.uint64]:
-        fresh = self._applied[bucket].claim(message.bucket, message.coordinate)
-        if not fresh.any():
-            return message.keys[:0]
+        # for the marks only: this is no loop, Flink delivers each message exactly once
+        self._applied[bucket].claim(message.bucket, message.coordinate)
         gone.append(self._items.make_room(message.keys))
         rows = self._items.rows(message.keys)
         name_new(self._items, rows[: len(message.ids)], message.ids)
         owned = (message.keys % np.uint64(self._params.buckets) == bucket) & (rows >= 0)
-        self._objective.apply(self._items, message, rows, fresh=fresh, owned=owned)
+        everything = np.ones(len(message), np.bool_)
+        self._objective.apply(self._items, message, rows, fresh=everything, owned=owned)
         changed: NDArray[np.uint64] = message.keys[owned]
         return changed

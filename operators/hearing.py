@@ -120,6 +120,9 @@ class Hearing:
             self._corridor.learn.deep.blend.deep = pointer.weight
         else:
             self._loader.want(pointer)
+            # until it is there the one before weighs no more than what is meant: a rollback holds
+            blend = self._corridor.learn.deep.blend
+            blend.deep = min(blend.deep, pointer.weight)
 
     def _serve(self, placed: Placed | None, pointer: ModelPointer) -> None:
         deep = self._corridor.learn.deep

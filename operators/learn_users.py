@@ -86,12 +86,20 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
             self._keep_lineage(ctx)
         topic, key, content = value
         topic = self._params.loop_topics.get(topic, topic)
+        if not self._params.deep:
+            self._forget_model(ctx)
         if topic == "model_updates" and key == model_pointer.KEY:
             kept, name = ctx.get_broadcast_state(descriptors.loop()), key.decode()
             if self._hearing.keeps(content or b"", kept.get(name)):
                 kept.put(name, content)
         self._inbox.take(LoopRecord(topic, key or b"", content or b""))
         return iter(())
+
+    def _forget_model(self, ctx: Any) -> None:
+        """Leave no pointer for a job with a deep model again: fine-tune then knows of none."""
+        kept, name = ctx.get_broadcast_state(descriptors.loop()), model_pointer.KEY.decode()
+        if kept.contains(name):
+            kept.remove(name)
 
     def _restore(self, ctx: Any) -> None:
         """Serve what was served before a restart; broadcast state cannot be read in `open`."""

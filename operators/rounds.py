@@ -14,8 +14,16 @@ from models.deep.gate import Verdict, judge, judge_errors
 from models.deep.privacy import Privacy, Spend
 from models.deep.shape import Shape
 from state import model_file, round_files
-from state.codec import StateError
-from state.model_store import OPTIMIZER, WEIGHTS, Manifest, ModelStore, details, now_ms
+from state.codec import CorruptError, StateError
+from state.model_store import (
+    OPTIMIZER,
+    WEIGHTS,
+    Manifest,
+    MissingError,
+    ModelStore,
+    details,
+    now_ms,
+)
 from state.round_files import Report
 
 PARENT = {WEIGHTS: "parent.safetensors", OPTIMIZER: "parent-optimizer.safetensors"}
@@ -87,8 +95,13 @@ def fetch_parent(folder: Path, store: ModelStore, parent: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, target in PARENT.items():
         (folder / target).unlink(missing_ok=True)
-        if parent:
+        if not parent:
+            continue
+        try:
             (folder / target).write_bytes(store.read(parent, name))
+        except (CorruptError, MissingError):
+            if name == WEIGHTS:
+                raise  # without its moments an optimiser begins with none
 
 
 def has_parent(folder: Path) -> bool:

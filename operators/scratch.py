@@ -13,10 +13,13 @@ import shutil
 import signal
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 _LOG = logging.getLogger(__name__)
 _LOCK = "lock"
+_BEING_MADE_NS = 3_600 * 1_000_000_000
+"""Age at which a folder without a lock is no longer being made."""
 
 
 class Scratch:
@@ -43,8 +46,10 @@ class Scratch:
         OSError
             If it cannot be made: the disk is full, say.
         """
-        if self._folder is None or not (self._folder / _LOCK).exists():
-            self._release()
+        if self._folder is not None and (self._folder / _LOCK).exists():
+            os.utime(self._folder / _LOCK)  # for those who remove what is old
+        else:
+            self.close()
             made = Path(tempfile.mkdtemp(prefix=self._prefix, dir=self._parent))
             self._lock = os.open(made / _LOCK, os.O_CREAT | os.O_RDWR, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -83,8 +88,8 @@ def _is_left(folder: Path) -> bool:
         if folder.is_symlink() or folder.stat().st_uid != os.getuid():
             return False
         lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return False  # one that is just being made
+    except FileNotFoundError:  # one that is just being made, or that somebody tidied up
+        return time.time_ns() - folder.stat().st_mtime_ns > _BEING_MADE_NS
     except OSError:
         return False
     try:

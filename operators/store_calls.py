@@ -1,6 +1,6 @@
 """What fine-tune asks of its store, each in one call that runs in the background."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,8 +23,15 @@ class Found:
     ledger: Ledger = field(default_factory=Ledger)
 
 
-def look(uri: str, shape: Shape, asked: Sequence[int]) -> Found:
+def look(uri: str, shape: Shape, asked: Sequence[int], *, whole: int = 0) -> Found:
     """Look into a store, and tidy up what was never finished.
+
+    Parameters
+    ----------
+    asked : sequence of int
+        Versions that might serve.
+    whole : int
+        The one of them whose weights are read and compared; 0: none.
 
     Raises
     ------
@@ -37,6 +44,8 @@ def look(uri: str, shape: Shape, asked: Sequence[int]) -> Found:
     for version in dict.fromkeys(asked):
         try:
             manifest = _usable(store, version, shape)
+            if version == whole:
+                store.read(version, WEIGHTS)
         except (CorruptError, MissingError) as error:
             found.refused[version] = str(error)
         else:
@@ -53,31 +62,27 @@ def _usable(store: ModelStore, version: int, shape: Shape) -> Manifest:
             f"expected model {version} of the configured shape {shape.to_dict()}, got"
             f" {manifest.shape}"
         )
+    store.check_sizes(manifest)
     return manifest
 
 
-def fetch(uri: str, folder: Path, version: int, parent: int) -> tuple[int, int]:
-    """Make a round's folder and put the parent's files there.
+def fetch(uri: str, folder: Path, version: int, parent: int) -> int:
+    """Make a round's folder, put the parent's files there, and number the round.
 
     Returns
     -------
-    (int, int)
-        The number of the round: never one that the store has. The parent: 0 where its files are
-        gone or damaged, and the round begins from nothing.
+    int
+        Never a number that the store has.
 
     Raises
     ------
     StateError, OSError
-        If the store cannot be read or the folder not be written.
+        If the parent's weights cannot be read or the folder not be written.
     """
     store = ModelStore(uri)
     version = max(version, max(store.versions(), default=0) + 1)
-    try:
-        rounds.fetch_parent(folder, store, parent)
-    except (CorruptError, MissingError):
-        parent = 0
-        rounds.fetch_parent(folder, store, parent)
-    return version, parent
+    rounds.fetch_parent(folder, store, parent)
+    return version
 
 
 def conclude(
@@ -89,7 +94,6 @@ def conclude(
     champion: int,
     offsets: Mapping[str, list[int]],
     ledger: Ledger,
-    keep: int,
 ) -> Conclusion:
     """Let the gate judge what a trainer left, and store it.
 
@@ -104,13 +108,15 @@ def conclude(
     parent = None
     if rounds.has_parent(folder):
         parent = store.manifest(champion)
-    done = rounds.conclude(
+    return rounds.conclude(
         folder, params, store, version=version, parent=parent, offsets=offsets,
         epsilon=ledger.epsilon,
     )  # fmt: skip
-    if done.manifest is not None:
-        store.keep(keep, also=champion)
-    return done
+
+
+def tidy(uri: str, keep: int, also: Collection[int]) -> None:
+    """Remove versions that nobody needs any more."""
+    ModelStore(uri).keep(keep, also=also)
 
 
 def note_spent(uri: str, ledger: Ledger) -> None:

@@ -124,7 +124,7 @@ class Trainer:
         if said != self._said:
             self._said, self._heard = said, time.monotonic()
         silent = time.monotonic() - self._heard
-        return f"silent for {silent:.0f} s" if silent > _SILENT_SECONDS else ""
+        return f"silent for {silent // 60:.0f} min" if silent > _SILENT_SECONDS else ""
 
     def kill(self) -> None:
         """End the process at once."""

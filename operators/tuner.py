@@ -27,10 +27,10 @@ from operators.scratch import Scratch
 from operators.store_calls import Found
 from operators.trainer import Ended, Trainer, TrainerParams
 from state import examples, tuner_state
-from state.codec import StateError
+from state.codec import CorruptError, StateError
 from state.examples import Examples
 from state.lineage import Lineage
-from state.model_store import Ledger
+from state.model_store import Ledger, MissingError
 from state.ring import Block
 from state.topics import control
 from state.tuner_state import RoundState, TunerState, Waiting
@@ -43,6 +43,8 @@ _LOSSES_OF = 50
 """Ranked events whose mean loss the drift alarm is told."""
 _COMMANDS = 256
 """Command ids remembered."""
+_WAITING = 16
+"""Commands that may wait for the store."""
 _WRITING_SECONDS = 0.05
 """Of a tick, for the files of a round that is to begin."""
 _STORE_SECONDS = 20.0
@@ -126,6 +128,8 @@ class Tuner:
         self._asked: Callable[[Done[Any]], Iterator[Record]] | None = None
         self._looked = False
         self._look_at = 0
+        self._tidy = False
+        """Whether versions may be in the store that nobody needs any more."""
         self._budget = PrivacyBudget(params.round.privacy, self.state)
         self._noted = self._budget.ledger
         """What the store was told of privacy."""
@@ -175,8 +179,11 @@ class Tuner:
             kind = command.command
             if kind == "fine_tune_now":
                 yield self._answer(name, kind, self._round_by_command())
-            else:
+            elif len(self.state.waiting) < _WAITING:
                 self.state.waiting.append(Waiting(name, kind, command.model or 0))
+            else:
+                message = f"control: expected at most {_WAITING} commands at a time, got more"
+                raise StateError(f"{message}; send it again when those before are answered")
         except ValueError as error:  # StateError is one
             yield self._answer(name, kind, error)
 
@@ -191,6 +198,8 @@ class Tuner:
                 self._trigger("time")
             else:
                 self.state.last_round_ms = now
+        if self.state.wealth >= watch.LIMIT and self.state.deep:
+            self._champion.mute()  # at once, whatever the store does
         yield from self._follow_store()
         self._follow_trainer()
         if not self._store.busy:
@@ -267,28 +276,36 @@ class Tuner:
     def _go_on(self, now: int) -> None:
         """Ask the store for what is due next, or bring the round at hand one step further."""
         state = self.state
-        if state.waiting:
+        if not self._looked and now >= self._look_at:
+            wanted = state.champion
+            self._ask(self._look(wanted, *state.previous, whole=wanted), self._looked_into)
+        elif state.waiting:
             waiting = state.waiting[0]
-            self._ask(self._look(waiting.model, *state.previous), partial(self._carry_out, waiting))
+            wanted = waiting.model
+            look = self._look(wanted, *state.previous, whole=wanted)
+            self._ask(look, partial(self._carry_out, waiting))
         elif state.wealth >= watch.LIMIT:
-            self._champion.mute()
             self._ask(self._look(*state.previous), self._give_way)
-        elif not self._looked and now >= self._look_at:
-            self._ask(self._look(state.champion, *state.previous), self._looked_into)
+        elif self._tidy:
+            self._tidy = False
+            needed = {state.champion, *state.previous[-1:]}
+            call = partial(store_calls.tidy, self._params.store, self._params.keep, needed)
+            self._ask(call, lambda _: iter(()))
         elif self._unsaid and now >= self._look_at:
             ledger = self._budget.ledger
             call = partial(store_calls.note_spent, self._params.store, ledger)
             self._ask(call, partial(self._spend_noted, ledger))
         elif self._ended is not None and self._folder is not None:
             self._ask(self._conclude(self._folder), self._concluded, _UPLOAD_SECONDS)
-        elif state.round is not None and self._trainer is None:
+        elif state.round is not None and self._trainer is None and self._may_begin:
             self._prepare()
         elif state.round is None and state.trigger and self._blocks.events and self._may_begin:
             self._begin(now)
 
-    def _look(self, *versions: int) -> Callable[[], Found]:
+    def _look(self, *versions: int, whole: int = 0) -> Callable[[], Found]:
         asked = [version for version in versions if version]
-        return partial(store_calls.look, self._params.store, self._params.round.shape, asked)
+        store, shape = self._params.store, self._params.round.shape
+        return partial(store_calls.look, store, shape, asked, whole=whole)
 
     def _looked_into(self, done: Done[Found]) -> Iterator[Record]:
         """Go on from what the store has: a job's state may be older than its models."""
@@ -319,8 +336,12 @@ class Tuner:
 
     @property
     def _may_begin(self) -> bool:
-        """Whether enough is known for a round: a private one must know what is spent."""
-        return self._looked or self._params.round.privacy is None
+        """Whether enough is known for a round.
+
+        A private one must know what is spent, and none is judged as the first model while a
+        champion that the store has not shown yet may only be out of reach.
+        """
+        return self._looked or not (self.state.champion or self._params.round.privacy)
 
     # ---- commands ----
     def _answer(self, name: str, kind: str, said: str | Exception) -> Record:
@@ -339,21 +360,23 @@ class Tuner:
         self.state.waiting = self.state.waiting[1:]
         said: str | Exception
         try:
-            if done.value is None:
-                raise done.error or StateError("control: expected an answer of the store, got none")
             if waiting.command == "rollback_model":
-                said = self._roll_back(done.value)
-            else:
+                said = self._roll_back(done)
+            elif done.value is not None:
                 said = self._promote(waiting.model, done.value)
+            else:  # whatever the store's libraries raised: the command is over
+                said = done.error or StateError("control: expected an answer of the store")
         except ValueError as error:
             said = error
         yield self._answer(waiting.id, waiting.command, said)
 
-    def _roll_back(self, found: Found) -> str:
+    def _roll_back(self, done: Done[Found]) -> str:
         if not self.state.champion:
             message = "control: expected a model that serves, got none; nothing to do"
             raise StateError(message)
-        return self._champion.roll_back("by command", found.usable)
+        if done.value is None:  # to none, which needs no store
+            return self._champion.roll_back(f"by command, while {done.error}", {})
+        return self._champion.roll_back("by command", done.value.usable)
 
     def _promote(self, version: int, found: Found) -> str:
         manifest = found.usable.get(version)
@@ -411,14 +434,14 @@ class Tuner:
             _UPLOAD_SECONDS,
         )
 
-    def _fetched(
-        self, current: RoundState, champion: int, done: Done[tuple[int, int]]
-    ) -> Iterator[Record]:
+    def _fetched(self, current: RoundState, champion: int, done: Done[int]) -> Iterator[Record]:
         folder = self._folder
         if done.value is None or folder is None:
             self._fail(f"expected to begin, got: {done.error}")
+            if isinstance(done.error, CorruptError | MissingError):
+                self._looked = False  # is the champion whole?
         else:
-            current.version, _ = done.value
+            current.version = done.value
             self.state.version = max(self.state.version, current.version)
             current.parent = champion
             self._start(current, folder)
@@ -473,7 +496,6 @@ class Tuner:
             champion=current.parent,
             offsets=current.offsets,
             ledger=self._budget.ledger,
-            keep=self._params.keep,
         )
 
     def _concluded(self, done: Done[Conclusion]) -> Iterator[Record]:
@@ -492,13 +514,14 @@ class Tuner:
         manifest, verdict = done.value.manifest, done.value.verdict
         state.verdict = f"round {current.version}: {verdict.reason} ({ended.seconds:.0f} s)"
         _LOG.info("%s", state.verdict)
+        self._tidy = manifest is not None
         if manifest is None:
             state.rejected += 1
-        elif current.parent != state.champion:
+        elif current.parent != state.champion or state.waiting or state.wealth >= watch.LIMIT:
             # it was judged against another one: what was decided since is not undone by it
             state.verdict += (
-                f"; it is stored and not served, as model {state.champion or 'none'} was set"
-                f" meanwhile: scripts/models promote {manifest.version} serves it"
+                f"; it is stored and not served, as model {state.champion or 'none'} was set or"
+                f" judged meanwhile: scripts/models promote {manifest.version} serves it"
             )
         else:
             # what came while it was trained is new for the next round

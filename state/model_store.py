@@ -6,7 +6,7 @@
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ import msgspec
 from pyarrow import ArrowException
 from pyarrow.fs import FileSelector, FileSystem, FileType
 
-from models.deep.privacy import Spend
+from models.deep.privacy import Spend, most
 from models.deep.serving import Model
 from models.deep.shape import Shape
 from state import json_codec, model_file
@@ -26,6 +26,8 @@ from state.topics.model_pointer import ModelPointer
 WEIGHTS, OPTIMIZER = "weights.safetensors", "optimizer.safetensors"
 _MANIFEST, _LEDGER = "manifest.json", "privacy.json"
 _UNFINISHED_MS = 3_600_000
+_DIGITS = 19
+"""Of a number that does not fit into 64 bits."""
 _LEDGER_REMEDY = (
     "without it nobody knows what was spent: bring it back, or begin with another store"
 )
@@ -136,7 +138,12 @@ class ModelStore:
         return json_codec.decode(data, Ledger, where, remedy=_LEDGER_REMEDY)
 
     def note_spent(self, ledger: Ledger) -> None:
-        """Keep what private rounds have spent, so that a job restored from before knows it, too."""
+        """Keep what private rounds have spent, so that a job restored from before knows it, too.
+
+        What the store knows already is never forgotten.
+        """
+        known = self.spent()
+        ledger = Ledger(most(known.privacy, ledger.privacy), max(known.epsilon, ledger.epsilon))
         try:
             self._files.create_dir(self._root, recursive=True)
             self._replace(f"{self._root}/{_LEDGER}", msgspec.json.encode(ledger))
@@ -154,8 +161,28 @@ class ModelStore:
         """Return a file of a version once its checksum is known to hold."""
         expected = self.manifest(version).files.get(name)
         if expected is None:
-            raise StoreError(f"model {version}: expected the file {name}, got none; {_REMEDY}")
+            raise MissingError(f"model {version}: expected the file {name}, got none; {_REMEDY}")
         return self._checked(version, name, expected.sha256)
+
+    def check_sizes(self, manifest: Manifest) -> None:
+        """Find the files of a version there, as large as they were written.
+
+        Raises
+        ------
+        StateError
+            If one is not.
+        """
+        paths = [f"{self._folder(manifest.version)}/{name}" for name in manifest.files]
+        try:
+            found = self._files.get_file_info(paths) if paths else []
+        except (ArrowException, OSError) as error:
+            raise StoreError(f"model store {self.uri}: expected to list, got: {error}") from None
+        for info, (name, file) in zip(found, manifest.files.items(), strict=True):
+            if info.type != FileType.File or info.size != file.bytes:
+                raise CorruptError(
+                    f"model {manifest.version}: expected {name} of {file.bytes} bytes, got"
+                    f" {info.size}; {_REMEDY}"
+                )
 
     def load(self, pointer: ModelPointer, shape: Shape) -> Model:
         """Return the model that a pointer means, checked: sha256, shapes, finite numbers."""
@@ -170,40 +197,42 @@ class ModelStore:
     def versions(self) -> list[int]:
         """Return the versions there are, oldest first."""
         try:
-            found = self._files.get_file_info(
-                FileSelector(self._root, allow_not_found=True, recursive=True)
-            )
-        except (ArrowException, OSError) as error:
+            folders = self._numbered()
+            manifests = [f"{self._folder(number)}/{_MANIFEST}" for number in folders]
+            found = self._files.get_file_info(manifests) if manifests else []
+        except (ArrowException, OSError, ValueError) as error:
             raise StoreError(f"model store {self.uri}: expected to list, got: {error}") from None
-        names = [info.path.split("/")[-2:] for info in found if info.type == FileType.File]
-        return sorted(int(v) for v, name in names if name == _MANIFEST and v.isdecimal())
+        return [n for n, info in zip(folders, found, strict=True) if info.type == FileType.File]
+
+    def _numbered(self) -> list[int]:
+        """Return the numbers of folders that are named as versions are, right in the store."""
+        selected = FileSelector(self._root, allow_not_found=True)
+        names = [info.base_name for info in self._files.get_file_info(selected)]
+        numbers = (int(name) for name in names if name.isdecimal() and len(name) < _DIGITS)
+        return sorted(n for n in numbers if f"{n:08}" in names)
 
     def sweep(self, now_ms: int) -> None:
         """Remove what versions left that were never finished, once they are an hour old."""
         try:
-            found = self._files.get_file_info(
-                FileSelector(self._root, allow_not_found=True, recursive=True)
-            )
-            folders: dict[str, list[Any]] = {}
-            for info in found:
-                folder, _, name = info.path.rpartition("/")
-                if info.type == FileType.File and folder.rpartition("/")[2].isdecimal():
-                    folders.setdefault(folder, []).append((name, info.mtime_ns or 0))
-            for folder, files in folders.items():
-                names, times = zip(*files, strict=True)
-                if _MANIFEST not in names and max(times) // 1_000_000 < now_ms - _UNFINISHED_MS:
-                    self._files.delete_dir(folder)
-        except (ArrowException, OSError):
+            for number in self._numbered():
+                found = self._files.get_file_info(FileSelector(self._folder(number)))
+                names = {info.base_name for info in found}
+                newest = max((info.mtime_ns or 0 for info in found), default=0) // 1_000_000
+                # with anything else in it the folder is somebody's who knows what it is for
+                ours = names and names <= {WEIGHTS, OPTIMIZER, f"{_MANIFEST}.part"}
+                if ours and newest < now_ms - _UNFINISHED_MS:
+                    self._files.delete_dir(self._folder(number))
+        except (ArrowException, OSError, ValueError):
             return
 
-    def keep(self, count: int, *, also: int) -> None:
-        """Remove all but the newest versions and one more; what cannot be removed stays."""
+    def keep(self, count: int, *, also: Collection[int]) -> None:
+        """Remove all but the newest versions and some more; what cannot be removed stays."""
         try:
             versions = self.versions()
         except StoreError:
             return
         for version in versions[:-count]:
-            if version != also:
+            if version not in also:
                 try:
                     self._files.delete_file(f"{self._folder(version)}/{_MANIFEST}")
                     self._files.delete_dir(self._folder(version))

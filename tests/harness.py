@@ -92,6 +92,12 @@ class _Broadcast(dict[str, bytes]):
     def put(self, key: str, value: bytes) -> None:
         self[key] = value
 
+    def contains(self, key: str) -> bool:
+        return key in self
+
+    def remove(self, key: str) -> None:
+        del self[key]
+
 
 class MapState:
     """Map state of the current key, as process mode has it."""

@@ -69,6 +69,8 @@ class SasRec:
             Rows of the embeddings, newest last, padded by -1 on the left; an item that the
             network does not know is left out before.
         """
+        if not len(windows):
+            return np.empty((0, self.shape.dim), np.float32)
         present = windows >= 0
         x = self._scale * self._tensors["items.weight"][np.maximum(windows, 0)]
         x += self._tensors["positions.weight"]

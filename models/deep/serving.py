@@ -379,7 +379,9 @@ class Deep:
         not depend on which of them are there.
         """
         placed = self._now
-        found: NDArray[np.int32] = np.where(rows >= 0, placed.index[rows], np.int32(-1))
+        found = np.full(rows.shape, -1, np.int32)
+        there = rows >= 0
+        found[there] = placed.index[rows[there]]
         absent = np.flatnonzero((rows < 0) & (keys != 0))  # 0 fills what a list does not hold
         if len(absent):
             found[absent] = placed.find(keys[absent])

@@ -171,6 +171,11 @@ class Items:
         )
 
     @property
+    def limit(self) -> int:
+        """Most rows there may be."""
+        return self._limit
+
+    @property
     def size(self) -> int:
         """Rows in use."""
         return int(self.arrays.counters[SIZE])

@@ -213,8 +213,12 @@ class Learn:
         They are what the next events follow: without a row they would be left out of what is told,
         and no copy would ever count these transitions.
         """
+        free = self.items.limit - self.items.size
+        if free <= 0:  # a full table gives up others for events, not for what is long gone
+            return
         held = np.arange(users.history.shape[1]) < users.history_length[:, None]
-        self.items.rows(users.history[held])
+        keys = np.unique(users.history[held])
+        self.items.rows(keys[self.items.rows(keys, register=False) < 0][:free])
 
     @property
     def _waits(self) -> bool:

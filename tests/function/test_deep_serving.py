@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -541,3 +541,45 @@ def test_a_store_that_hangs_holds_up_no_micro_batch(
     assert time.perf_counter() - begin < 0.1
     assert serving(users).wanted == 3
     forever.set()
+
+
+@pytest.mark.parametrize("network", ["recurrent", "sasrec", "ncf"])
+@pytest.mark.parametrize("known", [0, 50])
+def test_a_first_event_that_teaches_nothing_is_answered(
+    tmp_path: Path, network: Literal["recurrent", "sasrec", "ncf"], known: int
+) -> None:
+    """A new visitor's impression is the most common first event, also after a restart."""
+    shape = Shape(network=network, dim=8, width=8)
+    users = served(shape=shape)
+    hear(users, Store(tmp_path, shape).put(3, 3))
+    if known:
+        users.take(LOG[:known])
+    after = served(users.savepoint(), shape)
+    first = [event("visitor", "item-1", "impression", NOW), event("v2", "item-2", "remove", NOW)]
+    if known:
+        first.append(event((LOG[0].key or b"").decode(), "item-3", "impression", NOW))
+    learned = after.take(in_order(first, first=1_000))
+    assert learned.accounting["partitions"]["0"]["rejected"] == 0
+    after.take(LOG[50:100])
+
+
+def test_until_a_model_is_there_the_one_rolled_back_weighs_nothing(store: Store) -> None:
+    users = served()
+    hear(users, store.put(3, 3))
+    assert versions(users, LOG[:50]) == {"online-ranking-1+recurrent-3"}
+    back = store.put(2, 2, deep=0.0)
+    (store.folder / "00000002" / WEIGHTS).unlink()
+    hear(users, back)
+    users.take(LOG[50:100])
+    assert serving(users).wanted == 2
+    assert users.function._corridor.learn.deep.blend.deep == 0
+
+
+def test_a_job_without_a_deep_model_keeps_no_pointer_for_one_with_it(store: Store) -> None:
+    """Fine-tune would know of no model, and nobody could roll it back."""
+    users = served()
+    hear(users, store.put(3, 3))
+    off = UsersSubtask(learn_users(deep=False), Clock(), users.savepoint())
+    off.hear(b"nothing")
+    again = served(off.savepoint())
+    assert versions(again, LOG[:50]) == {"online-ranking-1"}

@@ -199,24 +199,6 @@ def test_the_lease_is_renewed_once_an_interval_by_one_bucket() -> None:
     assert len(records) == len({record.at for record in records}) == 4
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
-def test_what_the_loop_delivers_again_is_counted_once(objective: str) -> None:
-    """After a failure: what the killed workers had sent, and the same cut in another way."""
-    users, sent = messages(LOG, objective)
-    params = learn_items(learning=learning(objective=objective))
-    items = ItemsSubtask(params, Clock())
-    items.take(*sent[: len(sent) // 2])
-    again = ItemsSubtask(params, Clock(), items.savepoint())
-    other = UsersSubtask(learn_users(learning=learning(objective=objective)), Clock())
-    anew = [other.take(records).accepted for records in cut(LOG, [33] * 100)]
-    again.take(*sent[len(sent) // 3 :])
-    again.take(*(message for message in anew if message))
-    replica = users.function._corridor._learn.items
-    expected = dict(zip(replica.ids, replica.count.tolist(), strict=True))
-    found = published(again)
-    assert {i: n for i, n in found.items() if n} == {i: n for i, n in expected.items() if n}
-
-
 def test_a_bucket_says_only_what_its_own_items_contain() -> None:
     """One bucket's window may be a window further than another's, also in a savepoint."""
     _, sent = messages(LOG)
@@ -233,4 +215,3 @@ def test_a_bucket_says_only_what_its_own_items_contain() -> None:
     second.open(0, [], first.marks(0))
     second.open(1, [], first.marks(1))
     assert len(second.learn(1, sent[5:])) > 0
-    assert second.learn(0, sent[5:]) == []

@@ -75,6 +75,8 @@ class Snapshot:
     items: Savepoint
     position: int
     """Of the loop: what was sent before was heard."""
+    pending: tuple[bytes, ...] = ()
+    """In learn-items' window."""
 
 
 def merged(subtasks: Sequence[Any]) -> Savepoint:
@@ -131,6 +133,7 @@ class Job:
         self.loop = loop if loop is not None else []
         self.window = begin.window if begin else 0
         self.position = begin.position if begin else 0
+        self.pending = list(begin.pending) if begin else []
         self.published: list[tuple[bytes, bytes]] = []
         self.taken: dict[int, list[Learned]] = {}
         policy = EventPolicy(buckets=BUCKETS, rating_centre=world.centre)
@@ -152,7 +155,7 @@ class Job:
     def snapshot(self) -> Snapshot:
         """Take all state, and where the loop was read up to."""
         users, items = (merged([one for _, one in side]) for side in (self.users, self.items))
-        return Snapshot(self.window, users, items, self.position)
+        return Snapshot(self.window, users, items, self.position, tuple(self.pending))
 
     def run(self, until: int, *, silent: int = 0, late: int = 0) -> None:
         """Take windows, the loop one window behind; learn-items is not heard before `silent`.
@@ -167,26 +170,32 @@ class Job:
             sent = len(self.loop)
             if (pointer := self.world.pointers.get(self.window)) is not None:
                 self.tell([(b"model", pointer)])
-            self.taken[self.window] = []
+            self.taken[self.window], fresh = [], list[bytes]()
             for bucket, records in self.world.log[self.window].items():
                 (owner,) = [one for part, one in self.users if bucket in part]
                 learned = owner.take(records, bucket=bucket)
                 self.taken[self.window].append(learned)
                 self.loop += learned.messages
+                fresh += learned.messages
             self.deliver(sent)
+            self.pending = fresh
             self.window += 1
             if self.window > silent and self.window % PERIOD == 0:
                 self.publish()
 
     def deliver(self, end: int) -> None:
-        """Let everybody hear what was sent up to there."""
+        """Let workers hear what was sent up to there, and learn-items what waits in its window.
+
+        The loop delivers at least once, the way to learn-items exactly once: it is Flink's own.
+        """
         messages, self.position = self.loop[self.position : end], max(self.position, end)
         for _, one in self.users:
             one.hear(*messages)
-        for part, subtask in self.items if messages else ():
+        waiting, self.pending = self.pending, []
+        for part, subtask in self.items if waiting else ():
             for bucket in part:
                 subtask.key = KEYS[bucket]
-                batch = _ITEM_BATCH.pass_over(Row(bucket, messages))
+                batch = _ITEM_BATCH.pass_over(Row(bucket, waiting))
                 assert subtask.call(subtask.function.process_element, batch) == []
 
     def publish(self) -> None:

@@ -79,7 +79,7 @@ def test_the_documented_files_are_there(store: ModelStore, folder: Path) -> None
 
 def test_a_store_that_does_not_exist_is_empty(store: ModelStore) -> None:
     assert store.versions() == []
-    store.keep(2, also=0)
+    store.keep(2, also=[0])
     with pytest.raises(StoreError, match=r"expected .*00000003/manifest.json"):
         store.manifest(3)
 
@@ -197,12 +197,12 @@ def test_weights_of_another_shape_are_refused(store: ModelStore) -> None:
 def test_the_newest_and_one_more_are_kept(store: ModelStore, folder: Path) -> None:
     for version in (1, 2, 3, 4, 10, 11):
         put(store, version, b"-")
-    store.keep(2, also=3)
+    store.keep(2, also=[3])
     assert store.versions() == [3, 10, 11]
     assert sorted(path.name for path in folder.iterdir()) == ["00000003", "00000010", "00000011"]
-    store.keep(5, also=0)
+    store.keep(5, also=[0])
     assert store.versions() == [3, 10, 11]
-    store.keep(2, also=11)
+    store.keep(2, also=[11])
     assert store.versions() == [10, 11]
 
 
@@ -221,7 +221,7 @@ def test_what_cannot_be_removed_stays(store: ModelStore, monkeypatch: pytest.Mon
             return getattr(self._files, name)
 
     monkeypatch.setattr(store, "_files", ReadOnly(store._files))
-    store.keep(1, also=0)
+    store.keep(1, also=[0])
     assert store.versions() == [1, 2, 3]
 
 

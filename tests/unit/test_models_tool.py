@@ -222,8 +222,10 @@ def test_the_job_serves_what_is_promoted_and_overwrites_nothing(folder, tmp_path
     tuner = Tuner(parameters.fine_tune(config), {}, scratch, lambda: NOW_MS)
     assert list(tuner.command(b"id", b'{"command":"promote_model","model":1}')) == []
     assert list(tuner.tick())[-1][1] == b"fine_tune"  # the store is being asked
-    tuner._store.wait(10)
-    said = {topic: value for topic, _, value in tuner.tick()}
+    said: dict[str, bytes] = {}
+    while "control_results" not in said:
+        tuner._store.wait(10)
+        said |= {topic: value for topic, _, value in tuner.tick()}
     assert json.loads(said["control_results"])["message"] == "model 1 serves"
     assert list(tuner.command(b"id", b'{"command":"promote_model","model":1}')) == []
     pointer = model_pointer.decode(said["model_updates"])
