@@ -206,6 +206,11 @@ def test_a_subtask_that_hears_nothing_counts_for_the_lineage_of_its_state() -> N
     assert (learned.accounting["lineage"], learned.accounting["buckets"]) == ("run-1", 8)
 
 
+def test_accounting_says_which_submission_told_it() -> None:
+    params = learn_users(lineage=FIRST, lease=Lease(run="run-1", job="shop", epoch=7, at=NOW))
+    assert UsersSubtask(params, Clock()).take(LOG).accounting["epoch"] == 7
+
+
 def test_a_damaged_lineage_stops_the_job() -> None:
     users, _ = saved()
     users.broadcast["loop-v1"][LINEAGE_ENTRY] = b"{"

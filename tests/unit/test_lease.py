@@ -1,6 +1,7 @@
 """Of two jobs on the same output topics the one that was submitted last writes."""
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -11,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from py4j.protocol import Py4JError
 
+from conf.loader import load
 from conf.schema import JobConfig
 from jobs import lease as writer
 from jobs.preflight import WAITS, PreflightError
+from scripts.tools.cluster.paths import LOCAL_CONFIG
 from state.codec import StateError
 from state.topics import lease
 from state.topics.lease import Lease
@@ -343,3 +346,15 @@ def test_a_job_is_waited_for_as_long_as_it_may_be_silent() -> None:
     flink = JobConfig().flink
     assert flink.restart_time >= 30_000 + 10_000
     assert writer.patience_ms(JobConfig()) > 2 * flink.checkpoint_interval + flink.restart_time
+
+
+START_MS = 8_000
+"""From the end of a back-off until a worker on one machine renews the lease."""
+
+
+def test_the_local_cluster_restarts_a_job_within_its_restart_time() -> None:
+    settings = (LOCAL_CONFIG.parent / "flink" / "config.yaml").read_text()
+    longest = re.search(r"^restart-strategy\.\S*\.max-backoff: (\d+) s$", settings, re.MULTILINE)
+    assert longest
+    restart_ms = load(LOCAL_CONFIG, []).flink.restart_time
+    assert int(longest[1]) * 1_000 + START_MS <= restart_ms

@@ -162,7 +162,7 @@ def transactions_end(flink: FlinkRest, jobs: list[dict[str, Any]]) -> str:
             return (
                 f"{taken:,} checkpoints since this job was submitted: expected a restart before"
                 f" {epochs.CHECKPOINTS:,}, where its transactional ids come to their last epochs;"
-                " run scripts/savepoint --stop and scripts/restore"
+                " run scripts/savepoint --stop and scripts/restore latest"
             )
     return ""
 
