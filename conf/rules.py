@@ -70,7 +70,8 @@ RULES = (
         "flink.checkpoint_timeout",
         f"more than {1 + TOLERATED_FAILURES} times flink.checkpoint_timeout and"
         " flink.checkpoint_interval together, or open transactions expire while checkpoints may"
-        " still fail; raise it, and the broker's transaction.max.timeout.ms where that is less",
+        " still fail; raise it, and the broker's transaction.max.timeout.ms where that is less, or"
+        " lower flink.checkpoint_timeout",
         lambda c: c.kafka.delivery != "exactly-once" or c.kafka.transaction_timeout > _open_for(c),
     ),
     Rule("kafka.topics", "kafka.topics", "eight different topic names", _topics_differ),

@@ -664,9 +664,10 @@ class Flink(Section):
     )
     restart_time: Annotated[int, Duration("0s", "1h")] = Field(
         default=duration("45s"),
-        description="Longest silence of a job that Flink restarts: its longest back-off (30 s in"
-        " `conf/flink`) and the start of its workers (10 s were measured). Before a job starts on"
-        " topics that another one wrote, it watches them for this and two checkpoint intervals.",
+        description="Longest silence of a job that Flink restarts: its longest back-off (30 s here,"
+        " 4 s in `conf/flink`) and the start of its workers (10 s were measured). Before a job"
+        " starts on topics that another one wrote, it watches them for this and two checkpoint"
+        " intervals.",
     )
     state_cache: Annotated[int, Size("64MiB", "1024GiB")] = Field(
         default=size("2GiB"),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from pyflink.common import Configuration
 from pyflink.datastream import StreamExecutionEnvironment
+from pyflink.java_gateway import get_gateway
 from pyflink.table import StreamTableEnvironment
 
 from conf.rules import TOLERATED_FAILURES
@@ -58,3 +59,15 @@ def environment(
         configuration.set_string(name, value)
     env = StreamExecutionEnvironment.get_execution_environment(configuration)
     return env, StreamTableEnvironment.create(env)
+
+
+def may_have_state(env: StreamExecutionEnvironment) -> bool:
+    """Return whether the job may start from state: of a savepoint, or of itself.
+
+    The latter where Flink gave it an id beforehand (application mode): a JobManager that restarts
+    submits it once more, and goes on from its last checkpoint.
+    """
+    settings = get_gateway().jvm.org.apache.flink.runtime.jobgraph.SavepointRestoreSettings
+    configuration = env._j_stream_execution_environment.getConfiguration()  # noqa: SLF001
+    restores = bool(settings.fromConfiguration(configuration).restoreSavepoint())
+    return restores or configuration.toMap().containsKey("$internal.pipeline.job-id")

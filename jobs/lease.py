@@ -28,7 +28,7 @@ _POLL_MS = 200
 _FIRST_LOOK, _WIDER = 256, 4
 """Records at the end of a partition that are looked at first, and how many times more then."""
 _SEARCH_SECONDS = 60.0
-"""For the last lease; a topic in whose newest records there is none for so long has no writer."""
+"""For the last lease; whether a job still writes is then heard only from what it writes next."""
 
 
 def claim(config: JobConfig, *, take_over: bool) -> Lease:
@@ -53,18 +53,18 @@ def claim(config: JobConfig, *, take_over: bool) -> Lease:
     """
     now_ms = time.time_ns() // 1_000_000
     mine = Lease(run=uuid4().hex, job=config.job.name, epoch=now_ms, at=now_ms)
+    last, searched = None, True
     try:
-        tail = _Tail(config)
+        with _Tail(config) as tail:
+            last, searched = tail.last()
+            if not take_over and (last is not None or not searched):
+                _watch(config, last, tail)
     except (Py4JError, TypeError) as error:  # the latter: the client's class is not there
         warn("whether another job writes the topics", error)
-        return mine
-    with tail:
-        last = tail.last()
-        if last is None:
-            return mine
-        if not take_over:
-            _watch(config, last, tail)
-    return msgspec.structs.replace(mine, epoch=max(mine.epoch, last.epoch + 1))
+    above = last.epoch + 1 if last else 0
+    if not searched:  # one that is not known may have begun until now
+        above = max(above, time.time_ns() // 1_000_000 + 1)
+    return msgspec.structs.replace(mine, epoch=max(mine.epoch, above))
 
 
 def patience_ms(config: JobConfig) -> int:
@@ -76,13 +76,14 @@ def patience_ms(config: JobConfig) -> int:
     return 2 * config.flink.checkpoint_interval + config.flink.restart_time + _SLACK_MS
 
 
-def _watch(config: JobConfig, last: Lease, tail: "_Tail") -> None:
-    """Return once nobody can be alive."""
+def _watch(config: JobConfig, last: Lease | None, tail: "_Tail") -> None:
+    """Return once nobody can be alive; where no lease was found in time, somebody may be, too."""
     seconds = patience_ms(config) / 1000
     until = time.monotonic() + seconds
     topic = config.kafka.topics.model_updates
+    known = f"job {last.job} wrote it" if last else "no lease found in time"
     say(
-        f"topic {topic}: job {last.job} wrote it; watching for {seconds:g} s whether it still does"
+        f"topic {topic}: {known}; watching for {seconds:g} s whether a job still writes it"
         " (--take-over does not wait)"
     )
     while time.monotonic() < until:
@@ -123,8 +124,11 @@ class _Tail:
     def __exit__(self, *_: object) -> None:
         self._consumer.close()
 
-    def last(self) -> Lease | None:
-        """Return the newest lease there was when this was made, of whatever time; then `fresh`."""
+    def last(self) -> tuple[Lease | None, bool]:
+        """Return the newest lease there was when this was made, and whether the search was done.
+
+        It is not where time ran out first. Call `fresh` then.
+        """
         deadline = time.monotonic() + _SEARCH_SECONDS
         stop, size, found = self._ends, _FIRST_LOOK, list[Lease]()
         while not found and stop != self._begins and time.monotonic() < deadline:
@@ -133,8 +137,9 @@ class _Tail:
             }
             found = list(self._between(start, stop, deadline))
             stop, size = start, size * _WIDER
+        searched = time.monotonic() < deadline
         self._assign(self._ends)
-        return max(found, key=lambda one: one.epoch, default=None)
+        return max(found, key=lambda one: one.epoch, default=None), searched
 
     def fresh(self) -> Iterator[Lease]:
         """Yield leases that were written since, after a short wait for them."""

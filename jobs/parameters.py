@@ -23,7 +23,7 @@ def lineage(config: JobConfig, lease: Lease, ids: Mapping[str, str]) -> Lineage:
     Parameters
     ----------
     ids
-        Of topics, by their names; one that is not there is not known.
+        Of topics, by their names, as `jobs.preflight.topic_ids` returns them.
     """
     return Lineage(
         id=lease.run,

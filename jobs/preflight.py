@@ -12,6 +12,7 @@ from pyflink.java_gateway import get_gateway
 
 from conf.kafka_classes import for_job
 from conf.schema import JobConfig
+from state.lineage import ABSENT
 
 _LOG = logging.getLogger(__name__)
 _WAIT_SECONDS = 20
@@ -78,8 +79,8 @@ def check_topics(config: JobConfig) -> None:
 def topic_ids(config: JobConfig, topics: Iterable[str]) -> dict[str, str]:
     """Return the ids that Kafka gave topics when they were made, by name.
 
-    One that cannot be asked (no such topic yet, no right to describe it, a broker without ids) is
-    left out.
+    One that cannot be asked (no right to describe it, a broker without ids) is left out; one that
+    the broker does not have is `state.lineage.ABSENT`.
     """
     names, found = list(topics), dict[str, str]()
     try:
@@ -98,6 +99,9 @@ def topic_ids(config: JobConfig, topics: Iterable[str]) -> dict[str, str]:
             try:
                 number = answers.get(name).get().topicId().toString()
             except Py4JError as error:
+                if "UnknownTopicOrPartition" in str(error):
+                    found[name] = ABSENT
+                    continue
                 warn(f"which id topic {name} has", error)
             else:
                 found |= {name: number} if number != none else {}

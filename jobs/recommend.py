@@ -7,7 +7,7 @@ from pathlib import Path
 
 from conf.loader import ConfigError, load
 from jobs import parameters, transactions
-from jobs.environment import environment
+from jobs.environment import environment, may_have_state
 from jobs.lease import claim
 from jobs.preflight import PreflightError, check_one_origin, check_topics, topic_ids
 from jobs.topology import build
@@ -29,11 +29,13 @@ def main(arguments: Sequence[str]) -> int:
         config = load(options.config, options.overrides)
         check_topics(config)
         lease = claim(config, take_over=options.take_over)
-        generation = transactions.generation(config)
+        generation = transactions.generation(config, take_over=options.take_over)
     except (ConfigError, PreflightError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     env, sql = environment(config)
+    if not may_have_state(env):
+        transactions.end_others(config, generation)
     ids = topic_ids(config, parameters.with_offsets(config).values())
     belongs = parameters.lineage(config, lease, ids)
     build(sql, config, lease, belongs, generation=generation)

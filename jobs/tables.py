@@ -218,15 +218,16 @@ def loop_sink(config: JobConfig, name: str, topic: str) -> str:
           'sink.delivery-guarantee' = 'at-least-once')"""
 
 
-def _transactions(config: JobConfig, topic: str) -> str:
-    """Return the prefix of a sink's transactional ids.
+def _transactions(config: JobConfig, topic: str, generation: int = 0) -> str:
+    """Return the prefix of a sink's transactional ids; none begins with another generation's.
 
     Jobs of one name must not fence each other: whatever they read or write decides, so that one
     that tries other settings on the same input, into topics of its own, has ids of its own.
     """
     topics = config.kafka.topics
     place = "\n".join((topics.user_behavior, topics.model_updates, topic))
-    return f"{config.job.name}-{origin_of(config.job.name, place):016x}"
+    number = f"g{generation}-" * (generation > 0)
+    return f"{config.job.name}-{number}{origin_of(config.job.name, place):016x}"
 
 
 def transactions(config: JobConfig) -> list[str]:
@@ -252,7 +253,7 @@ def output_sink(
     columns = "k BYTES, v BYTES" + (", h MAP<STRING, BYTES> METADATA FROM 'headers'" * headers)
     guarantee = "'sink.delivery-guarantee' = 'at-least-once'"
     if config.kafka.delivery == "exactly-once":
-        prefix = f"{_transactions(config, topic)}-{name}" + f"-g{generation}" * (generation > 0)
+        prefix = f"{_transactions(config, topic, generation)}-{name}"
         guarantee = f"""'sink.delivery-guarantee' = 'exactly-once',
           'sink.transactional-id-prefix' = '{_quoted(prefix)}',
           'sink.transaction-naming-strategy' = 'pooling',

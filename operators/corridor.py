@@ -104,6 +104,7 @@ class Corridor:
             self._clock_ms(),
             outcome.metrics,
             self.lineage,
+            self._params.lease.epoch if self._params.lease else 0,
         )
         outcome.metrics.recommended = len(outcome.recommendations)
         outcome.metrics.age = max(0, self._clock_ms() - min(published, default=now_ms))

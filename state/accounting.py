@@ -102,10 +102,11 @@ class Accounting(msgspec.Struct):
         for code in rejected:
             self.rejected[code] = self.rejected.get(code, 0) + 1
 
-    def records(self, lineage: Lineage | None = None) -> list[tuple[bytes, bytes]]:
+    def records(self, lineage: Lineage | None = None, epoch: int = 0) -> list[tuple[bytes, bytes]]:
         """Return keys and values for the metrics topic; many partitions take several records.
 
         Each record counts partitions of its own, and the first one the codes: they add up.
+        `epoch` is that of the submission's lease.
         """
         names = sorted(self.partitions, key=int)
         first, *rest = [
@@ -116,6 +117,7 @@ class Accounting(msgspec.Struct):
         if lineage is not None:
             told.lineage, told.began = lineage.id, self.lineage
             told.since, told.buckets = lineage.since, lineage.buckets
+        told.epoch = epoch
         parts = [told, *(replace(told, partitions=part, rejected={}) for part in rest)]
         key = b"accounting/%d" % self.bucket
         return [
@@ -149,6 +151,8 @@ class AccountingRecord(Accounting, omit_defaults=True):
     """When the lineage began, ms since 1970; 0 where it has no name."""
     buckets: int = 0
     """User buckets of the job."""
+    epoch: int = 0
+    """Of the submission's lease, above those of all before it; 0 where it is not known."""
 
 
 def _by_partition(coordinates: NDArray[np.int64]) -> dict[int, int]:

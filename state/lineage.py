@@ -12,7 +12,8 @@ from state.codec import IncompatibleError, UnknownVersionError
 from state.json_codec import Count
 
 VERSION = 1
-INPUT = "user_behavior"
+ABSENT = "absent"
+"""In place of the id of a topic of which the broker says that there is none; never kept."""
 _REMEDY = (
     "restore on the cluster, topics and configuration that the state belongs to, or start without"
     " state"
@@ -24,7 +25,7 @@ class Topic(msgspec.Struct, frozen=True):
 
     name: str
     id: str = ""
-    """As Kafka writes it; empty where it is not known."""
+    """As Kafka writes it; empty where it is not known, or `ABSENT`."""
 
 
 class Lineage(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,16 +49,18 @@ class Lineage(msgspec.Struct, frozen=True, kw_only=True):
         Raises
         ------
         IncompatibleError
-            If the state is of other topics, another job or other buckets. A topic whose id is not
-            known, then or now, is taken for the same.
+            If the state is of other topics, another job or other buckets. A topic of the same name
+            whose id is not known, then or now, is taken for the same; one that is not there is
+            not the one whose id is known.
         """
         if held is None:
-            return self
+            topics = {role: _as_kept(topic) for role, topic in self.topics.items()}
+            return msgspec.structs.replace(self, topics=topics)
         if others := self._differences(held):
             raise IncompatibleError(f"state: {'; '.join(others)}; {_REMEDY}")
         topics = {
-            role: topic if topic.id else held.topics.get(role, topic)
-            for role, topic in self.topics.items()
+            role: kept if kept.id else held.topics.get(role, kept)
+            for role, kept in ((role, _as_kept(topic)) for role, topic in self.topics.items())
         }
         return msgspec.structs.replace(held, topics=topics)
 
@@ -71,13 +74,18 @@ class Lineage(msgspec.Struct, frozen=True, kw_only=True):
         for role, topic in self.topics.items():
             known = held.topics.get(role, Topic(""))
             if topic.id and known.id and topic.id != known.id:
+                it = "no topic" if topic.id == ABSENT else f"one with the id {topic.id}"
                 found.append(
                     f"kafka.topics.{role}: expected topic {known.name} with the id {known.id}, got"
-                    f" {topic.name} with the id {topic.id}"
+                    f" {it} of the name {topic.name}"
                 )
-            elif role == INPUT and known.name and topic.name != known.name:
+            elif known.name and topic.name != known.name:
                 found.append(f"kafka.topics.{role}: expected {known.name}, got {topic.name}")
         return found
+
+
+def _as_kept(topic: Topic) -> Topic:
+    return Topic(topic.name) if topic.id == ABSENT else topic
 
 
 def encode(lineage: Lineage) -> bytes:

@@ -13,7 +13,7 @@ from state.lineage import Lineage
 from state.topics.window import Sums
 
 
-def account(
+def account(  # noqa: PLR0913  # a micro-batch and who tells of it
     bucket: int,
     decoded: Decoded,
     fates: Fates,
@@ -22,6 +22,7 @@ def account(
     now_ms: int,
     metrics: Sums,
     lineage: Lineage | None = None,
+    epoch: int = 0,
 ) -> list[tuple[bytes, bytes]]:
     """Count the records of a micro-batch; return key and value of the accounting's records.
 
@@ -35,6 +36,8 @@ def account(
         The counts are noted there as well.
     lineage : Lineage, optional
         Named in the records: those of a former job on the topics must not be added to them.
+    epoch : int
+        Of the submission's lease: which job is the former one.
     """
     stored = memory.get(ACCOUNTING_ENTRY)
     if stored is None:
@@ -56,4 +59,4 @@ def account(
     metrics.duplicates = len(fates.duplicate)
     metrics.late = len(fates.late)
     metrics.rejected = len(codes)
-    return accounting.records(lineage)
+    return accounting.records(lineage, epoch)

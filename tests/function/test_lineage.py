@@ -15,7 +15,7 @@ from scripts.tools.kafka.accounting import Metrics
 from state import lineage
 from state.codec import CorruptError, IncompatibleError
 from state.descriptors import LINEAGE_ENTRY
-from state.lineage import Lineage, Topic
+from state.lineage import ABSENT, Lineage, Topic
 from state.topics import lease
 from state.topics.lease import Lease
 from tests.builders import MINUTE, NOW, event, in_order, learn_items, learn_users
@@ -74,18 +74,27 @@ OTHERS = {
     "input": (
         submitted(topics=topic("user_behavior", id="new")),
         r"kafka\.topics\.user_behavior: expected topic shop\.user_behavior with the id"
-        r" user_behavior-1, got shop\.user_behavior with the id new",
+        r" user_behavior-1, got one with the id new of the name shop\.user_behavior",
     ),
     "loop": (
         submitted(topics=topic("accepted_events", name="b", id="new")),
         r"kafka\.topics\.accepted_events: expected topic shop\.accepted_events with the id"
-        r" accepted_events-1, got b with the id new",
+        r" accepted_events-1, got one with the id new of the name b",
     ),
     "commands": (submitted(topics=topic("control", id="new")), r"kafka\.topics\.control: expec"),
     "job": (submitted(job="blog"), r"job\.name: expected shop, got blog"),
     "name of the input": (
         submitted(topics=topic("user_behavior", name="b", id="")),
         r"kafka\.topics\.user_behavior: expected shop\.user_behavior, got b",
+    ),
+    "name of the loop": (
+        submitted(topics=topic("model_updates", name="b", id="")),
+        r"kafka\.topics\.model_updates: expected shop\.model_updates, got b",
+    ),
+    "topic that is gone": (
+        submitted(topics=topic("accepted_events", id=ABSENT)),
+        r"kafka\.topics\.accepted_events: expected topic shop\.accepted_events with the id"
+        r" accepted_events-1, got no topic of the name shop\.accepted_events",
     ),
     "buckets": (submitted(buckets=4), r"users\.buckets: expected 8, got 4"),
     "cluster": (
@@ -149,6 +158,17 @@ def test_what_was_not_known_is_kept_once_it_is() -> None:
         third.take(LATER)
 
 
+def test_topics_that_are_still_to_be_made_are_not_known_yet() -> None:
+    absent = {role: Topic(f"shop.{role}", ABSENT) for role in ROLES}
+    users, _ = saved(msgspec.structs.replace(FIRST, topics=absent))
+    assert {one.id for one in kept(users).topics.values()} == {""}
+    second = users_of(submitted(topics=absent), users)
+    hear(second)
+    third = users_of(submitted(), second.savepoint())
+    hear(third)
+    assert kept(third.state) == FIRST
+
+
 def test_what_cannot_be_asked_any_more_is_still_known() -> None:
     users, _ = saved()
     second = users_of(submitted(topics=topic("control", id="")), users)
@@ -184,6 +204,11 @@ def test_a_subtask_that_hears_nothing_counts_for_the_lineage_of_its_state() -> N
     users, _ = saved()
     learned = users_of(submitted(), users).take(LATER)
     assert (learned.accounting["lineage"], learned.accounting["buckets"]) == ("run-1", 8)
+
+
+def test_accounting_says_which_submission_told_it() -> None:
+    params = learn_users(lineage=FIRST, lease=Lease(run="run-1", job="shop", epoch=7, at=NOW))
+    assert UsersSubtask(params, Clock()).take(LOG).accounting["epoch"] == 7
 
 
 def test_a_damaged_lineage_stops_the_job() -> None:

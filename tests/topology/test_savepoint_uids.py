@@ -3,6 +3,7 @@
 Read and written by Flink's own classes; what one operator saved names that operator.
 """
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,51 @@ def test_a_copy_that_is_damaged_is_refused(tmp_path: Path) -> None:
     (migrated(folder, print) / manifest.METADATA).write_bytes(b"stale")
     with pytest.raises(ToolError, match="delete it and try again"):
         migrated(folder, print)
+
+
+def test_a_savepoint_without_a_manifest_gets_its_copy(tmp_path: Path) -> None:
+    """Those of `flink stop` have none."""
+    folder = save(tmp_path / "savepoint-1", before())
+    (folder / manifest.NAME).unlink()
+    copy = migrated(folder, print)
+    assert manifest.verify(copy) is not None
+    assert migrated(folder, print) == copy
+
+
+def test_a_savepoint_that_is_damaged_is_refused_before_it_is_copied(tmp_path: Path) -> None:
+    folder = save(tmp_path / "savepoint-1", before())
+    next(folder.glob("state-*")).write_text("changed")
+    with pytest.raises(ToolError, match="restore an older one"):
+        migrated(folder, print)
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt(), OSError("Read-only file system")])
+def test_nothing_is_left_of_a_copy_that_was_not_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException
+) -> None:
+    folder = save(tmp_path / "savepoint-1", before())
+
+    def fail(*_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(manifest, "write", fail)
+    with pytest.raises((KeyboardInterrupt, ToolError)) as caught:
+        migrated(folder, print)
+    if isinstance(fault, OSError):
+        assert "got: Read-only file system; copy the savepoint to a folder" in str(caught.value)
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_copy_of_another_savepoint_of_that_name_is_made_anew(tmp_path: Path) -> None:
+    folder = save(tmp_path / "savepoint-1", before())
+    copy = migrated(folder, print)
+    old = set(saved_by(copy))
+    shutil.rmtree(folder)
+    save(folder, {uid: name for uid, name in before().items() if name != "learn-users"})
+    assert migrated(folder, print) == copy
+    assert set(saved_by(copy)) < old
+    assert manifest.verify(copy) is not None
 
 
 def test_a_savepoint_of_now_is_left_alone(tmp_path: Path) -> None:

@@ -58,6 +58,17 @@ def test_what_a_former_job_left_on_the_topics_is_not_added():
     assert reading(*records, back).totals().consumed == 72  # restored from what was before
 
 
+def test_a_clock_that_was_ahead_does_not_make_a_former_job_the_newest():
+    old = [account(n, {"0": (9, 9, 0, 0, 0, 9)}, **of("a", 10_000, epoch=1)) for n in range(8)]
+    new = account(0, {"0": (3, 3, 0, 0, 0, 3)}, **of("b", 7, epoch=2))
+    assert reading(*old, new).totals().consumed == 3
+    before = account(1, {"0": (9, 9, 0, 0, 0, 9)}, **of("a", 10_000))  # of a release before
+    assert reading(before, new).totals().consumed == 3
+    assert (
+        reading(before, account(0, {"0": (3, 3, 0, 0, 0, 3)}, **of("b", 7))).totals().consumed == 9
+    )
+
+
 def test_records_without_a_lineage_are_of_one_of_their_own():
     old = [account(bucket, {"0": (2, 2, 0, 0, 0, 2)}, generated_at=5) for bucket in range(4)]
     new = account(0, {"0": (1, 1, 0, 0, 0, 1)}, **of("b", 7))

@@ -133,6 +133,12 @@ def test_a_rule_between_keys_names_the_key_to_blame(tmp_path, text, blamed):
     assert lines[0].startswith(f"FILE: {blamed}")
 
 
+def test_a_timeout_that_is_too_short_can_be_mended_from_both_sides(tmp_path):
+    (line,) = problems(tmp_path, "flink: {checkpoint_timeout: 10m}")
+    assert "raise it" in line
+    assert "or lower flink.checkpoint_timeout" in line
+
+
 def test_rules_are_told_together_with_bad_values_but_not_about_them(tmp_path):
     lines = problems(tmp_path, "trending: {hop: 7h, top: many}\nusers: {buckets: 3}")
     assert [line.split(": ")[1] for line in lines] == [

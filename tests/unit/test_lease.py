@@ -1,6 +1,7 @@
 """Of two jobs on the same output topics the one that was submitted last writes."""
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -9,10 +10,13 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from py4j.protocol import Py4JError
 
+from conf.loader import load
 from conf.schema import JobConfig
 from jobs import lease as writer
 from jobs.preflight import WAITS, PreflightError
+from scripts.tools.cluster.paths import LOCAL_CONFIG
 from state.codec import StateError
 from state.topics import lease
 from state.topics.lease import Lease
@@ -230,6 +234,51 @@ def test_one_that_has_ended_is_waited_for_once_and_not_longer(
     assert f"topic {TOPIC}: job other wrote it; watching for {seconds:g} s" in said
 
 
+class Silent(Broker):
+    """One that answers no fetch for a while."""
+
+    def poll(self, wait: float) -> Any:
+        if self.at >= 65:
+            return super().poll(wait)
+        self.at += wait
+        return SimpleNamespace(iterator=lambda: iter(()))
+
+
+def test_a_search_that_ran_out_of_time_does_not_say_that_nobody_writes(
+    broker: Broker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    last = written(NOW_MS + HOUR_MS)
+    broker.log[0] += [(lease.KEY, lease.encode(last)), *chunks(3)]
+    broker.due = [(70.0, 0, last)]
+    broker.__class__ = Silent
+    with pytest.raises(PreflightError, match="got job other at it"):
+        writer.claim(QUICK, take_over=False)
+    assert "no lease found in time; watching for" in capsys.readouterr().err
+
+
+def test_who_takes_over_unseen_begins_after_now(broker: Broker) -> None:
+    broker.log[0] += chunks(3)
+    broker.__class__ = Silent
+    assert writer.claim(QUICK, take_over=True).epoch == NOW_MS + 1
+
+
+@pytest.mark.parametrize(("answered", "above"), [(0, 0), (20, HOUR_MS + 1)])
+def test_a_broker_that_fails_in_between_is_no_obstacle(
+    broker: Broker, caplog: pytest.LogCaptureFixture, answered: int, above: int
+) -> None:
+    class Failing(Broker):
+        def poll(self, wait: float) -> Any:
+            if self.at > answered:
+                raise Py4JError("TopicAuthorizationException")  # noqa: EM101
+            return super().poll(wait)
+
+    broker.log[0].append((lease.KEY, lease.encode(written(NOW_MS + HOUR_MS))))
+    broker.at, broker.__class__ = 0.1, Failing
+    with caplog.at_level(logging.WARNING):
+        assert writer.claim(QUICK, take_over=False).epoch == NOW_MS + above
+    assert "whether another job writes the topics is not known" in caplog.text
+
+
 @pytest.mark.parametrize("take_over", [True, False])
 def test_a_clock_that_is_behind_does_not_make_a_job_yield_for_ever(
     broker: Broker, *, take_over: bool
@@ -269,7 +318,7 @@ def test_what_lies_far_before_the_last_lease_is_not_read(broker: Broker) -> None
 def test_a_topic_without_a_lease_is_searched_for_a_bounded_time(broker: Broker) -> None:
     broker.log[0] = chunks(1_000_000)
     writer.claim(QUICK, take_over=False)
-    assert broker.at <= 61
+    assert broker.at <= 61 + writer.patience_ms(QUICK) / 1000 + 1
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{"])
@@ -297,3 +346,15 @@ def test_a_job_is_waited_for_as_long_as_it_may_be_silent() -> None:
     flink = JobConfig().flink
     assert flink.restart_time >= 30_000 + 10_000
     assert writer.patience_ms(JobConfig()) > 2 * flink.checkpoint_interval + flink.restart_time
+
+
+START_MS = 8_000
+"""From the end of a back-off until a worker on one machine renews the lease."""
+
+
+def test_the_local_cluster_restarts_a_job_within_its_restart_time() -> None:
+    settings = (LOCAL_CONFIG.parent / "flink" / "config.yaml").read_text()
+    longest = re.search(r"^restart-strategy\.\S*\.max-backoff: (\d+) s$", settings, re.MULTILINE)
+    assert longest
+    restart_ms = load(LOCAL_CONFIG, []).flink.restart_time
+    assert int(longest[1]) * 1_000 + START_MS <= restart_ms

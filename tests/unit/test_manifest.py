@@ -72,6 +72,9 @@ def test_the_newest_finished_one_is_found(savepoint: Path, tmp_path: Path) -> No
     later.mkdir(parents=True)
     (later.parent / "chk-8").mkdir()  # being written
     (later / manifest.METADATA).touch()
+    part = tmp_path / ".savepoint-1-uids.part"  # a copy that was cut off
+    part.mkdir()
+    (part / manifest.METADATA).touch()
     assert manifest.newest(tmp_path) == later
 
 

@@ -10,6 +10,7 @@ from py4j.protocol import Py4JError
 
 from conf.schema import JobConfig
 from jobs import preflight
+from state.lineage import ABSENT
 
 NONE = "AAAAAAAAAAAAAAAAAAAAAA"
 
@@ -32,7 +33,11 @@ class Admin:
     def describeTopics(self, names: list[str]) -> Any:  # noqa: N802
         def answer(name: str) -> Any:
             if name not in self.ids:
-                raise Py4JError("UnknownTopicOrPartitionException")  # noqa: EM101
+                raise Py4JError(
+                    "TopicAuthorizationException"
+                    if name == "secret"
+                    else "UnknownTopicOrPartitionException"
+                )
             return SimpleNamespace(topicId=lambda: _text(self.ids[name]))
 
         found = {name: SimpleNamespace(get=lambda name=name: answer(name)) for name in names}
@@ -65,9 +70,10 @@ def test_topics_are_told_by_the_ids_of_the_broker(
     admin: Admin, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        found = preflight.topic_ids(JobConfig(), ["a", "gone", "old"])
-    assert found == {"a": admin.ids["a"]}
-    assert "which id topic gone has is not known" in caplog.text
+        found = preflight.topic_ids(JobConfig(), ["a", "gone", "secret", "old"])
+    assert found == {"a": admin.ids["a"], "gone": ABSENT}
+    assert "which id topic secret has is not known" in caplog.text
+    assert "gone" not in caplog.text
 
 
 def test_a_job_starts_where_nobody_can_be_asked(

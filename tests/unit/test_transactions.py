@@ -1,9 +1,12 @@
 """Which generation of transactional ids a submission begins with, and when it must be the last."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from py4j.protocol import Py4JError
 
 from conf import epochs
 from conf.loader import load
@@ -15,6 +18,13 @@ CONFIG = load(LOCAL_CONFIG, ["kafka.delivery=exactly-once"])
 PREFIX = tables.transactions(CONFIG)[0]
 
 
+def of(generation: int) -> str:
+    """Return the prefix of a generation, as the sink of recommendations has it."""
+    topic = CONFIG.kafka.topics.recommendations
+    text = tables.output_sink(CONFIG, "recommendations", topic, generation=generation)
+    return text.split("'sink.transactional-id-prefix' = '")[1].split("'")[0]
+
+
 class Answer:
     """What the admin client's futures look like."""
 
@@ -24,15 +34,21 @@ class Answer:
     def all(self) -> "Answer":
         return self
 
+    def description(self, name: str) -> "Answer":
+        return Answer(self._value[name])
+
     def get(self) -> Any:
+        if isinstance(self._value, Exception):
+            raise self._value
         return self._value
 
 
 class Admin:
     """An admin client of a broker that has some ids."""
 
-    def __init__(self, known: dict[str, int]) -> None:
-        self.known, self.closed = known, False
+    def __init__(self, known: dict[str, int], **faults: Exception) -> None:
+        self.known, self.faults, self.closed = known, faults, False
+        self.fenced: list[str] = []
 
     def create(self, _: object) -> "Admin":
         return self
@@ -41,7 +57,16 @@ class Admin:
         return Answer([SimpleNamespace(transactionalId=lambda n=name: n) for name in self.known])
 
     def describeTransactions(self, names: list[str]) -> Answer:  # noqa: N802
-        return Answer({n: SimpleNamespace(producerEpoch=lambda n=n: self.known[n]) for n in names})
+        return Answer(
+            {
+                n: self.faults.get(n, SimpleNamespace(producerEpoch=lambda n=n: self.known[n]))
+                for n in names
+            }
+        )
+
+    def fenceProducers(self, names: list[str]) -> Answer:  # noqa: N802
+        self.fenced += names
+        return Answer(self.faults.get("fence"))
 
     def close(self) -> None:
         self.closed = True
@@ -51,17 +76,27 @@ class JavaList(list):  # type: ignore[type-arg]
     add = list.append
 
 
-def chosen(monkeypatch: pytest.MonkeyPatch, known: dict[str, int]) -> int:
-    admin = Admin(known)
+@contextmanager
+def asked(monkeypatch: pytest.MonkeyPatch, admin: Admin) -> Iterator[None]:
     java = SimpleNamespace(util=SimpleNamespace(ArrayList=JavaList))
     gateway = SimpleNamespace(jvm=SimpleNamespace(java=java))
     kafka = SimpleNamespace(clients=SimpleNamespace(admin=SimpleNamespace(AdminClient=admin)))
     monkeypatch.setattr(transactions, "get_gateway", lambda: gateway)
     monkeypatch.setattr(transactions, "kafka_classes", lambda: kafka)
     monkeypatch.setattr(transactions, "client_properties", lambda _: None)
-    found = transactions.generation(CONFIG)
+    yield
     assert admin.closed
-    return found
+
+
+def chosen(
+    monkeypatch: pytest.MonkeyPatch,
+    known: dict[str, int],
+    *,
+    take_over: bool = False,
+    **faults: Exception,
+) -> int:
+    with asked(monkeypatch, Admin(known, **faults)):
+        return transactions.generation(CONFIG, take_over=take_over)
 
 
 NEW, OLD = epochs.USED - 1, epochs.USED
@@ -74,10 +109,10 @@ NEW, OLD = epochs.USED - 1, epochs.USED
         ({"somebody-0-0": 30_000}, 0),
         ({f"{PREFIX}-0-0": NEW}, 0),
         ({f"{PREFIX}-0-0": 5, f"{PREFIX}-1-2": OLD}, 1),
-        ({f"{PREFIX}-0-0": OLD, f"{PREFIX}-g1-0-0": NEW}, 1),
-        ({f"{PREFIX}-0-0": OLD, f"{PREFIX}-g1-0-0": 32_766, f"{PREFIX}-g3-0-0": 9}, 2),
+        ({f"{PREFIX}-0-0": OLD, f"{of(1)}-0-0": NEW}, 1),
+        ({f"{PREFIX}-0-0": OLD, f"{of(1)}-0-0": 32_766, f"{of(3)}-0-0": 9}, 2),
         # the broker forgets ids after a week: what is not there is as good as new
-        ({f"{PREFIX}-g4-0-0": 20_000}, 0),
+        ({f"{of(4)}-0-0": 20_000}, 0),
         ({tables.transactions(CONFIG)[-1] + "-0-0": OLD}, 1),
     ],
 )
@@ -94,11 +129,13 @@ def test_a_broker_that_does_not_say_is_no_obstacle(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(transactions, "kafka_classes", refuse)
     monkeypatch.setattr(transactions, "get_gateway", lambda: SimpleNamespace(jvm=None))
-    assert transactions.generation(CONFIG) == 0
+    assert transactions.generation(CONFIG, take_over=False) == 0
 
 
 def test_without_transactions_nobody_is_asked() -> None:
-    assert transactions.generation(load(LOCAL_CONFIG, ["kafka.delivery=at-least-once"])) == 0
+    config = load(LOCAL_CONFIG, ["kafka.delivery=at-least-once"])
+    assert transactions.generation(config, take_over=True) == 0
+    transactions.end_others(config, 0)
 
 
 def test_every_sink_is_known_by_its_prefix() -> None:
@@ -112,12 +149,59 @@ def test_every_sink_is_known_by_its_prefix() -> None:
     ):
         text = tables.output_sink(CONFIG, name, topic)
         (prefix,) = [p for p in tables.transactions(CONFIG) if f"'{p}'" in text]
-        assert f"'{prefix}-g7'" in tables.output_sink(CONFIG, name, topic, generation=7)
+        text = tables.output_sink(CONFIG, name, topic, generation=7)
+        assert f"'{prefix.replace('streamrec-', 'streamrec-g7-')}'" in text
+
+
+def test_no_prefix_of_ids_begins_with_that_of_another_generation() -> None:
+    """A sink that restarts aborts all open transactions whose ids begin with its own prefix."""
+    names = [of(number) for number in range(12)]
+    assert not [(a, b) for a in names for b in names if a != b and b.startswith(a)]
+    listed = {f"{name}-0-0": OLD for name in names}
+    assert transactions._listed(Admin(listed), CONFIG) == {n: i for i, n in enumerate(listed)}
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [({}, 0), ({f"{PREFIX}-0-0": NEW}, 1), ({f"{PREFIX}-0-0": NEW, f"{of(4)}-0-0": OLD}, 5)],
+)
+def test_who_takes_over_has_ids_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, known: dict[str, int], expected: int
+) -> None:
+    assert chosen(monkeypatch, known, take_over=True) == expected
+
+
+def test_where_the_epochs_are_not_told_no_id_is_used_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    known = {f"{PREFIX}-0-0": 5, f"{of(2)}-0-0": 5}
+    refused = Py4JError("TransactionalIdAuthorizationException")
+    assert chosen(monkeypatch, known, **{f"{PREFIX}-0-0": refused}) == 3
+    assert "how many epochs the transactional ids have left is not known" in caplog.text
+
+
+def test_an_id_that_expires_in_between_is_as_good_as_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = Py4JError("TransactionalIdNotFoundException")
+    known = {f"{PREFIX}-0-0": OLD, f"{PREFIX}-0-1": 0, f"{of(1)}-0-0": NEW}
+    assert chosen(monkeypatch, known, **{f"{PREFIX}-0-1": gone}) == 1
+
+
+def test_without_state_what_other_generations_left_open_is_ended(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    known = dict.fromkeys((f"{PREFIX}-0-0", f"{of(1)}-0-0", f"{of(3)}-0-1", "somebody-0-0"), 9)
+    admin = Admin(known, fence=Py4JError("TimeoutException"))
+    with asked(monkeypatch, admin):
+        transactions.end_others(CONFIG, 1)  # what fails is told, and the job starts
+    assert admin.fenced == [f"{PREFIX}-0-0", f"{of(3)}-0-1"]
+    assert "whether transactions of a job before are still open is not known" in caplog.text
 
 
 @pytest.mark.parametrize(("taken", "told"), [(0, False), (9_000, False), (13_000, True)])
 def test_status_says_when_the_epochs_come_to_their_end(taken: int, told: bool) -> None:  # noqa: FBT001
     flink = SimpleNamespace(get=lambda _: {"counts": {"completed": taken}})
-    said = status.transactions_end(flink, [{"jid": "1"}])  # type: ignore[arg-type]
+    said = status.transactions_end(flink, [{"jid": "1", "state": "RUNNING"}])  # type: ignore[arg-type]
     assert bool(said) == told
     assert not told or "13,000 checkpoints since" in said
+    ended = [{"jid": "1", "state": "FINISHED"}]
+    assert not status.transactions_end(flink, ended)  # type: ignore[arg-type]

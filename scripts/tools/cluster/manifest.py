@@ -13,6 +13,11 @@ METADATA = "_metadata"
 """What Flink writes last: a folder without it was never finished."""
 
 
+def digest(folder: Path) -> str:
+    """Return the SHA-256 of a savepoint's metadata, which says all that it is made of."""
+    return str(_measure(folder / METADATA)[1])
+
+
 def write(folder: Path, about: Mapping[str, Any]) -> Path:
     """Write size and SHA-256 of every file in `folder`, with some words about it.
 
@@ -64,12 +69,19 @@ def verify(folder: Path) -> dict[str, Any] | None:
 def newest(*folders: Path) -> Path:
     """Return the newest finished savepoint or checkpoint below the given folders.
 
+    Folders whose names begin with a dot are being written, or were cut off.
+
     Raises
     ------
     ToolError
         With exit status 2, if there is none.
     """
-    found = [path for folder in folders for path in folder.glob(f"**/{METADATA}")]
+    found = [
+        path
+        for folder in folders
+        for path in folder.glob(f"**/{METADATA}")
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
     if not found:
         where = ", ".join(map(str, folders))
         raise ToolError(

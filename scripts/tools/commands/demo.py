@@ -150,7 +150,7 @@ _GO_ON = """still running; go on with
   scripts/replay{dir} --rate 1000   more events
   scripts/status{dir}               where they went
   scripts/savepoint{dir} --stop     save the state and stop the job
-  scripts/restore{dir}              go on from there
+  scripts/restore latest{dir}       go on from there
   scripts/local down{dir}           stop everything
   {url}   Flink's page"""
 

@@ -152,6 +152,8 @@ def _jobs(flink: FlinkRest, name: str) -> list[dict[str, Any]]:
 def transactions_end(flink: FlinkRest, jobs: list[dict[str, Any]]) -> str:
     """Return what to do before the epochs of transactional ids come to their end; often nothing."""
     for one in jobs:
+        if one["state"] != "RUNNING":
+            continue
         try:
             taken = flink.get(f"/jobs/{one['jid']}/checkpoints")["counts"]["completed"]
         except FlinkUnreachableError:  # the job is just ending
@@ -160,7 +162,7 @@ def transactions_end(flink: FlinkRest, jobs: list[dict[str, Any]]) -> str:
             return (
                 f"{taken:,} checkpoints since this job was submitted: expected a restart before"
                 f" {epochs.CHECKPOINTS:,}, where its transactional ids come to their last epochs;"
-                " run scripts/savepoint --stop and scripts/restore"
+                " run scripts/savepoint --stop and scripts/restore latest"
             )
     return ""
 

@@ -138,6 +138,7 @@ class _Account(msgspec.Struct):
     began: str = ""
     since: int = 0
     buckets: int = 0
+    epoch: int = 0
 
 
 class _Window(msgspec.Struct):
@@ -241,8 +242,15 @@ class Metrics:
         return int(newest.get("since", 0)) if len(self._lineages(newest)) == 1 else 0
 
     def _newest(self) -> dict[str, Any]:
-        records = self._accounting.values()
-        return max(records, key=lambda one: int(one.get("generated_at", 0)), default={})
+        """Return the record of the last submission, by its lease: clocks of machines differ.
+
+        Records of releases before that say no epoch are older than those that do.
+        """
+
+        def order(one: Mapping[str, Any]) -> tuple[int, int]:
+            return int(one.get("epoch", 0)), int(one.get("generated_at", 0))
+
+        return max(self._accounting.values(), key=order, default={})
 
     def _lineages(self, newest: Mapping[str, Any]) -> set[str]:
         """Return the lineage of a record, and those in which its buckets began to count.
