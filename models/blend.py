@@ -182,7 +182,7 @@ class Blend:
         self.deep = _best(self.events, gains, squares, proven & (gains > 0))
 
 
-def _betted(  # what a step needs
+def _betted(
     capital: NDArray[np.float64],
     events: float,
     count: float,

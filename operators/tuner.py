@@ -257,7 +257,7 @@ class Tuner:
             self._champion.alarm = DriftAlarm()
             self._trigger("drift")
 
-    # ---- the store: one call at a time, commands first ----
+    # ---- the store: one call at a time ----
     def _ask(
         self,
         call: Callable[[], Any],
