@@ -108,6 +108,8 @@ class Items:
         Of the sequences that items occur in; without, none are kept.
     start : Start, optional
         What new rows hold.
+    radius : float
+        Largest norm of a factor vector, and largest bias.
 
     Attributes
     ----------
@@ -125,7 +127,7 @@ class Items:
         Keys of the items that are trending, best first.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # each bounds something else
         self,
         *,
         factors: int,
@@ -136,6 +138,7 @@ class Items:
         context: bool = False,
         neighbours: NeighbourParams | None = None,
         start: Start | None = None,
+        radius: float = np.inf,
     ) -> None:
         if factors < 1 or limit < 1:
             raise ValueError(
@@ -145,6 +148,7 @@ class Items:
         rows = min(_FIRST_ROWS, limit)
         self._limit = limit
         self._first = start or Start()
+        self._radius = radius
         variance = np.array(self._first.variance, np.float32)
         # a user and an item of one name must not start alike
         self._seed = ~seed & 0x7FFFFFFF
@@ -409,7 +413,7 @@ class Items:
             a.context[at] = exported.context[chosen]
             a.context_gradient_sum[at] = exported.context_gradient_sum[chosen]
         if a.told.shape[1]:
-            differences.replace(a, at, untold)
+            differences.replace(a, at, untold, self._radius)
         count = exported.count[chosen]
         elsewhere = np.maximum(0, count - a.counts[at]) / np.maximum(1, count)
         replace_counts(a, at, count, exported.value_sum[chosen])

@@ -11,6 +11,7 @@ from models.columns import AcceptedBatch, Events, ItemRows, Learnt, Users
 from models.deep.serving import Deep
 from models.items.admission import Admission
 from models.items.applied import Applied, touch
+from models.items.damping import Share
 from models.items.dictionary import Dictionary
 from models.items.differences import take
 from models.items.table import Items
@@ -71,6 +72,7 @@ def empty_items(params: LearningParams) -> Items:
         context=params.context,
         neighbours=params.sequences,
         start=start_of(params.filter) if params.filter else None,
+        radius=(params.ranking if params.objective == "ranking" else params.rating).radius,
     )
 
 
@@ -110,6 +112,7 @@ class Learn:
         self._totals: dict[int, int] = {}
         self._item_buckets = params.item_buckets
         self._telling = Telling(params)
+        self.share = Share()
         self._holds_back = params.differences > 0 and params.variances == 0
         self._restored, self._waiting = False, False
         self._news, self._heard_then = time.monotonic(), 0
@@ -173,6 +176,7 @@ class Learn:
         rows = self.items.rows(message.keys)
         name_new(self.items, rows[: len(message.ids)], message.ids)
         self.objective.apply(self.items, message, rows, fresh=fresh)
+        self.share.note(heard=np.count_nonzero(fresh))
         self._touch(rows)
 
     def hear(self, name: bytes, rows: ItemRows, about: About) -> None:
@@ -291,7 +295,8 @@ class Learn:
         item_rows, negatives = rows[chosen], learnt.negatives[chosen]
         weight = events.weight[chosen]
         heard = self._holds_back and self._waits
-        moved, differences = self._telling(self.items, heard=heard)
+        self.share.note(own=len(item_rows))
+        moved, differences = self._telling(self.items, heard=heard, ratio=self.share.ratio)
         self._touch(moved)  # a chunk from before this message must not overwrite what it says
         known, index = self._dictionary(
             self.items.size, item_rows, learnt.context, negatives.reshape(-1), moved
@@ -330,17 +335,18 @@ class Telling:
         self._told = -np.inf
 
     def __call__(
-        self, items: Items, *, heard: bool
+        self, items: Items, *, heard: bool, ratio: float
     ) -> tuple[NDArray[np.int32], NDArray[np.float16]]:
         """Return rows and their differences, see `models.items.differences.take`."""
         now = time.monotonic()
-        elapsed = min(now - self._told, _LONGEST_TELLING)
+        elapsed = now - self._told
         if not self._width or elapsed < self._wait:
             return np.empty(0, np.int32), np.empty((0, self._width), np.float16)
         self._told = now
-        room = min(self._most, self._bytes_per_second * max(self._wait, elapsed))
+        seconds = max(self._wait, min(elapsed, _LONGEST_TELLING))
+        room = min(self._most, self._bytes_per_second * seconds)
         most = max(1, int(room / (12 + 2 * self._width)))
-        return take(items.arrays, most, heard=heard)
+        return take(items.arrays, most, heard=heard, ratio=ratio)
 
 
 def _chosen(mask: NDArray[np.bool_]) -> slice | NDArray[np.bool_]:
