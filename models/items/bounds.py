@@ -32,6 +32,11 @@ def empty_tops(rows: int) -> NDArray[np.float32]:
     return tops
 
 
+def blocks(rows: int) -> int:
+    """Return how many blocks the first rows lie in."""
+    return (rows + BLOCK - 1) >> SHIFT
+
+
 @kernel
 def listable(a: ItemArrays, row: Integer) -> Truth:
     """Return whether an item can be recommended at all."""
