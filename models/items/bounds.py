@@ -51,8 +51,8 @@ def ceiling_of(a: ItemArrays, row: Integer) -> Real:
 
 @kernel
 def most_of(a: ItemArrays, row: Integer) -> Real:
-    """Return M of an item."""
-    return log1p(a.popularity[row])
+    """Return M of an item; rounded before, as in `models.popularity.part`, which it bounds."""
+    return log1p(np.float32(a.popularity[row]))
 
 
 @kernel

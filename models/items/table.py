@@ -64,7 +64,7 @@ _COLUMNS: dict[str, tuple[type[np.generic], float]] = {
     "queue": (np.int32, 0),
     "last_time": (np.int64, -1),
     "value_sum": (np.float64, 0),
-    "popularity": (np.float32, 0),
+    "popularity": (np.float64, 0),
     "mark": (np.int32, 0),
     "touched": (np.int64, 0),
     "named": (np.bool_, 0),
@@ -241,6 +241,10 @@ class Items:
         """Return what rows contain already of a bucket's events, see `models.items.marks`."""
         partitions = int(coordinate.max() >> OFFSET_BITS) + 1 if len(coordinate) else 1
         return self.marks.until(bucket, partitions)
+
+    def mark_of(self, marks: NDArray[np.int64], applied: NDArray[np.int64]) -> int:
+        """Return the number of what rows that come contain, see `models.items.marks.Marks.put`."""
+        return self.marks.put(marks, applied, self.arrays.mark[: self.size])
 
     def trending_rows(self) -> NDArray[np.int32]:
         """Return the rows of trending items that are known here, best first."""

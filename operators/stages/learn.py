@@ -184,7 +184,7 @@ class Learn:
         self._check_origin(about.origin)
         self.items.make_room(rows.keys)
         waits = self._waits
-        mark = self.items.marks.put(name, about.marks)
+        mark = self.items.mark_of(about.marks, self._applied.highest)
         self._totals[_bucket_in(name) % self._item_buckets] = about.total
         step = self._applied.step_within(about.marks) if about.marks.size else -1
         as_it_is = waits and self._holds_back
