@@ -286,10 +286,9 @@ def _rows(batch: pa.RecordBatch) -> ItemRows:
     )
 
 
-def _type_of(name: str, kind: pa.DataType) -> type[np.generic]:
+def _type_of(name: str, kind: pa.DataType) -> Any:
     """Return the type of a column of rows; popularity is rounded in a chunk."""
-    found: type[np.generic] = np.float64 if name == "popularity" else kind.to_pandas_dtype()
-    return found
+    return np.float64 if name == "popularity" else kind.to_pandas_dtype()
 
 
 def _array(column: pa.Array) -> NDArray[Any]:

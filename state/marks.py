@@ -14,8 +14,8 @@ behind     …     B P   by bucket and partition: 0 for no coordinate, else 1 + 
 ========== ===== ===== ==========================================================================
 
 About two bytes a bucket and partition, as the buckets of a partition are close together: 16 KB with
-256 buckets and 32 partitions, 131 KB with 1,024 and 64. Version 1 had the B P coordinates themselves
-(i64), -1 for none. A value of learn-items' state, and part of each chunk.
+256 buckets and 32 partitions, 131 KB with 1,024 and 64. Version 1 had the B P coordinates
+themselves (i64), -1 for none. A value of learn-items' state, and part of each chunk.
 """
 
 import numpy as np
