@@ -31,9 +31,9 @@ id                u32   1     t, bytes of the id
 ================= ===== ===== =============================================================
 
 A value takes 92 + 8 F + 4 W + 12 (s + l) + t bytes. Version 4 had the popularity as f32. Version 3
-had no variances: a model that has some refuses it. Version 2 had no places and no factors as context:
-what is read from it starts with those of a new item. Version 1 had no popularity: what is read from
-it has the count for it.
+had no variances: a model that has some refuses it. Version 2 had no places and no factors as
+context: what is read from it starts with those of a new item. Version 1 had no popularity: what is
+read from it has the count for it.
 """
 
 from collections.abc import Callable, Sequence
