@@ -14,6 +14,7 @@ from models.items.applied import Applied, touch
 from models.items.damping import Share
 from models.items.dictionary import Dictionary
 from models.items.differences import take
+from models.items.marks import NEVER_HEARD
 from models.items.table import Items
 from models.objective import Objective
 from models.params import KalmanParams
@@ -110,6 +111,7 @@ class Learn:
         self._admission = Admission(params.admission)
         self._step, self._noted = 0, 0.0
         self._totals: dict[int, int] = {}
+        self._chunks: dict[bytes, NDArray[np.uint64]] = {}
         self._item_buckets = params.item_buckets
         self._telling = Telling(params)
         self.share = Share()
@@ -188,13 +190,25 @@ class Learn:
         self._check_origin(about.origin)
         self.items.make_room(rows.keys)
         waits = self._waits
-        mark = self.items.marks.put(name, about.marks)
+        mark = self.items.mark_of(about.marks, self._applied.highest)
         self._totals[_bucket_in(name) % self._item_buckets] = about.total
         step = self._applied.step_within(about.marks) if about.marks.size else -1
         as_it_is = waits and self._holds_back
         self.items.replace(rows, only_newer=True, step=step, mark=mark, as_it_is=as_it_is)
+        self._forget_left(name, rows.keys)
         if waits and self._heard > self._heard_then + _NEWS * sum(self._totals.values()):
             self._news, self._heard_then = time.monotonic(), self._heard
+
+    def _forget_left(self, name: bytes, keys: NDArray[np.uint64]) -> None:
+        """Take items for never heard of that left a chunk: they were given up, and do not count.
+
+        Where a chunk has parts, they may only have moved to another one, and stay as they are.
+        """
+        before = self._chunks.get(name, keys)
+        self._chunks[name] = keys
+        if name.count(b"/") == 1 and name + b"/1" not in self._chunks:
+            rows = self.items.rows(np.setdiff1d(before, keys), register=False)
+            self.items.arrays.mark[rows[rows >= 0]] = NEVER_HEARD
 
     def restored(self) -> None:
         """Note that this worker goes on with users of before, and has no items yet.
