@@ -612,7 +612,8 @@ class Trending(Section):
     top: int = Field(default=100, ge=1, le=10_000, description="Items kept of a count.")
     lateness: Annotated[int, Duration("0s", "1d")] = Field(
         default=duration("1m"),
-        description="How far an event may lag behind the newest and still be counted.",
+        description="How far an event may lag behind the newest, also of its micro-batch, and still"
+        " be counted.",
     )
     sample: int = Field(
         default=16, ge=1, le=10_000, description="Most events of a micro-batch that are counted."

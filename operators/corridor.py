@@ -199,7 +199,12 @@ class Corridor:
         if params.deep:
             model, scale = self._learn.deep.version, params.learning.scale
             outcome.examples = examples_of(users, events, taught.learnt, model, scale)
-        outcome.trending = sample(events, item_ids, params.trending_sample)
+        outcome.trending = sample(
+            events,
+            item_ids,
+            params.trending_sample,
+            outcome.event_time - params.trending_lateness_ms,
+        )
         if triggers is not None:
             outcome.recommendations = self._recommend(decoded, users, triggers)
 

@@ -10,7 +10,7 @@ from pyflink.common import Row
 from pyflink.datastream import RuntimeContext
 from pyflink.datastream.functions import KeyedBroadcastProcessFunction
 
-from models.columns import AcceptedBatch
+from models.columns import AcceptedBatch, ages
 from operators.learn_users import learned_row
 from operators.memory import Memory
 from operators.params import LearnUsersParams
@@ -111,6 +111,7 @@ def _answers(decoded: Decoded, now_ms: int) -> list[tuple[bytes, bytes | None]]:
 def _told(bucket: int, decoded: Decoded, origin: int) -> AcceptedBatch:
     """Return the events as columns, and nothing that was learnt of them."""
     events, users = decoded.events, len(decoded.users)
+    newest = int(events.time.max())
     keys, first, item = np.unique(events.item, return_index=True, return_inverse=True)
     return AcceptedBatch(
         origin=origin,
@@ -122,7 +123,8 @@ def _told(bucket: int, decoded: Decoded, origin: int) -> AcceptedBatch:
         coordinate=events.coordinate,
         weight=events.weight,
         value=events.value[:0],
-        time=int(events.time.max()),
+        time=newest,
+        age=ages(events.time, newest),
         context=np.empty(0, np.int32),
         context_start=np.zeros(users + 1, np.int32),
         factors=np.empty((users, 0), np.float32),

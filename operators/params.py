@@ -125,6 +125,8 @@ class LearnUsersParams:
     evaluation_k: int
     trending_window_ms: int
     """A list of trending items that is older than this against the newest event is of the past."""
+    trending_lateness_ms: int
+    """Events that lag further behind the newest of their micro-batch are not reported to it."""
     trending_sample: int
     """Events of a micro-batch reported to the trending window, at most."""
     source_topic: str

@@ -88,7 +88,7 @@ def apply_events(
         if fresh[e] and is_due(e, batch, a, scale):
             row = batch.rows[batch.item[e]]
             _move_item(a, row, batch.gradients[e, 0], batch.factors, batch.user[e], knobs)
-            count_rating(a, row, batch.value[e], batch.time)
+            count_rating(a, row, batch.value[e], batch.time[e])
 
 
 @kernel

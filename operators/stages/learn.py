@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.columns import AcceptedBatch, Events, ItemRows, Learnt, Users
+from models.columns import AcceptedBatch, Events, ItemRows, Learnt, Users, ages
 from models.deep.serving import Deep
 from models.items.admission import Admission
 from models.items.applied import Applied, touch
@@ -297,6 +297,8 @@ class Learn:
             self.items.size, item_rows, learnt.context, negatives.reshape(-1), moved
         )
         named = int(index[0].max()) + 1
+        time = events.time[chosen]
+        newest = int(time.max())
         return AcceptedBatch(
             origin=self._origin,
             bucket=bucket,
@@ -307,7 +309,8 @@ class Learn:
             coordinate=events.coordinate[chosen],
             weight=np.where(events.counts[chosen], weight, np.float32(0)),
             value=events.value[chosen if self._rating else slice(0)],
-            time=int(events.time[chosen].max()),
+            time=newest,
+            age=ages(time, newest),
             context=index[1],
             context_start=learnt.context_start,
             factors=learnt.factors,

@@ -408,10 +408,24 @@ def compact_batch() -> AcceptedBatch:
     return compact
 
 
-def test_accepted_events_are_written_as_version_4() -> None:
+def test_accepted_events_of_version_4_have_one_time() -> None:
     for batch, value in zip(
         (accepted_batch(), compact_batch()), golden("accepted-v4"), strict=True
     ):
+        found = accepted.decode(value)
+        assert same(found, batch)
+        assert found.times.tolist() == [batch.time] * 3
+
+
+def timed_batches() -> list[AcceptedBatch]:
+    """Events of one second, of some minutes and of years."""
+    young, old = accepted_batch(), compact_batch()
+    young.age, old.age = column("u4", 0, 255, 1), column("u4", 700_000_000, 0, 256)
+    return [accepted_batch(), young, old]
+
+
+def test_accepted_events_are_written_as_version_5() -> None:
+    for batch, value in zip(timed_batches(), golden("accepted-v5"), strict=True):
         assert accepted.encode(batch) == value
         assert same(accepted.decode(value), batch)
 
@@ -529,6 +543,7 @@ def test_a_new_user_starts_from_the_same_factors_for_ever() -> None:
     [
         *(f"users-v{n}" for n in range(1, 8)),
         *(*(f"{kind}-v{n}" for kind in ("items", "accepted") for n in (1, 2, 3, 4)), "marks-v1"),
+        "accepted-v5",
         "popularity-v1",
         *("accounting-v1", "accounting-v2"),
     ],
