@@ -229,6 +229,19 @@ class EventRules(Section):
         description="What an event is known by: its id, or id, item and type (one id for all lines"
         " of an order).",
     )
+    lines: int = Field(
+        default=_EVENTS.lines,
+        ge=1,
+        le=1000,
+        description="Most items that one record may list (`events.fields.items`): each is an event"
+        " of its own, which all workers learn. A record with more is a dead letter"
+        " (`too_many_lines`).",
+    )
+    without_item: Literal["skip", "refuse"] = Field(
+        default=_EVENTS.without_item,
+        description="What becomes of a listed item without an id, such as a tip or a gift card:"
+        " left out and counted, or the whole record is refused.",
+    )
     weights: Annotated[dict[EventType, float | None], BeforeValidator(_with_default_weights)] = (
         Field(
             default_factory=_weights,
@@ -773,6 +786,8 @@ class JobConfig(Section):
             identity=self.events.identity,
             fields=self._fields(),
             items=self.events.fields.items or "",
+            lines=self.events.lines,
+            without_item=self.events.without_item,
             time=self.events.time,
             keyed=self.events.keyed,
             ids=self.events.ids,

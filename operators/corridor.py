@@ -58,7 +58,7 @@ class Corridor:
         self._learn = Learn(params.learning)
         self._rank = Rank(k=params.k)
         self._online = f"online-{params.learning.objective}-1"
-        self._recommendations = Recommendations(self._online)
+        self._recommendations = Recommendations(self._online, params.policy.identity)
         self.newest = 0
         self.lineage = params.lineage  # the one that accounting is told for
         self._dead_letters = DeadLetters(

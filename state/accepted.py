@@ -46,9 +46,9 @@ ids              u8    T            UTF-8 ids of the first keys, joined by a lin
 A value takes 12 + 72 + 8 D + (16 + 4 g + 2 m) n + 2 U + 2 C + 4 U F + (2 + 2 K) M + T bytes, 8 U +
 4 n more with sequences, 4 n more with values and n or 4 n more with ages; where D or U is 65,535
 or more, indices are twice as wide. Until version 4 there were no ages: all events had the newest
-time. Until version 3 indices always were i32, there were as many gradients as negatives and one more,
-and contexts had bounds (i32, U + 1) in place of lengths. Version 2 had no rows that were moved, and
-version 1 no origin.
+time. Until version 3 indices always were i32, there were as many gradients as negatives and one
+more, and contexts had bounds (i32, U + 1) in place of lengths. Version 2 had no rows that were
+moved, and version 1 no origin.
 """
 
 import math
@@ -245,7 +245,7 @@ def _shapes(
     n, m, users = head["events"], head["negatives"], head["users"]
     flags = head.get("flags", head.get("sequences", 0) | _VALUES)
     known = 7 if version < 5 else 31
-    if flags & ~known or flags & _AGES and flags & _OLD_AGES:
+    if flags & ~known or (flags & _AGES and flags & _OLD_AGES):
         raise corrupt(_WHERE, f"flags up to {known}, ages of one kind", flags, SKIP)
     types = dict(_OLD_TYPES)
     if version > 3:

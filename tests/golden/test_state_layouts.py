@@ -17,6 +17,7 @@ from models.keys import key_of
 from models.params import UserParams
 from models.users.history import NEWEST, as_counted
 from models.users.past import FOREVER
+from operators.stages.records import Triggers, recommendation_id, trigger_keys
 from state import accepted, chunks, lineage, marks, popularity
 from state.accounting import Accounting, PartitionCounts
 from state.codec import IncompatibleError, UnknownVersionError, open_sealed, seal
@@ -464,12 +465,34 @@ def test_accounting_of_version_2_is_read_as_of_no_lineage() -> None:
     assert Accounting.from_state(value) == accounting_of_version_2()
 
 
-def test_accounting_is_written_as_version_3() -> None:
-    (value,) = golden("accounting-v3")
+def accounting_of_version_3() -> Accounting:
+    """The same, with what version 2 did not know."""
     expected = accounting_of_version_2()
     expected.lineage = "0123abcd"
+    return expected
+
+
+def test_accounting_of_version_3_is_read_without_lines() -> None:
+    (value,) = golden("accounting-v3")
+    assert Accounting.from_state(value) == accounting_of_version_3()
+
+
+def test_accounting_is_written_as_version_4() -> None:
+    (value,) = golden("accounting-v4")
+    expected = accounting_of_version_3()
+    expected.lines = {"late": 1, "without_item": 2}
     assert Accounting.from_state(value) == expected
     assert expected.to_state() == value
+
+
+@pytest.mark.parametrize(
+    ("identity", "expected"),
+    [("event_id", "3d21bc8729acd985"), ("event_id+item+type", "0000000000000007")],
+)
+def test_ids_of_recommendations_are_the_same_for_ever(identity: Any, expected: str) -> None:
+    triggers = Triggers(column("i4", 0), ["e-1"], column("u8", 7), *[column("i8", 0)] * 2)
+    (key,) = trigger_keys(triggers, identity)
+    assert recommendation_id("ann", key) == "482c89484cbd62c8" + expected
 
 
 def some_lineage() -> Lineage:
@@ -545,7 +568,7 @@ def test_a_new_user_starts_from_the_same_factors_for_ever() -> None:
         *(*(f"{kind}-v{n}" for kind in ("items", "accepted") for n in (1, 2, 3, 4)), "marks-v1"),
         "accepted-v5",
         "popularity-v1",
-        *("accounting-v1", "accounting-v2"),
+        *(f"accounting-v{n}" for n in (1, 2, 3, 4)),
     ],
 )
 def test_a_golden_value_names_its_version(name: str) -> None:

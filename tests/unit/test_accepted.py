@@ -62,7 +62,7 @@ def assert_same(found: AcceptedBatch, expected: AcceptedBatch) -> None:
     negatives=st.integers(0, 3),
     oldest=st.sampled_from([0, 200, 10**9]),
 )
-def test_a_batch_comes_back(  # noqa: PLR0913  # sizes
+def test_a_batch_comes_back(
     events: int, users: int, ids: int, unnamed: int, negatives: int, oldest: int
 ) -> None:
     assume((users and ids) or not events)
