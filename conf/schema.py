@@ -276,7 +276,10 @@ class EventRules(Section):
         description="Event type whose value is a rating; it must be among the weights.",
     )
     rating_min: float = Field(
-        default=_EVENTS.lowest_rating, description="Least value of a rating, and predicted."
+        default=_EVENTS.lowest_rating,
+        description="Least value of a rating, and predicted. A scale that is 3.5 to 5 wide (1 to 5,"
+        " 0.5 to 5) is learnt as it is, any other as 1 to 5; predictions and errors are in the"
+        " ratings' own.",
     )
     rating_max: float = Field(
         default=_EVENTS.highest_rating, description="Greatest value of a rating, and predicted."

@@ -108,7 +108,7 @@ def fine_tune(
             seed=rules.seed,
             memory_bytes=rules.memory,
             tolerance=rules.tolerance,
-            scale=(config.events.rating_min, config.events.rating_max) if ratings else None,
+            scale=_learning(config).scale,
             privacy=_privacy(config),
         ),
         trainer=TrainerParams(

@@ -152,6 +152,7 @@ class RatingParams:
     bias_decay: float = 0.02
     lowest: float = 0.5
     highest: float = 5.0
+    """Of a scale about four wide; others are turned into one, see `models.rating.stars`."""
     radius: float = 4.0
     """Largest norm of a factor vector, and largest bias: no input can spoil the state."""
     support: int = 20

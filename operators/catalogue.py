@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models.columns import AcceptedBatch
+from models.columns import AcceptedBatch, ItemRows
 from models.items.applied import Applied
 from operators.params import LearnItemsParams
 from operators.publisher import Publisher
@@ -13,6 +13,7 @@ from operators.stages.learn import empty_items, name_new, objective
 from state import accepted as accepted_codec
 from state import bounds, chunks
 from state import marks as marks_codec
+from state.codec import IncompatibleError
 from state.item_state import ItemState
 
 _LONGEST_NAME = 32
@@ -58,11 +59,22 @@ class Catalogue:
         self._publishers[bucket] = publisher
         if records:
             stored = self._item_state.decode(records)
+            self._check_scale(stored)
             first = np.argsort(-stored.popularity, kind="stable")
             # in this order, so that what the limit has no room for is what is least popular
             self._items.rows(stored.keys[first])
             self._items.replace(stored, only_newer=False)
             publisher.restore(stored.keys[first])
+
+    def _check_scale(self, stored: ItemRows) -> None:
+        """Refuse items whose mean rating is none: a release before learnt any scale as it is."""
+        scale, count = self._params.learning.scale, stored.count.sum()
+        mean = stored.value_sum.sum() / max(count, 1)
+        if scale is not None and count and not scale[0] <= mean <= scale[1]:
+            raise IncompatibleError(
+                f"items: expected ratings learnt as {scale[0]:g} to {scale[1]:g}, got a mean of"
+                f" {mean:.4g}; start a job without state, and with a model store of its own"
+            )
 
     def marks(self, bucket: int) -> bytes:
         """Return what a bucket's records contain of each source, to be stored with them."""

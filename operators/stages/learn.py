@@ -47,9 +47,9 @@ OBJECTIVES: dict[str, Callable[[LearningParams, PopularityWeights | None], Objec
         weights=weights if p.ranking.popularity else None,
     ),
     "rating": lambda p, _: (
-        FilteredRating(p.rating, users=p.users)
-        if isinstance(p.rating, KalmanParams)
-        else Rating(p.rating, users=p.users)
+        FilteredRating(rating, users=p.users)
+        if isinstance(rating := p.rating_in_stars, KalmanParams)
+        else Rating(rating, users=p.users)
     ),
 }
 """How each objective is made."""
