@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from river.drift import PageHinkley
+from river.stats import Mean
 
 _FORGIVEN = 0.1
 """Rise of the loss, in nats or of ratings in squared stars, that is no drift."""
@@ -11,8 +12,26 @@ _LIMIT = 8.0
 """Sum of what goes beyond it until the alarm: half a nat is heard after twenty windows."""
 _SETTLED = 20
 """Windows before the first alarm."""
+_MEMORY = 100
+"""Windows that the mean is of: it forgets the first hours, in which losses are high and fall."""
 KEPT = 512
 """Means remembered, so that a restored alarm knows what the lost one knew."""
+
+
+class _Recent(Mean):  # type: ignore[misc]
+    """A mean that weighs what it is told as one of so many at least."""
+
+    def update(self, x: float, w: float = 1.0) -> None:
+        super().update(x, w)
+        self.n = min(self.n, _MEMORY)
+
+
+class _PageHinkley(PageHinkley):  # type: ignore[misc]
+    """River's, whose mean is over everything since it began."""
+
+    def _reset(self) -> None:
+        super()._reset()
+        self._x_mean = _Recent()
 
 
 class DriftAlarm:
@@ -25,7 +44,7 @@ class DriftAlarm:
     """
 
     def __init__(self, losses: Sequence[float] = ()) -> None:
-        make: Any = PageHinkley  # without types
+        make: Any = _PageHinkley  # without types
         self._detector = make(
             min_instances=_SETTLED, delta=_FORGIVEN, threshold=_LIMIT, alpha=1.0, mode="up"
         )
