@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from river.drift import PageHinkley
-from river.stats import Mean
 
 _FORGIVEN = 0.1
 """Rise of the loss, in nats or of ratings in squared stars, that is no drift."""
@@ -18,20 +17,26 @@ KEPT = 512
 """Means remembered, so that a restored alarm knows what the lost one knew."""
 
 
-class _Recent(Mean):  # type: ignore[misc]
-    """A mean that weighs what it is told as one of so many at least."""
+class _Recent:
+    """A mean that weighs what it is told as one of so many at least; as River's `Mean`."""
 
-    def update(self, x: float, w: float = 1.0) -> None:
-        super().update(x, w)
-        self.n = min(self.n, _MEMORY)
+    def __init__(self) -> None:
+        self.n, self._mean = 0, 0.0
+
+    def update(self, x: float) -> None:
+        self.n = min(self.n + 1, _MEMORY)
+        self._mean += (x - self._mean) / self.n
+
+    def get(self) -> float:
+        return self._mean
 
 
-class _PageHinkley(PageHinkley):  # type: ignore[misc]
+class _PageHinkley(PageHinkley):
     """River's, whose mean is over everything since it began."""
 
     def _reset(self) -> None:
-        super()._reset()
-        self._x_mean = _Recent()
+        super()._reset()  # type: ignore[no-untyped-call]
+        self._x_mean: Any = _Recent()
 
 
 class DriftAlarm:

@@ -133,7 +133,8 @@ def trigger_keys(triggers: Triggers, identity: Identity) -> list[int]:
     """Return what each triggering event is known by: its id, or its identity where ids repeat."""
     if identity == "event_id":
         return list(map(key_of, triggers.event_ids))
-    return triggers.identity.tolist()
+    keys: list[int] = triggers.identity.tolist()
+    return keys
 
 
 def recommendation_id(user: str, key: int) -> str:
