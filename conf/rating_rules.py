@@ -13,7 +13,7 @@ _SGD, _EKF = RatingParams(), KalmanParams()
 
 
 class FilterRules(Section):
-    """The filter of `ekf`; variances are in squared stars."""
+    """The filter of `ekf`; variances are in squared stars: of ratings as 1 to 5."""
 
     history: int = Field(
         default=_EKF.history,

@@ -229,6 +229,19 @@ class EventRules(Section):
         description="What an event is known by: its id, or id, item and type (one id for all lines"
         " of an order).",
     )
+    lines: int = Field(
+        default=_EVENTS.lines,
+        ge=1,
+        le=1000,
+        description="Most items that one record may list (`events.fields.items`): each is an event"
+        " of its own, which all workers learn. A record with more is a dead letter"
+        " (`too_many_lines`).",
+    )
+    without_item: Literal["skip", "refuse"] = Field(
+        default=_EVENTS.without_item,
+        description="What becomes of a listed item without an id, such as a tip or a gift card:"
+        " left out and counted, or the whole record is refused.",
+    )
     weights: Annotated[dict[EventType, float | None], BeforeValidator(_with_default_weights)] = (
         Field(
             default_factory=_weights,
@@ -263,7 +276,10 @@ class EventRules(Section):
         description="Event type whose value is a rating; it must be among the weights.",
     )
     rating_min: float = Field(
-        default=_EVENTS.lowest_rating, description="Least value of a rating, and predicted."
+        default=_EVENTS.lowest_rating,
+        description="Least value of a rating, and predicted. A scale that is 3.5 to 5 wide (1 to 5,"
+        " 0.5 to 5) is learnt as it is, any other as 1 to 5; predictions and errors are in the"
+        " ratings' own.",
     )
     rating_max: float = Field(
         default=_EVENTS.highest_rating, description="Greatest value of a rating, and predicted."
@@ -612,7 +628,8 @@ class Trending(Section):
     top: int = Field(default=100, ge=1, le=10_000, description="Items kept of a count.")
     lateness: Annotated[int, Duration("0s", "1d")] = Field(
         default=duration("1m"),
-        description="How far an event may lag behind the newest and still be counted.",
+        description="How far an event may lag behind the newest, also of its micro-batch, and still"
+        " be counted.",
     )
     sample: int = Field(
         default=16, ge=1, le=10_000, description="Most events of a micro-batch that are counted."
@@ -772,6 +789,8 @@ class JobConfig(Section):
             identity=self.events.identity,
             fields=self._fields(),
             items=self.events.fields.items or "",
+            lines=self.events.lines,
+            without_item=self.events.without_item,
             time=self.events.time,
             keyed=self.events.keyed,
             ids=self.events.ids,

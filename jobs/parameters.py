@@ -63,6 +63,7 @@ def learn_users(
         evaluation_share=config.evaluation.share,
         evaluation_k=config.evaluation.k,
         trending_window_ms=config.trending.window,
+        trending_lateness_ms=config.trending.lateness,
         trending_sample=config.trending.sample,
         source_topic=config.kafka.topics.user_behavior,
         job_version=job_version(),
@@ -107,7 +108,7 @@ def fine_tune(
             seed=rules.seed,
             memory_bytes=rules.memory,
             tolerance=rules.tolerance,
-            scale=(config.events.rating_min, config.events.rating_max) if ratings else None,
+            scale=_learning(config).scale,
             privacy=_privacy(config),
         ),
         trainer=TrainerParams(

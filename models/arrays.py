@@ -246,7 +246,8 @@ class BatchArrays(NamedTuple):
     """(D,) keys whose rows may be changed."""
     until: NDArray[np.int64]
     """(M, P) newest coordinate of each partition that rows with a mark contain."""
-    time: int
+    time: NDArray[np.int64]
+    """(n,) see `AcceptedBatch.times`."""
 
     @classmethod
     def of(
@@ -262,7 +263,7 @@ class BatchArrays(NamedTuple):
         """
         columns = {name: _plain(getattr(batch, name)) for name in cls._fields[:12]}
         owned = rows >= 0 if owned is None else owned & (rows >= 0)
-        return cls(**columns, rows=rows, owned=owned, until=until, time=batch.time)
+        return cls(**columns, rows=rows, owned=owned, until=until, time=batch.times)
 
 
 def _plain(column: NDArray[Any]) -> NDArray[Any]:

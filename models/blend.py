@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 
 from models.arrays import SIZE, WEIGHTS, ItemArrays
 from models.compiled import Integer, Real, kernel
+from models.finite import finite
 from models.places import rank_by_weights, worth
 
 COUNT, LOSS = range(2)
@@ -74,8 +75,7 @@ def add_event(  # noqa: PLR0913  # columns
     sums : float64[LOSSES]
     """
     loss = _loss(first, second, np.float32(weight), a, marks, mark, target)
-    # no isfinite: compiled with freedom to reorder, x - x of a sum is 0 even where x is NaN
-    if not abs(loss) < np.inf:
+    if not finite(loss):
         return
     sums[COUNT] += 1
     sums[LOSS] += loss

@@ -255,6 +255,25 @@ class Learnt:
     """(n,) rating minus its prediction before it was learnt; NaN where not scored."""
 
 
+_SECOND = 1000
+
+
+def ages(time: NDArray[np.int64], newest: int) -> NDArray[np.uint32]:
+    """Return by how many seconds events are older than the newest; (0,) where none is.
+
+    Seconds are those of the clock, not of the batch: how a log was cut must not change a time.
+
+    Parameters
+    ----------
+    time : int64[n]
+        Event times, ms.
+    newest : int
+        The newest of them, or a newer one.
+    """
+    age = (newest // _SECOND - time // _SECOND).astype(np.uint32)
+    return age if age.any() else age[:0]
+
+
 @dataclass(slots=True)
 class AcceptedBatch:
     """Accepted events of one micro-batch as they travel to every other worker.
@@ -301,6 +320,15 @@ class AcceptedBatch:
     """(U,) keys of the users, where their sequences are learnt; else none."""
     position: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     """(n,) place of each event in the sequence of its user; else none."""
+    age: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))
+    """(n,) whole seconds from each event to that of `time`, see `ages`; (0,) where all are 0."""
+
+    @property
+    def times(self) -> NDArray[np.int64]:
+        """Return (n,) the time of each event in ms, as popularity counts it: to the second."""
+        if not len(self.age):
+            return np.full(len(self.user), self.time, np.int64)
+        return (self.time // _SECOND - self.age.astype(np.int64)) * _SECOND
 
     def __len__(self) -> int:
         """Return the number of events."""

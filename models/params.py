@@ -152,6 +152,7 @@ class RatingParams:
     bias_decay: float = 0.02
     lowest: float = 0.5
     highest: float = 5.0
+    """Of a scale about four wide; others are turned into one, see `models.rating.stars`."""
     radius: float = 4.0
     """Largest norm of a factor vector, and largest bias: no input can spoil the state."""
     support: int = 20
@@ -315,6 +316,10 @@ class EventPolicy:
     something; none for the project's own events."""
     items: str = ""
     """Path of the list of items in an event that may have several."""
+    lines: int = 200
+    """Most items of that list: each is an event that everybody learns."""
+    without_item: Literal["skip", "refuse"] = "skip"
+    """What becomes of those without an id: left out, or the record is refused."""
     time: Literal["ms", "s", "us", "iso8601"] = "ms"
     """What `timestamp` is."""
     keyed: bool = True
@@ -346,6 +351,7 @@ class EventPolicy:
             ("hide", "durations >= 0", all(ms >= 0 for ms in self.hide.values())),
             ("lowest_rating", "< highest_rating", isfinite(sum(limits)) and limits[0] < limits[1]),
             ("rating_centre", "in the range of ratings", limits[0] <= centre < limits[1]),
+            ("lines", ">= 1", self.lines >= 1),
             ("max_bytes", ">= 1", self.max_bytes >= 1),
             ("max_id_bytes", ">= 1", self.max_id_bytes >= 1),
             ("sentinel_ids", "lower case", all(s == s.lower() for s in self.sentinel_ids)),

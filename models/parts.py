@@ -85,6 +85,7 @@ def _part(
         weight=batch.weight[events],
         value=batch.value[events] if len(batch.value) else batch.value,
         time=batch.time,
+        age=batch.age[events] if len(batch.age) else batch.age,
         context=own,
         context_start=start,
         factors=batch.factors[users],

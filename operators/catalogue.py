@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from models.columns import AcceptedBatch
+from models.columns import AcceptedBatch, ItemRows
 from models.items.applied import Applied
 from models.popularity.levels import levels_of
 from operators.params import LearnItemsParams
@@ -16,6 +16,7 @@ from operators.stages.learn import empty_items, name_new, objective
 from state import accepted as accepted_codec
 from state import bounds, chunks
 from state import marks as marks_codec
+from state.codec import IncompatibleError
 from state.item_state import ItemState
 
 _LONGEST_NAME = 32
@@ -70,6 +71,7 @@ class Catalogue:
         self._gone[bucket] = set()
         if records:
             stored = self._item_state.decode(records)
+            self._check_scale(stored)
             level = levels_of(stored, self._params.learning.half_life_ms)
             publisher.restore(stored.keys[np.argsort(-level, kind="stable")])
             # whichever bucket is opened first: the most popular of all have a row
@@ -80,6 +82,16 @@ class Catalogue:
                 chosen = np.flatnonzero(admitted).tolist()
                 stored = self._item_state.decode([records[n] for n in chosen])
             self._items.replace(stored, only_newer=False)
+
+    def _check_scale(self, stored: ItemRows) -> None:
+        """Refuse items whose mean rating is none: a release before learnt any scale as it is."""
+        scale, count = self._params.learning.scale, stored.count.sum()
+        mean = stored.value_sum.sum() / max(count, 1)
+        if scale is not None and count and not scale[0] <= mean <= scale[1]:
+            raise IncompatibleError(
+                f"items: expected ratings learnt as {scale[0]:g} to {scale[1]:g}, got a mean of"
+                f" {mean:.4g}; start a job without state, and with a model store of its own"
+            )
 
     def marks(self, bucket: int) -> bytes:
         """Return what a bucket's records contain of each source, to be stored with them."""

@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from models.columns import ACCEPTED, Events, Users
+from models.columns import ACCEPTED, FACTORS, NEW, Events, Recommended, Users
 from models.items.table import Items
 from models.keys import key_of
+from models.rating.stars import Stars
 from operators.memory import Memory
 from operators.params import LearnUsersParams
 from operators.stages.account import account
@@ -56,9 +57,10 @@ class Corridor:
             rated=params.learning.rated,
         )
         self._learn = Learn(params.learning)
+        self._stars = params.learning.stars
         self._rank = Rank(k=params.k)
         self._online = f"online-{params.learning.objective}-1"
-        self._recommendations = Recommendations(self._online)
+        self._recommendations = Recommendations(self._online, params.policy.identity)
         self.newest = 0
         self.lineage = params.lineage  # the one that accounting is told for
         self._dead_letters = DeadLetters(
@@ -82,6 +84,8 @@ class Corridor:
         now_ms = self._clock_ms()
         decoded = self._decode(keys, values, coordinates, published, bucket=bucket, now_ms=now_ms)
         stored = [memory.get(entry_of(user)) for user in decoded.users]
+        if self._stars is not None:
+            decoded.events.value = self._stars.of(decoded.events.value)
         users = self._user_state.decode(stored, decoded.users, most_of_one(decoded.events.user))
         fate = deduplicate(users, decoded.events, self._params.learning.users, now_ms)
         fates = Fates.of(decoded, fate, len(values))
@@ -136,7 +140,8 @@ class Corridor:
 
     def evaluate(self, taught: Taught, metrics: Sums) -> None:
         """Add what the ranks say to the metrics."""
-        evaluate(taught.learnt, self._params.evaluation_k, metrics)
+        unit = self._stars.unit if self._stars else 1.0
+        evaluate(taught.learnt, self._params.evaluation_k, metrics, unit)
 
     def idle(self, ids: list[str], values: list[bytes], before_ms: int) -> list[str]:
         """Return the users that were last updated before a processing time."""
@@ -199,7 +204,12 @@ class Corridor:
         if params.deep:
             model, scale = self._learn.deep.version, params.learning.scale
             outcome.examples = examples_of(users, events, taught.learnt, model, scale)
-        outcome.trending = sample(events, item_ids, params.trending_sample)
+        outcome.trending = sample(
+            events,
+            item_ids,
+            params.trending_sample,
+            outcome.event_time - params.trending_lateness_ms,
+        )
         if triggers is not None:
             outcome.recommendations = self._recommend(decoded, users, triggers)
 
@@ -225,14 +235,23 @@ class Corridor:
     ) -> list[tuple[bytes, bytes | None]]:
         everyone = len(triggers.users) == len(users)
         chosen = users if everyone else users.take(triggers.users)
+        lists = self._rank(self._learn.items, self._learn.objective, chosen, self._learn.deep)
+        if self._stars is not None:
+            lists.scores = as_ratings(lists, self._stars)
         return self._recommendations(
             [decoded.users[u] for u in triggers.users.tolist()],
             chosen,
             triggers,
-            self._rank(self._learn.items, self._learn.objective, chosen, self._learn.deep),
+            lists,
             self._learn.items,
             self._clock_ms(),
         )
+
+
+def as_ratings(lists: Recommended, stars: Stars) -> NDArray[np.float32]:
+    """Return the scores (U, k) of lists: those that are predictions in the ratings' own scale."""
+    predicted = (lists.reasons == FACTORS) | (lists.reasons == NEW)
+    return np.where(predicted, stars.ratings(lists.scores), lists.scores)
 
 
 def most_of_one(user: NDArray[np.int32]) -> int:

@@ -10,14 +10,15 @@ from pyflink.common import Row
 from pyflink.datastream import RuntimeContext
 from pyflink.datastream.functions import KeyedBroadcastProcessFunction
 
-from models.columns import AcceptedBatch
+from models.columns import AcceptedBatch, ages
+from operators.events.identity import Identity
 from operators.learn_users import learned_row
 from operators.memory import Memory
 from operators.params import LearnUsersParams
 from operators.stages.account import account
 from operators.stages.decode import Decode, Decoded
 from operators.stages.fates import Fates
-from operators.stages.records import Outcome, last_events, recommendation_id
+from operators.stages.records import Outcome, last_events, recommendation_id, trigger_keys
 from state import accepted as accepted_codec
 from state import descriptors
 from state.topics import lease
@@ -64,7 +65,7 @@ class IngestFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]
             told = _told(bucket, decoded, self._params.learning.origin)
             outcome.accepted = [accepted_codec.encode(told)]
             if self._params.recommend:
-                outcome.recommendations = _answers(decoded, now_ms)
+                outcome.recommendations = _answers(decoded, now_ms, self._params.policy.identity)
                 outcome.metrics.recommended = len(outcome.recommendations)
         outcome.accounting = account(
             bucket, decoded, fates, np.asarray(coordinates, np.int64), self._memory, now_ms,
@@ -83,20 +84,21 @@ class IngestFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]
         return iter(())
 
 
-def _answers(decoded: Decoded, now_ms: int) -> list[tuple[bytes, bytes | None]]:
+def _answers(decoded: Decoded, now_ms: int, identity: Identity) -> list[tuple[bytes, bytes | None]]:
     """Return key and value of an empty list for every user, each for the user's last event."""
     triggers = last_events(decoded.events, decoded.event_ids, len(decoded.users))
     answers: list[tuple[bytes, bytes | None]] = []
-    for user, event_id, time_ms, published in zip(
+    for user, event_id, key, time_ms, published in zip(
         triggers.users.tolist(),
         triggers.event_ids,
+        trigger_keys(triggers, identity),
         triggers.time.tolist(),
         triggers.published.tolist(),
         strict=True,
     ):
         name = decoded.users[user]
         record = Recommendation(
-            recommendation_id(name, event_id),
+            recommendation_id(name, key),
             name,
             now_ms,
             Trigger(event_id, time_ms, published),
@@ -111,6 +113,7 @@ def _answers(decoded: Decoded, now_ms: int) -> list[tuple[bytes, bytes | None]]:
 def _told(bucket: int, decoded: Decoded, origin: int) -> AcceptedBatch:
     """Return the events as columns, and nothing that was learnt of them."""
     events, users = decoded.events, len(decoded.users)
+    newest = int(events.time.max())
     keys, first, item = np.unique(events.item, return_index=True, return_inverse=True)
     return AcceptedBatch(
         origin=origin,
@@ -122,7 +125,8 @@ def _told(bucket: int, decoded: Decoded, origin: int) -> AcceptedBatch:
         coordinate=events.coordinate,
         weight=events.weight,
         value=events.value[:0],
-        time=int(events.time.max()),
+        time=newest,
+        age=ages(events.time, newest),
         context=np.empty(0, np.int32),
         context_start=np.zeros(users + 1, np.int32),
         factors=np.empty((users, 0), np.float32),

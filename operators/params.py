@@ -1,7 +1,7 @@
 """What the operators are told: frozen, picklable, free of configuration files."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from models.deep.shape import Shape
@@ -16,6 +16,7 @@ from models.params import (
     TransitionParams,
     UserParams,
 )
+from models.rating.stars import Stars
 from state.lineage import Lineage
 from state.topics.lease import Lease
 
@@ -29,7 +30,7 @@ class LearningParams:
     transitions: TransitionParams
     ranking: RankingParams
     rating: RatingParams | KalmanParams
-    """Learnt by SGD, or by a Kalman filter."""
+    """Learnt by SGD, or by a Kalman filter; the range is that of the ratings as they are sent."""
     deep: Shape
     neighbours: NeighbourParams = field(default_factory=NeighbourParams)
     item_limit: int
@@ -68,9 +69,24 @@ class LearningParams:
         return None
 
     @property
+    def stars(self) -> Stars | None:
+        """How ratings are turned into what is learnt; None where no ratings are."""
+        if self.objective != "rating":
+            return None
+        return Stars(self.rating.lowest, self.rating.highest)
+
+    @property
     def scale(self) -> tuple[float, float] | None:
-        """Lowest and highest rating; None where no ratings are learnt."""
-        return (self.rating.lowest, self.rating.highest) if self.objective == "rating" else None
+        """Least and most stars; None where no ratings are learnt."""
+        return self.stars.limits if self.stars else None
+
+    @property
+    def rating_in_stars(self) -> RatingParams | KalmanParams:
+        """What the model of ratings is made with: it is given and predicts stars."""
+        if self.scale is None:
+            return self.rating
+        lowest, highest = self.scale
+        return replace(self.rating, lowest=lowest, highest=highest)
 
     @property
     def refit(self) -> RefitParams | None:
@@ -125,6 +141,8 @@ class LearnUsersParams:
     evaluation_k: int
     trending_window_ms: int
     """A list of trending items that is older than this against the newest event is of the past."""
+    trending_lateness_ms: int
+    """Events that lag further behind the newest of their micro-batch are not reported to it."""
     trending_sample: int
     """Events of a micro-batch reported to the trending window, at most."""
     source_topic: str

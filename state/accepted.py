@@ -1,6 +1,6 @@
 """Accepted events of one micro-batch, as bytes: what travels to every worker (magic `AC`).
 
-Payload of version 4, little-endian; columns stand in order of falling width, so that each one is
+Payload of version 5, little-endian; columns stand in order of falling width, so that each one is
 aligned and can be used where it lies:
 
 ================ ===== ============ ========================================================
@@ -20,7 +20,8 @@ text             u32   1            T, bytes of the ids
 moved            u32   1            M, rows that were moved
 width            u32   1            K, numbers of what is learnt of a row
 gradients        u32   1            g, numbers an event
-flags            u32   1            1: sequences; 2: values; 4: wide, indices are i32
+flags            u32   1            1: sequences; 2: values; 4: wide, indices are i32;
+                              8: ages are u8; 16: ages are u32
 zero             u32   1            0
 keys             u64   D            item keys
 user_keys        u64   U or 0       keys of the users, where their sequences are learnt
@@ -37,14 +38,17 @@ context          u16   C            their indices
 negatives        u16   n * m        indices of items, the largest number for none
 moved            u16   M            indices of keys, each once
 differences      f16   M * K        what was learnt of them since it was last told
+age              u8    n or 0       seconds from each event to the newest; u32 where one is 256 or
+                                    more, none where all are 0
 ids              u8    T            UTF-8 ids of the first keys, joined by a line feed
 ================ ===== ============ ========================================================
 
 A value takes 12 + 72 + 8 D + (16 + 4 g + 2 m) n + 2 U + 2 C + 4 U F + (2 + 2 K) M + T bytes, 8 U +
-4 n more with sequences and 4 n more with values; where D or U is 65,535 or more, indices are twice
-as wide. Until version 3 they always were, there were as many gradients as negatives and one more,
-and contexts had bounds (i32, U + 1) in place of lengths. Version 2 had no rows that were moved, and
-version 1 no origin.
+4 n more with sequences, 4 n more with values and n or 4 n more with ages; where D or U is 65,535
+or more, indices are twice as wide. Until version 4 there were no ages: all events had the newest
+time. Until version 3 indices always were i32, there were as many gradients as negatives and one
+more, and contexts had bounds (i32, U + 1) in place of lengths. Version 2 had no rows that were
+moved, and version 1 no origin.
 """
 
 import math
@@ -61,8 +65,8 @@ from models.parts import halves
 from state.codec import SKIP, corrupt, open_sealed, seal
 
 MAGIC = b"AC"
-VERSION = 4
-READ_VERSIONS = (1, 2, 3, 4)
+VERSION = 5
+READ_VERSIONS = (1, 2, 3, 4, 5)
 
 _COUNTS = (
     "bucket",
@@ -82,15 +86,18 @@ _HEADS = {
     2: ("time", "origin", *_COUNTS),
     3: ("time", "origin", *_COUNTS, "width", "sequences"),
     4: ("time", "origin", *_COUNTS, "width", "gradients", "flags", "zero"),
+    5: ("time", "origin", *_COUNTS, "width", "gradients", "flags", "zero"),
 }
 _FORMATS = {
     version: struct.Struct("<" + "".join({"time": "q", "origin": "Q"}.get(n, "I") for n in names))
     for version, names in _HEADS.items()
 }
 _HEAD = _FORMATS[VERSION]
-_SEQUENCES, _VALUES, _WIDE = 1, 2, 4
+_SEQUENCES, _VALUES, _WIDE, _AGES, _OLD_AGES = 1, 2, 4, 8, 16
 _NARROW = 65_535
 """Keys and users from which on indices are wide."""
+_OLD = 256
+"""Seconds from which on ages are."""
 _MOST_BUCKETS, _MOST_COORDINATE, _MOST_POSITIONS = 1 << 15, 1 << 15 + OFFSET_BITS, 1 << 31
 """More than there can be: what is beyond would ask for memory that nobody has."""
 _TYPES = {
@@ -109,7 +116,9 @@ _TYPES = {
     "negatives": "<u2",
     "moved": "<u2",
     "differences": "<f2",
+    "age": "<u1",
 }
+"""In version 4 without the last."""
 _OLD_TYPES = {
     "keys": "<u8",
     "user_keys": "<u8",
@@ -162,6 +171,9 @@ def encode(batch: AcceptedBatch) -> bytes:
     users, factors = batch.factors.shape
     wide = max(len(batch.keys), users) >= _NARROW
     flags = _SEQUENCES * bool(len(batch.user_keys)) | _VALUES * bool(len(batch.value))
+    flags |= _WIDE * wide
+    if len(batch.age):
+        flags |= _AGES if batch.age.max() < _OLD else _OLD_AGES
     head = _HEAD.pack(
         batch.time,
         batch.origin,
@@ -177,19 +189,22 @@ def encode(batch: AcceptedBatch) -> bytes:
         len(batch.moved),
         batch.differences.shape[1],
         batch.gradients.shape[1],
-        flags | _WIDE * wide,
+        flags,
         0,
     )
     context_length = np.diff(batch.context_start)
     columns: list[Any] = [
         np.ascontiguousarray(context_length if n == "context_length" else getattr(batch, n), kind)
-        for n, kind in (_wide(_TYPES) if wide else _TYPES).items()
+        for n, kind in _typed(flags).items()
     ]
     return seal(MAGIC, VERSION, b"".join([head, *columns, text]))
 
 
-def _wide(types: Mapping[str, str]) -> dict[str, str]:
-    return {name: "<i4" if kind == "<u2" else kind for name, kind in types.items()}
+def _typed(flags: int) -> dict[str, str]:
+    """Return the types of the columns, in their order."""
+    index = "<i4" if flags & _WIDE else "<u2"
+    types = {name: index if kind == "<u2" else kind for name, kind in _TYPES.items()}
+    return types | {"age": "<u4" if flags & _OLD_AGES else "<u1"}
 
 
 def decode(data: bytes) -> AcceptedBatch:
@@ -210,6 +225,8 @@ def decode(data: bytes) -> AcceptedBatch:
     columns, at = _columns(buffer, layout.size, types, shapes, head["text"])
     if version > 3:
         _widen(columns)
+    if version > 4:
+        columns["age"] = columns["age"].astype(np.uint32)
     batch = AcceptedBatch(
         origin=head.get("origin", 0),
         bucket=head["bucket"],
@@ -227,11 +244,14 @@ def _shapes(
     """Return types and shapes of the columns, in their order."""
     n, m, users = head["events"], head["negatives"], head["users"]
     flags = head.get("flags", head.get("sequences", 0) | _VALUES)
-    if flags & ~(_SEQUENCES | _VALUES | _WIDE):
-        raise corrupt(_WHERE, "flags up to 7", flags, SKIP)
-    types: Mapping[str, str] = _OLD_TYPES
+    known = 7 if version < 5 else 31
+    if flags & ~known or (flags & _AGES and flags & _OLD_AGES):
+        raise corrupt(_WHERE, f"flags up to {known}, ages of one kind", flags, SKIP)
+    types = dict(_OLD_TYPES)
     if version > 3:
-        types = _wide(_TYPES) if flags & _WIDE else _TYPES
+        types = _typed(flags)
+    if version == 4:
+        del types["age"]
     sequences = bool(flags & _SEQUENCES)
     moved = head["moved"] if version > 2 else 0
     shapes: dict[str, tuple[int, ...]] = {
@@ -251,6 +271,7 @@ def _shapes(
         "negatives": (n, m),
         "moved": (moved,),
         "differences": (moved, head.get("width", 0)),
+        "age": (n * bool(flags & (_AGES | _OLD_AGES)),),
     }
     return types, {name: shapes[name] for name in types}
 
@@ -277,6 +298,8 @@ def _check(batch: AcceptedBatch) -> None:
         raise corrupt(_WHERE, f"a bucket below {_MOST_BUCKETS}", batch.bucket, SKIP)
     if len(coordinate) and not 0 <= coordinate.min() <= coordinate.max() < _MOST_COORDINATE:
         raise corrupt(_WHERE, "coordinates of records", "one outside", SKIP)
+    if len(batch.age) and int(batch.age.max()) > max(batch.time, 0) // 1000:
+        raise corrupt(_WHERE, "events after 1970", "an older one", SKIP)
     keys = len(batch.keys)
     limits = (
         ("user", 0, len(batch.factors)),

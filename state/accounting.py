@@ -1,7 +1,8 @@
 """The accounting identity, per user bucket: consumed = accepted + duplicate + late + rejected."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from heapq import nlargest
+from types import MappingProxyType
 
 import msgspec
 import numpy as np
@@ -14,8 +15,8 @@ from state.codec import open_sealed, seal
 from state.lineage import Lineage
 
 MAGIC = b"AU"
-VERSION = 3
-READ_VERSIONS = (1, 2, 3)
+VERSION = 4
+READ_VERSIONS = (1, 2, 3, 4)
 GAPS = 8
 """Longest stretches of offsets kept, of a bucket and partition, in which it consumed nothing."""
 UNKNOWN = -1
@@ -66,6 +67,9 @@ class Accounting(msgspec.Struct):
     generated_at: int
     lineage: str = ""
     """Of the job that began to count; empty before version 3."""
+    lines: dict[str, int] = {}
+    """By code, lines of records (items of an order) that were not taken although others were;
+    apart from records, which they are part of. Empty before version 4."""
 
     @classmethod
     def start(cls, bucket: int, lineage: str = "") -> "Accounting":
@@ -79,8 +83,12 @@ class Accounting(msgspec.Struct):
         duplicate: NDArray[np.int64],
         late: NDArray[np.int64],
         rejected: Iterable[str],
+        lines: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
-        """Add one micro-batch: all its coordinates, those of three fates, codes of the fourth."""
+        """Add one micro-batch: all its coordinates, those of three fates, codes of the fourth.
+
+        `lines` are single lines of records that were not taken, by code.
+        """
         every = _by_partition(coordinates)
         fates = {
             "accepted": every if len(accepted) == len(coordinates) else _by_partition(accepted),
@@ -101,6 +109,8 @@ class Accounting(msgspec.Struct):
             counts.rejected += consumed - sum(by_fate.values())
         for code in rejected:
             self.rejected[code] = self.rejected.get(code, 0) + 1
+        for code, count in lines.items():
+            self.lines[code] = self.lines.get(code, 0) + count
 
     def records(self, lineage: Lineage | None = None, epoch: int = 0) -> list[tuple[bytes, bytes]]:
         """Return keys and values for the metrics topic; many partitions take several records.
@@ -117,8 +127,8 @@ class Accounting(msgspec.Struct):
         if lineage is not None:
             told.lineage, told.began = lineage.id, self.lineage
             told.since, told.buckets = lineage.since, lineage.buckets
-        told.epoch = epoch
-        parts = [told, *(replace(told, partitions=part, rejected={}) for part in rest)]
+        told.epoch, told.lines = epoch, self.lines
+        parts = [told, *(replace(told, partitions=part, rejected={}, lines={}) for part in rest)]
         key = b"accounting/%d" % self.bucket
         return [
             (b"%s/%d" % (key, n) if n else key, msgspec.json.encode(part))
@@ -126,7 +136,7 @@ class Accounting(msgspec.Struct):
         ]
 
     def to_state(self) -> bytes:
-        """Return the sealed value kept in state (magic `AU`, version 3: the JSON)."""
+        """Return the sealed value kept in state (magic `AU`, version 4: the JSON)."""
         return seal(MAGIC, VERSION, msgspec.json.encode(self))
 
     @classmethod

@@ -148,6 +148,7 @@ def learn_users(**changes: Any) -> LearnUsersParams:
         "evaluation_share": 1.0,
         "evaluation_k": 5,
         "trending_window_ms": 6 * HOUR,
+        "trending_lateness_ms": MINUTE,
         "trending_sample": 64,
         "source_topic": "behaviour",
         "job_version": "1.2.3",

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.columns import AcceptedBatch, Events, Learnt, Users
+from models.columns import AcceptedBatch, Events, Learnt, Users, ages
 from models.initial import initial_factors
 from models.items.table import Items
 from models.params import TransitionParams
@@ -77,6 +77,7 @@ def accepted(batch: Events, rows: NDArray[np.int32], learnt: Learnt, items: Item
         weight=batch.weight,
         value=batch.value,
         time=int(batch.time.max()),
+        age=ages(batch.time, int(batch.time.max())),
         context=learnt.context,
         context_start=learnt.context_start,
         factors=learnt.factors,

@@ -82,7 +82,7 @@ class Recurrent:
         state : float32[U, layers * width]
             Updated in place.
         user, item : int32[n]
-            Row of the state, and of the embeddings (-1: an item the network does not know).
+            Row of the state, and of the embeddings: items it does not know are left out.
         gap : uint8[n]
             See `models.deep.gaps`.
         wanted : int[w]
@@ -105,7 +105,7 @@ class Recurrent:
         return self._final(x)
 
     def outputs(self, state: Array, item: NDArray[np.int32], gap: NDArray[np.uint8]) -> Array:
-        """Return y (U, d) of users whose newest event was of these items and gaps."""
+        """Return y (U, d) of users whose newest event was of these items and gaps; -1 for none."""
         x = self._input(item, gap)
         for n, layer in enumerate(self._layers):
             gate = self._project(layer, x)[:, 2 * self.shape.width :]

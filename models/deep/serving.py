@@ -225,7 +225,10 @@ class Deep:
             row[positive[asked]] = np.arange(len(asked))
             return self._arrays(model.network.read(windows), row)
         self._refresh(model.network, model.root, items, users)
-        before = _previous(user, counts, len(users))
+        index = self._indices(rows[positive], events.item[positive])
+        # of an item it does not know the network has never seen the gap alone: that is no input
+        advancing = counts & (index >= 0)
+        before = _previous(user, advancing, len(users))
         first = asked[before[asked] < 0]
         later = asked[before[asked] >= 0]
         y = np.zeros((len(asked), self._shape.dim), np.float32)
@@ -233,14 +236,14 @@ class Deep:
         place[positive[asked]] = np.arange(len(asked))
         if len(first):
             y[place[positive[first]]] = self._outputs(model, items, users, user[first])
-        taken = np.flatnonzero(counts)
+        taken = np.flatnonzero(advancing)
         wanted, which = np.unique(before[later], return_inverse=True)
         inputs = positive[taken]
         after: NDArray[np.intp] = np.searchsorted(taken, wanted).reshape(-1)
         found = model.network.advance(
             users.deep,
             events.user[inputs],
-            self._indices(rows[inputs], events.item[inputs]),
+            index[taken],
             gap[inputs],
             after,
         )
@@ -311,11 +314,34 @@ class Deep:
             y[mine.history_length == 0] = 0
             return y
         history, gap = as_counted(users)
-        newest = np.maximum(users.history_length[chosen] - 1, 0)
-        index = self._known(items, history[chosen, newest])
+        newest, index = self._newest_known(items, history[chosen], users.history_length[chosen])
         y = model.network.outputs(users.deep[chosen], index, gap[chosen, newest])
-        y[users.history_length[chosen] == 0] = 0
+        y[index < 0] = 0
         return y
+
+    def _newest_known(
+        self, items: Items, history: NDArray[np.uint64], length: NDArray[np.int32]
+    ) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+        """Return place and row of the embeddings of the newest known item of histories.
+
+        The row is -1 where a history has none.
+
+        Parameters
+        ----------
+        history : uint64[m, H]
+        length : int32[m]
+        """
+        every = np.arange(len(history))
+        newest = np.maximum(length.astype(np.intp) - 1, 0)
+        index = np.where(length > 0, self._known(items, history[every, newest]), np.int32(-1))
+        lacking = np.flatnonzero((index < 0) & (length > 1))
+        if len(lacking):  # as a rule few: all of their items are looked up
+            width = history.shape[1]
+            found = self._known(items, history[lacking].reshape(-1)).reshape(-1, width)
+            found[np.arange(width) >= length[lacking, None]] = -1
+            last = width - 1 - (found >= 0)[:, ::-1].argmax(axis=1)
+            newest[lacking], index[lacking] = last, found[np.arange(len(lacking)), last]
+        return newest, index
 
     def _windows(
         self,
@@ -343,10 +369,12 @@ class Deep:
         at = np.arange(len(owner)) - np.repeat(np.cumsum(length) - length, length)
         at += begin[owner]
         history, gaps = as_counted(users)
-        keys, gap = history[chosen[owner], at], gaps[chosen[owner], at]
+        index = self._known(items, history[chosen[owner], at])
+        known = index >= 0
+        owner, index, gap = owner[known], index[known], gaps[chosen[owner], at][known]
         state = np.zeros((len(chosen), users.deep.shape[1]), np.float32)
         nobody = np.empty(0, np.intp)
-        network.advance(state, owner, self._known(items, keys), gap, nobody)
+        network.advance(state, owner, index, gap, nobody)
         users.deep[chosen] = state
         users.deep_version[chosen] = root
 

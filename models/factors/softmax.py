@@ -21,6 +21,7 @@ from models.compiled import Integer, Real, Truth, kernel
 from models.factors.negatives import draw_negative, first_word
 from models.factors.part import look, part_of
 from models.factors.steps import START, move_item, move_user
+from models.finite import finite
 from models.initial import GAMMA
 from models.items.marks import is_new
 from models.items.moved import note
@@ -88,7 +89,7 @@ def _score(u: Integer, row: Integer, work: Work) -> Truth:
     for s in range(len(drawn)):
         odds[s] = -odds[s] / whole
     odds[0] += np.float32(1)
-    return np.isfinite(top * whole) and drawn[0] == row
+    return finite(top * whole) and drawn[0] == row
 
 
 @kernel
@@ -102,7 +103,7 @@ def _move_context(e: Integer, u: Integer, nu: Real, events: EventArrays, work: W
     """Move the context factors of the user's last items along the sum of the gradients."""
     a, pull, knobs = work.items, work.scratch.pull, work.knobs
     square = norm(pull, 0) / np.float32(pull.shape[1])
-    if not np.isfinite(square):
+    if not finite(square):
         return
     newest, share = work.window.length[u] - 1, nu
     size: Integer = min(work.window.length[u], knobs.context)

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from models.arrays import SKIPPED, ItemArrays, Knobs, Work
 from models.compiled import Integer, Real, kernel
+from models.finite import finite
 from models.items.bounds import raise_factors
 from models.vectors import move, norm
 
@@ -24,7 +25,7 @@ def move_item(
 ) -> None:
     """Move an item by g along a row of factors whose squared norm is `length`."""
     square = g * g
-    if not np.isfinite(square * length):
+    if not finite(square * length):
         a.counters[SKIPPED] += 1
         return
     a.gradient_sum[row] += square * length / np.float32(factors.shape[1])
@@ -42,7 +43,7 @@ def move_user(work: Work, u: Integer) -> None:
     """Move a user along the sum of the gradients, `Scratch.pull`."""
     users, pull, knobs = work.users, work.scratch.pull, work.knobs
     square = norm(pull, 0)
-    if np.isfinite(square):
+    if finite(square):
         users.gradient_sum[u] += square / np.float32(pull.shape[1])
         step = np.float32(knobs.rate) / np.sqrt(START + users.gradient_sum[u])
         move(users.factors, u, step, pull, 0, knobs.decay, knobs.radius)

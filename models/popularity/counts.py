@@ -12,7 +12,8 @@ from models.items.bounds import raise_popularity
 def count_event(a: ItemArrays, row: Integer, time: Integer) -> None:
     """Count one accepted positive event of an item."""
     _set_count(a, row, a.counts[row] + 1)
-    add_popularity(a, row, time)
+    # to the second, as others are told the time: the sum must be the same in every copy
+    add_popularity(a, row, time - time % 1000)
     a.recent[a.counters[RECENT] & len(a.recent) - 1] = row
     a.counters[RECENT] += 1
     a.counters[EVENTS] += 1

@@ -110,7 +110,7 @@ def apply_events(
             if knobs.context == 0:
                 apply_pairs(e, u, batch, a, knobs)
             if batch.owned[item] and is_new(batch.until, a, batch.rows[item], batch.coordinate[e]):
-                count_event(a, batch.rows[item], batch.time)
+                count_event(a, batch.rows[item], batch.time[e])
                 if knobs.neighbours > 0:
                     place_at(n, batch.user_keys[u], batch.rows[item], batch.position[e])
             apply_transitions(e, u, batch, window, a, t, knobs)

@@ -23,6 +23,7 @@ from models.arrays import (
     UserArrays,
 )
 from models.compiled import Integer, Real, Truth, entry, kernel
+from models.finite import finite
 from models.items.marks import is_new
 from models.rating.shared import (
     Scale,
@@ -88,7 +89,7 @@ def apply_events(
         if fresh[e] and is_due(e, batch, a, scale):
             row = batch.rows[batch.item[e]]
             _move_item(a, row, batch.gradients[e, 0], batch.factors, batch.user[e], knobs)
-            count_rating(a, row, batch.value[e], batch.time)
+            count_rating(a, row, batch.value[e], batch.time[e])
 
 
 @kernel
@@ -126,7 +127,7 @@ def _move_item(
     a: ItemArrays, row: Integer, error: Real, factors: NDArray[np.float32], u: Integer, knobs: Knobs
 ) -> None:
     """Take the item's side of one step."""
-    if not np.isfinite(error * norm(factors, u)):
+    if not finite(error * norm(factors, u)):
         a.counters[SKIPPED] += 1
         return
     step, keep = np.float32(knobs.rate * error), knobs.rate * knobs.decay

@@ -69,7 +69,7 @@ def count_events(batch: BatchArrays, fresh: NDArray[np.bool_], a: ItemArrays, sc
     """Count the ratings another worker accepted; what they taught comes as differences."""
     for e in range(len(batch.item)):
         if fresh[e] and is_due(e, batch, a, scale):
-            count_rating(a, batch.rows[batch.item[e]], batch.value[e], batch.time)
+            count_rating(a, batch.rows[batch.item[e]], batch.value[e], batch.time[e])
 
 
 @kernel

@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.compiled import Integer, Real, Truth, entry, kernel
+from models.finite import finite
 from models.initial import initial_factors
 from models.params import GROWTH, KalmanParams
 from models.vectors import shorten
@@ -217,7 +218,7 @@ def learn_sides(
     error = np.float32(rating) - expected
     gain = error / variance
     within = model.knobs.lowest <= rating <= model.knobs.highest
-    if not (within and np.isfinite(gain)):
+    if not (within and finite(gain)):
         model.skipped[0] += 1
         return expected
     model.events[0] += 1

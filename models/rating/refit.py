@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.compiled import Integer, Real, Truth, entry, kernel
+from models.finite import finite
 from models.initial import initial_factors
 from models.params import RefitParams
 from models.vectors import dot, norm, shorten
@@ -175,7 +176,7 @@ def learn_events(
         u, row = user[e], item[e]
         predicted[e] = predict(model, u, row)
         error = rating[e] - predicted[e]
-        if not (steps.lowest <= rating[e] <= steps.highest and np.isfinite(error)):
+        if not (steps.lowest <= rating[e] <= steps.highest and finite(error)):
             model.skipped[0] += 1
             continue
         model.user_bias[u] = _moved(model.user_bias[u], error, steps)

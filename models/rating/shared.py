@@ -27,9 +27,6 @@ from models.users.history import remember, remember_positive
 from models.users.own import mark_own
 from models.users.past import note_past
 
-_LAST = np.float32(1e6)
-"""Taken off the scores of items that are to come last, while they are ordered."""
-
 
 class Scale(NamedTuple):
     """What a rating is and what is asked of lists, see `models.params.RatingParams`."""
@@ -105,8 +102,6 @@ def constant_predictions(a: ItemArrays, scale: Scale) -> NDArray[np.float32]:
     for row in range(len(constants)):
         if a.named[row] and a.counts[row] > 0:
             constants[row] = a.bias[row] + mean
-            if a.counts[row] < scale.support:
-                constants[row] -= _LAST
     return constants
 
 
@@ -143,12 +138,20 @@ def list_block(  # noqa: PLR0913  # columns
         if users.history_length[u] == 0:
             continue
         mark = mark_own(scratch, a, users, u, users.session_last[u])
-        for row in range(len(lists.constants)):
-            if lists.constants[row] > -np.inf and scratch.mark[row] != mark:
+        for few in (False, True):  # what is guessed at from few ratings only fills a list up
+            if few and held == lists.rows.shape[1]:
+                break
+            for row in range(len(lists.constants)):
+                if lists.constants[row] == -np.inf or scratch.mark[row] == mark:
+                    continue
+                if (a.counts[row] < scale.support) != few:
+                    continue
                 score = lists.constants[row] + products[n, row]
                 first = mean + a.bias[row] + levels[u] + products[n, row]
                 score += _moved(n, row, first, second, deep.weight)
                 held = keep_best(lists.rows, lists.scores, u, held, row, score)
+            for at in range(held):  # nothing comes before them any more
+                lists.scores[u, at] = np.inf
         for at in range(held):
             row = lists.rows[u, at]
             first = mean + a.bias[row] + levels[u] + products[n, row]

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.compiled import Integer, Real, entry, kernel
+from models.finite import finite
 
 _RIDGE = 1e-3
 """λ: how much the equal weights of the start count."""
@@ -84,7 +85,7 @@ def learn(stack: Stack, x: NDArray[np.float32], e: Integer, rating: Real) -> Rea
             stack.spread[a] += stack.covariance[a, b] * x[e, b]
         total += x[e, a] * stack.spread[a]
     step = (rating - expected) / total
-    if total > 0 and np.isfinite(step):
+    if total > 0 and finite(step):
         _move(stack, step, total)
     else:
         stack.skipped[0] += 1

@@ -10,6 +10,7 @@ invalid_utf8         is not UTF-8, be it in a field nobody reads
 invalid_json         is not JSON: NaN, a second document, a bad number, nested too deeply, …
 truncated            is JSON cut off before its end
 not_object           is JSON, but no object
+too_many_lines       lists more items than the policy takes
 missing_field        lacks the user's id, the item's, the event type or the time
 wrong_type           has a field that is needed in another type: "5", 1.0 and true are no integers;
                      a null is as good as absent in optional fields only
@@ -31,6 +32,9 @@ late                 is older than what is remembered of this user's events: it 
 from dataclasses import dataclass
 from enum import StrEnum
 
+WITHOUT_ITEM = "without_item"
+"""Counted for lines of a record that have no product, such as a tip: no reason to refuse it."""
+
 
 class Code(StrEnum):
     """Codes of the failing checks, in the order of the checks."""
@@ -42,6 +46,7 @@ class Code(StrEnum):
     INVALID_JSON = "invalid_json"
     TRUNCATED = "truncated"
     NOT_OBJECT = "not_object"
+    TOO_MANY_LINES = "too_many_lines"
     MISSING_FIELD = "missing_field"
     WRONG_TYPE = "wrong_type"
     INVALID_ID = "invalid_id"
@@ -69,6 +74,8 @@ class Rejected:
     """Field of the event it failed on; "" for the record as a whole."""
     message: str
     """What was expected and what was found; never a piece of the payload."""
+    lines: tuple[int, ...] = ()
+    """Places in the record's list, from 0, of the events that are not taken; () for all of it."""
 
 
 class RefusedError(Exception):

@@ -33,6 +33,15 @@ class Event(msgspec.Struct, gc=False, frozen=True):
     value: float | None = None
 
 
+class Line(Event, frozen=True):
+    """An event that is one of the items a record lists."""
+
+    line: int = 0
+    """Place in the list, from 0."""
+    lines: int = 1
+    """Length of the list, with those that have no item id."""
+
+
 class Fields:
     """Reads the events of a record, field by field.
 
@@ -67,22 +76,35 @@ class Fields:
         return list(self._mapped(tree))
 
     def _mapped(self, tree: Mapping[str, Any]) -> Iterator[Event]:
+        listed = self._listed(tree)
         kind = _text("event_type", self._find(tree, "event_type"))
         user_id = _text("user_id", self._find(tree, "user_id"))
         time = self._time(self._required(tree, "timestamp"))
         found = self._find(tree, "event_id")
         event_id = None if found is None else _text("event_id", found)
-        for place, item in enumerate(self._listed(tree)):
+        for place, item in self._with_item(listed):
             # the first one keeps the id: an event of one item is the same in both forms
             derived = f"{event_id}/{place}" if event_id and place else event_id
             item_id = _text("item_id", self._find(item, "item_id"))
-            yield Event(user_id, item_id, kind, time, derived, self._value(item, kind))
+            value = self._value(item, kind)
+            yield Line(user_id, item_id, kind, time, derived, value, place, len(listed))
+
+    def _with_item(self, listed: list[Mapping[str, Any]]) -> list[tuple[int, Mapping[str, Any]]]:
+        """Return place and item of those that name one; all of them where none may lack it."""
+        every = list(enumerate(listed))
+        if self._policy.without_item == "refuse":
+            return every
+        named = [(n, item) for n, item in every if self._find(item, "item_id") not in (None, "")]
+        return named or every  # a record of nothing else is refused
 
     def _listed(self, tree: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """Return what stands for each item: the event itself where it lists none."""
         listed = _at(tree, self._items) if self._items else None
         if not isinstance(listed, list) or not listed:
             return [tree]
+        if len(listed) > self._policy.lines:
+            message = f"expected up to {self._policy.lines} (events.lines), got {len(listed)}"
+            raise RefusedError(Code.TOO_MANY_LINES, "items", message)
         for item in listed:
             if not isinstance(item, dict):
                 raise _wrong_type(name="items", expected="objects", found=item)

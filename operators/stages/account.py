@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.events.codes import Code
+from operators.events.codes import WITHOUT_ITEM, Code
 from operators.memory import Memory
 from operators.stages.decode import Decoded
 from operators.stages.fates import Fates
@@ -11,6 +11,11 @@ from state.accounting import Accounting
 from state.descriptors import ACCOUNTING_ENTRY
 from state.lineage import Lineage
 from state.topics.window import Sums
+
+
+def _lines(decoded: Decoded, fates: Fates) -> dict[str, int]:
+    """Return lines that were not taken of records that were, or of those with another fate."""
+    return fates.lines | ({WITHOUT_ITEM: decoded.without_item} if decoded.without_item else {})
 
 
 def account(  # noqa: PLR0913  # a micro-batch and who tells of it
@@ -51,6 +56,7 @@ def account(  # noqa: PLR0913  # a micro-batch and who tells of it
         coordinates[fates.duplicate],
         coordinates[fates.late],
         codes,
+        _lines(decoded, fates),
     )
     accounting.generated_at = now_ms
     memory.put(ACCOUNTING_ENTRY, accounting.to_state())

@@ -15,7 +15,7 @@ from models.keys import key_of
 from models.params import EventPolicy
 from models.users.past import ALWAYS
 from operators.events.codes import Rejected
-from operators.events.fields import INT64, Event
+from operators.events.fields import INT64, Event, Line
 from operators.events.identity import contents, identities
 from operators.events.parse import Parse
 from operators.events.rules import Columns, Rule, Rules
@@ -42,6 +42,10 @@ class Decoded:
     event_ids: list[str]
     """Event id, or the identity in hexadecimal where there is none, length n."""
     rejected: list[Rejected]
+    line: NDArray[np.intp] | None = None
+    """(n,) place of each event in the list of its record, from 0; None where no record lists."""
+    without_item: int = 0
+    """Lines of these records that have no item: they are no events."""
 
 
 class Decode:
@@ -97,7 +101,7 @@ class Decode:
             rejected = sorted([*rejected, *refused.values()], key=lambda one: one.position)
             kept = np.array([at not in refused for at in record.tolist()], np.bool_)
             columns, record = _kept(columns, kept), record[kept]
-        return self._decoded(
+        decoded = self._decoded(
             columns,
             records is None,
             record,
@@ -105,6 +109,9 @@ class Decode:
             np.asarray(published, np.int64)[record],
             np.asarray(coordinates, np.int64)[record],
         )
+        if self._policy.items:
+            decoded.line, decoded.without_item = _lines(columns.events, record)
+        return decoded
 
     def _columns(
         self,
@@ -202,6 +209,14 @@ class Decode:
         ids = columns.item_ids
         known.update((item, key_of(item)) for item in set(ids) - known.keys())
         return np.array(list(map(known.__getitem__, ids)), np.uint64)
+
+
+def _lines(events: list[Event], record: NDArray[np.intp]) -> tuple[NDArray[np.intp], int]:
+    """Return the place of each event in its record's list, and how many lines are no events."""
+    places = [(e.line, e.lines) if isinstance(e, Line) else (0, 1) for e in events]
+    first = np.flatnonzero(np.diff(record, prepend=-1)).tolist()
+    listed = sum(places[n][1] for n in first)
+    return np.array([line for line, _ in places], np.intp), listed - len(events)
 
 
 def _new(ids: list[str], keys: list[int | None]) -> set[str]:

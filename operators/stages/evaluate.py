@@ -5,12 +5,16 @@ from models.columns import NOT_SCORED, Learnt
 from state.topics.window import Sums
 
 
-def evaluate(learnt: Learnt, k: int, metrics: Sums) -> None:
-    """Add ranks and errors of scored events to the metrics, with cut-off k."""
+def evaluate(learnt: Learnt, k: int, metrics: Sums, unit: float = 1.0) -> None:
+    """Add ranks and errors of scored events to the metrics, with cut-off k.
+
+    `unit` is what a star, in which errors are learnt, is in ratings.
+    """
     _evaluate_ranks(learnt, k, metrics)
     errors = evaluation.error_sums(learnt.error)
     metrics.errors = errors.scored
-    metrics.squared_error, metrics.absolute_error = errors.squared, errors.absolute
+    metrics.squared_error = unit * unit * errors.squared
+    metrics.absolute_error = unit * errors.absolute
 
 
 def _evaluate_ranks(learnt: Learnt, k: int, metrics: Sums) -> None:

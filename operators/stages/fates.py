@@ -1,4 +1,9 @@
-"""What became of each record: the fates of its events taken together."""
+"""What became of each record: the fates of its events taken together.
+
+A record has one fate, the best of its events'. Events of another one, lines of an order that say
+something else than before or are late, are not taken either: they have dead letters of their own,
+and are counted apart from records.
+"""
 
 from dataclasses import dataclass
 
@@ -37,14 +42,17 @@ class Fates:
     late: NDArray[np.intp]
     conflicts: int
     letters: list[Rejected]
-    """Why the events of late and of conflicting records are not taken."""
+    """Why the events of late and of conflicting records are not taken, and why single lines of
+    records of another fate are not."""
+    lines: dict[str, int]
+    """Such lines by code."""
 
     @classmethod
     def of(cls, decoded: Decoded, fate: NDArray[np.uint8], records: int) -> "Fates":
         """Return what became of records whose events have these fates."""
         if not fate.any() and decoded.single:  # as most micro-batches are
             nothing = decoded.record[:0]
-            return cls(decoded.record, nothing, nothing, 0, [])
+            return cls(decoded.record, nothing, nothing, 0, [], {})
         order = np.full(records, _NONE, np.uint8)
         if decoded.single:
             order[decoded.record] = _BEST[fate]
@@ -59,6 +67,33 @@ class Fates:
             for kind, (code, field, message) in _MESSAGES.items()
             for position in by_fate[kind].tolist()
         ]
+        lines = [] if decoded.single else _line_letters(decoded, fate, order)
+        counted: dict[str, int] = {}
+        for letter in lines:
+            counted[letter.code] = counted.get(letter.code, 0) + len(letter.lines)
         return cls(
-            by_fate[ACCEPTED], by_fate[DUPLICATE], by_fate[LATE], len(by_fate[CONFLICT]), letters
+            by_fate[ACCEPTED],
+            by_fate[DUPLICATE],
+            by_fate[LATE],
+            len(by_fate[CONFLICT]),
+            [*letters, *lines],
+            counted,
         )
+
+
+def _line_letters(
+    decoded: Decoded, fate: NDArray[np.uint8], order: NDArray[np.uint8]
+) -> list[Rejected]:
+    """Return why lines are not taken that no letter of their record speaks of."""
+    other = _BEST[fate] != order[decoded.record]
+    found = []
+    for kind, (code, field, message) in _MESSAGES.items():
+        lines: dict[int, list[int]] = {}
+        for n in np.flatnonzero(other & (fate == kind)).tolist():
+            line = n if decoded.line is None else int(decoded.line[n])
+            lines.setdefault(int(decoded.record[n]), []).append(line)
+        # one letter for all lines of a record: each holds the record as a whole
+        found += [
+            Rejected(at, code.value, field, message, tuple(them)) for at, them in lines.items()
+        ]
+    return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.columns import AcceptedBatch, Events, ItemRows, Learnt, Users
+from models.columns import AcceptedBatch, Events, ItemRows, Learnt, Users, ages
 from models.deep.serving import Deep
 from models.items.admission import Admission
 from models.items.applied import Applied, touch
@@ -49,9 +49,9 @@ OBJECTIVES: dict[str, Callable[[LearningParams, PopularityWeights | None], Objec
         weights=weights if p.ranking.popularity else None,
     ),
     "rating": lambda p, _: (
-        FilteredRating(p.rating, users=p.users)
-        if isinstance(p.rating, KalmanParams)
-        else Rating(p.rating, users=p.users)
+        FilteredRating(rating, users=p.users)
+        if isinstance(rating := p.rating_in_stars, KalmanParams)
+        else Rating(rating, users=p.users)
     ),
 }
 """How each objective is made."""
@@ -316,6 +316,8 @@ class Learn:
             self.items.size, item_rows, learnt.context, negatives.reshape(-1), moved
         )
         named = int(index[0].max()) + 1
+        time = events.time[chosen]
+        newest = int(time.max())
         return AcceptedBatch(
             origin=self._origin,
             bucket=bucket,
@@ -326,7 +328,8 @@ class Learn:
             coordinate=events.coordinate[chosen],
             weight=np.where(events.counts[chosen], weight, np.float32(0)),
             value=events.value[chosen if self._rating else slice(0)],
-            time=int(events.time[chosen].max()),
+            time=newest,
+            age=ages(time, newest),
             context=index[1],
             context_start=learnt.context_start,
             factors=learnt.factors,

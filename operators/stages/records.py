@@ -21,6 +21,7 @@ from models.columns import (
 )
 from models.items.table import Items
 from models.keys import key_of
+from operators.events.identity import Identity
 from operators.stages.decode import Rejected
 from state import bounds
 from state.examples import Examples
@@ -48,6 +49,8 @@ class Triggers:
     users: NDArray[np.int32]
     """Index into the micro-batch's distinct users."""
     event_ids: list[str]
+    identity: NDArray[np.uint64]
+    """See `Events.identity`."""
     time: NDArray[np.int64]
     published: NDArray[np.int64]
 
@@ -61,6 +64,7 @@ def last_events(events: Events, event_ids: list[str], users: int) -> Triggers:
     return Triggers(
         users=chosen.astype(np.int32),
         event_ids=[event_ids[n] for n in at.tolist()],
+        identity=events.identity[at],
         time=events.time[at],
         published=events.published[at],
     )
@@ -69,8 +73,9 @@ def last_events(events: Events, event_ids: list[str], users: int) -> Triggers:
 class Recommendations:
     """Writes the value of the `recommendations` topic."""
 
-    def __init__(self, model_version: str) -> None:
+    def __init__(self, model_version: str, identity: Identity = "event_id") -> None:
         self.model_version = model_version
+        self._identity = identity
 
     def __call__(
         self,
@@ -85,6 +90,7 @@ class Recommendations:
         lists = zip(
             ids,
             triggers.event_ids,
+            trigger_keys(triggers, self._identity),
             triggers.time.tolist(),
             triggers.published.tolist(),
             users.session_start.tolist(),
@@ -97,7 +103,9 @@ class Recommendations:
         )
         named = items.ids
         records: list[tuple[bytes, bytes | None]] = []
-        for user, event_id, time, published, start, count, rows, scores, reasons, sources in lists:
+        for (
+            user, event_id, key, time, published, start, count, rows, scores, reasons, sources,
+        ) in lists:  # fmt: skip
             best = [
                 Item(
                     named[row] or "",
@@ -109,7 +117,7 @@ class Recommendations:
                 if row >= 0
             ]
             record = Recommendation(
-                recommendation_id(user, event_id),
+                recommendation_id(user, key),
                 user,
                 now_ms,
                 Trigger(event_id, time, published),
@@ -121,9 +129,24 @@ class Recommendations:
         return records
 
 
-def recommendation_id(user: str, event_id: str) -> str:
-    """Return the id of the recommendation that an event of a user triggers: always the same."""
-    return f"{key_of(user):016x}{key_of(event_id):016x}"
+def trigger_keys(triggers: Triggers, identity: Identity) -> list[int]:
+    """Return what each triggering event is known by: its id, or its identity where ids repeat."""
+    if identity == "event_id":
+        return list(map(key_of, triggers.event_ids))
+    keys: list[int] = triggers.identity.tolist()
+    return keys
+
+
+def recommendation_id(user: str, key: int) -> str:
+    """Return the id of the recommendation that an event of a user triggers: always the same.
+
+    Parameters
+    ----------
+    user : str
+    key : int
+        One of `trigger_keys`.
+    """
+    return f"{key_of(user):016x}{key:016x}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +186,8 @@ class DeadLetters:
                 "job.version": self.job_version,
             }
             encoded = {name: str(text).encode()[:_HEADER_BYTES] for name, text in headers.items()}
+            if record.lines:
+                encoded["err.line"] = ",".join(map(str, record.lines)).encode()
             letters.append(self._fitting(keys[at], value, encoded))
         return letters
 

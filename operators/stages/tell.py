@@ -43,8 +43,12 @@ def examples_of(
     )
 
 
-def sample(events: Events, item_ids: list[str], most: int) -> list[str]:
-    """Return the items of at most so many positive events that count, evenly spread."""
-    positive = np.flatnonzero((events.weight > 0) & events.counts)
+def sample(events: Events, item_ids: list[str], most: int, oldest: int) -> list[str]:
+    """Return the items of at most so many positive events that count, evenly spread.
+
+    All of them are given the micro-batch's newest time: what is older than `oldest`, ms, is left
+    out, or what an app held back for days would be popular now.
+    """
+    positive = np.flatnonzero((events.weight > 0) & events.counts & (events.time >= oldest))
     step = max(1, -(-len(positive) // max(1, most)))
     return [item_ids[n] for n in positive[::step].tolist()]

@@ -1,6 +1,7 @@
 """Every record has exactly one fate: accepted, duplicate, late or rejected with a dead letter."""
 
 from collections import Counter
+from dataclasses import replace
 from hashlib import sha256
 
 import numpy as np
@@ -212,6 +213,119 @@ def test_the_lines_of_an_order_are_told_apart_where_that_is_configured() -> None
         "accepted": 2,
         "duplicate": 2,
     }
+
+
+FIELDS = tuple(
+    (name, (name,)) for name in ("user_id", "item_id", "event_type", "timestamp", "event_id")
+)
+ORDERS = EventPolicy(buckets=1, fields=FIELDS, items="lines")
+
+
+def order(*items: str | None, at: int = NOW, event_id: str = "o1", user: str = "anna") -> Record:
+    """An order of these items; None for a line without one."""
+    lines = [{"price": 1} if item is None else {"item_id": item} for item in items]
+    return event(user, None, "purchase", at, event_id=event_id, lines=lines)
+
+
+def learnt(users: UsersSubtask) -> set[str]:
+    return {name for name in users.function._corridor.items.ids if name}
+
+
+def test_a_line_that_conflicts_is_a_letter_while_others_are_taken() -> None:
+    users = subtask(policy=ORDERS)
+    users.take([order("a", "b", "e")])
+    again = order("a", "c", "f", "d")
+    learned = users.take(in_order([event("ben", "z"), again], first=1))
+    assert fates(learned) == {"accepted": 3}
+    assert learnt(users) == {"a", "b", "e", "z", "d"}
+    ((key, value, headers),) = learned.dead_letters
+    assert (key, value) == (again.key, again.value)
+    assert (headers["err.code"], headers["err.line"]) == ("id_conflict", "1,2")
+    assert headers["src.offset"] == "2"
+    assert learned.accounting["lines"] == {"id_conflict": 2}
+    assert learned.accounting["rejected"] == {}
+    assert learned.metrics["rejected"] == 0
+
+
+def test_a_conflicting_order_is_one_letter_and_its_late_lines_another() -> None:
+    users = subtask(policy=ORDERS)
+    ring, start = USERS.recent_events, NOW - HOUR
+    users.take(in_order(order(f"i{n}", at=start + n * MINUTE, event_id=f"e{n}") for n in range(50)))
+    users.take(in_order([order("a", at=NOW - MINUTE)], first=100))
+    learned = users.take(in_order([order("b", "c", at=start - MINUTE)], first=101))
+    assert ring < 50
+    assert fates(learned) == {"accepted": 51, "rejected": 1}
+    assert [(h["err.code"], h.get("err.line")) for *_, h in learned.dead_letters] == [
+        ("id_conflict", None),
+        ("late", "1"),
+    ]
+    assert learned.accounting["rejected"] == {"id_conflict": 1}
+    assert learned.accounting["lines"] == {"late": 1}
+
+
+def test_a_line_without_a_product_refuses_no_other() -> None:
+    users = subtask(policy=ORDERS)
+    learned = users.take(in_order([order(None, "a", None, "b"), order(None, event_id="o2")]))
+    assert fates(learned) == {"accepted": 1, "rejected": 1}
+    assert learned.codes == ["missing_field"]
+    assert learned.accounting["lines"] == {"without_item": 2}
+    assert learnt(users) == {"a", "b"}
+    assert learned.recommendations["anna"]["trigger"]["event_id"] == "o1/3"
+    again = users.take(in_order([order(None, "a", None, "c", "d")], first=2))
+    assert [headers["err.line"] for *_, headers in again.dead_letters] == ["3"]
+
+
+def test_a_line_without_a_product_refuses_the_order_where_that_is_asked() -> None:
+    learned = subtask(policy=replace(ORDERS, without_item="refuse")).take([order("a", None)])
+    assert fates(learned) == {"rejected": 1}
+    assert learned.codes == ["missing_field"]
+    assert "lines" not in learned.accounting
+
+
+def test_a_record_of_very_many_lines_is_refused() -> None:
+    users = subtask(policy=replace(ORDERS, lines=3))
+    learned = users.take(in_order([order(*"abcd"), order(*"abc", event_id="o2")]))
+    assert fates(learned) == {"accepted": 1, "rejected": 1}
+    ((*_, headers),) = learned.dead_letters
+    assert (headers["err.code"], headers["err.field"]) == ("too_many_lines", "items")
+    assert headers["err.msg"] == "expected up to 3 (events.lines), got 4"
+    assert learned.accounting["rejected"] == {"too_many_lines": 1}
+    assert ORDERS.lines == 200
+
+
+@given(
+    orders=st.lists(
+        st.tuples(
+            st.lists(st.sampled_from(["a", "b", "c", None]), min_size=1, max_size=4),
+            st.sampled_from(["o1", "o2"]),
+            st.integers(0, 90),
+        ),
+        max_size=12,
+    )
+)
+def test_every_line_of_every_order_is_accounted(
+    orders: list[tuple[list[str | None], str, int]],
+) -> None:
+    users = subtask(policy=ORDERS, learning=learning(users=replace(USERS, recent_events=2)))
+    log = in_order(
+        order(*items, at=NOW - minutes * MINUTE, event_id=name) for items, name, minutes in orders
+    )
+    told: Counter[str] = Counter()
+    for records in cut(log, [1, 3]):
+        learned = users.take(records)
+        for *_, headers in learned.dead_letters:
+            if "err.line" in headers:
+                told[headers["err.code"]] += len(headers["err.line"].split(","))
+    if log:
+        accounting = learned.accounting
+        counted = accounting["partitions"]["0"]
+        assert counted["consumed"] == sum(counted[fate] for fate in FATES) == len(log)
+        lines = Counter(accounting.get("lines", {}))
+        whole = [not any(items) for items, *_ in orders]
+        missing = sum(items.count(None) for items, *_ in orders if any(items))
+        assert accounting["rejected"].get("missing_field", 0) == sum(whole)
+        assert lines.pop("without_item", 0) == missing
+        assert lines == told
 
 
 def test_a_user_with_the_name_of_the_accounting_is_a_user() -> None:

@@ -211,6 +211,15 @@ def test_a_session_ends_after_a_gap_in_event_time() -> None:
     ]
 
 
+def test_two_lists_have_two_ids_where_lines_share_the_id_of_their_order() -> None:
+    users = subtask(policy=EventPolicy(buckets=1, identity="event_id+item+type"))
+    lines = [event("anna", item, "purchase", event_id="o1") for item in ("tea", "mate")]
+    found = [users.take(in_order([line], first=n)).recommendations for n, line in enumerate(lines)]
+    assert len({one["anna"]["rec_id"] for one in found}) == 2
+    again = subtask(policy=EventPolicy(buckets=1, identity="event_id+item+type"))
+    assert again.take([lines[0]]).recommendations["anna"]["rec_id"] == found[0]["anna"]["rec_id"]
+
+
 def named(log: list[Record], sizes: list[int]) -> list[dict[str, str]]:
     """Recommendation id of every user, for each micro-batch."""
     users = subtask()

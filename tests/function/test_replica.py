@@ -187,6 +187,40 @@ def test_popularity_ages() -> None:
     assert listed == ["new", "old"]
 
 
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_every_copy_counts_popularity_by_the_time_of_each_event(objective: str) -> None:
+    params = replace(learning(objective=objective), half_life_ms=7 * DAY)
+    users, listener = subtask(learning=params), subtask(learning=params)
+    made = catalogue(learning=params)
+    kind = {"kind": "rating", "value": 4} if objective in ("rating", "sgd") else {}
+    old = [event(f"u{n}", "old", at=NOW - 21 * DAY - 137 * n, **kind) for n in range(8)]
+    new = [event("zoe", "new", at=NOW - 1, **kind), event("yan", "new", at=NOW - 1_001, **kind)]
+    message = users.take(in_order([*old, *new])).accepted or b""
+    listener.hear(message)
+    made.learn(0, [message])
+    copies = [items_of(users), items_of(listener), contents(made._items)]
+    for found in copies:
+        assert found["old"][1] == pytest.approx(8, rel=1e-4)
+        assert found["new"][1] == pytest.approx(2, rel=1e-4)
+        assert found["old"][1] == pytest.approx(copies[0]["old"][1], rel=1e-6)
+        assert found["new"][1] == pytest.approx(copies[0]["new"][1], rel=1e-6)
+    for worker_items in (users.function._corridor.items, listener.function._corridor.items):
+        row = worker_items.rows(np.array([key_of("old")], np.uint64))
+        assert worker_items.arrays.last_time[row].tolist() == [NOW - 21 * DAY]
+
+
+def test_trending_is_told_of_nothing_that_lags_behind() -> None:
+    users = subtask(trending_lateness_ms=MINUTE)
+    old = [event(f"u{n}", "old", at=NOW - 21 * DAY) for n in range(8)]
+    late = event("ben", "late", at=NOW - MINUTE - 1)
+    almost = event("carl", "almost", at=NOW - MINUTE)
+    learned = users.take(in_order([*old, late, almost, event("zoe", "new")]))
+    assert learned.row.trending == ["almost", "new"]
+    alone = users.take(in_order([event("yan", "old", at=NOW - 20 * DAY)], first=20))
+    assert alone.row.trending == ["old"]
+    assert alone.row.event_time == NOW - 20 * DAY
+
+
 def test_one_user_leads_no_list_alone() -> None:
     users = subtask()
     spam = [event("bot", "spam", event_id=f"s{n}", at=NOW - n) for n in range(500)]

@@ -17,6 +17,7 @@ from models.keys import key_of
 from models.params import UserParams
 from models.users.history import NEWEST, as_counted
 from models.users.past import FOREVER
+from operators.stages.records import Triggers, recommendation_id, trigger_keys
 from state import accepted, chunks, lineage, marks, popularity
 from state.accounting import Accounting, PartitionCounts
 from state.codec import IncompatibleError, UnknownVersionError, open_sealed, seal
@@ -415,10 +416,24 @@ def compact_batch() -> AcceptedBatch:
     return compact
 
 
-def test_accepted_events_are_written_as_version_4() -> None:
+def test_accepted_events_of_version_4_have_one_time() -> None:
     for batch, value in zip(
         (accepted_batch(), compact_batch()), golden("accepted-v4"), strict=True
     ):
+        found = accepted.decode(value)
+        assert same(found, batch)
+        assert found.times.tolist() == [batch.time] * 3
+
+
+def timed_batches() -> list[AcceptedBatch]:
+    """Events of one second, of some minutes and of years."""
+    young, old = accepted_batch(), compact_batch()
+    young.age, old.age = column("u4", 0, 255, 1), column("u4", 700_000_000, 0, 256)
+    return [accepted_batch(), young, old]
+
+
+def test_accepted_events_are_written_as_version_5() -> None:
+    for batch, value in zip(timed_batches(), golden("accepted-v5"), strict=True):
         assert accepted.encode(batch) == value
         assert same(accepted.decode(value), batch)
 
@@ -465,12 +480,34 @@ def test_accounting_of_version_2_is_read_as_of_no_lineage() -> None:
     assert Accounting.from_state(value) == accounting_of_version_2()
 
 
-def test_accounting_is_written_as_version_3() -> None:
-    (value,) = golden("accounting-v3")
+def accounting_of_version_3() -> Accounting:
+    """The same, with what version 2 did not know."""
     expected = accounting_of_version_2()
     expected.lineage = "0123abcd"
+    return expected
+
+
+def test_accounting_of_version_3_is_read_without_lines() -> None:
+    (value,) = golden("accounting-v3")
+    assert Accounting.from_state(value) == accounting_of_version_3()
+
+
+def test_accounting_is_written_as_version_4() -> None:
+    (value,) = golden("accounting-v4")
+    expected = accounting_of_version_3()
+    expected.lines = {"late": 1, "without_item": 2}
     assert Accounting.from_state(value) == expected
     assert expected.to_state() == value
+
+
+@pytest.mark.parametrize(
+    ("identity", "expected"),
+    [("event_id", "3d21bc8729acd985"), ("event_id+item+type", "0000000000000007")],
+)
+def test_ids_of_recommendations_are_the_same_for_ever(identity: Any, expected: str) -> None:
+    triggers = Triggers(column("i4", 0), ["e-1"], column("u8", 7), *[column("i8", 0)] * 2)
+    (key,) = trigger_keys(triggers, identity)
+    assert recommendation_id("ann", key) == "482c89484cbd62c8" + expected
 
 
 def some_lineage() -> Lineage:
@@ -543,10 +580,10 @@ def test_a_new_user_starts_from_the_same_factors_for_ever() -> None:
     "name",
     [
         *(f"users-v{n}" for n in range(1, 8)),
-        *(f"{kind}-v{n}" for kind in ("items", "accepted") for n in (1, 2, 3, 4)),
-        *("items-v5", "marks-v1", "marks-v2"),
+        *(f"{kind}-v{n}" for kind in ("items", "accepted") for n in (1, 2, 3, 4, 5)),
+        *("marks-v1", "marks-v2"),
         "popularity-v1",
-        *("accounting-v1", "accounting-v2"),
+        *(f"accounting-v{n}" for n in (1, 2, 3, 4)),
     ],
 )
 def test_a_golden_value_names_its_version(name: str) -> None:

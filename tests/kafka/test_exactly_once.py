@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Message
 
+from models.keys import key_of
 from operators.stages.records import recommendation_id
 from tests.bad_input import BAD
 from tests.builders import NOW, Record, behaviour, event, unkeyed
@@ -93,7 +94,7 @@ def assert_recommendations(job: RunningJob, found: list[dict[str, Any]], users: 
         assert set(one) == {
             "rec_id", "user_id", "generated_at", "trigger", "model_version", "session", "items",
         }  # fmt: skip
-        assert one["rec_id"] == recommendation_id(one["user_id"], trigger["event_id"])
+        assert one["rec_id"] == recommendation_id(one["user_id"], key_of(trigger["event_id"]))
         assert trigger["published_at"] == times[one["user_id"], trigger["event_id"]]
         assert one["generated_at"] >= trigger["published_at"]
         listed = [item["item_id"] for item in one["items"]]

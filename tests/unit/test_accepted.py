@@ -13,7 +13,12 @@ from state.codec import CorruptError, StateError, seal
 
 
 def batch(
-    events: int = 5, users: int = 2, ids: int = 3, unnamed: int = 2, negatives: int = 2
+    events: int = 5,
+    users: int = 2,
+    ids: int = 3,
+    unnamed: int = 2,
+    negatives: int = 2,
+    oldest: int = 0,
 ) -> AcceptedBatch:
     """A random batch of that many events, users, items with and without id."""
     random = np.random.default_rng(0)
@@ -35,6 +40,7 @@ def batch(
         factors=random.random((users, 3), np.float32),
         negatives=random.integers(-1, max(keys, 1), (events, negatives)).astype(np.int32),
         gradients=random.random((events, 1 + negatives), np.float32),
+        age=random.integers(0, oldest, events, np.uint32) if oldest else np.empty(0, np.uint32),
     )
 
 
@@ -54,13 +60,14 @@ def assert_same(found: AcceptedBatch, expected: AcceptedBatch) -> None:
     ids=st.integers(0, 3),
     unnamed=st.integers(0, 2),
     negatives=st.integers(0, 3),
+    oldest=st.sampled_from([0, 200, 10**9]),
 )
 def test_a_batch_comes_back(
-    events: int, users: int, ids: int, unnamed: int, negatives: int
+    events: int, users: int, ids: int, unnamed: int, negatives: int, oldest: int
 ) -> None:
     assume((users and ids) or not events)
     assume(ids + unnamed or not users)
-    original = batch(events, users, ids, unnamed, negatives)
+    original = batch(events, users, ids, unnamed, negatives, oldest)
     data = accepted.encode(original)
     assert_same(accepted.decode(data), original)
     assert accepted.encode(accepted.decode(data)) == data
@@ -74,7 +81,11 @@ def test_a_batch_has_the_documented_size() -> None:
     one.position = np.arange(len(one), dtype=np.int32)
     moved = 2 * (2 + 2 * 3) + 8 * len(one.factors) + 4 * len(one)
     columns = 8 * 5 + (16 + 4 * 3 + 2 * 2) * 5 + 2 * 2 + 2 * len(one.context) + 4 * 2 * 3
-    assert len(accepted.encode(one)) == 12 + 72 + columns + text + moved + 4 * len(one)
+    size = 12 + 72 + columns + text + moved + 4 * len(one)
+    assert len(accepted.encode(one)) == size
+    for newest, each in ((255, 1), (256, 4)):
+        one.age = np.array([0, newest, 0, 1, 2], np.uint32)
+        assert len(accepted.encode(one)) == size + each * len(one)
 
 
 def test_an_id_with_a_line_feed_is_refused() -> None:
@@ -119,7 +130,9 @@ def _resealed(changes: dict[int, int], tail: bytes = b"", cut: int = 0) -> bytes
         _resealed({44: 4}),
         _resealed({44: 0}),
         _resealed({60: 2**32 - 1}),  # gradients
-        _resealed({64: 8}),  # flags
+        _resealed({64: 32}),  # flags
+        _resealed({64: 24}),
+        _resealed({64: 8}),
         _resealed({32: 2**32 - 1, 28: 2**32 - 1}),  # factors, users
     ],
 )
@@ -143,10 +156,11 @@ def test_counts_that_do_not_add_up_are_refused(data: bytes) -> None:
         ("context_start", 1),
         ("context_start", -1),
         ("bucket", 2**31),
+        ("age", 2**32 - 1),
     ],
 )
 def test_what_points_nowhere_is_refused(column: str, value: int) -> None:
-    one = batch(events=5, users=2, ids=3, unnamed=2)
+    one = batch(events=5, users=2, ids=3, unnamed=2, oldest=9)
     one.context, one.context_start = np.array([0, 4], np.int32), np.array([0, 1, 2], np.int32)
     if column == "bucket":
         one.bucket = value

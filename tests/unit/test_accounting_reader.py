@@ -29,8 +29,9 @@ def reading(*records):
 def test_buckets_and_partitions_are_summed():
     totals = reading(
         account(0, {"0": (3, 1, 1, 1, 0, 9), "1": (1, 1, 0, 0, 0, 4)}),
-        account(1, {"0": (2, 1, 0, 0, 1, 10)}, rejected={"truncated": 1}),
+        account(1, {"0": (2, 1, 0, 0, 1, 10)}, rejected={"truncated": 1}, lines={"late": 2}),
     ).totals()
+    assert totals.lines == {"late": 2}
     assert (totals.consumed, totals.accepted, totals.duplicate, totals.late) == (6, 3, 1, 1)
     assert totals.by_code == {"truncated": 1}
     assert totals.by_partition == {0: 5, 1: 1}

@@ -103,7 +103,7 @@ def test_a_recommendation_keeps_its_bound(k: int, id_bytes: int, characters: str
         sources=rows[None, ::-1],
     )
     big = np.array([2**62])
-    triggers = Triggers(np.zeros(1, np.int32), [user], big, big)
+    triggers = Triggers(np.zeros(1, np.int32), [user], big.astype(np.uint64), big, big)
     writer = Recommendations("m" * 200)
     ((key, value),) = writer([user], users, triggers, best, items, 2**62)
     assert len(key) + len(value) <= bounds.recommendation(k, id_bytes)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from models.deep.gaps import LONGEST, gaps
-from models.deep.recurrent import Recurrent
 from models.deep.sasrec import SasRec
 from models.deep.shape import Shape
 from models.users.history import gaps_of
@@ -129,20 +128,6 @@ def test_weights_that_are_not_sane_are_refused(trained, value: float) -> None:
     tensors["targets.weight"][3, 2] = value
     with pytest.raises(CorruptError, match=r"expected finite numbers"):
         model_file.decode(save(tensors), shape, version=1, root=1)
-
-
-def test_an_unknown_item_still_advances_the_state() -> None:
-    shape = Shape(dim=6, width=4)
-    random = np.random.default_rng(1)
-    tensors = {
-        name: random.normal(size=size).astype(np.float32)
-        for name, size in Recurrent.shapes(shape, 9).items()
-    }
-    state = np.zeros((1, 4), np.float32)
-    one = np.zeros(1, np.int32)
-    y = Recurrent(shape, tensors).advance(state, one, one - 1, one.astype(np.uint8), np.arange(1))
-    assert np.isfinite(y).all()
-    assert state.any()
 
 
 def test_compiled_and_plain_gaps_agree() -> None:

@@ -103,12 +103,31 @@ def test_retail_rocket_counts_its_visitors(tmp_path: Path) -> None:
 
 
 def test_one_bad_product_refuses_the_whole_order(tmp_path: Path) -> None:
-    properties = {"products": [{"product_id": "a"}, {"sku": "b"}]}
-    found = decoded(
-        config(tmp_path, "events.plan=segment"), SEGMENT_ORDER | {"properties": properties}
-    )
-    assert [(one.code, one.field) for one in found.rejected] == [("missing_field", "item_id")]
-    assert len(found.events) == 0
+    made = config(tmp_path, "events.plan=segment")
+    for product, code in (
+        ({"product_id": 1.5}, "wrong_type"),
+        ({"product_id": "-1"}, "sentinel_id"),
+    ):
+        properties = {"products": [{"product_id": "a"}, product, {"price": 1}]}
+        found = decoded(made, SEGMENT_ORDER | {"properties": properties})
+        assert [(one.code, one.field) for one in found.rejected] == [(code, "item_id")]
+        assert len(found.events) == found.without_item == 0
+
+
+def test_a_product_without_an_id_is_left_out_or_refuses_the_order(tmp_path: Path) -> None:
+    properties = {"products": [{"product_id": "a"}, {"sku": "b"}, {"product_id": ""}]}
+    order = SEGMENT_ORDER | {"properties": properties}
+    found = decoded(config(tmp_path, "events.plan=segment"), order)
+    assert (found.item_ids, found.without_item, found.rejected) == (["a"], 2, [])
+    strict = config(tmp_path, "events.plan=segment", "events.without_item=refuse")
+    assert [one.code for one in decoded(strict, order).rejected] == ["missing_field"]
+
+
+def test_an_order_has_as_many_lines_as_that_is_configured(tmp_path: Path) -> None:
+    order = SEGMENT_ORDER | {"properties": {"products": [{"product_id": n} for n in range(1, 202)]}}
+    found = decoded(config(tmp_path, "events.plan=segment"), order)
+    assert [(one.code, one.field) for one in found.rejected] == [("too_many_lines", "items")]
+    assert len(decoded(config(tmp_path, "events.plan=segment", "events.lines=201"), order).events)
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ def batch(events: int, users: int, items: int, id_bytes: int, seed: int) -> Acce
         factors=random.random((users, 4), np.float32),
         negatives=random.integers(-1, items + named, (events, 2)).astype(np.int32),
         gradients=random.random((events, 3), np.float32),
+        age=random.integers(0, 400, events, np.uint32),
     )
 
 
@@ -56,7 +57,7 @@ def lessons(one: AcceptedBatch) -> list[tuple[object, ...]]:
             one.factors[u].tolist(),
             one.gradients[e].tolist(),
             float(one.weight[e]),
-            one.time,
+            one.times[e],
         ))  # fmt: skip
         last[u] = [n for n in last[u] if n != item][-WINDOW + (item not in last[u]) :]
         last[u] = [*last[u], item][-WINDOW:]

@@ -178,6 +178,26 @@ def test_the_highest_predicted_rating_comes_first_and_own_items_never() -> None:
         assert (lists.reasons[u, : len(common)] == FACTORS).all()
 
 
+def test_items_of_few_ratings_are_in_the_order_of_their_scores_too() -> None:
+    items, users = new_items(), new_users(8, history=4)
+    learn(items, users, ratings(600))
+    scores = 3 + np.arange(12) / 40
+    rare = events(*[(0, 60 + n) for n in range(12)], value=scores.tolist(), first=600)
+    learn(items, users, rare)
+    bias = 0.001 * np.arange(12, dtype=np.float32)
+    rows = items.rows(rare.item)
+    items.arrays.bias[rows], items.arrays.factors[rows] = bias, 0
+    lists = objective().recommend(items, users, 40, NONE)
+    for u in range(1, 8):
+        last = [n for n, row in enumerate(lists.rows[u].tolist()) if row in rows.tolist()]
+        held = int((lists.rows[u] >= 0).sum())
+        assert last == list(range(held - 12, held))
+        assert lists.rows[u, last].tolist() == rows[::-1].tolist()
+        assert (np.diff(lists.scores[u, last]) < 0).all()
+        assert (lists.reasons[u, last] == NEW).all()
+        assert (lists.reasons[u, : held - 12] != NEW).all()
+
+
 def test_without_a_past_trending_items_come_first_and_popular_ones_after() -> None:
     items, users = new_items(), new_users(8)
     learn(items, users, events((0, 1), (1, 1), (0, 2), value=3.0))

@@ -127,3 +127,20 @@ def test_no_rates_drive_the_factors_out_of_their_ball() -> None:
         assert (np.linalg.norm(factors, axis=1) <= PARAMS.radius * 1.0001).all()
     for bias in (model.model.user_bias, model.model.item_bias):
         assert (np.abs(bias) <= PARAMS.radius).all()
+
+
+@pytest.mark.parametrize("odd", [np.inf, -np.inf, np.nan])
+def test_a_step_that_is_none_is_counted_and_spoils_nothing_else(odd: float) -> None:
+    model, (user, item, rating) = model_of(PARAMS), stream(300)
+    model.learn(user, item, rating)
+    skipped = int(model.model.skipped[0])
+    assert skipped == 1  # the rating that is none
+    model.model.item_factors[3, 1] = odd
+    model.learn(user, item, rating)
+    hit = (item == 3) | np.isnan(rating)
+    assert model.model.skipped[0] - skipped == hit.sum()
+    others = np.delete(model.model.item_factors, 3, axis=0)
+    for kept in (others, model.model.user_factors, model.model.user_bias, model.model.item_bias):
+        assert np.isfinite(kept).all()
+    model.refit()
+    assert np.isfinite(model.model.user_factors).all()

@@ -126,6 +126,7 @@ def figures(
         Result("accounting.consumed", totals.consumed, "records"),
         *(Result(f"accounting.{fate}", getattr(totals, fate), "records") for fate in FATES),
         *(Result(f"rejected.{code}", n, "records") for code, n in sorted(totals.by_code.items())),
+        *(Result(f"lines.{code}", n, "lines") for code, n in sorted(totals.lines.items())),
         Result("accounting.objections", len(objections), "objections"),
         Result("deep.model", metrics.fine_tune.get("model"), "version"),
         *(Result(f"deep.served.{w.subtask}", w.deep.model, "version") for w in metrics.workers),
@@ -203,6 +204,8 @@ def accounting_table(metrics: Metrics, records: int) -> Table:
     table.add_row(f"{records:,}", *fates)
     for code, count in sorted(totals.by_code.items()):
         table.add_row("", "", "", "", "", f"{code} {count:,}")
+    for code, count in sorted(totals.lines.items()):
+        table.add_row("", "", "", "", "", f"lines of others, {code} {count:,}")
     return table
 
 

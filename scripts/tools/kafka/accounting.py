@@ -37,6 +37,8 @@ class Totals:
     rejected: int = 0
     by_code: Mapping[str, int] = field(default_factory=dict)
     """Rejected records by error code."""
+    lines: Mapping[str, int] = field(default_factory=dict)
+    """Lines of records that were not taken although others were, by code."""
     by_partition: Mapping[int, int] = field(default_factory=dict)
     """Consumed records by partition of the input topic."""
     next_offset: Mapping[int, int] = field(default_factory=dict)
@@ -132,6 +134,7 @@ class _Account(msgspec.Struct):
 
     partitions: dict[Annotated[str, msgspec.Meta(pattern="^[0-9]{1,9}$")], PartitionCounts]
     rejected: dict[str, int] = {}
+    lines: dict[str, int] = {}
     bucket: int = 0
     generated_at: int = 0
     lineage: str = ""
@@ -207,12 +210,14 @@ class Metrics:
         """Return the sums over all buckets."""
         sums: Counter[str] = Counter()
         codes: Counter[str] = Counter()
+        lines: Counter[str] = Counter()
         consumed: Counter[int] = Counter()
         ends: dict[int, int] = {}
         first: dict[int, int] = {}
         gaps: dict[int, list[Range]] = {}
         for bucket in self._counted():
             codes.update(bucket.get("rejected", {}))
+            lines.update(bucket.get("lines", {}))
             for name, counts in bucket["partitions"].items():
                 partition = int(name)
                 sums.update({fate: counts[fate] for fate in ("consumed", *FATES)})
@@ -222,7 +227,8 @@ class Metrics:
                 first[partition] = min(first.get(partition, begin), begin)
                 gaps[partition] = common(gaps.get(partition, [(BEGIN, END)]), _silent(counts))
         return Totals(
-            **sums, by_code=codes, by_partition=consumed, next_offset=ends, first_offset=first,
+            **sums, by_code=codes, lines=lines, by_partition=consumed, next_offset=ends,
+            first_offset=first,
             gaps={p: common(found, [(first[p], ends[p])]) for p, found in gaps.items()},
         )  # fmt: skip
 
