@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import numba
 
 from models import blend, initial
+from models.items import moved
 from models.neighbours import learn, sequences, share
 from models.popularity import counts, part, weights
 from models.rating import kalman, stack
@@ -33,6 +34,7 @@ history_of = called(weights.history_of)
 learn_gains = called(weights.learn)
 learn_place = called(learn.learn)
 learn_rating = called(kalman.learn)
+note_moved = called(moved.note)
 predict_rating = called(kalman.predict)
 predict_stacked = called(stack.predict)
 remember = called(history.remember)
