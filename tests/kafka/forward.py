@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 
 from py4j.java_gateway import GatewayParameters, JavaGateway
+
 _LOADER = "org.apache.flink.table.planner.loader.PlannerModule"
 _NODES = "org.apache.flink.table.planner.plan.nodes.exec.ExecNodeContext"
 
@@ -13,14 +14,16 @@ def count_anew(gateway: JavaGateway) -> None:
     """Number the nodes of the next plan as a new client does: uids are made of these numbers."""
     named, none = gateway.jvm.java.lang.Class.forName, gateway.jvm.java.lang.Object
     loader, nothing = named(_LOADER), gateway.new_array(none, 0)
-    made = loader.getDeclaredMethod("getInstance", gateway.new_array(gateway.jvm.java.lang.Class, 0))
+    made = loader.getDeclaredMethod(
+        "getInstance", gateway.new_array(gateway.jvm.java.lang.Class, 0)
+    )
     inside = loader.getDeclaredField("submoduleClassLoader")
     for each in (made, inside):
         each.setAccessible(True)
     nodes = named(_NODES, True, inside.get(made.invoke(None, nothing)))
-    nodes.getMethod(
-        "resetIdCounter", gateway.new_array(gateway.jvm.java.lang.Class, 0)
-    ).invoke(None, nothing)
+    nodes.getMethod("resetIdCounter", gateway.new_array(gateway.jvm.java.lang.Class, 0)).invoke(
+        None, nothing
+    )
 
 
 def main(port_file: Path, arguments: list[str]) -> int:
