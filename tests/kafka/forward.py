@@ -12,18 +12,16 @@ _NODES = "org.apache.flink.table.planner.plan.nodes.exec.ExecNodeContext"
 
 def count_anew(gateway: JavaGateway) -> None:
     """Number the nodes of the next plan as a new client does: uids are made of these numbers."""
-    named, none = gateway.jvm.java.lang.Class.forName, gateway.jvm.java.lang.Object
-    loader, nothing = named(_LOADER), gateway.new_array(none, 0)
-    made = loader.getDeclaredMethod(
-        "getInstance", gateway.new_array(gateway.jvm.java.lang.Class, 0)
-    )
-    inside = loader.getDeclaredField("submoduleClassLoader")
+    lang = gateway.jvm.java.lang
+    none, nothing = gateway.new_array(lang.Class, 0), gateway.new_array(lang.Object, 0)
+    module = lang.Class.forName(_LOADER)
+    made = module.getDeclaredMethod("getInstance", none)
+    inside = module.getDeclaredField("submoduleClassLoader")
     for each in (made, inside):
         each.setAccessible(True)
-    nodes = named(_NODES, True, inside.get(made.invoke(None, nothing)))
-    nodes.getMethod("resetIdCounter", gateway.new_array(gateway.jvm.java.lang.Class, 0)).invoke(
-        None, nothing
-    )
+    planner = inside.get(made.invoke(None, nothing))
+    nodes = lang.Class.forName(_NODES, True, planner)
+    nodes.getMethod("resetIdCounter", none).invoke(None, nothing)
 
 
 def main(port_file: Path, arguments: list[str]) -> int:
