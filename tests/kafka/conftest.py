@@ -1,4 +1,4 @@
-"""One broker and one cluster for all tests of this level; each test has a job of its own."""
+"""One broker and one cluster for the tests of a process; each test has a job of its own."""
 
 import re
 from collections.abc import Iterator

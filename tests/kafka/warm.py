@@ -1,6 +1,6 @@
 """A cluster whose client stays: most of a submission is a JVM that loads and compiles itself.
 
-It carries out the same command lines as a new one would, `flink run` included, which starts a new
+The client carries out the same command lines as a new one would, `flink run` included, which starts a new
 Python for the job each time. Tools that load the cluster from its folder start clients of their
 own, as on any machine.
 """
@@ -34,6 +34,14 @@ class WarmCluster(FlinkCluster):
             return super().client(arguments)
         forward = Path(__file__).with_name("forward.py")
         return [sys.executable, str(forward), str(self.port_file), *arguments]
+
+    def _java_options(self) -> list[str]:
+        # what was released is known to verify, and takes as long to as to load
+        return [*super()._java_options(), "-XX:-BytecodeVerificationRemote"]
+
+    def _task_manager_jvm(self) -> list[str]:
+        # a minute of a test is over before the second compiler has earned what it takes
+        return [*super()._task_manager_jvm(), "-XX:TieredStopAtLevel=1"]
 
     def stays(self) -> list[str]:
         """Return the command of the client that stays."""
