@@ -1,8 +1,8 @@
 """A cluster whose client stays: most of a submission is a JVM that loads and compiles itself.
 
-The client carries out the same command lines as a new one would, `flink run` included, which starts a new
-Python for the job each time. Tools that load the cluster from its folder start clients of their
-own, as on any machine.
+The client carries out the same command lines as a new one would, `flink run` included, which starts
+a new Python for the job each time. Tools that load the cluster from its folder start clients of
+their own, as on any machine.
 """
 
 import subprocess
