@@ -5,9 +5,11 @@ import tempfile
 from pathlib import Path
 
 from py4j.java_gateway import GatewayParameters, JavaGateway
+from py4j.protocol import Py4JJavaError
 
 _LOADER = "org.apache.flink.table.planner.loader.PlannerModule"
 _NODES = "org.apache.flink.table.planner.plan.nodes.exec.ExecNodeContext"
+_FATAL = 31
 
 
 def count_anew(gateway: JavaGateway) -> None:
@@ -43,6 +45,9 @@ def main(port_file: Path, arguments: list[str]) -> int:
         jvm.java.lang.System.setErr(stream)
         try:
             status = cli(settings, cli.loadCustomCommandLines(settings, folder)).parseAndRun(given)
+        except Py4JJavaError as error:  # an error of the program, which the client's main catches
+            error.java_exception.printStackTrace()
+            status = _FATAL
         finally:
             jvm.java.lang.System.setOut(before)
             jvm.java.lang.System.setErr(before)

@@ -35,10 +35,6 @@ class WarmCluster(FlinkCluster):
         forward = Path(__file__).with_name("forward.py")
         return [sys.executable, str(forward), str(self.port_file), *arguments]
 
-    def _java_options(self) -> list[str]:
-        # what was released is known to verify, and takes as long to as to load
-        return [*super()._java_options(), "-XX:-BytecodeVerificationRemote"]
-
     def _task_manager_jvm(self) -> list[str]:
         # a minute of a test is over before the second compiler has earned what it takes
         return [*super()._task_manager_jvm(), "-XX:TieredStopAtLevel=1"]
