@@ -6,7 +6,8 @@ import pytest
 
 from models.keys import key_of
 from operators.catalogue import Catalogue
-from state import chunks
+from operators.stages import learn as learn_stage
+from state import accepted, chunks
 from state import marks as marks_codec
 from state.topics import lease
 from state.topics.lease import Lease
@@ -170,6 +171,39 @@ def test_bytes_published_stay_within_the_budget() -> None:
         # what was saved up over an interval, and one chunk too many a bucket
         assert total <= 8_000 * (seconds + 5) + 2 * largest
     assert seconds > 3
+
+
+def test_a_burst_of_moved_rows_is_told_within_the_budget_and_none_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, per_second = Clock(), 2_000
+    monkeypatch.setattr(learn_stage, "time", clock)
+    params = learning(objective="full", tell_ms=1_000, tell_bytes_per_second=per_second)
+    users = UsersSubtask(learn_users(learning=params), clock)
+    items = ItemsSubtask(learn_items(learning=params), Clock())
+    quiet = [event("zoe", "item-1", at=NOW + n) for n in range(40)]
+    sizes: list[int] = []
+    # a burst within two seconds, then an event a second
+    later = in_order(quiet, first=len(LOG))
+    for part, pause in (
+        *((part, 100) for part in cut(LOG, [30] * 20)),
+        *((part, 1_000) for part in cut(later, [1] * 40)),
+    ):
+        learned = users.take(part)
+        items.take(*learned.messages)
+        batch = accepted.decode(learned.messages[0])
+        sizes.append(batch.differences.nbytes + 12 * len(batch.moved))
+        clock.now_ms += pause
+    assert sizes[0] <= 2 * per_second
+    assert sum(sizes[:20]) <= 3 * per_second
+    assert max(sizes[20:]) <= per_second
+    mine, theirs = users.function._corridor.items, items.function._catalogue._items
+    burst = sum(size > 0.9 * per_second for size in sizes)
+    assert burst > 2, "a burst that one telling holds shows nothing"
+    rows = theirs.rows(mine.keys)
+    for name in ("factors", "context", "bias"):
+        found, told = getattr(theirs.arrays, name)[rows], getattr(mine.arrays, name)[: mine.size]
+        assert found == pytest.approx(told, abs=5e-3), name
 
 
 def test_the_time_of_timers_is_bounded_and_they_go_on() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from models.keys import key_of
 from models.params import EventPolicy
 from operators.catalogue import Catalogue
+from operators.stages import learn as learn_stage
 from state.topics import worker
 from tests.builders import (
     DAY,
@@ -82,6 +83,32 @@ def test_a_chunk_and_then_the_messages_it_contains_count_once(objective: str) ->
     hear(users, list(made.due(0, NOW)))
     users.hear(*sent[-5:], *sent)
     assert_alike(items_of(users), contents(made._items))
+
+
+def test_a_chunk_from_before_a_message_does_not_take_back_what_it_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was moved at an earlier step than it is told at: the chunk has its event, not this."""
+    clock = Clock()
+    monkeypatch.setattr(learn_stage, "time", clock)
+    params = learning(objective="full", tell_ms=1_000)
+    made, users = catalogue(learning=params), subtask(learning=params)
+    made.learn(0, users.take(LOG[:100]).messages)
+    clock.now_ms += 100
+    made.learn(0, users.take(LOG[100:200]).messages)  # the events, and nothing of what they moved
+    before = list(made.due(0, NOW))
+    clock.now_ms += 4_000  # when it notes what is applied, and tells what was moved
+    first = max(record.offset for record in LOG) + 1
+    telling = users.take(in_order([event("zoe", "item-1")], first=first)).messages
+    mine = users.function._corridor.items.arrays.factors.copy()
+    hear(users, before)
+    made.learn(0, telling)
+    found = users.function._corridor.items
+    assert np.array_equal(found.arrays.factors, mine)
+    theirs = made._items
+    rows = theirs.rows(found.keys)
+    moved = np.abs(theirs.arrays.factors[rows] - found.arrays.factors[: found.size])
+    assert moved.max() < 1e-3
 
 
 def assert_alike(found: dict[str, Any], expected: dict[str, Any]) -> None:
@@ -160,6 +187,20 @@ def test_a_full_table_gives_up_the_least_popular() -> None:
     again = catalogue(learning=params)
     again.open(0, list(records.values()), made.marks(0))
     assert contents(again._items) == contents(made._items)
+
+
+def test_a_full_table_makes_room_for_authoritative_rows_that_are_new() -> None:
+    params = replace(learning(), item_limit=64)
+    users, made = subtask(learning=params), catalogue(learning=params)
+    elsewhere = subtask(learning=params)
+    names = [f"theirs-{n}" for n in range(6)]
+    sent = elsewhere.take(in_order(event("zoe", name) for name in names)).messages
+    made.learn(0, sent)
+    users.take(in_order((event(f"u{n}", f"mine-{n}") for n in range(64)), first=100))
+    assert users.function._corridor.items.size == 64
+    hear(users, list(made.due(0, NOW)))
+    assert set(names) <= items_of(users).keys()
+    assert (users.function._corridor.items.evicted, len(items_of(users))) == (8, 62)
 
 
 def test_what_teaches_nothing_takes_no_row() -> None:

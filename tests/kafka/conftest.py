@@ -1,4 +1,4 @@
-"""One broker and one cluster for all tests of this level; each test has a job of its own."""
+"""One broker and one cluster for the tests of a process; each test has a job of its own."""
 
 import re
 from collections.abc import Iterator
@@ -8,15 +8,17 @@ import pytest
 from scripts.tools.cluster import processes
 from scripts.tools.cluster.instance import Local
 from tests.kafka.running import RunningJob
+from tests.kafka.warm import WarmLocal
 
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
     """A broker and a cluster with two slots, at free ports."""
-    local = Local.plan(tmp_path_factory.mktemp("cluster"), port_base=0, slots=2)
+    local = WarmLocal.plan(tmp_path_factory.mktemp("cluster"), port_base=0, slots=2)
     try:
         local.up(owned=True)
-        yield local
+        with local.client():
+            yield local
     finally:
         local.down()
     assert processes.find(local.run_dir) == []

@@ -209,9 +209,13 @@ class RunningJob:
         with consumer(self.address, [name], isolation="read_committed") as client:
             return offsets(client, name)
 
-    def totals(self) -> Totals:
+    def metrics(self) -> Metrics:
         """Return what the metrics topic says now."""
-        return accounting.read(self.address, f"{self.prefix}.recommendation_metrics").totals()
+        return accounting.read(self.address, f"{self.prefix}.recommendation_metrics")
+
+    def totals(self) -> Totals:
+        """Return what it says of the records sent."""
+        return self.metrics().totals()
 
     def wait(self, reached: Callable[[], bool], what: str | Callable[[], str]) -> None:
         """Wait until something holds; say what did not, and why the job failed if it did."""

@@ -19,9 +19,8 @@ from confluent_kafka.admin import (
 )
 
 from scripts.tools.cluster.broker import Broker
-from scripts.tools.cluster.flink import FlinkCluster
-from scripts.tools.cluster.instance import Local
 from scripts.tools.cluster.paths import jars_dir
+from tests.kafka.warm import WarmCluster, WarmLocal
 
 SECRET = "it's;a=secret"
 PORTS = {"LOGIN": 9093, "MTLS": 9094, "OIDC": 9095, "UNSIGNED": 9096}
@@ -95,7 +94,7 @@ class SecureBroker(Broker):
 _PROTOCOLS = "LOGIN:SASL_SSL,MTLS:SSL,OIDC:SASL_SSL,UNSIGNED:SASL_SSL"
 
 
-class ClusterForTokens(FlinkCluster):
+class ClusterForTokens(WarmCluster):
     """A cluster with the jars that logging in by tokens needs."""
 
     def _link_jars(self) -> None:
@@ -106,7 +105,7 @@ class ClusterForTokens(FlinkCluster):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SecureLocal(Local):
+class SecureLocal(WarmLocal):
     """A cluster beside such a broker."""
 
     secure: dict[str, int]
@@ -124,7 +123,7 @@ class SecureLocal(Local):
         )
 
     @property
-    def flink(self) -> FlinkCluster:
+    def flink(self) -> WarmCluster:
         return ClusterForTokens(**vars(super().flink))
 
 

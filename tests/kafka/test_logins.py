@@ -59,7 +59,8 @@ def secure(
         try:
             local.up()
             add_scram_user(local.brokers)
-            yield local
+            with local.client():
+                yield local
         finally:
             local.down()
     assert processes.find(local.run_dir) == []

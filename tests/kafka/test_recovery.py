@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from itertools import count
 from typing import Any
 
 import pyarrow as pa
@@ -12,14 +13,15 @@ from scripts.tools.data.behaviour import Generated
 from scripts.tools.data.generator import GeneratorParams
 from scripts.tools.kafka.produce import Pace
 from scripts.tools.kafka.sending import Sending
-from tests.builders import MINUTE, NOW, Record, event
+from tests.builders import DAY, MINUTE, NOW, Record, event
 from tests.kafka.running import RunningJob
 
 pytestmark = pytest.mark.kafka
 
 WORLD = {"users": 400, "clusters": 4, "places": 60, "sessions": 64}
+SECOND_START = 1_700_100_000_000
 FIRST = Generated(2_000, GeneratorParams(seed=1, **WORLD))
-SECOND = Generated(4_000, GeneratorParams(seed=2, start_ms=1_700_100_000_000, **WORLD))
+SECOND = Generated(4_000, GeneratorParams(seed=2, start_ms=SECOND_START, **WORLD))
 EVENTS = FIRST.events + SECOND.events
 
 
@@ -64,6 +66,39 @@ def assert_all_counted_once(job: RunningJob, sent: int, users: set[str]) -> None
 
 def tastes(*items: str, user: str = "anna", first: int = 0) -> list[Record]:
     return [event(user, item, at=NOW + first + n) for n, item in enumerate(items)]
+
+
+def lists(job: RunningJob, users: list[str], name: str) -> dict[str, set[str]]:
+    """What users are recommended now, asked by events that teach nothing."""
+    at = SECOND_START + DAY
+    job.send([event(u, "shown", "impression", at=at, event_id=f"{name}/{u}") for u in users])
+    job.settle()
+    return {
+        one["user_id"]: {item["item_id"] for item in one["items"]}
+        for one in job.recommendations()
+        if one["trigger"]["event_id"].startswith(f"{name}/")
+    }
+
+
+def assert_a_rebuilt_replica_recommends_nearly_the_same(job: RunningJob, users: list[str]) -> None:
+    """A worker is killed while nothing else is sent: its items come from the chunks alone."""
+    before = lists(job, users, "before")
+    (held,) = [one.items for one in job.metrics().workers]
+    (worker,) = job.workers()
+    killed = time.time_ns() // 1_000_000
+    worker.kill()
+    asked = count()
+
+    def complete() -> bool:
+        lists(job, users[:1], f"asked-{next(asked)}")
+        (mine,) = job.metrics().workers
+        return mine.generated_at > killed and mine.items >= held and mine.complete == 1
+
+    job.wait(complete, "a worker that has heard of all items")
+    after = lists(job, users, "after")
+    assert before.keys() == after.keys() == set(users)
+    shared = [len(before[u] & after[u]) / len(before[u]) for u in users]
+    assert sum(shared) / len(shared) > 0.6, shared
 
 
 def test_a_savepoint_in_mid_load_is_continued_by_two_subtasks(job: RunningJob) -> None:
@@ -111,3 +146,4 @@ def test_a_killed_worker_neither_loses_nor_repeats_anything(job: RunningJob) -> 
     assert job.state == "RUNNING"
     assert [process.pid for process in job.workers()] != [worker.pid]
     assert len(job.workers()) == 1
+    assert_a_rebuilt_replica_recommends_nearly_the_same(job, sorted(sending.users)[:50])

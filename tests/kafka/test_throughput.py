@@ -1,11 +1,14 @@
 """The model leaves of the pipe what it left before: both measured one after the other."""
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from scripts.tools.benchmarks.share import share
 from scripts.tools.benchmarks.stage import Stage
+from scripts.tools.cluster import processes
 from scripts.tools.cluster.instance import Local
 from scripts.tools.cluster.paths import ROOT
 from scripts.tools.commands.build import build
@@ -17,6 +20,18 @@ EVENTS = 1_000_000
 SLACK = 0.5
 """Of the share that was measured last: short runs on a busy machine are no figures."""
 ATTEMPTS = 2
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Local]:
+    """A cluster as `scripts/local` starts it: that of other tests is made for short jobs."""
+    local = Local.plan(tmp_path / "cluster", port_base=0, slots=2)
+    try:
+        local.up(owned=True)
+        yield local
+    finally:
+        local.down()
+    assert processes.find(local.run_dir) == []
 
 
 def committed() -> float:

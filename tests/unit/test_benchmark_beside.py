@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -32,22 +32,40 @@ def test_a_stack_of_another_run_folder_is_seen(stack: Path) -> None:
     assert one.remedy == f"scripts/local down --run-dir {str(stack)!r}"
 
 
-def test_a_busy_process_is_seen_and_an_idle_one_is_not(tmp_path: Path) -> None:
-    for name, body in (("busy", "while True: pass"), ("idle", "import time; time.sleep(60)")):
-        pid = processes.start(name, (sys.executable, "-c", body), tmp_path / name)
-        (tmp_path / name / "pid").write_text(str(pid))
-    busy, idle = (int((tmp_path / name / "pid").read_text()) for name in ("busy", "idle"))
+def test_a_busy_process_is_seen_and_an_idle_one_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(beside, "BUSY_PERCENT", 5.0)  # others may leave it hardly more than that
+    begun = "open('begun', 'w').close()"  # to start an interpreter is work, too
+    bodies = {"busy": "while True: pass", "idle": "import time; time.sleep(600)"}
+    pids = {}
     try:
-        time.sleep(0.5)
-        looked_at = [psutil.Process(busy), psutil.Process(idle)]
+        for name, body in bodies.items():
+            command = (sys.executable, "-c", f"{begun}\n{body}")
+            pids[name] = processes.start(name, command, tmp_path / name)
+        wait_for(lambda: all((tmp_path / name / "begun").exists() for name in bodies))
+        time.sleep(0.1)  # from its last line to its sleep
+        looked_at = [psutil.Process(pid) for pid in pids.values()]
         for process in looked_at:
             beside._percent(process)
-        time.sleep(1)
-        (one,) = beside._busy(looked_at)
-        assert f"pid {busy}," in one.what
+        seen: list[Neighbour] = []
+
+        def look() -> bool:
+            seen.extend(beside._busy(looked_at))
+            return bool(seen)
+
+        wait_for(look, each=0.5)
+        assert [f"pid {pids['busy']}," in one.what for one in seen] == [True]
     finally:
-        for name in ("busy", "idle"):
+        for name in bodies:
             processes.end_all(tmp_path / name, grace_seconds=1)
+
+
+def wait_for(reached: Callable[[], object], *, each: float = 0.01) -> None:
+    deadline = time.monotonic() + 60
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(each)
 
 
 def test_a_broker_of_somebody_else_is_known_by_its_class(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from models.params import RankingParams, UserParams
 from models.ranking.model import Ranking
 from tests import columns
 from tests.columns import TRANSITIONS, accepted, events, key, new_users, rows_of
-from tests.kernels import weight_of
+from tests.kernels import note_moved, weight_of
 
 PARAMS = RankingParams(
     factors=columns.FACTORS, negatives=3, context=2, context_decay=0.5, rate=0.2, bias_rate=0.1
@@ -170,6 +170,23 @@ def test_rows_wait_in_the_order_they_were_moved_and_through_growth() -> None:
     first = told(again, 3)[0].tolist()
     again.rows(np.arange(10_000, dtype=np.uint64) * 7 + 3)  # the table grows several times
     assert first + told(again)[0].tolist() == order
+
+
+def test_a_queue_that_went_round_keeps_its_order_through_growth() -> None:
+    items = full_items()
+    rows = items.rows(np.arange(1, 1_001, dtype=np.uint64))
+    room = len(items.arrays.queue)
+    for row in rows:
+        note_moved(items.arrays, row)
+    told(items)
+    waiting = [*range(900, 1_000), *range(100)]
+    for row in waiting:
+        note_moved(items.arrays, row)
+    assert 1_000 < room < 1_000 + len(waiting)  # the end of the queue is before its begin
+    first = told(items, 3)[0].tolist()
+    items.rows(np.arange(2_000, 5_000, dtype=np.uint64))
+    assert len(items.arrays.queue) > room
+    assert first + told(items)[0].tolist() == waiting
 
 
 def test_rounding_is_made_up_for_later() -> None:

@@ -133,13 +133,17 @@ from tests.unit.test_supervisor import Sleepers, Supervisor
 supervisor = Supervisor(Sleepers.load(Path(sys.argv[1])), revives=True)
 while True:
     supervisor.look()
+    Path("looked").touch()
 """
     root = str(Path(__file__).parents[2])
     command = (sys.executable, "-c", again, str(local.run_dir))
     processes.start(processes.SUPERVISOR, command, local.run_dir, {"PYTHONPATH": root})
-    time.sleep(1)
+    deadline = time.monotonic() + 60
+    while not (local.run_dir / "looked").exists():
+        assert time.monotonic() < deadline, "no supervisor that looks"
+        time.sleep(0.02)
     local.down()
-    time.sleep(0.5)
+    time.sleep(0.5)  # in which one that was left would start something
     assert processes.find(local.run_dir) == []
 
 

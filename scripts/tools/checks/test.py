@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import psutil
 
@@ -23,34 +23,50 @@ _DOCTESTS = (
     "scripts/tools/cluster/stack_trace.py",
     "scripts/tools/data",
 )
-_ALONE = ("kafka",)
-"""Levels whose tests share a cluster and need the machine for themselves."""
+_CLUSTER = "kafka"
+"""The level whose tests share a cluster; it needs the machine for itself."""
+_MEASURED = "tests/kafka/test_throughput.py"
+"""Of that level; it needs the machine for itself alone."""
 _TOGETHER = ("--numprocesses=logical", "--maxprocesses=8", "--dist=loadfile")
+_TWO = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
+"""Each process has a broker and a cluster: one's jobs work while the other's wait."""
 _NONE_SELECTED = 5
 _MARK = "STREAMREC_TEST_RUN"
 _GRACE_SECONDS = 15
 
 
 def pytest(levels: Sequence[str], options: Sequence[str]) -> int:
-    """Run the levels: several processes take those that need no cluster, one those that do.
+    """Run the levels: several processes take those that need no cluster, two those that do.
 
     Returns
     -------
     int
-        Its exit status, or 1 where a test left a process behind.
+        Its exit status, that of no test where none ran, or 1 where a test left a process behind.
     """
-    run_id, status = str(os.getpid()), 0
+    run_id, codes = str(os.getpid()), list[int]()
     environment = {**os.environ, _MARK: run_id}
-    alone = [level for level in levels if level in _ALONE]
-    together = [level for level in levels if level not in _ALONE]
-    for part, how in ((together, _TOGETHER), (alone, ())):
-        if part and not (status and {"-x", "--exitfirst"} & set(options)):
-            doctests = _DOCTESTS if "unit" in part else ()
-            folders = [f"tests/{level}" for level in part]
-            command = [sys.executable, "-m", "pytest", *how, *doctests, *folders, *options]
-            code = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
-            status = status or (0 if code == _NONE_SELECTED and len(levels) > 1 else code)
+    for arguments in _parts(levels):
+        if not (_failure(codes) and {"-x", "--exitfirst"} & set(options)):
+            command = [sys.executable, "-m", "pytest", *arguments, *options]
+            done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
+            codes.append(done.returncode)
+    status = _failure(codes) or (0 if 0 in codes else _NONE_SELECTED)
     return _end_leftovers(run_id) or status
+
+
+def _parts(levels: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield what pytest is told of each run."""
+    together = [f"tests/{level}" for level in levels if level != _CLUSTER]
+    if together:
+        yield (*_TOGETHER, *(_DOCTESTS if "unit" in levels else ()), *together)
+    if _CLUSTER in levels:
+        yield (*_TWO, f"tests/{_CLUSTER}", f"--ignore={_MEASURED}")
+        yield (_MEASURED,)
+
+
+def _failure(codes: Iterable[int]) -> int:
+    """Return the first status that is a failure, 0 where there is none."""
+    return next((code for code in codes if code not in (0, _NONE_SELECTED)), 0)
 
 
 def _end_leftovers(run_id: str) -> int:
