@@ -65,8 +65,9 @@ class ItemArrays(NamedTuple):
     """Newest event time, ms; -1 before the first event."""
     value_sum: NDArray[np.float64]
     """Sum of the ratings learnt; `counts` is their number in the rating objective."""
-    popularity: NDArray[np.float32]
-    """Accepted positive events, halved every half-life, as of `last_time`."""
+    popularity: NDArray[np.float64]
+    """Accepted positive events, halved every half-life, as of `last_time`. In 32 bits it would stop
+    to grow at 2^24."""
     mark: NDArray[np.int32]
     """What the row is known to contain, see `models.items.marks`; 0 for nothing."""
     touched: NDArray[np.int64]

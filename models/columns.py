@@ -376,7 +376,7 @@ class ItemRows:
     """(m,) newest event time, ms."""
     value_sum: NDArray[np.float64]
     """(m,) sum of the ratings learnt; `count` is their number in the rating objective."""
-    popularity: NDArray[np.float32]
+    popularity: NDArray[np.float64]
     """(m,) events halved every half-life, as of `last_time`."""
     factors: NDArray[np.float32]
     """(m, F) latent factors."""

@@ -1,12 +1,15 @@
 """The authoritative copy of everything known about the items of some buckets. No Flink in here."""
 
+import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.columns import AcceptedBatch, ItemRows
 from models.items.applied import Applied
+from models.popularity.levels import levels_of
 from operators.params import LearnItemsParams
 from operators.publisher import Publisher
 from operators.stages.learn import empty_items, name_new, objective
@@ -17,6 +20,11 @@ from state.codec import IncompatibleError
 from state.item_state import ItemState
 
 _LONGEST_NAME = 32
+_LOG = logging.getLogger(__name__)
+_TOO_LARGE = (
+    "learn-items: expected marks of at most half a record, got %d bytes with kafka.max_record_bytes"
+    " at %d: chunks go without them, and events around a restart may be counted twice; raise it"
+)
 
 
 class Catalogue:
@@ -32,6 +40,9 @@ class Catalogue:
         # a bucket's own: the others' windows may be further, and so may be their state
         self._applied: dict[int, Applied] = {}
         self._publishers: dict[int, Publisher] = {}
+        self._gone: dict[int, set[int]] = {}
+        self._parts: dict[bytes, int] = {}
+        self._told = False
 
     def is_open(self, bucket: int) -> bool:
         """Whether the records of a bucket were read."""
@@ -57,14 +68,20 @@ class Catalogue:
         if marks is not None:
             self._applied[bucket].contain(marks_codec.decode(marks))
         self._publishers[bucket] = publisher
+        self._gone[bucket] = set()
         if records:
             stored = self._item_state.decode(records)
             self._check_scale(stored)
-            first = np.argsort(-stored.popularity, kind="stable")
-            # in this order, so that what the limit has no room for is what is least popular
-            self._items.rows(stored.keys[first])
+            level = levels_of(stored, self._params.learning.half_life_ms)
+            publisher.restore(stored.keys[np.argsort(-level, kind="stable")])
+            # whichever bucket is opened first: the most popular of all have a row
+            admitted, gone = self._items.admit(stored.keys, level)
+            self._note_gone(gone)
+            self._note_gone(stored.keys[~admitted])
+            if not admitted.all():
+                chosen = np.flatnonzero(admitted).tolist()
+                stored = self._item_state.decode([records[n] for n in chosen])
             self._items.replace(stored, only_newer=False)
-            publisher.restore(stored.keys[first])
 
     def _check_scale(self, stored: ItemRows) -> None:
         """Refuse items whose mean rating is none: a release before learnt any scale as it is."""
@@ -85,62 +102,76 @@ class Catalogue:
 
         Keys are item keys as signed 64-bit numbers; None stands for an item that was given up.
         """
-        gone = [np.empty(0, np.uint64)]
-        changed = [
-            self._learn(bucket, accepted_codec.decode(message), gone) for message in messages
-        ]
+        changed = [self._learn(bucket, accepted_codec.decode(message)) for message in messages]
         rows = self._items.rows(np.unique(np.concatenate(changed)), register=False)
         exported = self._items.export(rows)
-        publisher = self._publishers[bucket]
-        publisher.mark(exported.keys)
+        self._publishers[bucket].mark(exported.keys)
         names = exported.keys.view(np.int64).tolist()
-        lost = self._lost(bucket, gone)
-        publisher.forget(lost)
         return [
-            *((name, None) for name in lost.view(np.int64).tolist()),
+            *((name, None) for name in self.given_up(bucket)),
             *zip(names, self._item_state.encode(exported), strict=True),
         ]
 
-    def _lost(self, bucket: int, gone: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:
-        """Return the bucket's keys among those given up that have not come back since."""
-        keys = np.concatenate(gone)
-        keys = keys[keys % np.uint64(self._params.buckets) == bucket]
-        lost: NDArray[np.uint64] = keys[self._items.rows(keys, register=False) < 0]
-        return lost
+    def given_up(self, bucket: int) -> list[int]:
+        """Return the keys of a bucket's records that nothing is known of any more, once.
+
+        Items are given up for others whichever bucket is at hand, and each bucket writes its own
+        records only. So ask whenever a bucket is at hand.
+        """
+        gone, self._gone[bucket] = self._gone[bucket], set()
+        publisher = self._publishers[bucket]
+        # items that had no event of their own have a row, too, and no record
+        lost = np.array([key for key in sorted(gone) if publisher.holds(key)], np.uint64)
+        publisher.forget(lost)
+        names: list[int] = lost.view(np.int64).tolist()
+        return names
+
+    def _note_gone(self, keys: NDArray[np.uint64]) -> None:
+        """Remember for each bucket that is open which of its items were given up."""
+        of = keys % np.uint64(self._params.buckets)
+        for bucket, gone in self._gone.items():
+            gone.update(keys[of == bucket].tolist())
 
     def due(self, bucket: int, now_ms: int) -> Iterator[tuple[bytes, bytes]]:
         """Yield key and value of the chunks to publish now, within the budget.
 
-        A chunk that is too large for one record comes in parts. Items are never taken out of it,
-        so there are never fewer parts than the topic holds.
+        A chunk that is too large for one record comes in parts.
         """
         publisher = self._publishers[bucket]
         room = self._params.max_record_bytes - bounds.OVERHEAD - _LONGEST_NAME
         about = self._about(bucket, room)
         for name, keys in publisher.due(now_ms):
             rows = self._items.export(self._items.rows(keys, register=False))
-            for part, value in enumerate(chunks.encode_within(rows, room, about)):
+            parts = chunks.encode_within(rows, room, about)
+            # items that were given up: what was in a part before must not stay on the topic
+            empty = max(0, self._parts.get(name, 0) - len(parts))
+            self._parts[name] = len(parts)
+            parts += empty * [chunks.encode(rows.take(0, 0), about)]
+            for part, value in enumerate(parts):
                 publisher.spend(len(value))
                 yield (b"%s/%d" % (name, part) if part else name), value
 
     def _about(self, bucket: int, room: int) -> chunks.About:
-        """Return what chunks say besides their rows; marks only where they are a small part."""
+        """Return what chunks say besides their rows."""
         marks = self._applied[bucket].highest.copy()
-        if marks.nbytes > room // 4:
-            marks = marks[:0]
         items = self._publishers[bucket].items
-        return chunks.About(self._params.learning.origin, items, marks)
+        about = chunks.About(self._params.learning.origin, items, marks)
+        if len(about.packed) <= room // 2:
+            return about
+        if not self._told:
+            self._told = True
+            _LOG.error(_TOO_LARGE, len(about.packed), self._params.max_record_bytes)
+        return replace(about, marks=marks[:0])
 
-    def _learn(
-        self, bucket: int, message: AcceptedBatch, gone: list[NDArray[np.uint64]]
-    ) -> NDArray[np.uint64]:
+    def _learn(self, bucket: int, message: AcceptedBatch) -> NDArray[np.uint64]:
         # for the marks only: this is no loop, Flink delivers each message exactly once
         self._applied[bucket].claim(message.bucket, message.coordinate)
-        gone.append(self._items.make_room(message.keys))
+        self._note_gone(self._items.make_room(message.keys))
         rows = self._items.rows(message.keys)
         name_new(self._items, rows[: len(message.ids)], message.ids)
         owned = (message.keys % np.uint64(self._params.buckets) == bucket) & (rows >= 0)
         everything = np.ones(len(message), np.bool_)
         self._objective.apply(self._items, message, rows, fresh=everything, owned=owned)
         changed: NDArray[np.uint64] = message.keys[owned]
+        self._gone[bucket].difference_update(changed.tolist())  # they came back
         return changed

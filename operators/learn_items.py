@@ -24,7 +24,8 @@ class LearnItemsFunction(KeyedProcessFunction):
     Output
         Item chunks (key, Arrow bytes) for the compacted topic.
     State
-        `items-v1`: item key -> item record, bounded by the item limit.
+        `items-v1`: item key -> item record; all buckets of a subtask together are bounded by the
+        item limit, but for what was given up within the last second.
     Time
         Processing time; one publishing timer a bucket. It also fires after a restore: a bucket
         that is found full is published whole, most used items first.
@@ -53,16 +54,19 @@ class LearnItemsFunction(KeyedProcessFunction):
         for key, record in self._catalogue.learn(bucket, messages):
             if record is not None:
                 self._records.put(key, record)
-            elif self._records.contains(key):
+            else:
                 self._records.remove(key)
         self._records.put(descriptors.MARKS_ENTRY, self._catalogue.marks(bucket))
         return iter(())
 
     def on_timer(self, timestamp: int, ctx: Any) -> Iterator[Row]:  # noqa: ARG002
-        """Publish some of what changed, within the budget."""
+        """Publish some of what changed, within the budget; forget what was given up."""
         bucket = self._buckets[ctx.get_current_key()]
         if not self._catalogue.is_open(bucket):
             self._open_bucket(bucket)
+        # a bucket whose items were given up for another's may wait long for its next window
+        for key in self._catalogue.given_up(bucket):
+            self._records.remove(key)
         now_ms = ctx.timer_service().current_processing_time()
         for name, value in self._catalogue.due(bucket, now_ms):
             yield Row(name, value)

@@ -61,6 +61,7 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
         self._inbox = Inbox(self._hearing.handlers())
         self._restored = self._compared = False
         self._subtask = runtime_context.get_index_of_this_subtask()
+        self._corridor.learn.share.workers = runtime_context.get_number_of_parallel_subtasks()
         self._told_until = 0.0
 
     def process_element(self, value: Row, ctx: Any) -> Iterator[Row]:

@@ -52,6 +52,10 @@ class Publisher:
         self.mark(keys)
         self._restoring = set(self._queue)
 
+    def holds(self, key: int) -> bool:
+        """Whether an item is one of the bucket's."""
+        return key in self._members.get(key // self._buckets % self._chunks, ())
+
     def forget(self, keys: NDArray[np.uint64]) -> None:
         """Note that items are gone; their chunks are published without them."""
         for key, number in self._numbered(keys):

@@ -36,6 +36,7 @@ carries no CRC of its own.
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -67,7 +68,7 @@ _SCALARS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class About:
     """What a chunk says besides its rows."""
 
@@ -77,6 +78,11 @@ class About:
     """Items of the bucket that the chunk is of."""
     marks: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 0), np.int64))
     """See `models.items.marks`."""
+
+    @cached_property
+    def packed(self) -> bytes:
+        """The marks as they are stored: made once for all chunks that say the same."""
+        return b64encode(marks.encode(self.marks))
 
 
 def encode_within(rows: ItemRows, limit: int, about: About | None = None) -> list[bytes]:
@@ -96,7 +102,7 @@ def encode_within(rows: ItemRows, limit: int, about: About | None = None) -> lis
         bounds.item_row(entries, factors, length)
         for entries, length in zip(followed.tolist(), ids, strict=True)
     ]
-    edges, held, room = [0], 0, limit - bounds.chunk(0, 0, factors, 0) - 4 * about.marks.nbytes // 3
+    edges, held, room = [0], 0, limit - bounds.chunk(0, 0, factors, 0) - len(about.packed)
     for at, row_size in enumerate(sizes):
         if held + row_size > room and at > edges[-1]:
             edges.append(at)
@@ -114,7 +120,7 @@ def encode(rows: ItemRows, about: About | None = None) -> bytes:
             _VERSION_KEY: str(VERSION),
             _ORIGIN_KEY: str(about.origin),
             _TOTAL_KEY: str(about.total),
-            _MARKS_KEY: b64encode(marks.encode(about.marks)),
+            _MARKS_KEY: about.packed,
         }
     )
     start = pa.array(rows.successor_start, pa.int32())
@@ -131,7 +137,10 @@ def encode(rows: ItemRows, about: About | None = None) -> bytes:
         "place_positions": pa.ListArray.from_arrays(
             places, pa.array(rows.place_positions, pa.int32())
         ),
-        **{name: pa.array(getattr(rows, name), kind) for name, kind in _SCALARS},
+        **{
+            name: pa.array(getattr(rows, name).astype(kind.to_pandas_dtype()), kind)
+            for name, kind in _SCALARS
+        },
     }
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, schema) as writer:
@@ -273,8 +282,13 @@ def _rows(batch: pa.RecordBatch) -> ItemRows:
         place_start=place_start,
         place_keys=place_keys,
         place_positions=positions,
-        **{name: _single(batch, name).astype(kind.to_pandas_dtype()) for name, kind in _SCALARS},
+        **{name: _single(batch, name).astype(_type_of(name, kind)) for name, kind in _SCALARS},
     )
+
+
+def _type_of(name: str, kind: pa.DataType) -> Any:
+    """Return the type of a column of rows; popularity is rounded in a chunk."""
+    return np.float64 if name == "popularity" else kind.to_pandas_dtype()
 
 
 def _array(column: pa.Array) -> NDArray[Any]:

@@ -1,6 +1,6 @@
 """What is known of an item, as bytes: one sealed value an item (magic `IT`).
 
-Payload of version 4, little-endian:
+Payload of version 5, little-endian:
 
 ================= ===== ===== =============================================================
 field             type  count holds
@@ -9,7 +9,7 @@ key               u64   1     xxHash3 of the id
 count             i64   1     accepted positive events
 last_time         i64   1     newest event time, ms
 value_sum         f64   1     sum of the ratings learnt
-popularity        f32   1     events halved every half-life, as of last_time
+popularity        f64   1     events halved every half-life, as of last_time
 gradient_sum      f32   1     AdaGrad sum of the factors
 bias              f32   1
 bias_gradient_sum f32   1     AdaGrad sum of the bias
@@ -30,10 +30,10 @@ id                u32   1     t, bytes of the id
 …                 u8    t     UTF-8 id, empty for an item known only by its key
 ================= ===== ===== =============================================================
 
-A value takes 88 + 8 F + 4 W + 12 (s + l) + t bytes. Version 3 had no variances: a model that has
-some refuses it. Version 2 had no places and no factors as context:
-what is read from it starts with those of a new item. Version 1 had no popularity: what is read from
-it has the count for it.
+A value takes 92 + 8 F + 4 W + 12 (s + l) + t bytes. Version 4 had the popularity as f32. Version 3
+had no variances: a model that has some refuses it. Version 2 had no places and no factors as
+context: what is read from it starts with those of a new item. Version 1 had no popularity: what is
+read from it has the count for it.
 """
 
 from collections.abc import Callable, Sequence
@@ -56,8 +56,8 @@ from state.codec import (
 from state.ragged import as_bytes, bounds_of, copy_ranges, rows_at
 
 MAGIC = b"IT"
-VERSION = 4
-READ_VERSIONS = (1, 2, 3, 4)
+VERSION = 5
+READ_VERSIONS = (1, 2, 3, 4, 5)
 
 _SCALARS = (
     ("count", "<i8"),
@@ -72,9 +72,11 @@ _COUNTS = {
     2: ("factors", "successors", "id"),
     3: ("factors", "context", "successors", "places", "id"),
     4: ("factors", "context", "successors", "places", "variance", "id"),
+    5: ("factors", "context", "successors", "places", "variance", "id"),
 }
 _SCALARS_OF = {1: _SCALARS, 2: (*_SCALARS[:3], ("popularity", "<f4"), *_SCALARS[3:])}
 _SCALARS_OF[3] = _SCALARS_OF[4] = (*_SCALARS_OF[2], ("context_gradient_sum", "<f4"))
+_SCALARS_OF[5] = tuple((n, "<f8" if n == "popularity" else kind) for n, kind in _SCALARS_OF[4])
 _LAYOUTS = {
     version: np.dtype([("key", "<u8"), *scalars, *((name, "<u4") for name in _COUNTS[version])])
     for version, scalars in _SCALARS_OF.items()

@@ -191,6 +191,9 @@ class Subtask:
     def get_index_of_this_subtask(self) -> int:
         return 0
 
+    def get_number_of_parallel_subtasks(self) -> int:
+        return 1
+
     def get_map_state(self, descriptor: MapStateDescriptor) -> MapState:
         """Return a handle, as the runtime context does."""
         return MapState(self, descriptor)

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import numba
 
 from models import blend, initial
+from models.items import moved
 from models.neighbours import learn, sequences, share
 from models.popularity import counts, part, weights
 from models.rating import kalman, stack
@@ -28,6 +29,7 @@ count_event = called(counts.count_event)
 fill_neighbours = called(share.fill)
 find_neighbours = called(share.find)
 gains_of = called(weights.gains_of)
+note = called(moved.note)
 fill_popularity = called(part.fill)
 history_of = called(weights.history_of)
 learn_gains = called(weights.learn)

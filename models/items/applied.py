@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from models.columns import OFFSET_BITS
 from models.compiled import Integer, entry
+from models.items.marks import within
 from models.transitions.rows import extended
 
 _SNAPSHOTS = 24
@@ -25,8 +26,8 @@ class Applied:
 
     @property
     def highest(self) -> NDArray[np.int64]:
-        """(buckets, partitions) newest coordinate applied, -1 for none."""
-        return self._highest
+        """(buckets, partitions) newest coordinate applied, -1 for none; as far as there are any."""
+        return used(self._highest)
 
     def contain(self, marks: NDArray[np.int64]) -> None:
         """Take for applied what somebody else has: (buckets, partitions) coordinates."""
@@ -37,16 +38,12 @@ class Applied:
 
     def note(self, step: int) -> None:
         """Remember what is applied at a step of the caller's; the oldest notes are forgotten."""
-        self._past.append((step, self._highest.copy()))
+        self._past.append((step, used(self._highest).copy()))
 
     def step_within(self, marks: NDArray[np.int64]) -> int:
         """Return the newest step noted at which nothing was applied beyond marks; -1 for none."""
         for step, highest in reversed(self._past):
-            rows, columns = highest.shape
-            within = np.full(highest.shape, -1, np.int64)
-            common = marks[:rows, :columns]
-            within[: common.shape[0], : common.shape[1]] = common
-            if (highest <= within).all():
+            if within(highest, marks):
                 return step
         return -1
 
@@ -74,11 +71,16 @@ class Applied:
     def _make_room(self, buckets: int, partitions: int) -> None:
         rows, columns = self._highest.shape
         if columns < partitions:
-            self._highest = np.ascontiguousarray(
-                extended(self._highest.T, max(partitions, 2 * columns), -1).T
-            )
+            self._highest = np.ascontiguousarray(extended(self._highest.T, partitions, -1).T)
         if rows < buckets:
-            self._highest = extended(self._highest, max(buckets, 2 * rows), -1)
+            self._highest = extended(self._highest, max(buckets, rows + rows // 4), -1)
+
+
+def used(marks: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return (buckets, partitions) of marks up to the last of each that has any: a view."""
+    some = marks >= 0
+    rows, columns = (np.flatnonzero(some.any(axis=axis)) for axis in (1, 0))
+    return marks[: rows[-1] + 1, : columns[-1] + 1] if len(rows) else marks[:0, :0]
 
 
 @entry

@@ -32,6 +32,11 @@ def empty_tops(rows: int) -> NDArray[np.float32]:
     return tops
 
 
+def blocks(rows: int) -> int:
+    """Return how many blocks the first rows lie in."""
+    return (rows + BLOCK - 1) >> SHIFT
+
+
 @kernel
 def listable(a: ItemArrays, row: Integer) -> Truth:
     """Return whether an item can be recommended at all."""
@@ -46,8 +51,8 @@ def ceiling_of(a: ItemArrays, row: Integer) -> Real:
 
 @kernel
 def most_of(a: ItemArrays, row: Integer) -> Real:
-    """Return M of an item."""
-    return log1p(a.popularity[row])
+    """Return M of an item; rounded before, as in `models.popularity.part`, which it bounds."""
+    return log1p(np.float32(a.popularity[row]))
 
 
 @kernel

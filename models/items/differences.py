@@ -2,7 +2,8 @@
 
 Every worker moves the factors of its own copy at once. What the others have not been told is the
 difference to `ItemArrays.told`, which everybody adds up: one row a second or two, however many
-events moved it. What half precision cannot say stays for the next time.
+events moved it. What half precision cannot say stays for the next time. Steps that others take as
+well are shortened before they are told, see `models.items.damping`.
 
 K = 2 F + 4 numbers a row: factors, factors as context, bias, and the AdaGrad sums of the three.
 Where factors m and bias have variances v, K = 3 F + 2: m / v and 1 / v of factors and bias, in
@@ -16,7 +17,9 @@ from numpy.typing import NDArray
 from models.arrays import MOVED, TOLD, ItemArrays
 from models.columns import OFFSET_BITS, AcceptedBatch
 from models.compiled import Integer, Truth, compiled
+from models.factors.steps import START
 from models.items.bounds import raise_all
+from models.items.damping import shorten
 from models.items.moved import next_moved, note
 from models.params import GROWTH
 
@@ -47,7 +50,7 @@ def vectors(a: ItemArrays, rows: NDArray[np.int32] | slice) -> NDArray[np.float3
 
 
 def take(
-    a: ItemArrays, most: int, *, heard: bool = False
+    a: ItemArrays, most: int, *, heard: bool = False, ratio: float = 1.0
 ) -> tuple[NDArray[np.int32], NDArray[np.float16]]:
     """Return the rows that wait longest to be told, and their differences; they are told now.
 
@@ -57,6 +60,8 @@ def take(
         Rows at most.
     heard : bool
         Only those of which an authoritative row was heard; the others wait on.
+    ratio : float
+        Events that all workers learn for each one of this one, see `models.items.damping`.
 
     Returns
     -------
@@ -64,7 +69,10 @@ def take(
     """
     waiting = int(a.counters[MOVED] - a.counters[TOLD])
     rows = _next(a, min(most, waiting), waiting, heard)
-    differences = np.clip(vectors(a, rows) - a.told[rows], -_MOST, _MOST).astype(np.float16)
+    moved = untold(a, rows)
+    if ratio > 1 and not a.variance.shape[1]:  # information adds up as it is
+        _shorten(a, rows, moved, ratio)
+    differences = np.clip(moved, -_MOST, _MOST).astype(np.float16)
     a.told[rows] += differences
     return rows, differences
 
@@ -80,12 +88,7 @@ def add(
         Largest norm of a factor vector, and largest bias: two who go the same way go too far.
     """
     a.told[rows] += differences
-    _set(a, rows, vectors(a, rows) + differences)
-    for columns in (a.factors, a.context):
-        length = np.linalg.norm(columns[rows], axis=1, keepdims=True)
-        columns[rows] *= np.minimum(1, radius / np.maximum(length, 1e-12))
-    a.bias[rows] = np.clip(a.bias[rows], -radius, radius)
-    raise_all(a, rows)
+    _set_within(a, rows, vectors(a, rows) + differences, radius)
 
 
 def add_batch(
@@ -114,17 +117,51 @@ def add_batch(
     add(a, moved[taken], batch.differences[taken], radius)
 
 
-def replace(a: ItemArrays, rows: NDArray[np.int32], before: NDArray[np.float32]) -> None:
+def replace(
+    a: ItemArrays, rows: NDArray[np.int32], before: NDArray[np.float32], radius: float
+) -> None:
     """Keep what nobody was told yet of rows that were overwritten; `before` is what was not."""
     if a.told.shape[1]:
         a.told[rows] = vectors(a, rows)
         some = before.any(axis=1)
-        _set(a, rows[some], a.told[rows[some]] + before[some])
+        _set_within(a, rows[some], a.told[rows[some]] + before[some], radius)
 
 
 def untold(a: ItemArrays, rows: NDArray[np.int32]) -> NDArray[np.float32]:
     """Return (m, K) what nobody was told yet."""
     return vectors(a, rows) - a.told[rows]
+
+
+def _shorten(
+    a: ItemArrays, rows: NDArray[np.int32], moved: NDArray[np.float32], ratio: float
+) -> None:
+    """Take back, here too, what several workers together would move rows too far."""
+    told, begin = a.told[rows], 0
+    singles = told.shape[1] - len(_SINGLES)
+    for columns, of in ((a.factors, "gradient_sum"), (a.context, "context_gradient_sum")):
+        at, end = singles + _SINGLES.index(of), begin + columns.shape[1]
+        shorten(moved[:, begin:end], START + told[:, at], moved[:, at], ratio)
+        begin = end
+    at = singles + _SINGLES.index("bias_gradient_sum")
+    shorten(moved[:, singles], START + told[:, at], moved[:, at], ratio)
+    _set(a, rows, told + moved)
+    raise_all(a, rows)
+
+
+def _set_within(
+    a: ItemArrays, rows: NDArray[np.int32], values: NDArray[np.float32], radius: float
+) -> None:
+    """Set rows, shortened to the ball; what that takes away is nobody's to tell.
+
+    Every copy shortens by itself. Told as well, it would be taken off once by each.
+    """
+    _set(a, rows, values)
+    for columns in (a.factors, a.context):
+        length = np.linalg.norm(columns[rows], axis=1, keepdims=True)
+        columns[rows] *= np.minimum(1, radius / np.maximum(length, 1e-12))
+    a.bias[rows] = np.clip(a.bias[rows], -radius, radius)
+    a.told[rows] += vectors(a, rows) - values
+    raise_all(a, rows)
 
 
 def _set(a: ItemArrays, rows: NDArray[np.int32], values: NDArray[np.float32]) -> None:

@@ -1,7 +1,8 @@
 """Everything a worker knows about items, in dense rows.
 
 A row moves only when the table is full and gives up the least popular items: `make_room`, which is
-called between micro-batches. Rows that somebody keeps are good for one `generation`.
+called between micro-batches, and `admit`. Then the last rows fill the places of those given up.
+Rows that somebody keeps are good for one `generation`.
 """
 
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ from models.arrays import (
 from models.columns import OFFSET_BITS, ItemRows
 from models.initial import INITIAL_DEVIATION, initial_factors
 from models.items import differences
-from models.items.bounds import empty_tops, raise_all
+from models.items.bounds import blocks, empty_tops, raise_all
 from models.items.lookup import empty_slots, enter_all, find_rows
 from models.items.marks import Marks
 from models.neighbours.table import NONE as NO_NEIGHBOURS
@@ -36,7 +37,7 @@ from models.popularity.counts import replace_counts
 from models.popularity.levels import levels
 from models.popularity.recent import Recent, in_order
 from models.transitions.exchange import export_rows, replace_row
-from models.transitions.rows import Transitions, extended
+from models.transitions.rows import Transitions, extended, move_rows
 
 NEW_BELOW = 5
 """An item with fewer events is new."""
@@ -63,7 +64,7 @@ _COLUMNS: dict[str, tuple[type[np.generic], float]] = {
     "queue": (np.int32, 0),
     "last_time": (np.int64, -1),
     "value_sum": (np.float64, 0),
-    "popularity": (np.float32, 0),
+    "popularity": (np.float64, 0),
     "mark": (np.int32, 0),
     "touched": (np.int64, 0),
     "named": (np.bool_, 0),
@@ -108,6 +109,8 @@ class Items:
         Of the sequences that items occur in; without, none are kept.
     start : Start, optional
         What new rows hold.
+    radius : float
+        Largest norm of a factor vector, and largest bias.
 
     Attributes
     ----------
@@ -125,7 +128,7 @@ class Items:
         Keys of the items that are trending, best first.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # each bounds something else
         self,
         *,
         factors: int,
@@ -136,6 +139,7 @@ class Items:
         context: bool = False,
         neighbours: NeighbourParams | None = None,
         start: Start | None = None,
+        radius: float = np.inf,
     ) -> None:
         if factors < 1 or limit < 1:
             raise ValueError(
@@ -145,6 +149,7 @@ class Items:
         rows = min(_FIRST_ROWS, limit)
         self._limit = limit
         self._first = start or Start()
+        self._radius = radius
         variance = np.array(self._first.variance, np.float32)
         # a user and an item of one name must not start alike
         self._seed = ~seed & 0x7FFFFFFF
@@ -241,6 +246,10 @@ class Items:
         partitions = int(coordinate.max() >> OFFSET_BITS) + 1 if len(coordinate) else 1
         return self.marks.until(bucket, partitions)
 
+    def mark_of(self, marks: NDArray[np.int64], applied: NDArray[np.int64]) -> int:
+        """Return the number of what rows that come contain, see `models.items.marks.Marks.put`."""
+        return self.marks.put(marks, applied, self.arrays.mark[: self.size])
+
     def trending_rows(self) -> NDArray[np.int32]:
         """Return the rows of trending items that are known here, best first."""
         known = (self.size, self.generation)
@@ -267,51 +276,89 @@ class Items:
             return keys[:0]
         usefulness = levels(self.arrays)
         usefulness[own[own >= 0]] = np.inf
-        given_up = np.argsort(usefulness, kind="stable")[: max(1, self._limit // 8)]
-        given_up = given_up[usefulness[given_up] < np.inf]
-        gone: NDArray[np.uint64] = self.keys[given_up]
-        kept = np.ones(self.size, np.bool_)
-        kept[given_up] = False
-        self._move(np.flatnonzero(kept))
+        given_up = _lowest(usefulness, max(1, self._limit // 8))
+        return self._give_up(given_up[usefulness[given_up] < np.inf])
+
+    def admit(
+        self, keys: NDArray[np.uint64], level: NDArray[np.float64]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.uint64]]:
+        """Choose what has a row of what there is and what comes: the most popular of both.
+
+        Parameters
+        ----------
+        keys : uint64[n]
+            Distinct ones that come.
+        level : float64[n]
+            How popular they are, see `models.popularity.levels`; of those that have a row already
+            it stands for the row's.
+
+        Returns
+        -------
+        bool[n], uint64[m]
+            Which of them have a row or get one, and the keys of the items that were given up.
+        """
+        own = self.rows(keys, register=False)
+        fresh = np.flatnonzero(own < 0)
+        size, admitted = self.size, np.ones(len(keys), np.bool_)
+        over = size + len(fresh) - self._limit
+        gone = keys[:0]
+        if over > 0:
+            here = levels(self.arrays)
+            here[own[own >= 0]] = level[own >= 0]
+            worst = _lowest(np.append(here, level[fresh]), over)
+            admitted[fresh[worst[worst >= size] - size]] = False
+            gone = self._give_up(worst[worst < size])
+            admitted &= ~np.isin(keys, gone)
+        self.rows(keys[admitted])
+        return admitted, gone
+
+    def _give_up(self, rows: NDArray[np.intp]) -> NDArray[np.uint64]:
+        """Give up some rows, ascending, into whose places the last ones move; return their keys."""
+        gone: NDArray[np.uint64] = self.keys[rows]
         self.arrays.counters[EVICTED] += len(gone)
+        if len(gone):
+            self._move(rows)
         return gone
 
-    def _move(self, kept: NDArray[np.intp]) -> None:
-        """Keep some rows only, in their order."""
+    def _move(self, given_up: NDArray[np.intp]) -> None:
+        """Fill the places of rows that are given up with the last ones: few move, all are kept."""
         a, size = self.arrays, self.size
-        moved = np.full(size, -1, np.int32)
-        moved[kept] = np.arange(len(kept), dtype=np.int32)
-        start, successors, weights = export_rows(
-            self.transitions.arrays, kept.astype(np.int32), 2 * self.transitions.arrays.keep
-        )
+        left = size - len(given_up)
+        last = np.ones(len(given_up), np.bool_)
+        last[given_up[given_up >= left] - left] = False
+        holes, movers = given_up[given_up < left], np.flatnonzero(last) + left
+        moved = np.arange(size, dtype=np.int32)
+        moved[given_up] = -1
+        moved[movers] = holes
         known = moved[a.known[: a.counters[KNOWN]]]
         known = known[known >= 0]
         recent = moved[in_order(a)]
         queue = a.queue.copy()
-        a.counters[EVENTS] -= a.counts[:size].sum() - a.counts[kept].sum()
-        a.value_total[0] -= a.value_sum[:size].sum() - a.value_sum[kept].sum()
+        a.counters[EVENTS] -= a.counts[given_up].sum()
+        a.value_total[0] -= a.value_sum[given_up].sum()
         for name, (_, fill) in _COLUMNS.items():
             column = getattr(a, name)
-            column[: len(kept)] = column[kept]
-            column[len(kept) :] = fill
+            column[holes] = column[movers]
+            column[left:size] = fill
         a.known[:] = 0
         a.known[: len(known)] = known
         self._recent.moved(a, recent)
-        a.counters[SIZE], a.counters[KNOWN] = len(kept), len(known)
-        self.ids = [self.ids[row] for row in kept.tolist()]
+        a.counters[SIZE], a.counters[KNOWN] = left, len(known)
+        for to, row in zip(holes.tolist(), movers.tolist(), strict=True):
+            self.ids[to] = self.ids[row]
+        del self.ids[left:]
+        # the other tops still hold for what is left of their blocks
+        tops = empty_tops(len(a.keys))
+        used = blocks(left)
+        tops[:, :used] = a.tops[:, :used]
         self.arrays = a._replace(
-            slots=empty_slots(len(a.keys)),
-            short_slots=empty_slots(len(a.keys)),
-            tops=empty_tops(len(a.keys)),
+            slots=empty_slots(len(a.keys)), short_slots=empty_slots(len(a.keys)), tops=tops
         )
-        raise_all(self.arrays, np.arange(len(kept), dtype=np.int32))
+        raise_all(self.arrays, holes.astype(np.int32))
         enter_all(Lookup.of(self.arrays))
         self._requeue(queue, moved)
         self.neighbours.move(moved)
-        self.transitions.clear()
-        for row in range(len(kept)):
-            bounds = slice(start[row], start[row + 1])
-            self._replace_row(row, moved[successors[bounds]], weights[bounds])
+        move_rows(self.transitions.arrays, np.append(np.int32(-1), moved))
         self.generation += 1
 
     def unnamed(self, rows: NDArray[np.int32]) -> NDArray[np.bool_]:
@@ -409,7 +456,7 @@ class Items:
             a.context[at] = exported.context[chosen]
             a.context_gradient_sum[at] = exported.context_gradient_sum[chosen]
         if a.told.shape[1]:
-            differences.replace(a, at, untold)
+            differences.replace(a, at, untold, self._radius)
         count = exported.count[chosen]
         elsewhere = np.maximum(0, count - a.counts[at]) / np.maximum(1, count)
         replace_counts(a, at, count, exported.value_sum[chosen])
@@ -479,6 +526,17 @@ class Items:
             a.told[before:size] = differences.vectors(a, slice(before, size))
             raise_all(a, np.arange(before, size, dtype=np.int32))
             self.ids.extend([None] * (size - before))
+
+
+def _lowest(values: NDArray[np.float64], n: int) -> NDArray[np.intp]:
+    """Return the indices of the n lowest values, ascending; of equal ones the first."""
+    if n >= len(values):
+        return np.arange(len(values))
+    edge = np.partition(values, n - 1)[n - 1]  # to sort them all takes five times as long
+    below = values < edge
+    equal = np.flatnonzero(values == edge)[: n - np.count_nonzero(below)]
+    below[equal] = True
+    return np.flatnonzero(below)
 
 
 def context_seed(seed: int) -> int:

@@ -147,10 +147,12 @@ class Neighbours:
         """
         n = self.arrays
         kept = np.flatnonzero(moved >= 0)
+        other = kept[moved[kept] != kept]
         for name in _BY_ROW:
             column = getattr(n, name)
-            column[moved[kept]] = column[kept]
-        gone = np.setdiff1d(np.arange(len(n.held)), moved[kept])
+            column[moved[other]] = column[other]
+        gone = np.ones(len(n.held), np.bool_)
+        gone[moved[kept]] = False
         n.held[gone], n.cursor[gone] = 0, 0
         n.items[:] = np.append(moved, np.int32(-1))[n.items]
 

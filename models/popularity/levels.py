@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from models.arrays import SIZE, ItemArrays
 from models.best import keep_best
+from models.columns import ItemRows
 from models.compiled import Integer, Real, compiled, kernel
 
 
@@ -27,6 +28,14 @@ def levels(a: ItemArrays) -> NDArray[np.float64]:
     for row in range(len(found)):
         if a.counts[row] > 0 and a.popularity[row] > 0:
             found[row] = level_of(a, row)
+    return found
+
+
+def levels_of(rows: ItemRows, half_life: float) -> NDArray[np.float64]:
+    """Return the level of rows that are stored, as `levels` of those in the table."""
+    found = np.full(len(rows), -np.inf)
+    some = (rows.count > 0) & (rows.popularity > 0)
+    found[some] = np.log2(rows.popularity[some]) + rows.last_time[some] / half_life
     return found
 
 

@@ -15,7 +15,7 @@ from models.logarithm import exp2, log1p
 def part_of(a: ItemArrays, row: Integer, now: Integer) -> Real:
     """Return the score of one item, 0 where it never had an event; `now` as in `fill`."""
     age = max(0, now - a.last_time[row])
-    return log1p(a.popularity[row] * exp2(np.float32(-age / a.half_life)))
+    return log1p(np.float32(a.popularity[row]) * exp2(np.float32(-age / a.half_life)))
 
 
 @kernel

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from models.arrays import TransitionArrays
 from models.compiled import Integer, compiled, entry
-from models.transitions.rows import add, clear, heaviest
+from models.transitions.rows import heaviest, replace
 
 
 @compiled
@@ -21,7 +21,10 @@ def entries(
 def export_rows(
     t: TransitionArrays, rows: NDArray[np.int32], limit: Integer
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
-    """Return bounds, successor rows and weights of the heaviest entries of rows."""
+    """Return bounds, successor rows and weights of the heaviest entries of rows.
+
+    Bounds are of 32 bits, as in stored rows: at most 2^31 entries at once.
+    """
     start = np.zeros(len(rows) + 1, np.int32)
     for n in range(len(rows)):
         start[n + 1] = start[n] + min(t.fill[rows[n]], limit)
@@ -42,7 +45,4 @@ def replace_row(
     weights: NDArray[np.float32],
 ) -> None:
     """Replace a row of transitions; successors that have no row here are left out."""
-    clear(t, row)
-    for n in range(len(successors)):
-        if successors[n] >= 0 and weights[n] > 0:
-            add(t, row, successors[n], weights[n])
+    replace(t, row, successors, weights)

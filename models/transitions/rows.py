@@ -3,8 +3,8 @@
 A row x is a small open-addressing table of (successor, weight) in an arena all rows share. Rows
 double from 8 slots as they fill; blocks they leave go to the free list of their size, so memory
 is proportional to what is stored. A row is bounded: when it holds 2 M entries and needs one
-more, its M heaviest stay. Its total R[x] is the sum of what is kept, so that the shares
-C[x][b] / R[x] of a row always add up to 1.
+more, its M heaviest stay; when a weight passes 2^20, the row is halved. Its total R[x] is the sum
+of what is kept, so that the shares C[x][b] / R[x] of a row always add up to 1.
 """
 
 from typing import Any
@@ -18,6 +18,8 @@ from models.params import TransitionParams
 
 _SMALLEST = 8
 _SPREAD = 0x9E3779B1
+HEAVIEST = np.float32(1 << 20)
+"""Weight beyond which a row is halved: up to there, steps of a sixteenth count in 32 bits."""
 
 
 class Transitions:
@@ -115,8 +117,92 @@ def add(t: TransitionArrays, x: Integer, b: Integer, weight: Real) -> None:
         t.successor[slot] = b
         t.weight[slot] = 0
         t.fill[x] += 1
-    t.weight[slot] += np.float32(weight)
-    t.total[x] += weight
+    before = t.weight[slot]
+    t.weight[slot] = before + np.float32(weight)
+    # what was added in 32 bits, so that the total stays the sum of the weights
+    t.total[x] += np.float64(t.weight[slot]) - np.float64(before)
+    if t.weight[slot] > HEAVIEST:
+        _halve(t, x)
+
+
+@kernel
+def _halve(t: TransitionArrays, x: Integer) -> None:
+    """Halve all weights of a row: the shares stay, and small steps count again."""
+    for slot in range(t.start[x], t.start[x] + t.capacity[x]):
+        if t.successor[slot] >= 0:
+            t.weight[slot] *= np.float32(0.5)
+    t.total[x] *= 0.5
+
+
+@kernel
+def replace(
+    t: TransitionArrays, x: Integer, successors: NDArray[np.int32], weights: NDArray[np.float32]
+) -> None:
+    """Replace a row; successors below 0 are left out. The arena must have room, see `add`."""
+    clear(t, x)
+    # halved by one factor: `add` would halve those that came first once more than the last
+    scale, heaviest_one = np.float32(1), np.float32(0)
+    for n in range(len(successors)):
+        heaviest_one = max(heaviest_one, weights[n])
+    while heaviest_one * scale > HEAVIEST:
+        scale *= np.float32(0.5)
+    for n in range(len(successors)):
+        if successors[n] >= 0 and weights[n] > 0:
+            add(t, x, successors[n], weights[n] * scale)
+
+
+@kernel
+def _rename(t: TransitionArrays, x: Integer, names: NDArray[np.int32]) -> None:
+    """Give the successors of a row their new rows, in its block; `names` as in `move_rows`."""
+    start, end = t.start[x], t.start[x] + t.capacity[x]
+    held, total, changed = np.uint64(0), 0.0, np.int32(0)
+    for slot in range(start, end):  # without a branch: which slots are empty cannot be predicted
+        b = t.successor[slot]
+        to = names[np.uint32(b + np.int32(1))]
+        changed |= to ^ b
+        t.spare_successor[held] = to
+        t.spare_weight[held] = t.weight[slot]
+        held += np.uint64(to >= 0)
+    if changed == 0:
+        return
+    for slot in range(start, end):
+        t.successor[slot] = -1
+    mask = t.capacity[x] - 1
+    for n in range(held):
+        b = t.spare_successor[n]
+        at = _slot(b, mask)
+        while t.successor[start + at] >= 0:
+            at = (at + 1) & mask
+        t.successor[start + at] = b
+        t.weight[start + at] = t.spare_weight[n]
+        total += t.spare_weight[n]
+    t.fill[x] = held
+    t.total[x] = total
+
+
+@entry
+def move_rows(t: TransitionArrays, names: NDArray[np.int32]) -> None:
+    """Give items other rows, see `models.items.table.Items.make_room`.
+
+    Blocks stay where they are; those of rows that are given up go to the free lists.
+
+    Parameters
+    ----------
+    names : int32[1 + n]
+        -1, which empty slots name, then the new row of each of the first n, -1 for those given up.
+        A row moves only to the place of one that is given up.
+    """
+    for x in range(len(names) - 1):
+        if names[x + 1] < 0:
+            clear(t, x)
+    for x in range(len(names) - 1):
+        y = names[x + 1]
+        if y >= 0 and t.capacity[x] > 0:
+            _rename(t, x, names)
+        if y >= 0 and y != x:
+            t.start[y], t.capacity[y] = t.start[x], t.capacity[x]
+            t.fill[y], t.total[y] = t.fill[x], t.total[x]
+            t.capacity[x], t.fill[x], t.total[x] = 0, 0, 0.0
 
 
 @kernel

@@ -11,8 +11,10 @@ from models.columns import AcceptedBatch, Events, ItemRows, Learnt, Users, ages
 from models.deep.serving import Deep
 from models.items.admission import Admission
 from models.items.applied import Applied, touch
+from models.items.damping import Share
 from models.items.dictionary import Dictionary
 from models.items.differences import take
+from models.items.marks import NEVER_HEARD
 from models.items.table import Items
 from models.objective import Objective
 from models.params import KalmanParams
@@ -71,6 +73,7 @@ def empty_items(params: LearningParams) -> Items:
         context=params.context,
         neighbours=params.sequences,
         start=start_of(params.filter) if params.filter else None,
+        radius=(params.ranking if params.objective == "ranking" else params.rating).radius,
     )
 
 
@@ -108,8 +111,10 @@ class Learn:
         self._admission = Admission(params.admission)
         self._step, self._noted = 0, 0.0
         self._totals: dict[int, int] = {}
+        self._chunks: dict[bytes, NDArray[np.uint64]] = {}
         self._item_buckets = params.item_buckets
         self._telling = Telling(params)
+        self.share = Share()
         self._holds_back = params.differences > 0 and params.variances == 0
         self._restored, self._waiting = False, False
         self._news, self._heard_then = time.monotonic(), 0
@@ -173,6 +178,7 @@ class Learn:
         rows = self.items.rows(message.keys)
         name_new(self.items, rows[: len(message.ids)], message.ids)
         self.objective.apply(self.items, message, rows, fresh=fresh)
+        self.share.note(heard=np.count_nonzero(fresh))
         self._touch(rows)
 
     def hear(self, name: bytes, rows: ItemRows, about: About) -> None:
@@ -184,13 +190,25 @@ class Learn:
         self._check_origin(about.origin)
         self.items.make_room(rows.keys)
         waits = self._waits
-        mark = self.items.marks.put(name, about.marks)
+        mark = self.items.mark_of(about.marks, self._applied.highest)
         self._totals[_bucket_in(name) % self._item_buckets] = about.total
         step = self._applied.step_within(about.marks) if about.marks.size else -1
         as_it_is = waits and self._holds_back
         self.items.replace(rows, only_newer=True, step=step, mark=mark, as_it_is=as_it_is)
+        self._forget_left(name, rows.keys)
         if waits and self._heard > self._heard_then + _NEWS * sum(self._totals.values()):
             self._news, self._heard_then = time.monotonic(), self._heard
+
+    def _forget_left(self, name: bytes, keys: NDArray[np.uint64]) -> None:
+        """Take items for never heard of that left a chunk: they were given up, and do not count.
+
+        Where a chunk has parts, they may only have moved to another one, and stay as they are.
+        """
+        before = self._chunks.get(name, keys)
+        self._chunks[name] = keys
+        if name.count(b"/") == 1 and name + b"/1" not in self._chunks:
+            rows = self.items.rows(np.setdiff1d(before, keys), register=False)
+            self.items.arrays.mark[rows[rows >= 0]] = NEVER_HEARD
 
     def restored(self) -> None:
         """Note that this worker goes on with users of before, and has no items yet.
@@ -291,7 +309,8 @@ class Learn:
         item_rows, negatives = rows[chosen], learnt.negatives[chosen]
         weight = events.weight[chosen]
         heard = self._holds_back and self._waits
-        moved, differences = self._telling(self.items, heard=heard)
+        self.share.note(own=len(item_rows))
+        moved, differences = self._telling(self.items, heard=heard, ratio=self.share.ratio)
         self._touch(moved)  # a chunk from before this message must not overwrite what it says
         known, index = self._dictionary(
             self.items.size, item_rows, learnt.context, negatives.reshape(-1), moved
@@ -333,17 +352,18 @@ class Telling:
         self._told = -np.inf
 
     def __call__(
-        self, items: Items, *, heard: bool
+        self, items: Items, *, heard: bool, ratio: float
     ) -> tuple[NDArray[np.int32], NDArray[np.float16]]:
         """Return rows and their differences, see `models.items.differences.take`."""
         now = time.monotonic()
-        elapsed = min(now - self._told, _LONGEST_TELLING)
+        elapsed = now - self._told
         if not self._width or elapsed < self._wait:
             return np.empty(0, np.int32), np.empty((0, self._width), np.float16)
         self._told = now
-        room = min(self._most, self._bytes_per_second * max(self._wait, elapsed))
+        seconds = max(self._wait, min(elapsed, _LONGEST_TELLING))
+        room = min(self._most, self._bytes_per_second * seconds)
         most = max(1, int(room / (12 + 2 * self._width)))
-        return take(items.arrays, most, heard=heard)
+        return take(items.arrays, most, heard=heard, ratio=ratio)
 
 
 def _chosen(mask: NDArray[np.bool_]) -> slice | NDArray[np.bool_]:

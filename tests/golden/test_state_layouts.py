@@ -124,7 +124,7 @@ def item_rows() -> ItemRows:
         count=column("i8", 2**40, 0),
         last_time=column("i8", 1_700_000_000_000, -1),
         value_sum=column("f8", 2.0**41 + 0.5, 0),
-        popularity=column("f4", 1234.5, 0),
+        popularity=column("f8", 1234.5, 0),
         factors=column("f4", [0.5, -0.25], [0, 1]),
         gradient_sum=column("f4", 1.5, 0),
         bias=column("f4", -0.125, 0),
@@ -328,7 +328,7 @@ def item_rows_of_version_2() -> ItemRows:
 def item_rows_of_version_1() -> ItemRows:
     """What version 1 knew of them: the count for the popularity."""
     expected = item_rows_of_version_2()
-    expected.popularity = expected.count.astype(np.float32)
+    expected.popularity = expected.count.astype(np.float64)
     return expected
 
 
@@ -361,11 +361,18 @@ def test_items_of_version_3_are_read() -> None:
     assert same(ITEMS.decode(ITEMS.encode(item_rows())), item_rows())
 
 
-def test_items_are_written_as_version_4() -> None:
-    assert FILTERED_ITEMS.encode(filtered_item_rows()) == golden("items-v4")
-    found = FILTERED_ITEMS.decode(golden("items-v4"))
-    assert same(found, filtered_item_rows())
-    assert FILTERED_ITEMS.encode(found) == golden("items-v4")
+def test_items_of_version_4_are_read() -> None:
+    """Their popularity is of 32 bits."""
+    assert same(FILTERED_ITEMS.decode(golden("items-v4")), filtered_item_rows())
+
+
+def test_items_are_written_as_version_5() -> None:
+    rows = filtered_item_rows()
+    rows.popularity[0] = 2.0**24 + 0.5
+    assert FILTERED_ITEMS.encode(rows) == golden("items-v5")
+    found = FILTERED_ITEMS.decode(golden("items-v5"))
+    assert same(found, rows)
+    assert FILTERED_ITEMS.encode(found) == golden("items-v5")
 
 
 def test_items_of_another_model_are_refused() -> None:
@@ -441,10 +448,18 @@ def test_accepted_events_of_many_users_are_wide() -> None:
     assert accepted.encode(accepted.decode(value)) == value
 
 
-def test_marks_are_written_as_version_1() -> None:
+def test_marks_of_version_1_are_read() -> None:
     (value,) = golden("marks-v1")
     made = np.array([[-1, 5, 2**50], [2**48 + 7, -1, -1]])
-    assert marks.encode(made) == value
+    assert np.array_equal(marks.decode(value), made)
+
+
+def test_marks_are_written_as_version_2() -> None:
+    (value,) = golden("marks-v2")
+    made = np.array([[-1, 5, 2**50], [2**48 + 7, -1, 2**50 - 130], [3, 0, -1]])
+    longer = np.full((4, 9), -1)
+    longer[:3, :3] = made
+    assert marks.encode(made) == marks.encode(longer) == value
     assert np.array_equal(marks.decode(value), made)
 
 
@@ -565,8 +580,8 @@ def test_a_new_user_starts_from_the_same_factors_for_ever() -> None:
     "name",
     [
         *(f"users-v{n}" for n in range(1, 8)),
-        *(*(f"{kind}-v{n}" for kind in ("items", "accepted") for n in (1, 2, 3, 4)), "marks-v1"),
-        "accepted-v5",
+        *(f"{kind}-v{n}" for kind in ("items", "accepted") for n in (1, 2, 3, 4)),
+        *("items-v5", "accepted-v5", "marks-v1", "marks-v2"),
         "popularity-v1",
         *(f"accounting-v{n}" for n in (1, 2, 3, 4)),
     ],

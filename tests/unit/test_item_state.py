@@ -29,7 +29,7 @@ def items(ids: list[str], successors: list[int], seed: int = 0) -> ItemRows:
         count=random.integers(0, 2**40, m),
         last_time=random.integers(0, 2**40, m),
         value_sum=random.normal(size=m),
-        popularity=random.random(m, np.float32),
+        popularity=random.random(m, np.float32).astype(np.float64),
         factors=random.normal(size=(m, FACTORS)).astype(np.float32),
         gradient_sum=random.random(m, np.float32),
         bias=random.random(m, np.float32),
@@ -85,7 +85,7 @@ def test_stored_items_come_back_in_any_order() -> None:
 
 def test_a_value_has_the_documented_size() -> None:
     (value,) = STATE.encode(items(["item-1"], [7]))
-    size = 88 + 8 * FACTORS + 4 * (FACTORS + 1) + 12 * (7 + 7) + len("item-1")
+    size = 92 + 8 * FACTORS + 4 * (FACTORS + 1) + 12 * (7 + 7) + len("item-1")
     assert len(value) == size
 
 
