@@ -10,8 +10,8 @@ would have been
 .. math:: r = \frac{\sqrt{G + m u} - \sqrt G}{m (\sqrt{G + u} - \sqrt G)}
             = \frac{\sqrt{G + u} + \sqrt G}{\sqrt{G + m u} + \sqrt G}
 
-times as long (the integral of AdaGrad's step, Duchi et al., JMLR 2011). That share of what was moved
-is told, and kept. Shorter or longer steps than that made no difference with 16 workers.
+times as long (the integral of AdaGrad's step, Duchi et al., JMLR 2011). That share of what was
+moved is told, and kept. Shorter or longer steps than that made no difference with 16 workers.
 """
 
 import numpy as np

@@ -20,9 +20,9 @@ def crowded(items: Items) -> Items:
     """Give three items counts, factors, successors and names."""
     rows = items.rows(keys(11, 12, 13))
     items.name(rows, ["a", "b", "c"])
-    for time in (100, 300, 200):
+    for time in (1_000, 3_999, 2_000):
         count_event(items.arrays, rows[0], time)
-    count_event(items.arrays, rows[1], 50)
+    count_event(items.arrays, rows[1], 500)
     add_transition(items.transitions.arrays, rows[0], rows[1], 2.0)
     add_transition(items.transitions.arrays, rows[0], rows[2], 5.0)
     items.arrays.factors[rows] = np.arange(3 * FACTORS).reshape(3, FACTORS)
@@ -85,7 +85,7 @@ def test_a_row_takes_the_first_name_it_is_given() -> None:
 def test_counting_keeps_the_newest_time_and_the_discount() -> None:
     items = crowded(new_items())
     assert items.count.tolist() == [3, 1, 0]
-    assert items.arrays.last_time[0] == 300
+    assert items.arrays.last_time[0] == 3_000  # to the second
     assert items.arrays.discount[:3] == pytest.approx([3**-TRANSITIONS.norm, 1, 1])
     assert items.events == 4
 
