@@ -331,8 +331,15 @@ class UserRules(Section):
     )
     count_window: Annotated[int, Duration("1s", "365d")] = Field(
         default=_USERS.count_window_ms,
-        description="A user's further events of one type on one item within this event time teach"
-        " nobody else: bounded influence.",
+        description="A user's further events on one item within this event time teach nobody else:"
+        " bounded influence.",
+    )
+    count_limit: int = Field(
+        default=_USERS.count_limit,
+        ge=16,
+        le=1 << 20,
+        description="Events of a user that teach others within as much time of arrival in the"
+        " topic; those about items that the user knows weigh a fourth of it each.",
     )
     exclusions: int = Field(
         default=32, ge=1, le=4096, description="Last disliked or removed items kept."
@@ -727,6 +734,8 @@ class JobConfig(Section):
             recent_events=self.users.recent_events,
             lateness_ms=self.users.lateness,
             count_window_ms=self.users.count_window,
+            count_limit=self.users.count_limit,
+            by_type=self.learning.objective == "rating",
             exclusions=self.users.exclusions,
             session_gap_ms=self.users.session_gap,
         )

@@ -166,6 +166,7 @@ class EventArrays(NamedTuple):
     time: NDArray[np.int64]
     hide: NDArray[np.int64]
     counts: NDArray[np.bool_]
+    moves: NDArray[np.bool_]
     gap: NDArray[np.uint8]
     """Time since the user's newest positive event that counts, see `models.deep.gaps`."""
 

@@ -33,8 +33,8 @@ class Events:
     content: NDArray[np.uint32]
     """Hash of what the event says, never 0: a repeat says the same."""
     subject: NDArray[np.uint32]
-    """Hash of item and event type, see `operators.events.identity`: for one user they are told
-    apart by it; its lowest bit says whether the type has a weight."""
+    """Hashes of item (24 bits) and event type (7 bits), see `operators.events.identity`: for one
+    user they are told apart by it; its lowest bit says whether the type has a weight."""
     weight: NDArray[np.float32]
     """Strength of the event type: > 0 is learnt, 0 only counted, < 0 hides the item."""
     value: NDArray[np.float32]
@@ -51,6 +51,9 @@ class Events:
     counts: NDArray[np.bool_]
     """Whether the event teaches about its item: one user's say is bounded, see
     `operators.stages.deduplicate`."""
+    moves: NDArray[np.bool_]
+    """Whether it moves the factors of its user, as another type of event on an item may that does
+    not count."""
 
     def __len__(self) -> int:
         """Return the number of events."""
@@ -147,6 +150,10 @@ class Users:
     """(U,) accepted events ever."""
     positives: NDArray[np.int64] = _column(np.int64)
     """(U,) those of weight > 0: the place of the next one in the user's sequence."""
+    said: NDArray[np.float32] = _column(np.float32)
+    """(U,) how much the user has said to others lately, see `operators.stages.deduplicate`."""
+    said_at: NDArray[np.uint32] = _column(np.uint32)
+    """(U,) when, as of arrival, seconds since 1970."""
     seen: NDArray[np.int64] = _column(np.int64, fill=-1)
     """(U,) processing time of the last update, ms: idle users are evicted by it."""
 

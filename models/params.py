@@ -17,7 +17,13 @@ class UserParams:
     lateness_ms: int = 3_600_000
     """An event that is no older than this against the user's newest is never late."""
     count_window_ms: int = 21_600_000
-    """A user counts once for an item and event type within this event time."""
+    """A user counts once for an item within this event time."""
+    count_limit: int = 4096
+    """Events of a user that count within the same time of arrival; those about items that the user
+    knows weigh a fourth of it each."""
+    by_type: bool = False
+    """Whether a user counts once for each event type of an item: a view must not stand before a
+    rating."""
     past: int = 2048
     """Items kept that are not recommended again, four bytes each."""
     timed: bool = False
@@ -33,7 +39,7 @@ class UserParams:
 
     def __post_init__(self) -> None:
         """Refuse bounds that leave no room."""
-        names = ("history", "recent_events", "exclusions", "session_gap_ms")
+        names = ("history", "recent_events", "exclusions", "session_gap_ms", "count_limit")
         _require(self, [(name, ">= 1", getattr(self, name) >= 1) for name in names])
 
 

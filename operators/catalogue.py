@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models.columns import AcceptedBatch, ItemRows
 from models.items.applied import Applied
-from models.popularity.levels import levels_of
+from models.popularity.levels import levels_of, worth
 from operators.params import LearnItemsParams
 from operators.publisher import Publisher
 from operators.stages.learn import empty_items, name_new, objective
@@ -73,6 +73,7 @@ class Catalogue:
             stored = self._item_state.decode(records)
             self._check_scale(stored)
             level = levels_of(stored, self._params.learning.half_life_ms)
+            level = worth(level, stored.count)
             publisher.restore(stored.keys[np.argsort(-level, kind="stable")])
             # whichever bucket is opened first: the most popular of all have a row
             admitted, gone = self._items.admit(stored.keys, level)

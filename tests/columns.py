@@ -39,6 +39,7 @@ def events(
         coordinate=number,
         hide=np.full(n, ALWAYS),
         counts=np.ones(n, np.bool_),
+        moves=np.ones(n, np.bool_),
     )
 
 

@@ -6,7 +6,8 @@ transitions:
 .. math:: g = w\,\sigma(\ell_j - \ell_b), \quad
     q_b \mathrel{+}= g p_u, \quad q_j \mathrel{-}= g p_u, \quad p_u \mathrel{+}= g (q_b - q_j)
 
-(Rendle et al., BPR, UAI 2009; w is the event's weight), all from old values, each row with its
+(Rendle et al., BPR, UAI 2009; w is the event's weight, for the items at most 1: what others are
+recommended counts users), all from old values, each row with its
 own AdaGrad step (Duchi et al., JMLR 2011). The transitions are inside the scores, so that the
 factors learn only what the counts miss.
 """
@@ -45,15 +46,17 @@ def learn_event(
     for f in range(pull.shape[1]):
         pull[0, f] = 0
     whole = np.float32(0)
+    weight = np.float32(events.weight[e])
+    share = min(np.float32(1), np.float32(1) / weight)
     for s in range(1, len(drawn)):
         other = drawn[s]
         if other >= 0:
-            g = events.weight[e] / (np.float32(1) + np.exp(odds[0] - odds[s]))
-            out.gradients[e, s] = -g
+            g = weight / (np.float32(1) + np.exp(odds[0] - odds[s]))
+            out.gradients[e, s] = -g * share
             whole += g
             for f in range(pull.shape[1]):
                 pull[0, f] -= g * a.factors[other, f]
-    out.gradients[e, 0] = whole
+    out.gradients[e, 0] = whole * share
     for f in range(pull.shape[1]):
         pull[0, f] += whole * a.factors[row, f]
     if fresh:

@@ -9,8 +9,9 @@ b and of the sampled ones, :math:`\pi` their softmax, and w the event's weight:
     d = \sum_j g_j q_j
 
 with z and :math:`\nu` of `models.factors.part`, all from old values, each row with its own AdaGrad
-step (Duchi et al., JMLR 2011). The transitions are inside the scores, so that the factors learn
-only what the counts miss.
+step (Duchi et al., JMLR 2011). For the items, w is at most 1: what others are recommended counts
+users; how strong an event is says something of the user. The transitions are inside the scores, so
+that the factors learn only what the counts miss.
 """
 
 import numpy as np
@@ -40,6 +41,7 @@ def learn_event(e: Integer, row: Integer, fresh: Truth, events: EventArrays, wor
         work.items.counters[SKIPPED] += 1
         return
     weight = np.float32(events.weight[e])
+    told = min(weight, np.float32(1))
     for f in range(scratch.pull.shape[1]):
         scratch.pull[0, f] = 0
     length = norm(scratch.z, 0)
@@ -49,10 +51,14 @@ def learn_event(e: Integer, row: Integer, fresh: Truth, events: EventArrays, wor
             g = weight * scratch.odds[s]
             _pull(scratch.pull, g, work.items.factors, other)
             if fresh and is_new(work.until, work.items, other, events.coordinate[e]):
-                move_item(work.items, other, g, scratch.z, 0, length, work.knobs)
+                move_item(
+                    work.items, other, told * scratch.odds[s], scratch.z, 0, length, work.knobs
+                )
                 note(work.items, other)
     move_user(work, u)
     if fresh and nu > 0:
+        for f in range(scratch.pull.shape[1]):
+            scratch.pull[0, f] *= told / weight
         _move_context(e, u, nu, events, work)
 
 

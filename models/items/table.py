@@ -34,7 +34,7 @@ from models.neighbours.table import NONE as NO_NEIGHBOURS
 from models.neighbours.table import Neighbours
 from models.params import NeighbourParams, TransitionParams
 from models.popularity.counts import replace_counts
-from models.popularity.levels import levels
+from models.popularity.levels import levels, worth
 from models.popularity.recent import Recent, in_order
 from models.transitions.exchange import export_rows, replace_row
 from models.transitions.rows import Transitions, extended, move_rows
@@ -262,6 +262,8 @@ class Items:
         """Give up the least popular items where the limit leaves no row for new keys.
 
         An eighth of all rows at once, and no more than that: what still has no row is refused.
+        Those of a single event go first, see `models.popularity.levels.worth`, and alone where
+        they are as many as a 32nd of all: what comes once takes the place of what came once.
 
         Returns
         -------
@@ -274,9 +276,12 @@ class Items:
         own = self.rows(keys, register=False)
         if free >= len(np.unique(keys[own < 0])):
             return keys[:0]
-        usefulness = levels(self.arrays)
+        usefulness = worth(levels(self.arrays), self.count)
         usefulness[own[own >= 0]] = np.inf
-        given_up = _lowest(usefulness, max(1, self._limit // 8))
+        least, window = (max(1, self._limit // part) for part in (8, 32))
+        given_up = _lowest(usefulness, least)
+        once = given_up[self.count[given_up] <= 1]
+        given_up = once if len(once) >= window else _lowest(usefulness, window)
         return self._give_up(given_up[usefulness[given_up] < np.inf])
 
     def admit(
@@ -289,7 +294,7 @@ class Items:
         keys : uint64[n]
             Distinct ones that come.
         level : float64[n]
-            How popular they are, see `models.popularity.levels`; of those that have a row already
+            Their worth, see `models.popularity.levels`; of those that have a row already
             it stands for the row's.
 
         Returns
@@ -303,7 +308,7 @@ class Items:
         over = size + len(fresh) - self._limit
         gone = keys[:0]
         if over > 0:
-            here = levels(self.arrays)
+            here = worth(levels(self.arrays), self.count)
             here[own[own >= 0]] = level[own >= 0]
             worst = _lowest(np.append(here, level[fresh]), over)
             admitted[fresh[worst[worst >= size] - size]] = False

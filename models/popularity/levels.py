@@ -14,6 +14,10 @@ from models.best import keep_best
 from models.columns import ItemRows
 from models.compiled import Integer, Real, compiled, kernel
 
+SEVERAL = 8.0
+"""Halvings of popularity that a second event makes up for, where rows are given up: each of a
+user's events on an item counts once, so what only one has named goes before what others did."""
+
 
 @kernel
 def level_of(a: ItemArrays, row: Integer) -> Real:
@@ -37,6 +41,12 @@ def levels_of(rows: ItemRows, half_life: float) -> NDArray[np.float64]:
     some = (rows.count > 0) & (rows.popularity > 0)
     found[some] = np.log2(rows.popularity[some]) + rows.last_time[some] / half_life
     return found
+
+
+def worth(level: NDArray[np.float64], count: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return by what items keep their rows: their level, raised where several events are theirs."""
+    raised: NDArray[np.float64] = level + np.where(count > 1, SEVERAL, 0)
+    return raised
 
 
 @compiled

@@ -54,8 +54,8 @@ def learn_events(
                 and is_ranked(users.key[u], work.items.counters[KNOWN], knobs.ranked)
             ):
                 rank_all(e, u, key, row, time, work, out)
-            if row >= 0 and events.counts[e]:
-                _learn_event(e, row, fresh[e], events, work, out)
+            if row >= 0 and events.moves[e]:
+                _learn_event(e, row, fresh[e] and events.counts[e], events, work, out)
             if row >= 0:
                 remember(window.rows, window.length, u, row)
             users.positives[u] += 1

@@ -1,4 +1,8 @@
-"""What an event teaches transitions: its item followed those of the user's window."""
+"""What an event teaches transitions: its item followed those of the user's window.
+
+A user counts once for a pair of items: by 1 however strong the event is, and what came before the
+last time that the user had the item was counted then.
+"""
 
 import numpy as np
 
@@ -19,16 +23,18 @@ from models.transitions.rows import add, fetch
 @kernel
 def learn_event(e: Integer, u: Integer, row: Integer, events: EventArrays, work: Work) -> None:
     """Count that an item followed those of the window, the nearest most."""
-    window, step, knobs = work.window, np.float32(events.weight[e]), work.knobs
+    window, knobs = work.window, work.knobs
+    step = min(np.float32(events.weight[e]), np.float32(1))
     back = knobs.backward > 0 and is_new(work.until, work.items, row, events.coordinate[e])
     fetch_all(work.transitions, window, u, row)
     for at in range(window.length[u] - 1, -1, -1):
         before = window.rows[u, at]
-        if before != row or knobs.repeats:
-            if is_new(work.until, work.items, before, events.coordinate[e]):
-                add(work.transitions, before, row, step)
-            if back:
-                add(work.transitions, row, before, np.float32(knobs.backward) * step)
+        if before == row and not knobs.repeats:
+            break
+        if is_new(work.until, work.items, before, events.coordinate[e]):
+            add(work.transitions, before, row, step)
+        if back:
+            add(work.transitions, row, before, np.float32(knobs.backward) * step)
         step *= np.float32(knobs.window_decay)
 
 
@@ -53,7 +59,7 @@ def apply_event(
 ) -> None:
     """Count that an item followed those of the window whose rows may be changed."""
     row = batch.rows[batch.item[e]]
-    step = np.float32(batch.weight[e])
+    step = min(np.float32(batch.weight[e]), np.float32(1))
     back = knobs.backward > 0 and _may_change(e, batch.item[e], batch, a)
     seen = 0
     for at in range(window.length[u]):
@@ -63,7 +69,9 @@ def apply_event(
     t.sink[0] = seen  # or the compiler would leave it all out
     for at in range(window.length[u] - 1, -1, -1):
         before = window.rows[u, at]
-        if row >= 0 and batch.rows[before] >= 0 and (before != batch.item[e] or knobs.repeats):
+        if before == batch.item[e] and not knobs.repeats:
+            break
+        if row >= 0 and batch.rows[before] >= 0:
             if _may_change(e, before, batch, a):
                 add(t, batch.rows[before], row, step)
             if back:

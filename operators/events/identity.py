@@ -57,8 +57,8 @@ def contents(
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     """Return two hashes of each event: of what it says, and of what it is about.
 
-    The first is of item, type and value, and never 0; the second is of item and type, and its
-    lowest bit says whether there is a weight.
+    The first is of item, type and value, and never 0; the second has 24 bits of the item, 7 of the
+    type, and its lowest bit says whether there is a weight.
     """
     content, subject = np.empty(len(item), np.uint32), np.empty(len(item), np.uint32)
     bits = value.view(np.uint64)
@@ -68,7 +68,9 @@ def contents(
         said = np.uint64(0) if np.isnan(value[e]) or value[e] == 0 else bits[e]
         content[e] = np.uint32((((about ^ said) * _ODD) >> _SHIFT) | np.uint64(1))
         kind = np.uint64(1) if weight[e] != 0 else np.uint64(0)
-        subject[e] = np.uint32((about >> _SHIFT) & np.uint64(0xFFFFFFFE) | kind)
+        of_item = (item[e] * _ODD >> _SHIFT) & np.uint64(0xFFFFFF00)
+        of_type = (code[e] * _ODD >> _SHIFT) & np.uint64(0xFE)
+        subject[e] = np.uint32(of_item | of_type | kind)
     return content, subject
 
 

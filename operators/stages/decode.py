@@ -187,6 +187,7 @@ class Decode:
             coordinate=coordinate,
             hide=self._hide[code],
             counts=np.ones(len(item), np.bool_),
+            moves=np.ones(len(item), np.bool_),
         )
         return Decoded(list(users), events, single, record, columns.item_ids, event_ids, rejected)
 

@@ -14,18 +14,25 @@ So repeats are found among the newest R events of a user, whatever came in betwe
 events are lost to lateness only beyond both R events and `lateness_ms`. A user takes 20 R bytes
 however long the stream is.
 
-One user's say is bounded by the same memory: an event counts if the user has no other one with a
-weight for the same item and event type within `count_window_ms`.
+One user's say is bounded by the same memory, see `_say`: by event time and by arrival, so that no
+times a sender can invent let one user count for many.
 """
 
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.columns import ACCEPTED, CONFLICT, DUPLICATE, LATE, Events, Users
-from models.compiled import Integer, Truth, compiled, kernel
+from models.compiled import Integer, Real, Truth, compiled, kernel
+from models.items.lookup import short_of
 from models.params import UserParams
+
+_ITEM = np.uint32(0xFFFFFF01)
+"""Bits of a subject that are of its item, and whether it has a weight."""
+_REPEATS = 4
+"""Events about items the user knows that may count in a row: each weighs as this part of all."""
+_ODD = np.uint64(0x9E3779B97F4A7C15)
 
 Recent: TypeAlias = tuple[
     NDArray[np.uint64],
@@ -49,7 +56,7 @@ def deduplicate(users: Users, events: Events, params: UserParams, now_ms: int) -
         `recent…`, `floor` and `idle_floor` are updated in place; the lists have room for as many
         of the events as `params` lets them keep.
     events : Events
-        n events in processing order; `counts` is set.
+        n events in processing order; `counts` and `moves` are set.
     params : UserParams
     now_ms : int
         Processing time.
@@ -66,7 +73,7 @@ def deduplicate(users: Users, events: Events, params: UserParams, now_ms: int) -
         events.subject,
         np.minimum(events.time, now_ms) // 1000,
         events.time,
-        events.counts,
+        (events.counts, events.moves),
         (
             users.recent,
             users.recent_content,
@@ -76,7 +83,45 @@ def deduplicate(users: Users, events: Events, params: UserParams, now_ms: int) -
         ),
         (users.floor, users.idle_floor),
         (params.recent_events, params.lateness_ms // 1000, params.count_window_ms // 1000),
+        Say(
+            item=events.item,
+            published=events.published,
+            hides=events.hide > 0,
+            past=users.past,
+            past_length=users.past_length,
+            said=users.said,
+            said_at=users.said_at,
+            seen=_empty_table(len(events)),
+            limit=float(params.count_limit),
+            repeat=max(params.count_limit / _REPEATS, 1.0),
+            rate=1000 * params.count_limit / max(params.count_window_ms, 1),
+            by_type=params.by_type,
+        ),
     )
+
+
+class Say(NamedTuple):
+    """What one user's say is bounded by."""
+
+    item: NDArray[np.uint64]
+    published: NDArray[np.int64]
+    hides: NDArray[np.bool_]
+    past: NDArray[np.uint32]
+    past_length: NDArray[np.int32]
+    said: NDArray[np.float32]
+    said_at: NDArray[np.uint32]
+    seen: NDArray[np.uint64]
+    """Open-addressing table of what was accepted in this micro-batch, by user and item; 0: none."""
+    limit: float
+    repeat: float
+    """What an event on a known item takes of it."""
+    rate: float
+    """What is forgotten of it in a second."""
+    by_type: bool
+
+
+def _empty_table(events: int) -> NDArray[np.uint64]:
+    return np.zeros(1 << max(4, (2 * events).bit_length()), np.uint64)
 
 
 @compiled
@@ -87,13 +132,15 @@ def _fates(  # noqa: PLR0913  # columns
     subject: NDArray[np.uint32],
     second: NDArray[np.int64],
     time: NDArray[np.int64],
-    counts: NDArray[np.bool_],
+    taught: tuple[NDArray[np.bool_], NDArray[np.bool_]],
     recent: Recent,
     floors: tuple[NDArray[np.int64], NDArray[np.int64]],
     limits: tuple[int, int, int],
+    say: Say,
 ) -> NDArray[np.uint8]:
     fate = np.empty(len(user), np.uint8)
     floor, idle_floor = floors
+    counts, moves = taught
     known, said, _, _, length = recent
     most, lateness, window = limits
     for e in range(len(user)):
@@ -107,11 +154,78 @@ def _fates(  # noqa: PLR0913  # columns
             fate[e] = LATE
         else:
             fate[e] = ACCEPTED
-            counts[e] = not weighty or not _counted(recent, u, subject[e], second[e], window)
+            if weighty:
+                counts[e], moves[e] = _say(recent, u, e, subject[e], second[e], window, say)
             _insert(recent, u, identity[e], content[e], subject[e], second[e])
             if length[u] > most:
                 _drop(recent, floor, idle_floor, u, lateness)
     return fate
+
+
+@kernel
+def _say(
+    recent: Recent,
+    u: Integer,
+    e: Integer,
+    subject: Integer,
+    second: Integer,
+    window: Integer,
+    say: Say,
+) -> tuple[Truth, Truth]:
+    """Return whether an event teaches the others, and whether it moves the user's own factors.
+
+    The others hear once of a user and an item, whatever the type, within the window of event time;
+    of ratings once for each type. And a user may say so much in a window of arrival: an event about
+    an item that the user does not know yet weighs 1, another one a fourth of `count_limit`. What is
+    known is in the past or among the recent events. The arrival is the record's time in the topic,
+    so that a replay decides alike.
+    """
+    _, _, about, times, length = recent
+    item, same = False, False
+    known = _in_past(say, u, say.item[e]) | _seen(say, u, e)
+    for at in range(length[u]):
+        of_item = about[u, at] & _ITEM == subject & _ITEM
+        apart = np.int64(times[u, at]) - second
+        near = of_item & (-window < apart) & (apart < window)
+        known |= of_item
+        item |= near
+        same |= near & (about[u, at] == subject)
+    if same if say.by_type else item:
+        return False, not same and not say.by_type
+    price = say.repeat if known else 1.0
+    arrived: Integer = max(say.published[e], 0)
+    arrived = np.uint32(arrived // 1000)
+    passed: Integer = max(np.int64(arrived) - np.int64(say.said_at[u]), 0)
+    left: Real = max(say.said[u] - say.rate * passed, 0.0)
+    if left + price > say.limit:
+        return False, not say.by_type
+    say.said[u], say.said_at[u] = left + price, max(say.said_at[u], arrived)
+    return True, True
+
+
+@kernel
+def _in_past(say: Say, u: Integer, item: Integer) -> Truth:
+    """Return whether an item was in a user's past before this micro-batch."""
+    short, found = short_of(item), False
+    for at in range(say.past_length[u]):  # no early exit: the loop is vectorised
+        found |= say.past[u, at] & np.uint32(0xFFFFFFFE) == short
+    return found
+
+
+@kernel
+def _seen(say: Say, u: Integer, e: Integer) -> Truth:
+    """Return whether the user had the item before in this micro-batch; it has it from now on."""
+    if not say.hides[e]:  # enters no past
+        return False
+    key = (say.item[e] ^ np.uint64(u) * _ODD) | np.uint64(1)
+    mask = np.uint64(len(say.seen) - 1)
+    at = key * _ODD >> np.uint64(32) & mask
+    while say.seen[at] != 0:
+        if say.seen[at] == key:
+            return True
+        at = (at + np.uint64(1)) & mask
+    say.seen[at] = key
+    return False
 
 
 @kernel
@@ -127,27 +241,6 @@ def _place_of(
             if known[u, at] == wanted:
                 return at
     return -1
-
-
-@kernel
-def _counted(
-    recent: Recent,
-    u: Integer,
-    subject: Integer,
-    second: Integer,
-    window: Integer,
-) -> Truth:
-    """Return whether the user has an event about the subject close to a time."""
-    _, _, about, times, length = recent
-    found = False
-    for at in range(length[u]):  # no early exit: the loop is vectorised
-        found |= about[u, at] == subject
-    if found:
-        for at in range(length[u]):
-            apart = np.int64(times[u, at]) - second
-            if about[u, at] == subject and -window < apart < window:
-                return True
-    return False
 
 
 @kernel

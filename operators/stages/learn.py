@@ -139,8 +139,9 @@ class Learn:
         """
         teaches = self._teaches(events)
         taught = _chosen(teaches)
-        self._begin(events.item[taught])
-        rows = self._admitted(events.item, teaches)
+        # what does not count names no new item; a restored worker still has to hear of those known
+        names = teaches if self._waits else teaches & events.counts
+        rows = self._admitted(events.item, names)
         name_new(self.items, rows, item_ids)
         if not self._rating and self._waits:
             self._recall(users)
@@ -257,15 +258,16 @@ class Learn:
         """Rows of which an authoritative one was heard."""
         return int(np.count_nonzero(self.items.arrays.mark[: self.items.size]))
 
-    def _admitted(self, keys: NDArray[np.uint64], teaches: NDArray[np.bool_]) -> NDArray[np.int32]:
+    def _admitted(self, keys: NDArray[np.uint64], names: NDArray[np.bool_]) -> NDArray[np.int32]:
         """Return the rows of items; new ones get one if something is learnt of them."""
-        if self._admission.open and teaches.all():
+        if self._admission.open and names.all():
+            self._begin(keys)
             return self.items.rows(keys)
-        rows = self.items.rows(keys, register=False)
-        new = np.flatnonzero(teaches & (rows < 0))
+        wanted = self.items.rows(keys, register=False) >= 0
+        new = np.flatnonzero(names & ~wanted)
         new = new[self._admission(keys[new])]
-        if not len(new):
-            return rows
+        wanted[new] = True
+        self._begin(keys[wanted])
         self.items.rows(keys[new])
         return self.items.rows(keys, register=False)
 

@@ -1,6 +1,6 @@
 """What is remembered of a user, as bytes: one sealed value a user (magic `US`).
 
-Payload of version 7, little-endian:
+Payload of version 8, little-endian:
 
 ============== ===== ============ ==========================================================
 field          type  count        holds
@@ -27,12 +27,14 @@ seen           i64   1            processing time of the last update, ms
 last_positive  i64   1            event time of the newest positive one that counts, ms; -1 for none
 deep_version   i64   1            root of the line of models that advanced its state; 0 none
 session_events i32   1            accepted events in the session
+said           f32   1            how much the user has said to others lately, as of said_at
+said_at        u32   1            when, as of arrival, seconds since 1970
 …              f32   F            latent factors
 …              u64   h            keys of the last positive items, oldest first
 …              u64   x            keys of the last disliked or removed items, oldest first
 …              u64   r            identities of the newest accepted events, by event time
 …              u32   r            hash of what each said, 0 unknown
-…              u32   r            hash of item and type; lowest bit: has a weight
+…              u32   r            24 bits of the item, 7 of the type; lowest bit: has a weight
 …              u32   r            event time, s, none later than it arrived
 …              u32   p            short keys of items not recommended again, oldest first
 …              f32   S            state of the deep model
@@ -45,14 +47,16 @@ session_events i32   1            accepted events in the session
 …              f32   l            what the biases had left of these ratings
 ============== ===== ============ ==========================================================
 
-A value takes 136 + 4 (F + p + S + t + W) + 8 M + 9 h + 8 x + 20 r + 12 l bytes; the lists hold what
-there is, not what may be. Until version 6 the highest bit of gaps was clear, and a release of then
-would take it for a part of the gap. Version 5 had neither variances, nor mood, nor rated items: a
-model with variances refuses it. Version 4 did not say how many events had been of weight > 0: all
-are taken for such. Until version 3 there was one floor, at which an event was late, too, and recent
-events had their time in ms (i64) and neither of the hashes. Version 2 had no t: all was hidden for
-ever. Version 1 had neither past nor deep model: 80 + 4 F + 8 (h + x) + 16 r bytes. A user read from
-it has the history for its past, gaps of 0, and no state of the deep model.
+A value takes 144 + 4 (F + p + S + t + W) + 8 M + 9 h + 8 x + 20 r + 12 l bytes; the lists hold what
+there is, not what may be. Until version 7 nothing bounded what a user said by arrival, and the bits
+of item and type were mixed: what was counted before counts once more. Until version 6 the highest
+bit of gaps was clear, and a release of then would take it for a part of the gap. Version 5 had
+neither variances, nor mood, nor rated items: a model with variances refuses it. Version 4 did not
+say how many events had been of weight > 0: all are taken for such. Until version 3 there was one
+floor, at which an event was late, too, and recent events had their time in ms (i64) and neither of
+the hashes. Version 2 had no t: all was hidden for ever. Version 1 had neither past nor deep model:
+80 + 4 F + 8 (h + x) + 16 r bytes. A user read from it has the history for its past, gaps of 0, and
+no state of the deep model.
 """
 
 from collections.abc import Mapping
@@ -65,7 +69,7 @@ from numpy.typing import NDArray
 from models.columns import Users
 
 MAGIC = b"US"
-VERSION = 7
+VERSION = 8
 
 COLUMNS = tuple(one.name for one in fields(Users))
 """Columns that fields and lists are read into."""
@@ -141,6 +145,7 @@ _SCALARS: Scalars = (
 _SCALARS_2 = (*_SCALARS[:-1], ("last_positive", "<i8"), ("deep_version", "<i8"), _SCALARS[-1])
 _SCALARS_4 = (*_SCALARS_2[:3], ("idle_floor", "<i8"), *_SCALARS_2[3:])
 _SCALARS_5 = (*_SCALARS_4[:7], ("positives", "<i8"), *_SCALARS_4[7:])
+_SCALARS_8 = (*_SCALARS_5, ("said", "<f4"), ("said_at", "<u4"))
 
 _LISTS: Lists = (
     ("factors", "factors", 4),
@@ -174,6 +179,7 @@ LAYOUTS = {
     5: Layout.of(_COUNTS_3, _SCALARS_5, _LISTS_4),
     6: Layout.of(_COUNTS_6, _SCALARS_5, _LISTS_6),
     7: Layout.of(_COUNTS_6, _SCALARS_5, _LISTS_6),
+    8: Layout.of(_COUNTS_6, _SCALARS_8, _LISTS_6),
 }
 """By version."""
 READ_VERSIONS = tuple(LAYOUTS)

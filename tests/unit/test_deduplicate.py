@@ -1,7 +1,7 @@
 """Each event is accepted once, and only what cannot be proved new is late."""
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,8 @@ class Sent:
     content: int = 1
     subject: int | None = None
     weighty: bool = True
+    item: int = 0
+    published: int = 0
 
 
 def new_users(count: int, state: UserState = STATE) -> Users:
@@ -48,17 +50,18 @@ def events(sent: list[Sent]) -> Events:
     weighty = column("weighty", np.uint32)
     return Events(
         user=column("user", np.int32),
-        item=np.zeros(n, np.uint64),
+        item=column("item", np.uint64),
         identity=column("identity", np.uint64),
         content=column("content", np.uint32),
         subject=np.array(subject, np.uint32) << np.uint32(1) | weighty,
         weight=weighty.astype(np.float32),
         value=np.ones(n, np.float32),
         time=1000 * column("time", np.int64),
-        published=np.zeros(n, np.int64),
+        published=1000 * column("published", np.int64),
         coordinate=np.arange(n, dtype=np.int64),
-        hide=np.zeros(n, np.int64),
+        hide=np.ones(n, np.int64) * (column("item", np.int64) > 0),
         counts=np.ones(n, np.bool_),
+        moves=np.ones(n, np.bool_),
     )
 
 
@@ -126,22 +129,83 @@ def test_the_lists_hold_the_newest_events_by_time() -> None:
     assert users.recent[0, :CAPACITY].tolist() == [4, 3, 5, 1]
 
 
-def test_a_user_counts_once_for_a_subject_and_window() -> None:
+def about(item: int, kind: int) -> int:
+    """Return the subject of an item and a type, but for the bit that says whether it has weight."""
+    return item << 7 | kind
+
+
+def taught(users: Users, *sent: Sent, params: UserParams = PARAMS) -> list[tuple[bool, bool]]:
+    """Return what became of events that are all accepted: counts, and moves."""
+    batch = events(list(sent))
+    assert set(deduplicate(users, batch, params, NOW).tolist()) == {ACCEPTED}
+    return list(zip(batch.counts.tolist(), batch.moves.tolist(), strict=True))
+
+
+def test_a_user_counts_once_for_an_item_and_window_and_moves_once_for_each_type() -> None:
     users = new_users(2)
-    batch = events(
-        [
-            Sent(1, 100, subject=7),
-            Sent(2, 101, subject=7),
-            Sent(3, 101, subject=8),
-            Sent(4, 101, subject=7, user=1),
-            Sent(5, 100 + WINDOW, subject=7),
-        ]
+    assert taught(
+        users,
+        Sent(1, 100, subject=about(7, 1)),
+        Sent(2, 101, subject=about(7, 1)),
+        Sent(3, 101, subject=about(7, 2)),
+        Sent(4, 101, subject=about(8, 1)),
+        Sent(5, 101, subject=about(7, 1), user=1),
+        Sent(6, 100 + WINDOW, subject=about(7, 1)),
+    ) == [(True, True), (False, False), (False, True), (True, True), (True, True), (False, False)]
+    assert taught(users, Sent(7, 101 + 2 * WINDOW, subject=about(7, 1))) == [(True, True)]
+
+
+def test_a_rating_counts_beside_a_view() -> None:
+    params = replace(PARAMS, by_type=True)
+    sent = [Sent(n, 100 + n, subject=about(7, kind)) for n, kind in enumerate((1, 2, 2))]
+    assert taught(new_users(1), *sent, params=params) == [(True,) * 2, (True,) * 2, (False,) * 2]
+
+
+def test_what_has_no_weight_stands_before_nothing() -> None:
+    sent = [Sent(1, 100, subject=about(7, 1), weighty=False), Sent(2, 100, subject=about(7, 2))]
+    assert taught(new_users(1), *sent)[1] == (True, True)
+
+
+def test_no_event_times_let_an_item_of_ones_own_count_more_than_a_few_times() -> None:
+    """Four of them fill the limit; what has counted is forgotten as time passes by arrival."""
+    params = replace(PARAMS, count_limit=400, recent_events=1000)
+    users = new_users(1, UserState(params, 1, seed=1))
+    sent = [Sent(n, 100 + 10 * WINDOW * n, subject=about(7, 1)) for n in range(20)]
+    assert [counts for counts, _ in taught(users, *sent, params=params)] == [True] * 4 + [
+        False
+    ] * 16
+    again = replace(sent[0], identity=99, time=10**6)
+    assert taught(users, again, params=params) == [(False, True)]
+    late = replace(sent[0], identity=100, time=2 * 10**6, published=WINDOW // 2)
+    assert [c for c, _ in taught(users, late, replace(late, identity=101), params=params)] == [
+        True,
+        False,
+    ]
+
+
+def test_items_in_turn_are_known_from_the_past_and_from_the_micro_batch() -> None:
+    params = replace(PARAMS, count_limit=40, past=8)
+    state = UserState(params, 1, seed=1)
+    turns = [Sent(n, 100 + n, item=2 + 2 * (n % 6), subject=about(n % 6, 1)) for n in range(30)]
+    users = new_users(1, state)
+    once = [counts for counts, _ in taught(users, *turns, params=params)]
+    assert sum(once) == 6 + 3  # 6 + 3 x 10 of 40
+    users = new_users(1, state)
+    for sent in turns:
+        (found,) = taught(users, sent, params=params)
+        assert found[0] == once[sent.identity], "however the log is cut"
+        users.past[0, sent.identity % 6], users.past_length[0] = (
+            sent.item,
+            min(sent.identity + 1, 6),
+        )
+
+
+def test_new_items_count_up_to_the_limit() -> None:
+    params = replace(PARAMS, count_limit=40)
+    sent = [Sent(n, 100 + n, item=2 + 2 * n, subject=about(n, 1)) for n in range(100)]
+    assert [counts for counts, _ in taught(new_users(1), *sent, params=params)] == (
+        [True] * 40 + [False] * 60
     )
-    assert set(deduplicate(users, batch, PARAMS, NOW).tolist()) == {ACCEPTED}
-    assert batch.counts.tolist() == [True, False, True, True, False]
-    later = events([Sent(6, 101 + 2 * WINDOW, subject=7)])
-    deduplicate(users, later, PARAMS, NOW)
-    assert later.counts.tolist() == [True]
 
 
 @dataclass

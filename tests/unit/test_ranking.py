@@ -135,11 +135,18 @@ def test_an_item_follows_itself_where_items_may_come_back() -> None:
     assert counted(other, 1, 1) == 0
 
 
-def test_the_weight_of_an_event_counts() -> None:
+def test_others_hear_of_users_not_of_strengths() -> None:
+    items, users = new_items(), new_users(2)
+    learn(items, users, events((0, 1), (0, 2), (1, 1), (1, 2), weight=[1.0, 5.0, 1.0, 0.5]))
+    assert counted(items, 1, 2) == 1.5
+    assert items.count.tolist() == [2, 2]
+
+
+def test_what_came_before_the_last_time_is_not_counted_again() -> None:
     items, users = new_items(), new_users(1)
-    learn(items, users, events((0, 1), (0, 2), weight=[1.0, 5.0]))
-    assert counted(items, 1, 2) == 5
-    assert items.count.tolist() == [1, 1]
+    learn(items, users, events((0, 1), (0, 2), (0, 3), (0, 2)))
+    assert counted(items, 1, 2) == 1
+    assert counted(items, 3, 2) == 1 + TRANSITIONS.backward * (TRANSITIONS.backward > 0)
 
 
 def test_users_do_not_mix() -> None:

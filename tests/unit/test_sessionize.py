@@ -32,6 +32,7 @@ def events(records: list[tuple[int, int]]) -> Events:
         coordinate=np.arange(n, dtype=np.int64),
         hide=np.zeros(n, np.int64),
         counts=np.ones(n, np.bool_),
+        moves=np.ones(n, np.bool_),
     )
 
 
