@@ -354,7 +354,7 @@ class Telling:
         self._told = -np.inf
 
     def __call__(
-        self, items: Items, *, heard: bool, ratio: float
+        self, items: Items, *, heard: bool, ratio: float = 1.0
     ) -> tuple[NDArray[np.int32], NDArray[np.float16]]:
         """Return rows and their differences, see `models.items.differences.take`."""
         now = time.monotonic()

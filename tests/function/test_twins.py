@@ -142,6 +142,8 @@ class Job:
             (part, UsersSubtask(params, CLOCK, part_of(begin.users if begin else None, part)))
             for part in users
         ]
+        for _, one in self.users:
+            one.function._corridor.learn.share.workers = len(users)
         params_of_items = learn_items(learning=world.learning, keys=KEYS)
         self.items = [
             (

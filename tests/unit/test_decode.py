@@ -82,7 +82,7 @@ def test_only_rating_events_carry_a_rating() -> None:
 def test_columns_have_their_types_even_when_empty() -> None:
     for decoded in (decode(), decode(b"", None), decode(event())):
         kinds = [getattr(decoded.events, name).dtype for name in decoded.events.__slots__]
-        assert kinds == ["i4", "u8", "u8", "u4", "u4", "f4", "f4", "i8", "i8", "i8", "i8", "?"]
+        assert kinds == ["i4", "u8", "u8", "u4", "u4", "f4", "f4", "i8", "i8", "i8", "i8", "?", "?"]
 
 
 def test_an_event_without_id_is_known_by_its_content() -> None:

@@ -70,7 +70,7 @@ def offline(config: JobConfig, events: Blocks) -> Hits:
     """Return what the model alone hits, in one pass in the order of the events."""
     corridor = Corridor(parameters.learn_users(config), clock_ms=_now_ms)
     memory, number, hits, ranked = Notebook(), 0, 0, 0
-    for keys, values in batches(events):
+    for keys, values, _ in batches(events):
         numbers = list(range(number, number + len(keys)))
         number += len(keys)
         published = [_now_ms()] * len(keys)

@@ -71,11 +71,15 @@ class FineTuning(Beside):
         self._kept: Pass | None = None
 
     def before(
-        self, keys: list[bytes | None], values: list[bytes | None], numbers: list[int]
+        self,
+        keys: list[bytes | None],
+        values: list[bytes | None],
+        numbers: list[int],
+        times: list[int],
     ) -> None:
         """Let the model that is not fine-tuned any more take the micro-batch, too."""
         if self._kept is not None:
-            self._kept.corridor.process(0, keys, values, numbers, numbers, self._kept.memory)
+            self._kept.corridor.process(0, keys, values, numbers, times, self._kept.memory)
 
     def after(self, outcome: Any, done: int, report: Report) -> None:
         """Keep the examples; freeze, or fine-tune, where it is time to."""

@@ -57,11 +57,11 @@ class Pass:
     def run(self, name: str, report: Report, beside: "Beside | None" = None) -> None:
         """Take all events once, in stored order."""
         done = 0
-        for keys, values in batches(self.data):
+        for keys, values, times in batches(self.data):
             numbers = list(range(done, done + len(keys)))
             if beside is not None:
-                beside.before(keys, values, numbers)
-            outcome = self.corridor.process(0, keys, values, numbers, numbers, self.memory)
+                beside.before(keys, values, numbers, times)
+            outcome = self.corridor.process(0, keys, values, numbers, times, self.memory)
             done += len(keys)
             self._count(outcome)
             if self.listing:
@@ -110,7 +110,11 @@ class Beside:
     """What goes on beside a pass."""
 
     def before(
-        self, keys: list[bytes | None], values: list[bytes | None], numbers: list[int]
+        self,
+        keys: list[bytes | None],
+        values: list[bytes | None],
+        numbers: list[int],
+        times: list[int],
     ) -> None:
         """Look at a micro-batch before it is taken."""
 

@@ -8,13 +8,20 @@ from scripts.tools.kafka.produce import encoded
 BATCH = 512
 
 
-def batches(data: Blocks) -> Iterator[tuple[list[bytes | None], list[bytes | None]]]:
-    """Yield the events as records: keys and values of a micro-batch."""
+Batch = tuple[list[bytes | None], list[bytes | None], list[int]]
+
+
+def batches(data: Blocks) -> Iterator[Batch]:
+    """Yield the events as records: keys, values and times, ms, of a micro-batch.
+
+    They arrive when they happen: what a user may say to others is bounded by arrival, too.
+    """
     for block in data.blocks():
-        records = list(encoded(positive(block)))
+        records, times = list(encoded(positive(block))), list(block.times)
         for at in range(0, len(records), BATCH):
             part = records[at : at + BATCH]
-            yield [key for key, _ in part], [value for _, value in part]
+            at_times = times[at : at + BATCH]
+            yield [key for key, _ in part], [value for _, value in part], at_times
 
 
 def positive(block: Block) -> Block:

@@ -101,7 +101,7 @@ class Learner(Corridor):
     def take(self, world: World, on_progress: Callable[[int], None]) -> None:
         """Learn all events of a world."""
         done = 0
-        for keys, values in batches(world):
+        for keys, values, _ in batches(world):
             numbers = list(range(done, done + len(keys)))
             self.process(0, keys, values, numbers, [_now_ms()] * len(keys), self._memory)
             self._names.update(key.decode() for key in keys if key)
