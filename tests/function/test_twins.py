@@ -458,7 +458,7 @@ KEPT = (
     "history", "history_gap", "history_length", "past", "past_until", "past_length",
     "excluded", "excluded_length", "recent", "recent_content", "recent_subject", "recent_time",
     "recent_length", "floor", "idle_floor", "session_start", "session_last", "session_events",
-    "events", "positives", "last_positive", "deep", "deep_version", "rated", "rated_length",
+    "events", "positives", "said", "said_at", "last_positive", "deep", "deep_version", "rated", "rated_length",
 )  # fmt: skip
 """What of a user's record is the same to the bit; factors depend on what is known of items."""
 UNLIKE = {
@@ -475,7 +475,8 @@ any item."""
 def test_a_twin_predicts_as_well(kind: str, how: str, folder: Path) -> None:
     """The same 6,655 events are ranked in both; worlds and seeds are fixed.
 
-    By chance the two differ with a standard deviation of .0014 (`light`) and .0020 (`full`).
+    By chance the two differ with a standard deviation of .0014 (`light`) and .0020 (`full`). What
+    is learnt before items are heard is forgotten, and a user says it once: that costs .004.
     Ratings that were given while items were not known, 700 of them after one of the restarts, have
     taught their users something else, and that is not forgotten: it costs 3 % of the RMSE.
     """
@@ -488,7 +489,7 @@ def test_a_twin_predicts_as_well(kind: str, how: str, folder: Path) -> None:
         return
     assert one["scored"] == other["scored"] > 6_500
     for hits in ("hits", "online_hits"):
-        assert abs(one[hits] - other[hits]) / one["scored"] < 0.005
+        assert abs(one[hits] - other[hits]) / one["scored"] < 0.008
 
 
 def sums(taken: dict[int, list[Learned]]) -> Counter[str]:
