@@ -42,6 +42,8 @@ from models.transitions.rows import Transitions, extended, move_rows
 NEW_BELOW = 5
 """An item with fewer events is new."""
 _FIRST_ROWS = 1024
+_AT_ONCE = 1 << 11
+"""Rows that a large table gives up, unless more are needed."""
 _RECENT = 1 << 14
 """Events remembered to draw negatives by popularity."""
 
@@ -261,7 +263,8 @@ class Items:
     def make_room(self, keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
         """Give up the least popular items where the limit leaves no row for new keys.
 
-        An eighth of all rows at once, and no more than that: what still has no row is refused.
+        An eighth of all rows at most: what still has no row then is refused. Of a large table
+        fewer, or most rows of transitions would have to be written anew.
 
         Returns
         -------
@@ -272,11 +275,13 @@ class Items:
         if free >= len(keys):
             return keys[:0]
         own = self.rows(keys, register=False)
-        if free >= len(np.unique(keys[own < 0])):
+        needed = len(np.unique(keys[own < 0])) - free
+        if needed <= 0:
             return keys[:0]
         usefulness = levels(self.arrays)
         usefulness[own[own >= 0]] = np.inf
-        given_up = _lowest(usefulness, max(1, self._limit // 8))
+        most = max(1, self._limit // 8)
+        given_up = _lowest(usefulness, min(most, max(needed, _AT_ONCE)))
         return self._give_up(given_up[usefulness[given_up] < np.inf])
 
     def admit(

@@ -121,11 +121,9 @@ def fashion(model: str, workers: int, kind: str) -> NDArray[np.float32]:
             if row_of(items) >= 0:
                 found.append(items.arrays.factors[row_of(items)].copy())
         copies = [*(learn.items for learn in made.learn), made.catalogue._items]
-        row = [items.arrays.factors[row_of(items)] for items in copies]
-        if model == "full":
+        if model == "full":  # of the other, each copy takes the steps anew, in its own order
             assert_alike(copies)
-        else:  # steps are taken by each copy anew, in its own order
-            return np.array(found)
+        return np.array(found)
 
 
 def assert_alike(copies: list[Items]) -> None:

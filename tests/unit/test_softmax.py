@@ -259,9 +259,7 @@ def assert_alike(sides: list[tuple[Items, Users]], slack: float = 5e-3) -> None:
 def test_workers_that_tell_each_other_go_the_same_way(workers: int) -> None:
     sides = [(full_items(), new_users(5)) for _ in range(workers)]
     for n in range(30):
-        batches = [
-            walk(10, seed=n + 100 * at, first=1000 * n + 100 * at) for at in range(workers)
-        ]
+        batches = [walk(10, seed=n + 100 * at, first=1000 * n + 100 * at) for at in range(workers)]
         told_each_other(sides, batches)
     assert_alike(sides)
 
