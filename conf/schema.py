@@ -362,7 +362,7 @@ class ItemRules(Section):
         ge=100,
         le=50_000_000,
         description="Most items a worker holds, about 5 KB each with 400 successors; beyond, the"
-        " least popular eighth makes room.",
+        " least popular make room, an eighth at most.",
     )
     admission: int = Field(
         default=1,

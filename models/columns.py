@@ -405,7 +405,7 @@ class ItemRows:
     """(L,) keys of the users in whose sequences it occurred last, oldest first."""
     place_positions: NDArray[np.int32]
     """(L,) where in them."""
-    successor_start: NDArray[np.int32]
+    successor_start: NDArray[np.int64]
     """(m + 1,) bounds of each item's successors; starts at 0, ends at S."""
     successors: NDArray[np.uint64]
     """(S,) keys of the items that followed."""

@@ -276,7 +276,7 @@ def _rows(batch: pa.RecordBatch) -> ItemRows:
         factors=_matrix(batch, "factors"),
         context=_matrix(batch, "context"),
         variance=_matrix(batch, "variance"),
-        successor_start=start,
+        successor_start=start.astype(np.int64),
         successors=successors,
         weights=weights,
         place_start=place_start,

@@ -182,7 +182,7 @@ class ItemState:
             factors=factors.view(np.float32).reshape(len(fixed), self._factors),
             context=self._context(fixed, context.view(np.float32)),
             variance=variance.view(np.float32).reshape(len(fixed), self._variances),
-            successor_start=bounds_of(fixed["successors"].astype(np.int64)).astype(np.int32),
+            successor_start=bounds_of(fixed["successors"].astype(np.int64)),
             successors=successors.view(np.uint64),
             weights=weights.view(np.float32),
             place_start=bounds_of(fixed["places"].astype(np.int64)).astype(np.int32),

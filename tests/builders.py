@@ -70,10 +70,23 @@ def in_order(records: Iterable[Record], *, partition: int = 0, first: int = 0) -
     ]
 
 
-def behaviour(events: int, *, seed: int = 1, users: int = 40, items: int = 120) -> list[Record]:
+def behaviour(
+    events: int,
+    *,
+    seed: int = 1,
+    users: int = 40,
+    items: int = 120,
+    clusters: int = 4,
+    sessions: int = 8,
+) -> list[Record]:
     """Return events of a small generated world, in order, one partition."""
     params = GeneratorParams(
-        seed=seed, start_ms=NOW - DAY, users=users, clusters=4, places=items // 4, sessions=8
+        seed=seed,
+        start_ms=NOW - DAY,
+        users=users,
+        clusters=clusters,
+        places=items // clusters,
+        sessions=sessions,
     )
     block = Generator(params).block(events)
     columns = (block.user, block.item, block.event_type, block.time, block.value)

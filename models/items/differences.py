@@ -19,7 +19,7 @@ from models.columns import OFFSET_BITS, AcceptedBatch
 from models.compiled import Integer, Truth, compiled
 from models.factors.steps import START
 from models.items.bounds import raise_all
-from models.items.damping import shorten
+from models.items.damping import Together, shorten
 from models.items.moved import next_moved, note
 from models.params import GROWTH
 
@@ -50,7 +50,7 @@ def vectors(a: ItemArrays, rows: NDArray[np.int32] | slice) -> NDArray[np.float3
 
 
 def take(
-    a: ItemArrays, most: int, *, heard: bool = False, ratio: float = 1.0
+    a: ItemArrays, most: int, *, heard: bool = False, together: Together | None = None
 ) -> tuple[NDArray[np.int32], NDArray[np.float16]]:
     """Return the rows that wait longest to be told, and their differences; they are told now.
 
@@ -60,8 +60,8 @@ def take(
         Rows at most.
     heard : bool
         Only those of which an authoritative row was heard; the others wait on.
-    ratio : float
-        Events that all workers learn for each one of this one, see `models.items.damping`.
+    together : Together, optional
+        How others learn at the same time; without, nobody does.
 
     Returns
     -------
@@ -70,8 +70,8 @@ def take(
     waiting = int(a.counters[MOVED] - a.counters[TOLD])
     rows = _next(a, min(most, waiting), waiting, heard)
     moved = untold(a, rows)
-    if ratio > 1 and not a.variance.shape[1]:  # information adds up as it is
-        _shorten(a, rows, moved, ratio)
+    if together and together.ratio > 1 and not a.variance.shape[1]:  # information adds up as it is
+        _shorten(a, rows, moved, together)
     differences = np.clip(moved, -_MOST, _MOST).astype(np.float16)
     a.told[rows] += differences
     return rows, differences
@@ -133,17 +133,19 @@ def untold(a: ItemArrays, rows: NDArray[np.int32]) -> NDArray[np.float32]:
 
 
 def _shorten(
-    a: ItemArrays, rows: NDArray[np.int32], moved: NDArray[np.float32], ratio: float
+    a: ItemArrays, rows: NDArray[np.int32], moved: NDArray[np.float32], together: Together
 ) -> None:
     """Take back, here too, what several workers together would move rows too far."""
-    told, begin = a.told[rows], 0
-    singles = told.shape[1] - len(_SINGLES)
-    for columns, of in ((a.factors, "gradient_sum"), (a.context, "context_gradient_sum")):
-        at, end = singles + _SINGLES.index(of), begin + columns.shape[1]
-        shorten(moved[:, begin:end], START + told[:, at], moved[:, at], ratio)
-        begin = end
-    at = singles + _SINGLES.index("bias_gradient_sum")
-    shorten(moved[:, singles], START + told[:, at], moved[:, at], ratio)
+    told, factors = a.told[rows], a.factors.shape[1]
+    bias = factors + a.context.shape[1]
+    for columns, of, rate in (
+        (slice(factors), "gradient_sum", together.rate),
+        (slice(factors, bias), "context_gradient_sum", together.rate),
+        (bias, "bias_gradient_sum", together.bias_rate),
+    ):
+        at = bias + _SINGLES.index(of)
+        before, added = START + told[:, at], moved[:, at]
+        shorten(moved[:, columns], before, added, ratio=together.ratio, rate=rate)
     _set(a, rows, told + moved)
     raise_all(a, rows)
 

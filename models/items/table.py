@@ -42,6 +42,8 @@ from models.transitions.rows import Transitions, extended, move_rows
 NEW_BELOW = 5
 """An item with fewer events is new."""
 _FIRST_ROWS = 1024
+_AT_ONCE = 1 << 11
+"""Rows that a large table gives up, unless more are needed."""
 _RECENT = 1 << 14
 """Events remembered to draw negatives by popularity."""
 
@@ -261,9 +263,10 @@ class Items:
     def make_room(self, keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
         """Give up the least popular items where the limit leaves no row for new keys.
 
-        An eighth of all rows at once, and no more than that: what still has no row is refused.
-        Those of a single event go first, see `models.popularity.levels.worth`, and alone where
-        they are as many as a 32nd of all: what comes once takes the place of what came once.
+        An eighth of all rows at most: what still has no row then is refused. Of a large table
+        fewer, or most rows of transitions would have to be written anew. Those of a single event
+        go first, see `models.popularity.levels.worth`, and alone where they are a fourth of that:
+        what comes once takes the place of what came once.
 
         Returns
         -------
@@ -274,14 +277,15 @@ class Items:
         if free >= len(keys):
             return keys[:0]
         own = self.rows(keys, register=False)
-        if free >= len(np.unique(keys[own < 0])):
+        needed = len(np.unique(keys[own < 0])) - free
+        if needed <= 0:
             return keys[:0]
         usefulness = worth(levels(self.arrays), self.count)
         usefulness[own[own >= 0]] = np.inf
-        least, window = (max(1, self._limit // part) for part in (8, 32))
-        given_up = _lowest(usefulness, least)
+        most = min(max(1, self._limit // 8), max(needed, _AT_ONCE))
+        given_up, fewer = _lowest(usefulness, most), max(1, most // 4)
         once = given_up[self.count[given_up] <= 1]
-        given_up = once if len(once) >= window else _lowest(usefulness, window)
+        given_up = once if len(once) >= fewer else _lowest(usefulness, fewer)
         return self._give_up(given_up[usefulness[given_up] < np.inf])
 
     def admit(

@@ -20,12 +20,9 @@ def entries(
 @compiled
 def export_rows(
     t: TransitionArrays, rows: NDArray[np.int32], limit: Integer
-) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
-    """Return bounds, successor rows and weights of the heaviest entries of rows.
-
-    Bounds are of 32 bits, as in stored rows: at most 2^31 entries at once.
-    """
-    start = np.zeros(len(rows) + 1, np.int32)
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+    """Return bounds, successor rows and weights of the heaviest entries of rows."""
+    start = np.zeros(len(rows) + 1, np.int64)
     for n in range(len(rows)):
         start[n + 1] = start[n] + min(t.fill[rows[n]], limit)
     successors = np.empty(start[-1], np.int32)

@@ -11,7 +11,7 @@ from models.columns import AcceptedBatch, Events, ItemRows, Learnt, Users, ages
 from models.deep.serving import Deep
 from models.items.admission import Admission
 from models.items.applied import Applied, touch
-from models.items.damping import Share
+from models.items.damping import Share, Together
 from models.items.dictionary import Dictionary
 from models.items.differences import take
 from models.items.marks import NEVER_HEARD
@@ -349,6 +349,7 @@ class Telling:
 
     def __init__(self, params: LearningParams) -> None:
         self._width = params.differences
+        self._rates = params.ranking.rate, params.ranking.bias_rate
         self._wait = params.tell_ms / 1000
         self._bytes_per_second, self._most = params.tell_bytes_per_second, params.tell_bytes
         self._told = -np.inf
@@ -365,7 +366,8 @@ class Telling:
         seconds = max(self._wait, min(elapsed, _LONGEST_TELLING))
         room = min(self._most, self._bytes_per_second * seconds)
         most = max(1, int(room / (12 + 2 * self._width)))
-        return take(items.arrays, most, heard=heard, ratio=ratio)
+        together = Together(ratio, *self._rates)
+        return take(items.arrays, most, heard=heard, together=together)
 
 
 def _chosen(mask: NDArray[np.bool_]) -> slice | NDArray[np.bool_]:

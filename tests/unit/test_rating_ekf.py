@@ -40,6 +40,7 @@ def new_items(params: KalmanParams = PARAMS) -> Items:
         seed=1,
         context=params.history > 0,
         start=start_of(params),
+        radius=params.radius,
     )
 
 
@@ -139,19 +140,52 @@ def test_another_worker_learns_from_what_travels() -> None:
     assert b.variance[:size] == pytest.approx(a.variance[:size], rel=2e-3)
 
 
-def test_what_two_have_learnt_adds_up_as_information() -> None:
-    """Neither goes too far: means weigh by precision, and precisions add."""
-    left, right, both = new_items(), new_items(), new_items()
-    for items in (left, right):
+@pytest.mark.parametrize("workers", [2, 3, 5])
+def test_what_several_have_learnt_adds_up_as_information(workers: int) -> None:
+    """None goes too far: means weigh by precision, and precisions add."""
+    parts, everything = [new_items() for _ in range(workers)], new_items()
+    for items in parts:
         for n in range(5):
             users = new_users(1)
             users.key[:] = 100 + n
             batch = events((0, 1), value=5.0, first=n)
-            told(items, batch, learn(items, users, batch), both)
-    one, two, first = left.arrays.variance[0, -1], both.arrays.variance[0, -1], 0.3
-    assert 1 / two - 1 / first == pytest.approx(2 * (1 / one - 1 / first), rel=1e-2)
-    assert left.arrays.bias[0] < both.arrays.bias[0] < 1.9 * left.arrays.bias[0]
-    assert both.count.tolist() == [10]
+            told(items, batch, learn(items, users, batch), everything)
+    one, every, first = parts[0].arrays.variance[0, -1], everything.arrays.variance[0, -1], 0.3
+    assert 1 / every - 1 / first == pytest.approx(workers * (1 / one - 1 / first), rel=1e-2)
+    one, every = parts[0].arrays.bias[0], everything.arrays.bias[0]
+    assert one < every < (workers - 0.1) * one
+    assert everything.count.tolist() == [5 * workers]
+
+
+@pytest.mark.parametrize("radius", [0.3, 4.0])
+def test_workers_that_meet_the_ball_and_tell_again_stay_alike(radius: float) -> None:
+    """Each copy shortens by itself, and none leaves the others behind."""
+    params = replace(PARAMS, radius=radius)
+    sides = [(new_items(params), new_users(8, params)) for _ in range(3)]
+    every, met = np.ones(10, np.bool_), 0
+    for n in range(30):
+        sent = []
+        for at, (items, users) in enumerate(sides):
+            batch = ratings(10, seed=n + 100 * at, first=1_000 * n + 100 * at, catalogue=5)
+            learnt = learn(items, users, batch, params=params)
+            message = accepted(batch, items.rows(batch.item), learnt, items)
+            message.moved, message.differences = take(items.arrays, 1_000)
+            sent.append(message)
+        for at, (items, _) in enumerate(sides):
+            for heard in (one for teller, one in enumerate(sent) if teller != at):
+                model = FilteredRating(params, users=UserParams())
+                model.apply(items, heard, items.rows(heard.keys), fresh=every)
+        bias = np.abs(sides[0][0].arrays.bias)
+        assert bias.max() <= radius * 1.001
+        met += np.count_nonzero(bias > radius * 0.99)
+    assert (met > 30) == (radius < 1)
+    first, *others = (items for items, _ in sides)
+    for items in others:
+        rows, a, b = items.rows(first.keys), first.arrays, items.arrays
+        for name in ("factors", "context", "bias"):
+            mine = getattr(a, name)[: first.size]
+            assert getattr(b, name)[rows] == pytest.approx(mine, abs=2e-2), name
+        assert b.variance[rows] == pytest.approx(a.variance[: first.size], rel=1e-2)
 
 
 def test_a_poisoned_difference_cannot_spoil_the_items() -> None:

@@ -8,6 +8,7 @@ import pytest
 from models.arrays import DeepArrays
 from models.columns import AcceptedBatch, Events, Learnt, Users
 from models.items import differences
+from models.items.damping import Together
 from models.items.table import Items
 from models.params import RankingParams, UserParams
 from models.ranking.model import Ranking
@@ -20,9 +21,14 @@ PARAMS = RankingParams(
 )
 
 
-def full_items() -> Items:
+def full_items(radius: float = np.inf) -> Items:
     return Items(
-        factors=columns.FACTORS, transitions=TRANSITIONS, limit=10_000, seed=1, context=True
+        factors=columns.FACTORS,
+        transitions=TRANSITIONS,
+        limit=10_000,
+        seed=1,
+        context=True,
+        radius=radius,
     )
 
 
@@ -217,29 +223,64 @@ def test_what_was_not_told_survives_an_authoritative_row() -> None:
     assert len(told(items)[0]) > 10
 
 
-def message(items: Items, users: Users, batch: Events) -> AcceptedBatch:
-    learnt = learn(items, users, batch)
+def message(
+    items: Items, users: Users, batch: Events, *, by: Ranking | None = None, workers: int = 1
+) -> AcceptedBatch:
+    learnt = learn(items, users, batch, by=by)
     sent = accepted(batch, items.rows(batch.item), learnt, items)
-    sent.moved, sent.differences = told(items)
+    together = Together(workers, PARAMS.rate, PARAMS.bias_rate)
+    sent.moved, sent.differences = differences.take(items.arrays, 1_000, together=together)
     return sent
 
 
-def test_two_workers_that_tell_each_other_go_the_same_way() -> None:
-    sides = [(full_items(), new_users(5)) for _ in range(2)]
+def told_each_other(
+    sides: list[tuple[Items, Users]], batches: list[Events], *, by: Ranking | None = None
+) -> None:
+    """Everyone learns their own events, then everyone hears the others."""
+    pairs = zip(sides, batches, strict=True)
+    sent = [message(*side, batch, by=by, workers=len(sides)) for side, batch in pairs]
+    for at, (items, _) in enumerate(sides):
+        for heard in (one for teller, one in enumerate(sent) if teller != at):
+            every = np.ones(len(heard), np.bool_)
+            (by or model()).apply(items, heard, items.rows(heard.keys), fresh=every)
+
+
+def assert_alike(sides: list[tuple[Items, Users]], slack: float = 5e-3) -> None:
+    first, *others = (items for items, _ in sides)
+    for items in others:
+        rows = items.rows(first.keys)
+        assert np.array_equal(items.count[rows], first.count)
+        for name in ("factors", "context", "bias"):
+            mine, theirs = getattr(first.arrays, name)[: first.size], getattr(items.arrays, name)
+            assert theirs[rows] == pytest.approx(mine, abs=slack), name
+
+
+@pytest.mark.parametrize("workers", [2, 3, 5])
+def test_workers_that_tell_each_other_go_the_same_way(workers: int) -> None:
+    sides = [(full_items(), new_users(5)) for _ in range(workers)]
     for n in range(30):
-        sent = [
-            message(*side, walk(10, seed=n + 100 * at, first=1000 * n + 500 * at))
-            for at, side in enumerate(sides)
+        batches = [walk(10, seed=n + 100 * at, first=1000 * n + 100 * at) for at in range(workers)]
+        told_each_other(sides, batches)
+    assert_alike(sides)
+
+
+@pytest.mark.parametrize("workers", [3, 5])
+def test_workers_that_meet_the_ball_and_tell_again_stay_alike(workers: int) -> None:
+    """Each copy shortens by itself, and none leaves the others behind."""
+    radius = 0.5
+    sides = [(full_items(radius=radius), new_users(5)) for _ in range(workers)]
+    by, met = model(rate=0.5, radius=radius), 0
+    for n in range(30):
+        batches = [
+            walk(10, seed=n + 100 * at, first=1000 * n + 100 * at, catalogue=6)
+            for at in range(workers)
         ]
-        for at, (items, _) in enumerate(sides):
-            heard = sent[1 - at]
-            rows = items.rows(heard.keys)
-            model().apply(items, heard, rows, fresh=np.ones(len(heard), np.bool_))
-    left, right = (items for items, _ in sides)
-    rows = right.rows(left.keys)
-    assert np.array_equal(right.count[rows], left.count)
-    assert right.arrays.factors[rows] == pytest.approx(left.arrays.factors[: left.size], abs=5e-3)
-    assert right.arrays.context[rows] == pytest.approx(left.arrays.context[: left.size], abs=5e-3)
+        told_each_other(sides, batches, by=by)
+        lengths = np.linalg.norm(sides[0][0].arrays.factors, axis=1)
+        assert lengths.max() <= radius + 1e-4
+        met += np.count_nonzero(lengths > radius - 1e-3)
+    assert met > 60
+    assert_alike(sides, slack=0.15)  # each shortens in its own order, until rows are published
 
 
 def test_only_owned_rows_take_differences() -> None:

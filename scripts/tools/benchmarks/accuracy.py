@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from conf.schema import JobConfig
 from jobs import parameters
 from operators.corridor import Corridor
+from scripts.tools.benchmarks.scale.subtasks import parallelisms
 from scripts.tools.benchmarks.stage import Job, Stage, stage
 from scripts.tools.benchmarks.terminal import progress_bar
 from scripts.tools.console import ToolError, progress
@@ -43,27 +44,45 @@ class Hits:
 
 
 def measure(options: argparse.Namespace) -> list[Result]:
-    """Send the events through a job, learn them without one, and return both hit rates."""
-    settings = [*SETTINGS, f"flink.parallelism={options.parallelism}", *options.overrides]
-    with stage(options.parallelism) as here, here.job("accuracy", settings) as job:
-        given = source(options.data, events=options.events, start_ms=None, repeat=1, seed=1)
-        events = in_time(given, Window.of(job.config), "auto")
-        topic = job.config.kafka.topics.user_behavior
-        with ThreadPoolExecutor(1) as pool:
-            blocks = map(positive, events.blocks())
-            sent = pool.submit(replay, blocks, here.address, topic, pace=Pace(rate=options.rate))
-            piped = _piped(here, job, events.events)
-            sent.result()
-        progress("the same events without a job")
-        alone = offline(job.config, events)
-    if not piped.hits or not alone.hits:
-        message = f"expected hits of both, got {piped} of the job and {alone} of the model"
+    """Send the events through a job at each parallelism, learn them without one; compare."""
+    numbers, piped = parallelisms(options.parallelism), {}
+    with stage(max(numbers)) as here:
+        for number in numbers:
+            settings = [
+                *SETTINGS,
+                f"flink.parallelism={number}",
+                f"kafka.topics.user_behavior=user_behavior.{number}",  # a job begins at its begin
+                *options.overrides,
+            ]
+            with here.job(f"accuracy-{number}", settings) as job:
+                config = job.config
+                events = _events(options, config)
+                topic = config.kafka.topics.user_behavior
+                with ThreadPoolExecutor(1) as pool:
+                    blocks, pace = map(positive, events.blocks()), Pace(rate=options.rate)
+                    sent = pool.submit(replay, blocks, here.address, topic, pace=pace)
+                    piped[number] = _piped(here, job, events.events)
+                    sent.result()
+    progress("the same events without a job")
+    alone = offline(config, _events(options, config))
+    if not all(found.hits for found in (alone, *piped.values())):
+        message = f"expected hits of all, got {piped} of the jobs and {alone} of the model"
         raise ToolError(f"accuracy: {message}; give more events, or raise evaluation.share")
-    return [
-        Result("accuracy.hr_at_10", piped.rate, "share", peer=alone.rate,
-               ratio=piped.rate / alone.rate),
-        Result("accuracy.ranked", piped.ranked, "events", peer=alone.ranked),
-    ]  # fmt: skip
+    found = []
+    for number, hits in piped.items():
+        name = f"accuracy.{number}" if len(numbers) > 1 else "accuracy"
+        found += [
+            Result(f"{name}.hr_at_10", hits.rate, "share", peer=alone.rate,
+                   ratio=hits.rate / alone.rate),
+            Result(f"{name}.ranked", hits.ranked, "events", peer=alone.ranked),
+        ]  # fmt: skip
+    return found
+
+
+def _events(options: argparse.Namespace, config: JobConfig) -> Blocks:
+    """Return the events of the file, or generated ones, at times that the job takes."""
+    given = source(options.data, events=options.events, start_ms=None, repeat=1, seed=1)
+    return in_time(given, Window.of(config), "auto")
 
 
 def offline(config: JobConfig, events: Blocks) -> Hits:

@@ -93,9 +93,11 @@ def accuracy(command: argparse.ArgumentParser) -> None:
         "--rate", type=float, default=2_000, metavar="R",
         help="events a second: with more than the job carries, partitions drift apart",
     )  # fmt: skip
+    usual = ",".join(str(n) for n in (1, 2, 4, 8) if n <= _CORES)
     command.add_argument(
-        "--parallelism", type=int, default=_CORES, metavar="N",
-        help="subtasks of the job",
+        "--parallelism", default=usual, metavar="LIST",
+        help="subtasks of the job, one run each, as many as this machine has slots for; more than"
+        " its cores lag behind --rate (default: %(default)s here, up to 8)",
     )  # fmt: skip
 
 
