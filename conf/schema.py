@@ -331,15 +331,15 @@ class UserRules(Section):
     )
     count_window: Annotated[int, Duration("1s", "365d")] = Field(
         default=_USERS.count_window_ms,
-        description="A user's further events on one item within this event time teach nobody else:"
-        " bounded influence.",
+        description="A user's further events on one item within this event time, and on one that"
+        " the user knows within as much time of arrival, teach nobody else: bounded influence."
+        " Ratings count once for each type.",
     )
     count_limit: int = Field(
         default=_USERS.count_limit,
         ge=16,
         le=1 << 20,
-        description="Events of a user that teach others within as much time of arrival in the"
-        " topic; those about items that the user knows weigh a fourth of it each.",
+        description="Items new to a user that teach others within `count_window` of arrival.",
     )
     exclusions: int = Field(
         default=32, ge=1, le=4096, description="Last disliked or removed items kept."

@@ -33,8 +33,8 @@ class Events:
     content: NDArray[np.uint32]
     """Hash of what the event says, never 0: a repeat says the same."""
     subject: NDArray[np.uint32]
-    """Hashes of item (24 bits) and event type (7 bits), see `operators.events.identity`: for one
-    user they are told apart by it; its lowest bit says whether the type has a weight."""
+    """Hashes of item (24 bits) and event type (6 bits), see `operators.events.identity`: for one
+    user they are told apart by it; two more say whether it has a weight, and one below 0."""
     weight: NDArray[np.float32]
     """Strength of the event type: > 0 is learnt, 0 only counted, < 0 hides the item."""
     value: NDArray[np.float32]
@@ -151,9 +151,12 @@ class Users:
     positives: NDArray[np.int64] = _column(np.int64)
     """(U,) those of weight > 0: the place of the next one in the user's sequence."""
     said: NDArray[np.float32] = _column(np.float32)
-    """(U,) how much the user has said to others lately, see `operators.stages.deduplicate`."""
+    """(U,) how many new items the user has named to others lately, see
+    `operators.stages.deduplicate`."""
     said_at: NDArray[np.uint32] = _column(np.uint32)
     """(U,) when, as of arrival, seconds since 1970."""
+    repeated: NDArray[np.uint64] = _column(np.uint64)
+    """(U,) which known items that was about: bits by hash, for the window of `said_at`."""
     seen: NDArray[np.int64] = _column(np.int64, fill=-1)
     """(U,) processing time of the last update, ms: idle users are evicted by it."""
 

@@ -19,8 +19,7 @@ class UserParams:
     count_window_ms: int = 21_600_000
     """A user counts once for an item within this event time."""
     count_limit: int = 4096
-    """Events of a user that count within the same time of arrival; those about items that the user
-    knows weigh a fourth of it each."""
+    """New items that a user may name to others within the same time of arrival."""
     by_type: bool = False
     """Whether a user counts once for each event type of an item: a view must not stand before a
     rating."""

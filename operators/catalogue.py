@@ -88,7 +88,8 @@ class Catalogue:
         """Refuse items whose mean rating is none: a release before learnt any scale as it is."""
         scale, count = self._params.learning.scale, stored.count.sum()
         mean = stored.value_sum.sum() / max(count, 1)
-        if scale is not None and count and not scale[0] <= mean <= scale[1]:
+        slack = 0.01 * (scale[1] - scale[0]) if scale else 0  # ratings have 32 bits
+        if scale and count and not scale[0] - slack <= mean <= scale[1] + slack:
             raise IncompatibleError(
                 f"items: expected ratings learnt as {scale[0]:g} to {scale[1]:g}, got a mean of"
                 f" {mean:.4g}; start a job without state, and with a model store of its own"

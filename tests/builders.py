@@ -137,7 +137,7 @@ def learning(**changes: Any) -> LearningParams:
             changes = {"rating": RatingParams(factors=8)} | changes | {"objective": "rating"}
     settings: dict[str, Any] = {
         "objective": "ranking",
-        "users": USERS,
+        "users": replace(USERS, by_type=changes.get("objective") == "rating"),
         "transitions": TransitionParams(window=5, successors=200),
         "ranking": RankingParams(factors=8),
         "rating": KalmanParams(history=8),

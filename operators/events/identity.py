@@ -54,11 +54,12 @@ def contents(
     code: NDArray[np.uint64],
     value: NDArray[np.float64],
     weight: NDArray[np.float32],
+    negative: NDArray[np.bool_],
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     """Return two hashes of each event: of what it says, and of what it is about.
 
-    The first is of item, type and value, and never 0; the second has 24 bits of the item, 7 of the
-    type, and its lowest bit says whether there is a weight.
+    The first is of item, type and value, and never 0; the second has 24 bits of the item, 6 of the
+    type, one that says whether the event is negative, and in the lowest whether there is a weight.
     """
     content, subject = np.empty(len(item), np.uint32), np.empty(len(item), np.uint32)
     bits = value.view(np.uint64)
@@ -69,8 +70,9 @@ def contents(
         content[e] = np.uint32((((about ^ said) * _ODD) >> _SHIFT) | np.uint64(1))
         kind = np.uint64(1) if weight[e] != 0 else np.uint64(0)
         of_item = (item[e] * _ODD >> _SHIFT) & np.uint64(0xFFFFFF00)
-        of_type = (code[e] * _ODD >> _SHIFT) & np.uint64(0xFE)
-        subject[e] = np.uint32(of_item | of_type | kind)
+        of_type = (code[e] * _ODD >> _SHIFT) & np.uint64(0xFC)
+        sign = np.uint64(2) if negative[e] else np.uint64(0)
+        subject[e] = np.uint32(of_item | of_type | sign | kind)
     return content, subject
 
 

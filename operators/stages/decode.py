@@ -173,7 +173,7 @@ class Decode:
         # a price that happens to lie in the rating range must not be learnt as a rating
         rating = np.where(self._rules.is_rating[code], columns.amount, np.nan)
         weight = self._weights(code, rating)
-        content, subject = contents(item, kind, columns.amount, self._weight[code])
+        content, subject = contents(item, kind, columns.amount, self._weight[code], weight < 0)
         events = Events(
             user=np.fromiter(map(users.__getitem__, columns.user_ids), np.int32, len(item)),
             item=item,

@@ -28,10 +28,8 @@ from models.compiled import Integer, Real, Truth, compiled, kernel
 from models.items.lookup import short_of
 from models.params import UserParams
 
-_ITEM = np.uint32(0xFFFFFF01)
-"""Bits of a subject that are of its item, and whether it has a weight."""
-_REPEATS = 4
-"""Events about items the user knows that may count in a row: each weighs as this part of all."""
+_ITEM = np.uint32(0xFFFFFF03)
+"""Bits of a subject that are of its item, and whether it has a weight, and one below 0."""
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 Recent: TypeAlias = tuple[
@@ -85,16 +83,17 @@ def deduplicate(users: Users, events: Events, params: UserParams, now_ms: int) -
         (params.recent_events, params.lateness_ms // 1000, params.count_window_ms // 1000),
         Say(
             item=events.item,
-            published=events.published,
-            hides=events.hide > 0,
+            arrived=np.clip(np.where(events.published < 0, now_ms, events.published), 0, now_ms),
+            teaches=~np.isnan(events.value) if params.by_type else events.weight > 0,
+            enters=(events.hide > 0) & (events.weight > 0),
             past=users.past,
             past_length=users.past_length,
             said=users.said,
             said_at=users.said_at,
+            repeated=users.repeated,
             seen=_empty_table(len(events)),
             limit=float(params.count_limit),
-            repeat=max(params.count_limit / _REPEATS, 1.0),
-            rate=1000 * params.count_limit / max(params.count_window_ms, 1),
+            window=max(params.count_window_ms // 1000, 1),
             by_type=params.by_type,
         ),
     )
@@ -104,19 +103,23 @@ class Say(NamedTuple):
     """What one user's say is bounded by."""
 
     item: NDArray[np.uint64]
-    published: NDArray[np.int64]
-    hides: NDArray[np.bool_]
+    arrived: NDArray[np.int64]
+    """When each event came to the topic, ms: no later than now, and now where nobody says it."""
+    teaches: NDArray[np.bool_]
+    """Whether others could learn from it: positive events, and ratings where these are learnt."""
+    enters: NDArray[np.bool_]
+    """Whether its item enters the user's past."""
     past: NDArray[np.uint32]
     past_length: NDArray[np.int32]
     said: NDArray[np.float32]
     said_at: NDArray[np.uint32]
+    repeated: NDArray[np.uint64]
     seen: NDArray[np.uint64]
-    """Open-addressing table of what was accepted in this micro-batch, by user and item; 0: none."""
+    """Open-addressing table of what entered pasts in this micro-batch, by user and item; 0: none.
+    """
     limit: float
-    repeat: float
-    """What an event on a known item takes of it."""
-    rate: float
-    """What is forgotten of it in a second."""
+    window: int
+    """Seconds."""
     by_type: bool
 
 
@@ -174,32 +177,39 @@ def _say(
 ) -> tuple[Truth, Truth]:
     """Return whether an event teaches the others, and whether it moves the user's own factors.
 
-    The others hear once of a user and an item, whatever the type, within the window of event time;
-    of ratings once for each type. And a user may say so much in a window of arrival: an event about
-    an item that the user does not know yet weighs 1, another one a fourth of `count_limit`. What is
-    known is in the past or among the recent events. The arrival is the record's time in the topic,
-    so that a replay decides alike.
+    The others hear once of a user and an item within the window of event time, whatever the type;
+    of ratings once for each type. And in a window of arrival a user may name `limit` new items to
+    them (a bucket that leaks), and each item that the user knows, from the past or the recent
+    events, once. A known item is a bit of 64, so that two of them may be taken for one.
+    The arrival is the record's time in the topic, so that a replay decides alike.
     """
     _, _, about, times, length = recent
-    item, same = False, False
-    known = _in_past(say, u, say.item[e]) | _seen(say, u, e)
+    item, same, known = False, False, False
     for at in range(length[u]):
         of_item = about[u, at] & _ITEM == subject & _ITEM
+        of_type = about[u, at] == subject
         apart = np.int64(times[u, at]) - second
-        near = of_item & (-window < apart) & (apart < window)
-        known |= of_item
-        item |= near
-        same |= near & (about[u, at] == subject)
-    if same if say.by_type else item:
+        near = (-window < apart) & (apart < window)
+        known |= of_type if say.by_type else of_item
+        item |= of_item & near
+        same |= of_type & near
+    if not say.by_type:
+        known |= _in_past(say, u, say.item[e]) | _seen(say, u, e)
+    if same if say.by_type or not say.teaches[e] else item:
         return False, not same and not say.by_type
-    price = say.repeat if known else 1.0
-    arrived: Integer = max(say.published[e], 0)
-    arrived = np.uint32(arrived // 1000)
-    passed: Integer = max(np.int64(arrived) - np.int64(say.said_at[u]), 0)
-    left: Real = max(say.said[u] - say.rate * passed, 0.0)
-    if left + price > say.limit:
+    if not say.teaches[e]:
+        return True, True
+    arrived = say.arrived[e] // 1000
+    passed: Integer = max(arrived - np.int64(say.said_at[u]), 0)
+    turned = passed > 0 and arrived // say.window != np.int64(say.said_at[u]) // say.window
+    bit = np.uint64(1) << (say.item[e] * _ODD >> np.uint64(58))
+    repeated = np.uint64(0) if turned else say.repeated[u]
+    left: Real = max(say.said[u] - say.limit * passed / say.window, 0.0)
+    if (repeated & bit != 0) if known else (left + 1 > say.limit):
         return False, not say.by_type
-    say.said[u], say.said_at[u] = left + price, max(say.said_at[u], arrived)
+    say.repeated[u] = repeated | bit if known else repeated
+    say.said[u] = left if known else left + 1
+    say.said_at[u] = np.uint32(np.int64(say.said_at[u]) + passed)
     return True, True
 
 
@@ -214,9 +224,7 @@ def _in_past(say: Say, u: Integer, item: Integer) -> Truth:
 
 @kernel
 def _seen(say: Say, u: Integer, e: Integer) -> Truth:
-    """Return whether the user had the item before in this micro-batch; it has it from now on."""
-    if not say.hides[e]:  # enters no past
-        return False
+    """Return whether an item entered the user's past in this micro-batch; it may from now on."""
     key = (say.item[e] ^ np.uint64(u) * _ODD) | np.uint64(1)
     mask = np.uint64(len(say.seen) - 1)
     at = key * _ODD >> np.uint64(32) & mask
@@ -224,7 +232,8 @@ def _seen(say: Say, u: Integer, e: Integer) -> Truth:
         if say.seen[at] == key:
             return True
         at = (at + np.uint64(1)) & mask
-    say.seen[at] = key
+    if say.enters[e]:
+        say.seen[at] = key
     return False
 
 

@@ -111,7 +111,8 @@ class Learn:
         self._admission = Admission(params.admission)
         self._step, self._noted = 0, 0.0
         self._totals: dict[int, int] = {}
-        self._chunks: dict[bytes, NDArray[np.uint64]] = {}
+        # keys of each chunk, and those that left it last
+        self._chunks: dict[bytes, tuple[NDArray[np.uint64], NDArray[np.uint64]]] = {}
         self._item_buckets = params.item_buckets
         self._telling = Telling(params)
         self.share = Share()
@@ -139,9 +140,7 @@ class Learn:
         """
         teaches = self._teaches(events)
         taught = _chosen(teaches)
-        # what does not count names no new item; a restored worker still has to hear of those known
-        names = teaches if self._waits else teaches & events.counts
-        rows = self._admitted(events.item, names)
+        rows = self._admitted(events.item, teaches, events.counts)
         name_new(self.items, rows, item_ids)
         if not self._rating and self._waits:
             self._recall(users)
@@ -203,12 +202,13 @@ class Learn:
     def _forget_left(self, name: bytes, keys: NDArray[np.uint64]) -> None:
         """Take items for never heard of that left a chunk: they were given up, and do not count.
 
-        Where a chunk has parts, they may only have moved to another one, and stay as they are.
+        Where a chunk has parts, they may only have moved to another one, and stay as they are. When
+        it is split first, that is seen at its next publication.
         """
-        before = self._chunks.get(name, keys)
-        self._chunks[name] = keys
+        before, left = self._chunks.get(name, (keys, keys[:0]))
+        self._chunks[name] = keys, np.setdiff1d(before, keys)
         if name.count(b"/") == 1 and name + b"/1" not in self._chunks:
-            rows = self.items.rows(np.setdiff1d(before, keys), register=False)
+            rows = self.items.rows(np.setdiff1d(left, keys), register=False)
             self.items.arrays.mark[rows[rows >= 0]] = NEVER_HEARD
 
     def restored(self) -> None:
@@ -258,13 +258,15 @@ class Learn:
         """Rows of which an authoritative one was heard."""
         return int(np.count_nonzero(self.items.arrays.mark[: self.items.size]))
 
-    def _admitted(self, keys: NDArray[np.uint64], names: NDArray[np.bool_]) -> NDArray[np.int32]:
+    def _admitted(
+        self, keys: NDArray[np.uint64], teaches: NDArray[np.bool_], counts: NDArray[np.bool_]
+    ) -> NDArray[np.int32]:
         """Return the rows of items; new ones get one if something is learnt of them."""
-        if self._admission.open and names.all():
+        if self._admission.open and teaches.all():
             self._begin(keys)
             return self.items.rows(keys)
         wanted = self.items.rows(keys, register=False) >= 0
-        new = np.flatnonzero(names & ~wanted)
+        new = np.flatnonzero(teaches & ~wanted & (counts | self._admission.open))
         new = new[self._admission(keys[new])]
         wanted[new] = True
         self._begin(keys[wanted])

@@ -27,14 +27,15 @@ seen           i64   1            processing time of the last update, ms
 last_positive  i64   1            event time of the newest positive one that counts, ms; -1 for none
 deep_version   i64   1            root of the line of models that advanced its state; 0 none
 session_events i32   1            accepted events in the session
-said           f32   1            how much the user has said to others lately, as of said_at
+said           f32   1            how many new items the user named to others lately, at said_at
 said_at        u32   1            when, as of arrival, seconds since 1970
+repeated       u64   1            bits of the known items that were named in its window
 …              f32   F            latent factors
 …              u64   h            keys of the last positive items, oldest first
 …              u64   x            keys of the last disliked or removed items, oldest first
 …              u64   r            identities of the newest accepted events, by event time
 …              u32   r            hash of what each said, 0 unknown
-…              u32   r            24 bits of the item, 7 of the type; lowest bit: has a weight
+…              u32   r            24 bits of the item, 6 of the type; negative; has a weight
 …              u32   r            event time, s, none later than it arrived
 …              u32   p            short keys of items not recommended again, oldest first
 …              f32   S            state of the deep model
@@ -47,7 +48,7 @@ said_at        u32   1            when, as of arrival, seconds since 1970
 …              f32   l            what the biases had left of these ratings
 ============== ===== ============ ==========================================================
 
-A value takes 144 + 4 (F + p + S + t + W) + 8 M + 9 h + 8 x + 20 r + 12 l bytes; the lists hold what
+A value takes 152 + 4 (F + p + S + t + W) + 8 M + 9 h + 8 x + 20 r + 12 l bytes; the lists hold what
 there is, not what may be. Until version 7 nothing bounded what a user said by arrival, and the bits
 of item and type were mixed: what was counted before counts once more. Until version 6 the highest
 bit of gaps was clear, and a release of then would take it for a part of the gap. Version 5 had
@@ -145,7 +146,7 @@ _SCALARS: Scalars = (
 _SCALARS_2 = (*_SCALARS[:-1], ("last_positive", "<i8"), ("deep_version", "<i8"), _SCALARS[-1])
 _SCALARS_4 = (*_SCALARS_2[:3], ("idle_floor", "<i8"), *_SCALARS_2[3:])
 _SCALARS_5 = (*_SCALARS_4[:7], ("positives", "<i8"), *_SCALARS_4[7:])
-_SCALARS_8 = (*_SCALARS_5, ("said", "<f4"), ("said_at", "<u4"))
+_SCALARS_8 = (*_SCALARS_5, ("said", "<f4"), ("said_at", "<u4"), ("repeated", "<u8"))
 
 _LISTS: Lists = (
     ("factors", "factors", 4),

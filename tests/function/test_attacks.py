@@ -35,6 +35,7 @@ from tests.harness import Clock, UsersSubtask
 TYPES = ("view", "click", "favorite", "add_to_cart", "purchase")
 EVENTS, ASKED = 16_000, 400
 FIVE_MINUTES = 300_000
+ATTACKS = ("turns", "spread", "one", "ten", "straight", "bought", "all-hot")
 
 
 def said(bot: str, steps: list[tuple[str, str, int]]) -> list[Record]:
@@ -105,8 +106,8 @@ class Reached:
 
 
 @cache
-def attacked(model: str) -> Reached:
-    """Let a day go by, and then all attacks."""
+def attacked(model: str, *, hundred: bool = False) -> Reached:
+    """Let a day go by, and then all attacks, or that of a hundred users."""
     told = learning(users=UserParams(), ranking=MODELS[model], item_limit=100_000)
     params = learn_users(learning=told, k=10, evaluation_k=10, deep=False)
     users, made = UsersSubtask(params, Clock()), Catalogue(learn_items(learning=told, keys=(7,)))
@@ -129,9 +130,11 @@ def attacked(model: str) -> Reached:
         *bought("bought", hot),
         *all_hot("all-hot", hot),
     ]
+    if hundred:
+        attacks = [one for bot in range(100) for one in beside(f"hundred{bot}", "hundred", hot)]
     for records in cut(in_order(attacks, first=EVENTS), [200] * EVENTS):
         made.learn(0, users.take(records).messages)
-    lists = dict.fromkeys(("turns", "spread", "one", "ten", "straight", "bought", "all-hot"), 0)
+    lists = dict.fromkeys(("hundred",) if hundred else ATTACKS, 0)
     asked, first = [*dict.fromkeys(record.key for record in honest)], EVENTS + len(attacks)
     chosen = np.random.default_rng(5).permutation(len(asked))[:ASKED].tolist()
     ask = [event((asked[n] or b"").decode(), "ask", "impression", NOW - 500) for n in chosen]
@@ -204,4 +207,4 @@ def test_ids_that_one_user_makes_up_push_out_next_to_nothing(admission: int, eac
 if __name__ == "__main__":
     for name in ("full", "light"):
         found = attacked(name)
-        print(name, f"HR@10 {found.hit_rate:.4f}", found.lists)
+        print(name, f"HR@10 {found.hit_rate:.4f}", found.lists, attacked(name, hundred=True).lists)

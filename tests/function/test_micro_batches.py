@@ -1,6 +1,8 @@
 """Where a log is cut into micro-batches is chance; what is learnt must not depend on it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from random import Random
 
 import numpy as np
 import pytest
@@ -8,8 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.columns import ItemRows
+from models.params import EventPolicy
 from tests.builders import (
+    DAY,
+    HOUR,
+    NOW,
     OBJECTIVES,
+    USERS,
     Record,
     behaviour,
     cut,
@@ -53,6 +60,33 @@ def test_users_and_items_are_the_same_to_the_bit(objective: str, sizes: list[int
     parts, _ = learnt(LOG, sizes, objective)
     assert parts.remembered() == whole.remembered()
     assert_same_items(replica(parts), replica(whole))
+
+
+@pytest.mark.parametrize("hide", [{}, {"view": 0}, {"view": DAY}])
+@pytest.mark.parametrize("limit", [20, 4096])
+def test_what_two_busy_users_say_and_dislike_does_not_depend_on_it(
+    hide: dict[str, int], limit: int
+) -> None:
+    random, now, log = Random(3), NOW - 30 * HOUR, list[Record]()
+    kinds = ("view", "view", "purchase", "dislike", "remove", "favorite")
+    for n in range(400):
+        now += random.randrange(200_000)
+        user, item = random.randrange(2), random.randrange(80)
+        sent = event(f"u{user}", f"i{item}", random.choice(kinds), now, event_id=f"{n}")
+        log.append(replace(sent, published=now))
+    users = replace(USERS, count_limit=limit, timed=bool(hide))
+    params = learn_users(
+        learning=learning(users=users), policy=EventPolicy(buckets=1, max_bytes=2_000, hide=hide)
+    )
+    found = []
+    for sizes in ([], [1] * 400, [7] * 60, [50] * 8):
+        one = UsersSubtask(params, Clock())
+        for records in cut(in_order(log), sizes):
+            one.take(records)
+        found.append((one.remembered(), replica(one)))
+    for remembered, items in found[1:]:
+        assert remembered == found[0][0]
+        assert_same_items(items, found[0][1])
 
 
 def test_quality_is_measured_the_same() -> None:

@@ -12,7 +12,7 @@ from safetensors.numpy import save
 from models.deep.mf import Mf
 from models.deep.shape import Shape
 from models.keys import key_of
-from models.params import EventPolicy, KalmanParams, RefitParams
+from models.params import EventPolicy, KalmanParams, RatingParams, RefitParams
 from models.rating import kalman
 from models.rating.kalman import Kalman, KalmanItems, KalmanUsers
 from operators.stages.learn import empty_items
@@ -100,6 +100,43 @@ def test_what_the_job_predicts_is_what_the_pure_filter_predicts(sizes: list[int]
     for name, score in found.items():
         expected = predict_rating(model, user, int(name[1:]), time)
         assert score == pytest.approx(float(expected), abs=1e-4)
+
+
+@pytest.mark.parametrize("objective", ["rating", "sgd"])
+def test_what_was_viewed_and_bought_before_stands_before_no_rating(objective: str) -> None:
+    log: list[Record] = []
+    for n in range(40):
+        at = NOW - 60 * MINUTE + n * MINUTE
+        log += [
+            event("anna", f"i{n}", "view", at),
+            event("anna", f"i{n}", "purchase", at + 1),
+            event("anna", f"i{n}", "rating", at + 2, value=1.0 + n % 5),
+        ]
+    policy = EventPolicy(buckets=1, rating_centre=None)
+    users = UsersSubtask(
+        learn_users(policy=policy, learning=learning(objective=objective)), Clock()
+    )
+    errors = [users.take(records).metrics["errors"] for records in cut(in_order(log), [7] * 20)]
+    assert sum(errors) == 40
+    assert users.function._corridor.items.count.sum() == 40
+
+
+@pytest.mark.parametrize(("lowest", "highest"), [(0.9, 4.9), (0.0, 4.4), (0.7, 4.7), (0, 99.9)])
+@pytest.mark.parametrize("objective", ["rating", "sgd"])
+def test_a_scale_that_32_bits_do_not_hold_starts(
+    objective: str, lowest: float, highest: float
+) -> None:
+    kind = KalmanParams if objective == "rating" else RatingParams
+    told = learning(objective=objective, rating=kind(factors=8, lowest=lowest, highest=highest))
+    policy = EventPolicy(
+        buckets=1, lowest_rating=lowest, highest_rating=highest, rating_centre=None
+    )
+    users = UsersSubtask(learn_users(policy=policy, learning=told), Clock())
+    sent = [event(f"u{n}", "tea", "rating", NOW - n, value=highest) for n in range(5)]
+    learned = users.take(in_order(sent))
+    items = ItemsSubtask(learn_items(learning=told), Clock())
+    items.take(*learned.messages)
+    assert ItemsSubtask(learn_items(learning=told), Clock(), items.savepoint()).publish()
 
 
 def test_a_restored_job_predicts_the_same() -> None:

@@ -458,7 +458,8 @@ KEPT = (
     "history", "history_gap", "history_length", "past", "past_until", "past_length",
     "excluded", "excluded_length", "recent", "recent_content", "recent_subject", "recent_time",
     "recent_length", "floor", "idle_floor", "session_start", "session_last", "session_events",
-    "events", "positives", "said", "said_at", "last_positive", "deep", "deep_version", "rated", "rated_length",
+    "events", "positives", "said", "said_at", "repeated", "last_positive", "deep", "deep_version",
+    "rated", "rated_length",
 )  # fmt: skip
 """What of a user's record is the same to the bit; factors depend on what is known of items."""
 UNLIKE = {

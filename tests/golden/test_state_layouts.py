@@ -89,6 +89,7 @@ def users() -> Users:
         positives=column("i8", 2**40 - 1, 0),
         said=column("f4", 0, 0),
         said_at=column("u4", 0, 0),
+        repeated=column("u8", 0, 0),
         seen=column("i8", 1_700_000_000_002, -1),
     )
 
@@ -137,7 +138,7 @@ def item_rows() -> ItemRows:
         place_positions=column("i4", 2**31 - 2, 0, 7),
         context_gradient_sum=column("f4", 0.25, 0),
         variance=np.empty((2, 0), "f4"),
-        successor_start=column("i4", 0, 2, 2),
+        successor_start=column("i8", 0, 2, 2),
         successors=column("u8", 7, 2**63),
         weights=column("f4", 2.5, 0.5),
     )
@@ -294,6 +295,7 @@ def test_users_of_version_7_are_read() -> None:
 def test_users_are_written_as_version_8() -> None:
     expected = noted_users()
     expected.said[:], expected.said_at[:] = [2.5, 0], [1_700_000_000, 0]
+    expected.repeated[:] = [2**63 + 1, 0]
     assert FILTERED.encode(expected) == golden("users-v8")
     assert same(FILTERED.decode(golden("users-v8"), ["ann", "bob"]), expected)
 

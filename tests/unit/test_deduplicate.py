@@ -35,6 +35,8 @@ class Sent:
     weighty: bool = True
     item: int = 0
     published: int = 0
+    weight: float = 1
+    rates: bool = True
 
 
 def new_users(count: int, state: UserState = STATE) -> Users:
@@ -47,15 +49,16 @@ def events(sent: list[Sent]) -> Events:
 
     n = len(sent)
     subject = [one.identity if one.subject is None else one.subject for one in sent]
+    negative = column("weight", np.float32) < 0
     weighty = column("weighty", np.uint32)
     return Events(
         user=column("user", np.int32),
         item=column("item", np.uint64),
         identity=column("identity", np.uint64),
         content=column("content", np.uint32),
-        subject=np.array(subject, np.uint32) << np.uint32(1) | weighty,
-        weight=weighty.astype(np.float32),
-        value=np.ones(n, np.float32),
+        subject=np.array(subject, np.uint32) << np.uint32(2) | negative << np.uint32(1) | weighty,
+        weight=weighty * column("weight", np.float32),
+        value=np.where(column("rates", np.bool_), np.float32(1), np.float32(np.nan)),
         time=1000 * column("time", np.int64),
         published=1000 * column("published", np.int64),
         coordinate=np.arange(n, dtype=np.int64),
@@ -131,7 +134,7 @@ def test_the_lists_hold_the_newest_events_by_time() -> None:
 
 def about(item: int, kind: int) -> int:
     """Return the subject of an item and a type, but for the bit that says whether it has weight."""
-    return item << 7 | kind
+    return item << 6 | kind
 
 
 def taught(users: Users, *sent: Sent, params: UserParams = PARAMS) -> list[tuple[bool, bool]]:
@@ -166,21 +169,48 @@ def test_what_has_no_weight_stands_before_nothing() -> None:
     assert taught(new_users(1), *sent)[1] == (True, True)
 
 
-def test_no_event_times_let_an_item_of_ones_own_count_more_than_a_few_times() -> None:
-    """Four of them fill the limit; what has counted is forgotten as time passes by arrival."""
-    params = replace(PARAMS, count_limit=400, recent_events=1000)
+def test_no_event_times_let_an_item_count_more_than_twice_a_window_of_arrival() -> None:
+    """It is new, and then known; another window of arrival lets it count once more."""
+    params = replace(PARAMS, recent_events=1000)
     users = new_users(1, UserState(params, 1, seed=1))
     sent = [Sent(n, 100 + 10 * WINDOW * n, subject=about(7, 1)) for n in range(20)]
-    assert [counts for counts, _ in taught(users, *sent, params=params)] == [True] * 4 + [
-        False
-    ] * 16
-    again = replace(sent[0], identity=99, time=10**6)
-    assert taught(users, again, params=params) == [(False, True)]
-    late = replace(sent[0], identity=100, time=2 * 10**6, published=WINDOW // 2)
-    assert [c for c, _ in taught(users, late, replace(late, identity=101), params=params)] == [
-        True,
-        False,
+    counts = [counts for counts, _ in taught(users, *sent, params=params)]
+    assert counts == [True] * 2 + [False] * 18
+    for number, arrived, expected in ((99, 0, False), (100, WINDOW, True), (101, WINDOW, False)):
+        again = replace(sent[0], identity=number, time=number * 10**4, published=arrived)
+        assert taught(users, again, params=params) == [(expected, True)]
+
+
+def test_known_items_do_not_stand_before_new_ones() -> None:
+    params = replace(PARAMS, count_limit=30, recent_events=1000)
+    users = new_users(1, UserState(params, 1, seed=1))
+    bought = [Sent(n, 100, item=2 + 2 * n, subject=about(n, 1)) for n in range(4)]
+    order = [
+        Sent(10 + n, 10**4, item=2 + 2 * n, subject=about(n, 1), published=WINDOW)
+        for n in range(30)
     ]
+    assert [counts for counts, _ in taught(users, *bought, *order, params=params)] == [True] * 34
+
+
+def test_what_is_disliked_takes_nothing_of_what_a_user_may_say() -> None:
+    params = replace(PARAMS, count_limit=30, recent_events=1000)
+    users = new_users(1, UserState(params, 1, seed=1))
+    removed = [Sent(n, 100, subject=about(n, 1), weight=-1) for n in range(40)]
+    viewed = [Sent(100 + n, 101, subject=about(n, 2)) for n in range(30)]
+    taught(users, *removed, params=params)
+    assert [counts for counts, _ in taught(users, *viewed, params=params)] == [True] * 30
+
+
+def test_ratings_count_whatever_was_viewed_before() -> None:
+    params = replace(PARAMS, count_limit=60, recent_events=1000, by_type=True)
+    users = new_users(1, UserState(params, 1, seed=1))
+    sent = [
+        Sent(2 * n + kind, 100 + n, item=2 + 2 * n, subject=about(n, kind), rates=kind == 1)
+        for n in range(40)
+        for kind in (0, 1)
+    ]
+    found = taught(users, *sent, params=params)
+    assert found[1::2] == [(True, True)] * 40
 
 
 def test_items_in_turn_are_known_from_the_past_and_from_the_micro_batch() -> None:
@@ -189,23 +219,26 @@ def test_items_in_turn_are_known_from_the_past_and_from_the_micro_batch() -> Non
     turns = [Sent(n, 100 + n, item=2 + 2 * (n % 6), subject=about(n % 6, 1)) for n in range(30)]
     users = new_users(1, state)
     once = [counts for counts, _ in taught(users, *turns, params=params)]
-    assert sum(once) == 6 + 3  # 6 + 3 x 10 of 40
+    assert 6 < sum(once) <= 6 + 6
     users = new_users(1, state)
     for sent in turns:
         (found,) = taught(users, sent, params=params)
         assert found[0] == once[sent.identity], "however the log is cut"
-        users.past[0, sent.identity % 6], users.past_length[0] = (
-            sent.item,
-            min(sent.identity + 1, 6),
-        )
+        users.past[0, sent.identity % 6] = sent.item
+        users.past_length[0] = min(sent.identity + 1, 6)
 
 
-def test_new_items_count_up_to_the_limit() -> None:
-    params = replace(PARAMS, count_limit=40)
-    sent = [Sent(n, 100 + n, item=2 + 2 * n, subject=about(n, 1)) for n in range(100)]
-    assert [counts for counts, _ in taught(new_users(1), *sent, params=params)] == (
-        [True] * 40 + [False] * 60
-    )
+def test_new_items_count_up_to_the_limit_and_an_unknown_or_fast_arrival_is_now() -> None:
+    for published in (0, -1, 10**7):
+        params = replace(PARAMS, count_limit=40)
+        users = new_users(1)
+        sent = [
+            Sent(n, 100 + n, item=2 + 2 * n, subject=about(n, 1), published=published)
+            for n in range(100)
+        ]
+        counts = [counts for counts, _ in taught(users, *sent, params=params)]
+        assert counts == [True] * 40 + [False] * 60
+        assert users.said_at[0] <= NOW // 1000
 
 
 @dataclass

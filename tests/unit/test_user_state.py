@@ -64,7 +64,7 @@ def test_what_is_remembered_comes_back(lengths: list[tuple[int, int, int]], seed
 
 def test_a_value_takes_only_what_the_lists_hold() -> None:
     empty, full = STATE.encode(remembered([(0, 0, 0), (5, 3, 6)]))
-    assert len(empty) == 144 + 4 * (FACTORS + 1)
+    assert len(empty) == 152 + 4 * (FACTORS + 1)
     assert len(full) == len(empty) + 9 * 5 + 8 * 3 + 20 * 6 + 4 * (5 + 2)
 
 
