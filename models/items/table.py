@@ -260,13 +260,14 @@ class Items:
             self._looked_up = (self.trending, known, rows[rows >= 0])
         return self._looked_up[2]
 
-    def make_room(self, keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    def make_room(self, keys: NDArray[np.uint64], *, known: bool = False) -> NDArray[np.uint64]:
         """Give up the least popular items where the limit leaves no row for new keys.
 
         An eighth of all rows at most: what still has no row then is refused. Of a large table
         fewer, or most rows of transitions would have to be written anew. Those of a single event
         go first, see `models.popularity.levels.worth`, and alone where they are a fourth of that:
-        what comes once takes the place of what came once.
+        what comes once takes the place of what came once. Where hardly any are, a fourth of it is
+        all that is given up, unless the keys are `known` to be more than that.
 
         Returns
         -------
@@ -285,7 +286,8 @@ class Items:
         most = min(max(1, self._limit // 8), max(needed, _AT_ONCE))
         given_up, fewer = _lowest(usefulness, most), max(1, most // 4)
         once = given_up[self.count[given_up] <= 1]
-        given_up = once if len(once) >= fewer else _lowest(usefulness, fewer)
+        if not known:
+            given_up = once if len(once) >= fewer else _lowest(usefulness, fewer)
         return self._give_up(given_up[usefulness[given_up] < np.inf])
 
     def admit(

@@ -188,7 +188,7 @@ class Learn:
         stays, until the next publication contains that as well.
         """
         self._check_origin(about.origin)
-        self.items.make_room(rows.keys)
+        self.items.make_room(rows.keys, known=True)
         waits = self._waits
         mark = self.items.mark_of(about.marks, self._applied.highest)
         self._totals[_bucket_in(name) % self._item_buckets] = about.total
