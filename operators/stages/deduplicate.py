@@ -184,16 +184,20 @@ def _say(
     The arrival is the record's time in the topic, so that a replay decides alike.
     """
     _, _, about, times, length = recent
-    item, same, known = False, False, False
-    for at in range(length[u]):
-        of_item = about[u, at] & _ITEM == subject & _ITEM
-        of_type = about[u, at] == subject
-        apart = np.int64(times[u, at]) - second
-        near = (-window < apart) & (apart < window)
-        known |= of_type if say.by_type else of_item
-        item |= of_item & near
-        same |= of_type & near
-    if not say.by_type:
+    item, same, typed, known = False, False, False, False
+    for at in range(length[u]):  # no early exit: the loop is vectorised
+        known |= about[u, at] & _ITEM == subject & _ITEM
+    for at in range(length[u] if known else 0):
+        if about[u, at] & _ITEM == subject & _ITEM:
+            of_type = about[u, at] == subject
+            apart = np.int64(times[u, at]) - second
+            near = -window < apart < window
+            typed |= of_type
+            item |= near
+            same |= of_type & near
+    if say.by_type:
+        known = typed
+    else:
         known |= _in_past(say, u, say.item[e]) | _seen(say, u, e)
     if same if say.by_type or not say.teaches[e] else item:
         return False, not same and not say.by_type
