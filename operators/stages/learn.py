@@ -117,7 +117,7 @@ class Learn:
         self._telling = Telling(params)
         self.share = Share()
         self._holds_back = params.differences > 0 and params.variances == 0
-        self._restored, self._waiting = False, False
+        self._restored, self._waiting, self._heard_all = False, False, 0.0
         self._news, self._heard_then = time.monotonic(), 0
         self._sequences = params.sequences is not None
 
@@ -142,7 +142,7 @@ class Learn:
         taught = _chosen(teaches)
         rows = self._admitted(events.item, teaches, events.counts)
         name_new(self.items, rows, item_ids)
-        if not self._rating and self._waits:
+        if not self._rating and self._recalls:
             self._recall(users)
         told = teaches & (rows >= 0)
         fresh = np.zeros(len(rows), np.bool_)
@@ -245,7 +245,15 @@ class Learn:
         if self._waiting:
             known = len(self._totals) == self._item_buckets and self.complete >= 1
             self._waiting = not known and time.monotonic() - self._news < _PATIENCE
+            self._heard_all = time.monotonic()
         return self._waiting
+
+    @property
+    def _recalls(self) -> bool:
+        """Whether items of histories may have no row yet: the newest are published a bit later."""
+        if not self._restored:
+            return False
+        return self._waits or time.monotonic() - self._heard_all < _PATIENCE
 
     @property
     def complete(self) -> float:

@@ -551,6 +551,12 @@ def lists(taken: dict[int, list[Learned]], first: int) -> dict[tuple[int, str], 
     }
 
 
+def without_ties(successors: dict[int, float], limit: int = 200) -> dict[int, float]:
+    """Leave out the lightest where the row is full: of equals any may have stayed."""
+    least = min(successors.values()) if len(successors) >= limit else 0
+    return {key: weight for key, weight in successors.items() if weight > least}
+
+
 @dataclass
 class Item:
     """What a copy knows of an item."""
@@ -567,7 +573,7 @@ def contents(items: Items) -> dict[str, Item]:
         if rows.count[n]:
             part = slice(rows.successor_start[n], rows.successor_start[n + 1])
             pairs = zip(rows.successors[part].tolist(), rows.weights[part].tolist(), strict=True)
-            counted = int(rows.count[n]), float(rows.popularity[n]), dict(pairs)
+            counted = int(rows.count[n]), float(rows.popularity[n]), without_ties(dict(pairs))
             found[name] = Item(counted, rows.factors[n])
     return found
 
