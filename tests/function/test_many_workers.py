@@ -141,7 +141,6 @@ def assert_alike(copies: list[Items]) -> None:
     ("model", "workers", "kind"),
     [
         ("full", 16, "steady"),
-        ("full", 8, "bursts"),
         ("full", 16, "bursts"),
         ("light", 16, "bursts"),
     ],

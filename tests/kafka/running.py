@@ -28,7 +28,7 @@ from scripts.tools.kafka.client import KafkaAddress, consumer, offsets, read_all
 from tests.bad_input import MAX_BYTES
 from tests.builders import Record
 
-WAIT_SECONDS = 90
+WAIT_SECONDS = 180
 LARGEST_SENT = 8 << 20
 SETTINGS = (
     f"events.max_bytes={MAX_BYTES}B",

@@ -28,15 +28,13 @@ _CLUSTER = "kafka"
 _MEASURED = "tests/kafka/test_throughput.py"
 """Of that level; it needs the machine for itself alone."""
 _TOGETHER = ("--numprocesses=logical", "--maxprocesses=8", "--dist=loadfile")
-_TWO = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
-"""Each process has a broker and a cluster: one's jobs work while the other's wait."""
 _NONE_SELECTED = 5
 _MARK = "STREAMREC_TEST_RUN"
 _GRACE_SECONDS = 15
 
 
 def pytest(levels: Sequence[str], options: Sequence[str]) -> int:
-    """Run the levels: several processes take those that need no cluster, two those that do.
+    """Run the levels: several processes take those that need no cluster.
 
     Returns
     -------
@@ -60,7 +58,7 @@ def _parts(levels: Sequence[str]) -> Iterator[Sequence[str]]:
     if together:
         yield (*_TOGETHER, *(_DOCTESTS if "unit" in levels else ()), *together)
     if _CLUSTER in levels:
-        yield (*_TWO, f"tests/{_CLUSTER}", f"--ignore={_MEASURED}")
+        yield (f"tests/{_CLUSTER}", f"--ignore={_MEASURED}")
         yield (_MEASURED,)
 
 
