@@ -40,7 +40,7 @@ def items(ids: list[str], successors: list[int], seed: int = 0) -> ItemRows:
         context=random.normal(size=(m, FACTORS)).astype(np.float32),
         context_gradient_sum=random.random(m, np.float32),
         variance=random.random((m, FACTORS + 1), np.float32) + np.float32(1),
-        successor_start=np.cumsum([0, *successors]).astype(np.int32),
+        successor_start=np.cumsum([0, *successors]).astype(np.int64),
         successors=random.integers(0, 2**64, total, np.uint64),
         weights=random.random(total, np.float32),
     )
