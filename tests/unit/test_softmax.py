@@ -316,7 +316,7 @@ def test_a_table_that_gives_up_rows_keeps_those_that_wait() -> None:
     users = new_users(5)
     learn(items, users, walk(200))
     waiting = {int(items.keys[row]) for row in range(items.size) if items.arrays.waiting[row]}
-    gone = items.make_room(np.array([key(1000)], np.uint64))
+    gone = items.make_room(np.array([key(1000)], np.uint64), known=True)
     rows, moved = told(items)
     assert len(gone) >= 3
     assert set(items.keys[rows].tolist()) == waiting - set(gone.tolist())
