@@ -77,13 +77,20 @@ def test_many_short_walks_add_up_to_the_long_one() -> None:
     one = (0.3 / np.sqrt(before + steps[:20] * gradients)).sum()
     moved = np.full((1, 3), one, np.float32)
     added = np.array([20 * gradients], np.float32)
-    shorten(moved, np.array([before], np.float32), added, workers)
+    shorten(moved, np.array([before], np.float32), added, ratio=workers, rate=1e-3)
     assert workers * moved == pytest.approx(np.full((1, 3), whole), rel=0.05)
+
+
+def test_those_who_went_all_the_way_add_up_to_one() -> None:
+    moved, added = np.ones((1, 3), np.float32), np.array([1e4], np.float32)
+    shorten(moved, np.array([0.1], np.float32), added, ratio=16, rate=1.0)
+    assert 16 * moved == pytest.approx(np.ones((1, 3)), rel=1e-3)
 
 
 def test_who_learns_alone_tells_all() -> None:
     moved = np.ones((2, 3), np.float32)
-    shorten(moved, np.ones(2, np.float32), np.array([0.5, -1e-3], np.float32), 1.0)
+    added = np.array([0.5, -1e-3], np.float32)
+    shorten(moved, np.ones(2, np.float32), added, ratio=1.0, rate=0.1)
     assert moved == pytest.approx(np.ones((2, 3)))
 
 
