@@ -221,7 +221,7 @@ def test_poisoned_challengers_are_refused_and_versions_chosen_by_hand(
     for refused, (way, words) in enumerate(ways, start=1):
         poison.be(way)
         job.send(LOG[2_400 + 1_000 * (refused - 1) : 2_400 + 1_000 * refused])
-        job.wait(lambda: status(job)["since_round"] >= 900, "new events")
+        job.wait(lambda: status(job)["since_round"] >= 400, "new events")
         control.send(job.address, job.config, "fine_tune_now")
         job.wait(lambda n=refused: status(job)["rejected"] == n, lambda: f"verdict {status(job)}")
         assert words in status(job)["verdict"]
