@@ -19,7 +19,7 @@ removed :math:`1 - e^{-c(m u)}` of it, where each worker has removed :math:`1 - 
 of what was moved is told, and kept: all of it after few steps, a W-th after many. G of F factors is
 the mean of their squares: their rate is F times as large if all events lie in one direction, and
 once if in all alike. The mean of the two, :math:`\sqrt F`, lets no item that comes into fashion
-turn round and round, and costs no hits.
+turn round and round while it is bought steadily. A burst after rounds without a buyer may still.
 """
 
 from typing import NamedTuple

@@ -162,7 +162,7 @@ def test_one_user_reaches_hardly_a_list(model: str, attack: str) -> None:
 @pytest.mark.parametrize("model", ["full", "light"])
 @pytest.mark.parametrize("attack", ["ten", "straight"])
 def test_ten_users_of_a_thousand_reach_few(model: str, attack: str) -> None:
-    assert attacked(model).lists[attack] <= 0.08
+    assert attacked(model).lists[attack] <= 0.05
 
 
 @pytest.mark.parametrize("model", ["full", "light"])

@@ -476,8 +476,7 @@ any item."""
 def test_a_twin_predicts_as_well(kind: str, how: str, folder: Path) -> None:
     """The same 6,655 events are ranked in both; worlds and seeds are fixed.
 
-    By chance the two differ with a standard deviation of .0014 (`light`) and .0020 (`full`). What
-    is learnt before items are heard is forgotten, and a user says it once: that costs .004.
+    By chance the two differ with a standard deviation of .0014 (`light`) and .0020 (`full`).
     Ratings that were given while items were not known, 700 of them after one of the restarts, have
     taught their users something else, and that is not forgotten: it costs 3 % of the RMSE.
     """
@@ -490,7 +489,7 @@ def test_a_twin_predicts_as_well(kind: str, how: str, folder: Path) -> None:
         return
     assert one["scored"] == other["scored"] > 6_500
     for hits in ("hits", "online_hits"):
-        assert abs(one[hits] - other[hits]) / one["scored"] < 0.008
+        assert abs(one[hits] - other[hits]) / one["scored"] < 0.005
 
 
 def sums(taken: dict[int, list[Learned]]) -> Counter[str]:

@@ -140,7 +140,7 @@ def test_what_is_kept_stays_as_it_was() -> None:
 
 
 def test_room_is_made_within_a_moment() -> None:
-    """200,000 items of 40 successors took 1.5 s, now 0.09; the limit is for a busy machine."""
+    """200,000 items of 40 successors took 1.5 s, now some 0.1; the limit is for a busy machine."""
     crowded(600, 12).make_room(np.array([5], np.uint64))  # compiled, or read from the cache
     items, took = crowded(200_000, 40), list[float]()
     for turn in range(4):
