@@ -94,6 +94,14 @@ RULES = (
         lambda c: c.events.weights.get(c.events.rating_type) is not None,
     ),
     Rule(
+        "events.default_type",
+        "events.weights",
+        "an event type that events.weights knows",
+        lambda c: (
+            c.events.default_type is None or c.events.weights.get(c.events.default_type) is not None
+        ),
+    ),
+    Rule(
         "events.weights",
         "learning.objective",
         "a positive weight for events.rating_type, which learning.objective asks for",

@@ -220,9 +220,19 @@ class EventRules(Section):
     time: Literal["ms", "s", "us", "iso8601"] = Field(
         default=_EVENTS.time, description="Unit or form of `timestamp`."
     )
-    keyed: bool = Field(
+    keyed: bool | Literal["json"] = Field(
         default=_EVENTS.keyed,
-        description="Record keys are user ids; off: keys are something else and not looked at.",
+        description="Record keys are user ids, `json`: as a JSON serialiser writes them, in quotes;"
+        " off: keys are something else and not looked at.",
+    )
+    ignore: Annotated[tuple[EventType, ...], Field(strict=False)] = Field(
+        default=_EVENTS.ignore,
+        description="Event types that are no item events, such as page views: patterns with `*` and"
+        " `?`. Their records are counted by type, and neither learnt nor dead letters; types with a"
+        " weight are never among them, nor those whose weight is null.",
+    )
+    default_type: EventType | None = Field(
+        default=None, description="Type of events that have none; null: they are dead letters."
     )
     identity: Literal["event_id", "event_id+item+type"] = Field(
         default=_EVENTS.identity,
@@ -779,7 +789,8 @@ class JobConfig(Section):
     def _fields(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """Return the paths of fields; none where events are the project's own."""
         events = self.events
-        if events.fields == EventFields() and events.time == "ms":
+        plain = events.time == "ms" and not events.ignore and events.default_type is None
+        if plain and events.fields == EventFields():
             return ()
         return tuple(events.fields.paths().items())
 
@@ -802,6 +813,9 @@ class JobConfig(Section):
             without_item=self.events.without_item,
             time=self.events.time,
             keyed=self.events.keyed,
+            ignore=self.events.ignore,
+            refused=frozenset(name for name, weight in weights if weight is None),
+            default_type=self.events.default_type or "",
             ids=self.events.ids,
             sentinel_patterns=self.events.sentinel_patterns,
             max_bytes=self.events.max_bytes,

@@ -101,13 +101,17 @@ def _json_path(steps: Sequence[str]) -> str:
 def bucketed(config: JobConfig) -> str:
     """Events with their user bucket: by the key, or by the user id where there is none."""
     steps = [path.split(".") for path in config.events.fields.user_id]
-    found = ", ".join(
-        f"JSON_VALUE(CAST(v AS STRING), '{_quoted(_json_path(path))}')" for path in steps
+    found = ", ".join(  # an empty text is no id
+        f"NULLIF(JSON_VALUE(CAST(v AS STRING), '{_quoted(_json_path(path))}'), '')"
+        for path in steps
     )
     user = f"COALESCE({found}, '')"
     if config.events.keyed:
         # CASE is lazy, COALESCE is not: parsing every value costs more than the rest of the source
-        user = f"CASE WHEN k IS NOT NULL THEN CAST(k AS STRING) ELSE {user} END"
+        key, text = "k", "CAST(k AS STRING)"
+        if config.events.keyed == "json":
+            key = text = f"JSON_VALUE({text}, '$')"
+        user = f"CASE WHEN {key} IS NOT NULL THEN {text} ELSE {user} END"
     return f"""SELECT k, v, pt,
           CAST(part AS BIGINT) * {1 << OFFSET_BITS} + off AS coordinate,
           EXTRACT(EPOCH FROM published) * 1000 + EXTRACT(MILLISECOND FROM published) AS published,

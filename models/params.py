@@ -303,6 +303,13 @@ class EventPolicy:
 
     weights: dict[str, float] = field(default_factory=lambda: dict(WEIGHTS))
     """Strength of each known event type: > 0 is learnt, 0 only counted, < 0 hides the item."""
+    ignore: tuple[str, ...] = ()
+    """Event types that are no item events, as patterns with `*` and `?`; those with a weight and
+    those refused are never among them."""
+    refused: frozenset[str] = frozenset()
+    """Event types that are dead letters whatever `ignore` says."""
+    default_type: str = ""
+    """Type of events that have none; "": they are refused."""
     hide: dict[str, int] = field(default_factory=dict)
     """How long an item is not recommended again after an event of a type, ms; for ever where it
     names none, see `models.users.past`."""
@@ -327,8 +334,9 @@ class EventPolicy:
     """What becomes of those without an id: left out, or the record is refused."""
     time: Literal["ms", "s", "us", "iso8601"] = "ms"
     """What `timestamp` is."""
-    keyed: bool = True
-    """Whether records have the user id for their key, where they have one."""
+    keyed: Literal[True, False, "json"] = True
+    """Whether records have the user id for their key, where they have one; "json": as JSON, in
+    quotes."""
     max_bytes: int = 65_536
     """Largest record value that is parsed."""
     max_id_bytes: int = 512
@@ -353,6 +361,7 @@ class EventPolicy:
         checks = (
             ("weights", "finite numbers", all(map(isfinite, self.weights.values()))),
             ("weights", f"known for {self.rating_type}", self.rating_type in self.weights),
+            ("default_type", "a known type", self.default_type in {"", *self.weights}),
             ("hide", "durations >= 0", all(ms >= 0 for ms in self.hide.values())),
             ("lowest_rating", "< highest_rating", isfinite(sum(limits)) and limits[0] < limits[1]),
             ("rating_centre", "in the range of ratings", limits[0] <= centre < limits[1]),

@@ -1,4 +1,7 @@
-"""The accounting identity, per user bucket: consumed = accepted + duplicate + late + rejected."""
+"""The accounting identity, per user bucket: each record consumed has exactly one fate.
+
+consumed = accepted + duplicate + late + rejected + ignored.
+"""
 
 from collections.abc import Iterable, Mapping
 from heapq import nlargest
@@ -15,11 +18,14 @@ from state.codec import open_sealed, seal
 from state.lineage import Lineage
 
 MAGIC = b"AU"
-VERSION = 4
-READ_VERSIONS = (1, 2, 3, 4)
+VERSION = 5
+READ_VERSIONS = (1, 2, 3, 4, 5)
 GAPS = 8
 """Longest stretches of offsets kept, of a bucket and partition, in which it consumed nothing."""
 UNKNOWN = -1
+OTHER_TYPES = "(other)"
+_TYPES, _TYPE_LENGTH = 32, 64
+"""Ignored event types that are counted each, and the characters of their names that are kept."""
 _PARTITIONS_A_RECORD = 64
 """Less than 64 KiB, the smallest `kafka.max_record_bytes`."""
 
@@ -37,6 +43,8 @@ class PartitionCounts(msgspec.Struct):
     """Of the oldest record; unknown where version 1 began to count."""
     gaps: list[tuple[int, int]] = []
     """First offset of each gap and one past its last, in no order; since version 2."""
+    ignored: int = 0
+    """Records that are no item events and are not meant to be any; since version 5."""
 
     def pass_over(self, offsets: NDArray[np.int64]) -> None:
         """Note where these records begin and end, and what lies between them.
@@ -70,6 +78,9 @@ class Accounting(msgspec.Struct):
     lines: dict[str, int] = {}
     """By code, lines of records (items of an order) that were not taken although others were;
     apart from records, which they are part of. Empty before version 4."""
+    ignored: dict[str, int] = {}
+    """Ignored records by event type, of the first `_TYPES` types; others are counted as "(other)".
+    Empty before version 5."""
 
     @classmethod
     def start(cls, bucket: int, lineage: str = "") -> "Accounting":
@@ -84,16 +95,20 @@ class Accounting(msgspec.Struct):
         late: NDArray[np.int64],
         rejected: Iterable[str],
         lines: Mapping[str, int] = MappingProxyType({}),
+        ignored: NDArray[np.int64] | None = None,
+        types: Iterable[str] = (),
     ) -> None:
         """Add one micro-batch: all its coordinates, those of three fates, codes of the fourth.
 
-        `lines` are single lines of records that were not taken, by code.
+        `lines` are single lines of records that were not taken, by code; `ignored` are coordinates
+        of records that were ignored, and `types` their event types.
         """
         every = _by_partition(coordinates)
         fates = {
             "accepted": every if len(accepted) == len(coordinates) else _by_partition(accepted),
             "duplicate": _by_partition(duplicate),
             "late": _by_partition(late),
+            "ignored": {} if ignored is None else _by_partition(ignored),
         }
         for partition, consumed in every.items():
             counts = self.partitions.setdefault(str(partition), PartitionCounts())
@@ -106,11 +121,20 @@ class Accounting(msgspec.Struct):
             counts.accepted += by_fate["accepted"]
             counts.duplicate += by_fate["duplicate"]
             counts.late += by_fate["late"]
+            counts.ignored += by_fate["ignored"]
             counts.rejected += consumed - sum(by_fate.values())
         for code in rejected:
             self.rejected[code] = self.rejected.get(code, 0) + 1
         for code, count in lines.items():
             self.lines[code] = self.lines.get(code, 0) + count
+        for kind in types:
+            self._ignore(kind)
+
+    def _ignore(self, kind: str) -> None:
+        name = "".join(c if c.isprintable() else "?" for c in kind[:_TYPE_LENGTH])
+        if name not in self.ignored and len(self.ignored) >= _TYPES:
+            name = OTHER_TYPES
+        self.ignored[name] = self.ignored.get(name, 0) + 1
 
     def records(self, lineage: Lineage | None = None, epoch: int = 0) -> list[tuple[bytes, bytes]]:
         """Return keys and values for the metrics topic; many partitions take several records.
@@ -127,8 +151,15 @@ class Accounting(msgspec.Struct):
         if lineage is not None:
             told.lineage, told.began = lineage.id, self.lineage
             told.since, told.buckets = lineage.since, lineage.buckets
-        told.epoch, told.lines = epoch, self.lines
-        parts = [told, *(replace(told, partitions=part, rejected={}, lines={}) for part in rest)]
+        told.epoch, told.lines, told.ignored = epoch, self.lines, self.ignored
+        empty: dict[str, int] = {}
+        parts = [
+            told,
+            *(
+                replace(told, partitions=part, rejected=empty, lines=empty, ignored=empty)
+                for part in rest
+            ),
+        ]
         key = b"accounting/%d" % self.bucket
         return [
             (b"%s/%d" % (key, n) if n else key, msgspec.json.encode(part))
@@ -136,7 +167,7 @@ class Accounting(msgspec.Struct):
         ]
 
     def to_state(self) -> bytes:
-        """Return the sealed value kept in state (magic `AU`, version 4: the JSON)."""
+        """Return the sealed value kept in state (magic `AU`, version 5: the JSON)."""
         return seal(MAGIC, VERSION, msgspec.json.encode(self))
 
     @classmethod

@@ -78,6 +78,24 @@ class Rejected:
     """Places in the record's list, from 0, of the events that are not taken; () for all of it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """A record that is no item event and is not meant to be one, such as a page view."""
+
+    position: int
+    """Index in the micro-batch."""
+    kind: str
+    """Its event type."""
+
+
+class IgnoredError(Exception):
+    """A record has an event type that the policy ignores."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
 class RefusedError(Exception):
     """The first check that a record fails."""
 

@@ -5,20 +5,23 @@ field by one or more paths, of which the first that holds something counts; they
 items an event, give the time in another unit or as text, and use numbers as ids.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from fnmatch import translate
 from math import inf, isfinite
 from typing import Any
 
 import msgspec
 
 from models.params import EventPolicy
-from operators.events.codes import Code, RefusedError
+from operators.events.codes import Code, IgnoredError, RefusedError
 from operators.events.document import document_of, tree_of
 
 INT64 = 2**63
 """First number that is too large."""
 _FAR = 2 * INT64
+_UTC = re.compile(r"(?<=\d)\s*(?:z|utc|gmt)$", re.IGNORECASE)
 _parse_string = msgspec.json.Decoder(str).decode
 
 
@@ -55,6 +58,7 @@ class Fields:
         self._paths = {name: tuple(p.split(".") for p in paths) for name, paths in policy.fields}
         self._items = policy.items.split(".") if policy.items else None
         self._time = _TIMES[policy.time]
+        self._ignored = re.compile("|".join(map(translate, policy.ignore)) or "(?!)").match
 
     @property
     def plain(self) -> bool:
@@ -68,6 +72,8 @@ class Fields:
         ------
         RefusedError
             Where there is none: tombstone to wrong_type, in the order of `operators.events.codes`.
+        IgnoredError
+            Where its type is one that the policy ignores, whatever else is missing.
         """
         document = document_of(value, self._policy.max_bytes)
         if self.plain:
@@ -76,8 +82,8 @@ class Fields:
         return list(self._mapped(tree))
 
     def _mapped(self, tree: Mapping[str, Any]) -> Iterator[Event]:
+        kind = self._kind(tree)
         listed = self._listed(tree)
-        kind = _text("event_type", self._find(tree, "event_type"))
         user_id = _text("user_id", self._find(tree, "user_id"))
         time = self._time(self._required(tree, "timestamp"))
         found = self._find(tree, "event_id")
@@ -89,12 +95,20 @@ class Fields:
             value = self._value(item, kind)
             yield Line(user_id, item_id, kind, time, derived, value, place, len(listed))
 
+    def _kind(self, tree: Mapping[str, Any]) -> str:
+        """Return the event type, if it is not one that is ignored."""
+        found, policy = self._find(tree, "event_type"), self._policy
+        kind = _text("event_type", policy.default_type or None if found is None else found)
+        if kind not in policy.weights and kind not in policy.refused and self._ignored(kind):
+            raise IgnoredError(kind)
+        return kind
+
     def _with_item(self, listed: list[Mapping[str, Any]]) -> list[tuple[int, Mapping[str, Any]]]:
         """Return place and item of those that name one; all of them where none may lack it."""
         every = list(enumerate(listed))
         if self._policy.without_item == "refuse":
             return every
-        named = [(n, item) for n, item in every if self._find(item, "item_id") not in (None, "")]
+        named = [(n, item) for n, item in every if self._find(item, "item_id") is not None]
         return named or every  # a record of nothing else is refused
 
     def _listed(self, tree: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -123,10 +137,10 @@ class Fields:
             return None
 
     def _find(self, tree: Mapping[str, Any], name: str) -> Any:
-        """Return what the first path leads to; None where none leads to anything."""
+        """Return what the first path leads to that does; an empty text is nothing."""
         for path in self._paths.get(name, ([name],)):
             found = _at(tree, path)
-            if found is not None:
+            if found is not None and found != "":
                 return found
         return None
 
@@ -203,8 +217,19 @@ def _at(tree: Mapping[str, Any], path: list[str]) -> Any:
     """Return what a path leads to, None for nothing."""
     found: Any = tree
     for step in path:
-        found = found.get(step) if isinstance(found, dict) else None
+        if isinstance(found, list):
+            found = _parameter(found, step)
+        else:
+            found = found.get(step) if isinstance(found, dict) else None
     return found
+
+
+def _parameter(listed: list[Any], name: str) -> Any:
+    """Return a parameter of `[{"key": …, "value": {"string_value": …}}]`, as GA4 exports them."""
+    for one in listed:
+        if isinstance(one, dict) and one.get("key") == name and isinstance(one.get("value"), dict):
+            return next((v for v in one["value"].values() if v is not None), None)
+    return None
 
 
 def _text(name: str, found: Any) -> str:
@@ -256,11 +281,14 @@ def _scaled(factor: float) -> Callable[[Any], int]:
 
 
 def _iso(found: Any) -> int:
-    """Return the ms of an ISO-8601 time; one without a zone is UTC."""
+    """Return the ms of an ISO-8601 time, or of one as databases print it (`… UTC`).
+
+    One without a zone is UTC.
+    """
     if not isinstance(found, str):
         raise _wrong_type(name="timestamp", expected="text as of ISO 8601", found=found)
     try:
-        time = datetime.fromisoformat(found)
+        time = datetime.fromisoformat(_UTC.sub("+00:00", found.strip()))
     except ValueError:
         message = "expected text as of ISO 8601, got other text"
         raise RefusedError(Code.WRONG_TYPE, "timestamp", message) from None

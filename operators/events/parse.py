@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from models.params import EventPolicy
-from operators.events.codes import Code, RefusedError, Rejected
+from operators.events.codes import Code, Ignored, IgnoredError, RefusedError, Rejected
 from operators.events.document import MAX_DEPTH, depth_of, is_sound
 from operators.events.fields import Event, Fields
 
@@ -37,20 +37,21 @@ class Parse:
 
     def __call__(
         self, values: Sequence[bytes | None]
-    ) -> tuple[list[Event], list[int] | None, list[Rejected]]:
+    ) -> tuple[list[Event], list[int] | None, list[Rejected], list[Ignored]]:
         """Return the events, the record of each, None for one a record, and what is no event."""
         if self._fields.plain:
             events = self._together(values)
             if events is not None:
-                return events, None, []
+                return events, None, [], []
         return self._in_parts(values)
 
     def _in_parts(
         self, values: Sequence[bytes | None]
-    ) -> tuple[list[Event], list[int], list[Rejected]]:
+    ) -> tuple[list[Event], list[int], list[Rejected], list[Ignored]]:
         events: list[Event] = []
         records: list[int] = []
         rejected: list[Rejected] = []
+        ignored: list[Ignored] = []
         for begin in range(0, len(values), _CHUNK):
             part = values[begin : begin + _CHUNK]
             together = self._together(part) if self._fields.plain else None
@@ -65,10 +66,12 @@ class Parse:
                     rejected.append(
                         Rejected(position, refused.code, refused.field, refused.message)
                     )
+                except IgnoredError as found_kind:
+                    ignored.append(Ignored(position, found_kind.kind))
                 else:
                     events += found
                     records += [position] * len(found)
-        return events, records, rejected
+        return events, records, rejected, ignored
 
     def _together(self, values: Sequence[bytes | None]) -> list[Event] | None:
         """Return one event a record; None where some record is not as most are."""
@@ -99,7 +102,7 @@ class Parse:
                 pass  # the way below finds out what there is to it
         try:
             return self._fields(value)
-        except RefusedError:
+        except (RefusedError, IgnoredError):
             raise
         except Exception as error:  # whatever its class: one record must not stop the others
             message = f"expected JSON, got a record the parser fails on: {type(error).__name__}"

@@ -57,6 +57,8 @@ def account(  # noqa: PLR0913  # a micro-batch and who tells of it
         coordinates[fates.late],
         codes,
         _lines(decoded, fates),
+        coordinates[[one.position for one in decoded.ignored]],
+        [one.kind for one in decoded.ignored],
     )
     accounting.generated_at = now_ms
     memory.put(ACCOUNTING_ENTRY, accounting.to_state())

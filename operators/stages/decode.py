@@ -1,12 +1,14 @@
 """First stage: raw records in, columns of events out, and a reason for each record refused.
 
 Whatever the bytes are, a record has exactly one outcome: one or more events, or an entry of
-`Decoded.rejected`. How records are read and what is expected of them is in `operators.events`.
+`Decoded.rejected` or of `Decoded.ignored`. How records are read and what is expected of them is in
+`operators.events`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +16,7 @@ from models.columns import Events
 from models.keys import key_of
 from models.params import EventPolicy
 from models.users.past import ALWAYS
-from operators.events.codes import Rejected
+from operators.events.codes import Ignored, Rejected
 from operators.events.fields import INT64, Event, Line
 from operators.events.identity import contents, identities
 from operators.events.parse import Parse
@@ -27,7 +29,7 @@ _CACHED_ITEMS = 1_000_000
 
 @dataclass(slots=True)
 class Decoded:
-    """What became of the records of one micro-batch; each has events or is rejected."""
+    """What became of the records of one micro-batch: each has events, is rejected or ignored."""
 
     users: list[str]
     """Distinct user ids, in order of first appearance: what `events.user` points into."""
@@ -42,6 +44,7 @@ class Decoded:
     event_ids: list[str]
     """Event id, or the identity in hexadecimal where there is none, length n."""
     rejected: list[Rejected]
+    ignored: list[Ignored] = field(default_factory=list)
     line: NDArray[np.intp] | None = None
     """(n,) place of each event in the list of its record, from 0; None where no record lists."""
     without_item: int = 0
@@ -90,7 +93,7 @@ class Decode:
         now_ms : int
             Processing time.
         """
-        events, records, rejected = self._parse(values)
+        events, records, rejected, ignored = self._parse(values)
         record = np.arange(len(events)) if records is None else np.array(records, np.intp)
         if records is not None:
             keys = [keys[at] for at in records]
@@ -109,6 +112,7 @@ class Decode:
             np.asarray(published, np.int64)[record],
             np.asarray(coordinates, np.int64)[record],
         )
+        decoded.ignored = ignored
         if self._policy.items:
             decoded.line, decoded.without_item = _lines(columns.events, record)
         return decoded
@@ -122,8 +126,7 @@ class Decode:
     ) -> Columns:
         # one comprehension a column: four times as fast as turning tuples of rows around
         codes = self._codes
-        if not self._policy.keyed:
-            keys = [None] * len(keys)
+        keys = self._keys(keys)
         user_ids = [event.user_id for event in events]
         item_ids = [event.item_id for event in events]
         found = list(map(self._item_keys.get, item_ids))
@@ -142,6 +145,12 @@ class Decode:
             bucket=bucket,
             latest=latest,
         )
+
+    def _keys(self, keys: Sequence[bytes | None]) -> Sequence[bytes | None]:
+        """Return the record keys as user ids; None where there is none to compare."""
+        if self._policy.keyed == "json":
+            return [None if key is None else _id_of(key) for key in keys]
+        return keys if self._policy.keyed else [None] * len(keys)
 
     def _refused(
         self, broken: dict[int, Rule], columns: Columns, record: NDArray[np.intp]
@@ -210,6 +219,17 @@ class Decode:
         ids = columns.item_ids
         known.update((item, key_of(item)) for item in set(ids) - known.keys())
         return np.array(list(map(known.__getitem__, ids)), np.uint64)
+
+
+def _id_of(key: bytes) -> bytes | None:
+    """Return the id that a key holds as JSON; one that holds none is left as it is, no user's."""
+    try:
+        found = msgspec.json.decode(key)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return key
+    if isinstance(found, str):
+        return found.encode()
+    return None if found is None else key
 
 
 def _lines(events: list[Event], record: NDArray[np.intp]) -> tuple[NDArray[np.intp], int]:

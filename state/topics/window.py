@@ -66,6 +66,7 @@ def written(k: int) -> dict[str, str]:
         "duplicate": "duplicates",
         "late": "late",
         "rejected": "rejected",
+        "ignored": "consumed - accepted - duplicates - late - rejected",
         "recommendations": "recommended",
         "event_time_max": "event_time",
         "scored": "scored",

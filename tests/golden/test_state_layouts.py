@@ -502,10 +502,22 @@ def test_accounting_of_version_3_is_read_without_lines() -> None:
     assert Accounting.from_state(value) == accounting_of_version_3()
 
 
-def test_accounting_is_written_as_version_4() -> None:
-    (value,) = golden("accounting-v4")
+def accounting_of_version_4() -> Accounting:
+    """The same, with what version 3 did not know."""
     expected = accounting_of_version_3()
     expected.lines = {"late": 1, "without_item": 2}
+    return expected
+
+
+def test_accounting_of_version_4_is_read_with_nothing_ignored() -> None:
+    (value,) = golden("accounting-v4")
+    assert Accounting.from_state(value) == accounting_of_version_4()
+
+
+def test_accounting_is_written_as_version_5() -> None:
+    (value,) = golden("accounting-v5")
+    expected = accounting_of_version_4()
+    expected.partitions["0"].ignored, expected.ignored = 2, {"page_view": 1, "(other)": 1}
     assert Accounting.from_state(value) == expected
     assert expected.to_state() == value
 
@@ -593,7 +605,7 @@ def test_a_new_user_starts_from_the_same_factors_for_ever() -> None:
         *(f"{kind}-v{n}" for kind in ("items", "accepted") for n in (1, 2, 3, 4, 5)),
         *("marks-v1", "marks-v2"),
         "popularity-v1",
-        *(f"accounting-v{n}" for n in (1, 2, 3, 4)),
+        *(f"accounting-v{n}" for n in (1, 2, 3, 4, 5)),
     ],
 )
 def test_a_golden_value_names_its_version(name: str) -> None:

@@ -1,5 +1,6 @@
 """The wheel is what runs: exactly our packages, and nothing beside them wins over it."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from conf import event_plans
+from conf.loader import load
 from scripts.tools.checks.sources import sources
 from scripts.tools.cluster.flink import PYTHON_ENVIRONMENT
 from scripts.tools.cluster.paths import ROOT
@@ -36,11 +39,35 @@ def test_the_wheel_holds_every_module_and_yaml_of_the_packages_and_nothing_else(
     expected = {
         str(path.relative_to(ROOT))
         for package in PACKAGES
-        for path in (*(ROOT / package).rglob("*.py"), *(ROOT / package).glob("*.yaml"))
+        for path in (ROOT / package).rglob("*")
+        if path.suffix in (".py", ".yaml") and (path.parent / "__init__.py").exists()
     }
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     assert {name for name in names if ".dist-info/" not in name} == expected
+
+
+@pytest.mark.parametrize("name", event_plans.names())
+def test_an_event_plan_is_in_the_wheel_and_says_there_what_it_says_here(
+    name: str, wheel: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "job.yaml").write_text(f"events: {{plan: {name}}}\n")
+    program = (
+        "import conf.loader as c; print(c.__file__); print(c.load('job.yaml').model_dump_json())"
+    )
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=clean | PYTHON_ENVIRONMENT | {"PYTHONPATH": str(wheel)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    where, _, made = done.stdout.partition("\n")
+    assert where.startswith(str(wheel))
+    assert json.loads(made) == json.loads(load(tmp_path / "job.yaml").model_dump_json())
 
 
 def test_every_folder_with_modules_is_a_declared_package() -> None:

@@ -115,7 +115,7 @@ def test_one_bad_product_refuses_the_whole_order(tmp_path: Path) -> None:
 
 
 def test_a_product_without_an_id_is_left_out_or_refuses_the_order(tmp_path: Path) -> None:
-    properties = {"products": [{"product_id": "a"}, {"sku": "b"}, {"product_id": ""}]}
+    properties = {"products": [{"product_id": "a"}, {"name": "tip"}, {"product_id": ""}]}
     order = SEGMENT_ORDER | {"properties": properties}
     found = decoded(config(tmp_path, "events.plan=segment"), order)
     assert (found.item_ids, found.without_item, found.rejected) == (["a"], 2, [])
@@ -137,7 +137,7 @@ def test_an_order_has_as_many_lines_as_that_is_configured(tmp_path: Path) -> Non
         ({"timestamp": "yesterday"}, "wrong_type", "timestamp"),
         ({"timestamp": None}, "missing_field", "timestamp"),
         ({"anonymousId": None}, "missing_field", "user_id"),
-        ({"event": "Page Viewed"}, "unknown_event_type", "event_type"),
+        ({"type": None, "event": ""}, "missing_field", "event_type"),
         ({"messageId": ["a"]}, "wrong_type", "event_id"),
         ({"properties": {"products": ["a"]}}, "wrong_type", "items"),
     ],
@@ -189,3 +189,110 @@ def test_a_refused_record_does_not_shift_the_keys_of_an_order(tmp_path: Path) ->
     )
     assert [one.code for one in found.rejected] == ["truncated"]
     assert found.record.tolist() == [1, 1, 2, 2, 2]
+
+
+def test_an_empty_text_is_a_missing_field(tmp_path: Path) -> None:
+    made = config(tmp_path, "events.plan=segment")
+    view = {"type": "track", "event": "Product Viewed", "timestamp": "2025-06-15T15:06:40Z"}
+    view |= {"userId": "", "anonymousId": "ann", "messageId": ""}
+    found = decoded(made, view | {"properties": {"product_id": "", "sku": "s-1"}})
+    assert (found.users, found.item_ids, found.rejected) == (["ann"], ["s-1"], [])
+    assert found.event_ids[0] != ""
+    nobody = view | {"anonymousId": "", "properties": {"product_id": "a"}}
+    assert [(r.code, r.field) for r in decoded(made, nobody).rejected] == [
+        ("missing_field", "user_id")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("plan", "row", "kind"),
+    [
+        ("segment", {"type": "identify", "userId": "u9", "anonymousId": "ann"}, "identify"),
+        ("segment", {"type": "page", "name": "Home", "anonymousId": "ann"}, "page"),
+        ("segment", {"type": "track", "event": "Signed Up", "userId": "ann"}, "Signed Up"),
+        ("ga4", {"event_name": "page_view", "user_pseudo_id": "ann"}, "page_view"),
+        ("ga4", {"event_name": "session_start", "items": []}, "session_start"),
+        ("ga4", {"event_name": "scroll", "items": ["not an object"]}, "scroll"),
+    ],
+)
+def test_rows_that_are_no_item_events_are_ignored_and_not_refused(
+    tmp_path: Path, plan: str, row: dict[str, Any], kind: str
+) -> None:
+    found = decoded(config(tmp_path, f"events.plan={plan}"), row)
+    assert (found.rejected, len(found.events)) == ([], 0)
+    assert [(one.position, one.kind) for one in found.ignored] == [(0, kind)]
+
+
+def test_an_event_that_has_a_weight_is_never_ignored(tmp_path: Path) -> None:
+    row = {"event_name": "view_item", "event_timestamp": NOW * 1000, "user_pseudo_id": "ann"}
+    found = decoded(config(tmp_path, "events.plan=ga4"), row)
+    assert [one.code for one in found.rejected] == ["missing_field"]
+    refused = config(tmp_path, "events.plan=ga4", "events.weights.scroll=null")
+    found = decoded(refused, row | {"event_name": "scroll", "items": [{"item_id": "a"}]})
+    assert [one.code for one in found.rejected] == ["unknown_event_type"]
+    assert found.ignored == []
+
+
+def test_types_to_ignore_are_patterns_and_hold_for_our_own_events_too(tmp_path: Path) -> None:
+    made = config(tmp_path, "events.ignore=[page_*, heartbeat]")
+    event = {"user_id": "ann", "item_id": "a", "event_type": "view", "timestamp": NOW}
+    other = [event | {"event_type": kind} for kind in ("page_view", "heartbeat", "heartbeats")]
+    found = decoded(made, event, *other)
+    assert found.record.tolist() == [0]
+    assert [one.position for one in found.ignored] == [1, 2]
+    assert [(one.position, one.code) for one in found.rejected] == [(3, "unknown_event_type")]
+
+
+def test_ga4_parameters_are_found_by_their_key(tmp_path: Path) -> None:
+    row = {
+        "event_name": "share",
+        "event_timestamp": str(NOW * 1000),
+        "user_id": None,
+        "user_pseudo_id": "ann",
+        "event_params": [
+            {"key": "method", "value": {"string_value": "mail", "int_value": None}},
+            {"key": "item_id", "value": {"string_value": None, "int_value": 17}},
+        ],
+    }
+    assert decoded(config(tmp_path, "events.plan=ga4"), row).item_ids == ["17"]
+
+
+@pytest.mark.parametrize("stamp", [NOW / 1000, NOW // 1000, NOW / 1000 + 0.25])
+def test_the_smallest_events_are_taken_by_a_plan(tmp_path: Path, stamp: float) -> None:
+    event = {"user_id": 1, "item_id": 101, "timestamp": stamp}
+    found = decoded(config(tmp_path, "events.plan=minimal"), event, user="1")
+    assert (found.users, found.item_ids) == (["1"], ["101"])
+    assert found.events.time.tolist() == [round(stamp * 1000)]
+    assert found.events.weight.tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("key", "code"), [(b'"1"', None), (b"1", None), (b"null", None), (b'"2"', "key_mismatch")]
+)
+def test_record_keys_may_be_json(tmp_path: Path, key: bytes, code: str | None) -> None:
+    policy = config(tmp_path, "events.plan=minimal", "events.keyed=json").event_policy()
+    value = json.dumps({"user_id": 1, "item_id": 101, "timestamp": NOW // 1000}).encode()
+    bucket = bucket_of("1", policy.buckets)
+    found = Decode(policy)([key], [value], [0], [NOW], bucket=bucket, now_ms=NOW)
+    assert [one.code for one in found.rejected] == ([code] if code else [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2025-06-15T15:06:40z",
+        "2025-06-15 15:06:40 UTC",
+        "2025-06-15 15:06:40.000 utc",
+        "2025-06-15T17:06:40+02:00",
+        "2025-06-15T15:06:40",
+    ],
+)
+def test_times_as_databases_print_them(tmp_path: Path, text: str) -> None:
+    event = {"user_id": "ann", "item_id": "a", "event_type": "view", "timestamp": text}
+    found = decoded(config(tmp_path, "events.time=iso8601"), event)
+    assert found.events.time.tolist() == [NOW]
+
+
+def test_a_default_type_is_one_that_has_a_weight(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"events.default_type: expected an event type that"):
+        config(tmp_path, "events.default_type=glance")

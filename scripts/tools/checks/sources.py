@@ -19,8 +19,8 @@ def sources(root: Path = ROOT) -> list[Path]:
     settings.read(root / "setup.cfg")
     packages = settings["options"]["packages"].split()
     folders = [Path(*package.split(".")) for package in packages]
-    found = [path for folder in folders for path in (root / folder).glob("*.py")]
-    found += (root / "conf").glob("*.yaml")
+    kinds = ("*.py", "*.yaml")
+    found = [path for folder in folders for kind in kinds for path in (root / folder).glob(kind)]
     return sorted(path.relative_to(root) for path in found)
 
 

@@ -75,7 +75,7 @@ def _play(options: argparse.Namespace) -> int:
                 seconds=time.monotonic() - begin,
                 started=started,
                 ready=ready,
-                refused=refusals(watch.seen.metrics.totals(), address, config.kafka.topics),
+                refused=refusals(watch.seen.metrics.totals(), address, config),
             )
         summary.show()
         if options.json:

@@ -47,7 +47,7 @@ def main() -> int:
     found = _balances(job, metrics.totals())
     objections = [*metrics.totals().contradictions(), *contradictions(found.balances)]
     refusing = topics.too_small(job.config, job.address)
-    refused = refusals(metrics.totals(), job.address, named)
+    refused = refusals(metrics.totals(), job.address, job.config)
     for line in refused:
         progress(f"error: {line}" if line is refused[0] else line)
     exactly_once = job.config.kafka.delivery == "exactly-once"
@@ -126,6 +126,7 @@ def figures(
         Result("accounting.consumed", totals.consumed, "records"),
         *(Result(f"accounting.{fate}", getattr(totals, fate), "records") for fate in FATES),
         *(Result(f"rejected.{code}", n, "records") for code, n in sorted(totals.by_code.items())),
+        *(Result(f"ignored.{kind}", n, "records") for kind, n in sorted(totals.by_type.items())),
         *(Result(f"lines.{code}", n, "lines") for code, n in sorted(totals.lines.items())),
         Result("accounting.objections", len(objections), "objections"),
         Result("deep.model", metrics.fine_tune.get("model"), "version"),
@@ -204,6 +205,8 @@ def accounting_table(metrics: Metrics, records: int) -> Table:
     table.add_row(f"{records:,}", *fates)
     for code, count in sorted(totals.by_code.items()):
         table.add_row("", "", "", "", "", f"{code} {count:,}")
+    for kind, count in sorted(totals.by_type.items()):
+        table.add_row("", "", "", "", "", "", f"{escape(kind)} {count:,}")
     for code, count in sorted(totals.lines.items()):
         table.add_row("", "", "", "", "", f"lines of others, {code} {count:,}")
     return table

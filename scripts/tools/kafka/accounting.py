@@ -22,7 +22,7 @@ from state.codec import StateError
 from state.topics import worker
 from state.topics.worker import Worker
 
-FATES = ("accepted", "duplicate", "late", "rejected")
+FATES = ("accepted", "duplicate", "late", "rejected", "ignored")
 """What can become of a record; exactly one of them does."""
 
 
@@ -35,10 +35,13 @@ class Totals:
     duplicate: int = 0
     late: int = 0
     rejected: int = 0
+    ignored: int = 0
     by_code: Mapping[str, int] = field(default_factory=dict)
     """Rejected records by error code."""
     lines: Mapping[str, int] = field(default_factory=dict)
     """Lines of records that were not taken although others were, by code."""
+    by_type: Mapping[str, int] = field(default_factory=dict)
+    """Ignored records by event type."""
     by_partition: Mapping[int, int] = field(default_factory=dict)
     """Consumed records by partition of the input topic."""
     next_offset: Mapping[int, int] = field(default_factory=dict)
@@ -135,6 +138,7 @@ class _Account(msgspec.Struct):
     partitions: dict[Annotated[str, msgspec.Meta(pattern="^[0-9]{1,9}$")], PartitionCounts]
     rejected: dict[str, int] = {}
     lines: dict[str, int] = {}
+    ignored: dict[str, int] = {}
     bucket: int = 0
     generated_at: int = 0
     lineage: str = ""
@@ -211,6 +215,7 @@ class Metrics:
         sums: Counter[str] = Counter()
         codes: Counter[str] = Counter()
         lines: Counter[str] = Counter()
+        types: Counter[str] = Counter()
         consumed: Counter[int] = Counter()
         ends: dict[int, int] = {}
         first: dict[int, int] = {}
@@ -218,17 +223,19 @@ class Metrics:
         for bucket in self._counted():
             codes.update(bucket.get("rejected", {}))
             lines.update(bucket.get("lines", {}))
+            types.update(bucket.get("ignored", {}))
             for name, counts in bucket["partitions"].items():
                 partition = int(name)
-                sums.update({fate: counts[fate] for fate in ("consumed", *FATES)})
+                # releases before had no records to ignore
+                sums.update({fate: counts.get(fate, 0) for fate in ("consumed", *FATES)})
                 consumed[partition] += counts["consumed"]
                 ends[partition] = max(ends.get(partition, 0), counts["next_offset"])
                 begin = counts.get("first_offset", UNKNOWN)
                 first[partition] = min(first.get(partition, begin), begin)
                 gaps[partition] = common(gaps.get(partition, [(BEGIN, END)]), _silent(counts))
         return Totals(
-            **sums, by_code=codes, lines=lines, by_partition=consumed, next_offset=ends,
-            first_offset=first,
+            **sums, by_code=codes, lines=lines, by_type=types, by_partition=consumed,
+            next_offset=ends, first_offset=first,
             gaps={p: common(found, [(first[p], ends[p])]) for p, found in gaps.items()},
         )  # fmt: skip
 
