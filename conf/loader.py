@@ -14,7 +14,7 @@ from conf.schema import JobConfig
 from conf.secrets import REFERENCE, Secret
 from conf.section import Problem
 
-__all__ = ["ConfigError", "load"]
+__all__ = ["ConfigError", "load", "written"]
 
 
 def load(path: Path | str, overrides: Sequence[str] = ()) -> JobConfig:
@@ -36,6 +36,19 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> JobConfig:
     if lines:
         raise ConfigError(lines)
     return JobConfig.model_validate(tree)
+
+
+def written(path: Path | str, overrides: Sequence[str] = ()) -> Tree:
+    """Return a file with overrides laid on, as one writes it: references are not resolved.
+
+    Raises
+    ------
+    ConfigError
+        When the file cannot be read.
+    """
+    tree, _ = read(Path(path))
+    override(tree, overrides)
+    return tree
 
 
 def _lay_plan(tree: Tree, origin: str) -> list[str]:

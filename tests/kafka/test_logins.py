@@ -102,7 +102,7 @@ def test_tools_and_job_log_in(name: str, secure: SecureLocal, tokens: TokenEndpo
 
 
 def client_log(run_dir: Path) -> str:
-    return (run_dir / "logs" / "submit.out").read_text()
+    return max((run_dir / "logs").glob("submit-*.out")).read_text()
 
 
 def everything_logged(run_dir: Path) -> str:

@@ -38,7 +38,7 @@ def verify(folder: Path) -> dict[str, Any] | None:
     Returns
     -------
     dict or None
-        The manifest; None for a checkpoint, which has none.
+        The manifest; None where there is none, as of checkpoints and of savepoints by `flink stop`.
 
     Raises
     ------
@@ -49,9 +49,7 @@ def verify(folder: Path) -> dict[str, Any] | None:
         raise _refusal(folder, f"a finished savepoint or checkpoint with {METADATA}", "none")
     path = folder / NAME
     if not path.exists():
-        if folder.name.startswith("chk-"):
-            return None
-        raise _refusal(folder, f"a {NAME}", "none")
+        return None
     try:
         manifest: dict[str, Any] = json.loads(path.read_text())
         expected = manifest["files"].items()
@@ -66,8 +64,8 @@ def verify(folder: Path) -> dict[str, Any] | None:
     return manifest
 
 
-def newest(*folders: Path) -> Path:
-    """Return the newest finished savepoint or checkpoint below the given folders.
+def finished(*folders: Path) -> list[Path]:
+    """Return the finished savepoints and checkpoints below the given folders, newest first.
 
     Folders whose names begin with a dot are being written, or were cut off.
 
@@ -87,7 +85,13 @@ def newest(*folders: Path) -> Path:
         raise ToolError(
             f"{where}: expected a savepoint or checkpoint, got none; give its path", code=2
         )
-    return max(found, key=lambda path: path.stat().st_mtime_ns).parent
+    dated = []
+    for path in found:
+        try:
+            dated.append((path.stat().st_mtime_ns, path.parent))
+        except FileNotFoundError:  # a checkpoint that a running job has just given up
+            continue
+    return [folder for _, folder in sorted(dated, reverse=True)]
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -1,44 +1,125 @@
-"""Verify a savepoint or checkpoint, then start the job from it, at any parallelism."""
+"""Verify a savepoint or checkpoint, then start its job from it, at any parallelism.
+
+The job is configured as it was when it was submitted; `--set` and `--config` change that, and every
+difference is told.
+"""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
-from scripts.tools.cluster import manifest
+from conf.loader import ConfigError, load
+from scripts.tools.cluster import manifest, submissions
 from scripts.tools.cluster.instance import Local
-from scripts.tools.commands.submit import add_arguments, submission_of, submit
-from scripts.tools.console import answer, progress, run
+from scripts.tools.cluster.paths import LOCAL_CONFIG
+from scripts.tools.cluster.signals import interruptible
+from scripts.tools.commands.submit import Submission, add_arguments, submission_of, submit
+from scripts.tools.console import ToolError, answer, progress, run
 
 
 def main() -> None:
     """Read the command line, verify and submit."""
     parser = argparse.ArgumentParser(
         prog="scripts/restore",
-        description=f"{__doc__} Exit 2: the state is not what was saved; nothing was started.",
+        description=f"{__doc__} Exit 2: the state is not what was saved, or is another job's;"
+        " nothing was started.",
     )
     parser.add_argument(
         "state",
         metavar="PATH|latest",
-        help="folder of a savepoint or checkpoint; latest = the newest finished one",
+        help="folder of a savepoint or checkpoint; latest = the newest finished one of the job that"
+        " job.name names (--set, --config), or of the only job there is",
     )
     parser.add_argument("--verify", action="store_true", help="verify only")
-    add_arguments(parser)
+    add_arguments(parser, config="as the job was submitted")
     arguments = parser.parse_args()
     folder = _folder(arguments)
     if manifest.verify(folder) is None:
-        progress(f"{folder}: a checkpoint has no manifest, its files were not compared")
+        progress(f"{folder}: it has no manifest, its files were not compared")
     if arguments.verify:
         answer({"state": str(folder), "verified": True}, as_json=arguments.json)
         return
-    local = Local.load(arguments.run_dir)
-    job = submit(local, submission_of(arguments, local, folder))
+    with interruptible():
+        local = Local.load(arguments.run_dir)
+        job = submit(local, _as_it_was(arguments, local, folder))
     answer({"job": job, "state": str(folder)}, as_json=arguments.json)
+
+
+def _as_it_was(arguments: argparse.Namespace, local: Local, folder: Path) -> Submission:
+    """Return the submission of the job whose state this is, changed as the arguments say."""
+    asked = submission_of(arguments, local, folder)
+    if arguments.config is not None:
+        return asked
+    before = submissions.of_state(folder, local.run_dir)
+    if before is None:
+        progress(
+            f"{folder}: what its job was submitted with is not known; going by {LOCAL_CONFIG} and"
+            " --set"
+        )
+        return asked
+    progress(f"{folder}: of job {before.name}, configured as it was submitted ({before.at})")
+    moved = [f"kafka.bootstrap_servers={local.brokers}"] if before.local else []
+    parallelism = arguments.parallelism
+    return replace(
+        asked,
+        config=before.configuration(local.run_dir),
+        overrides=[
+            *moved,
+            *arguments.overrides,
+            *([] if parallelism is None else [f"flink.parallelism={parallelism}"]),
+        ],
+    )
 
 
 def _folder(arguments: argparse.Namespace) -> Path:
     if arguments.state != "latest":
         return Path(arguments.state.removeprefix("file:")).resolve()
     run_dir = arguments.run_dir.resolve()
-    return manifest.newest(run_dir / "savepoints", run_dir / "checkpoints")
+    found = manifest.finished(run_dir / "savepoints", run_dir / "checkpoints")
+    return latest(found, run_dir, _name(arguments))
+
+
+def _name(arguments: argparse.Namespace) -> str | None:
+    """Return the name of the job that is asked for; None where the arguments name none."""
+    named = any(text.partition("=")[0].strip() == "job.name" for text in arguments.overrides)
+    if arguments.config is None and not named:
+        return None
+    try:
+        return load(arguments.config or LOCAL_CONFIG, arguments.overrides).job.name
+    except ConfigError as error:
+        raise ToolError(str(error), code=2) from error
+
+
+def latest(states: list[Path], run_dir: Path, name: str | None) -> Path:
+    """Return the newest state of a job.
+
+    Parameters
+    ----------
+    states
+        Finished savepoints and checkpoints, newest first, at least one.
+    run_dir
+        Whose submissions say whose they are, where no manifest does.
+    name
+        Of the job; None = of the only job there is.
+
+    Raises
+    ------
+    ToolError
+        With exit status 2, if there is none, or if there are several jobs.
+    """
+    known = [submissions.of_state(state, run_dir) for state in states]
+    names = sorted({one.name for one in known if one is not None})
+    if not names:  # of a release before: the job itself refuses what is not its own
+        return states[0]
+    if name is None and len(names) > 1:
+        message = f"{run_dir}: expected states of one job, got those of {', '.join(names)}; say"
+        raise ToolError(f"{message} which, as in --set job.name={names[0]}", code=2)
+    wanted = names[0] if name is None else name
+    for state, one in zip(states, known, strict=True):
+        if one is not None and one.name == wanted:
+            return state
+    message = f"{run_dir}: expected a state of job {wanted}, got those of {', '.join(names)}"
+    raise ToolError(f"{message}; give its path", code=2)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,12 @@
 import argparse
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from scripts.tools.cluster import manifest
+from scripts.tools.cluster import manifest, submissions
 from scripts.tools.cluster.flink_rest import FlinkUnreachableError
 from scripts.tools.cluster.instance import Local
 from scripts.tools.cluster.paths import RUN_DIR
@@ -49,7 +51,9 @@ def take(
         folder = _trigger(local, running["jid"], stop=stop)
     except FlinkUnreachableError as error:
         raise ToolError(f"{error}; see scripts/local status") from error
-    about = {"job": running["jid"], "name": running["name"], "taken_at": _now()}
+    about: dict[str, Any] = {"job": running["jid"], "name": running["name"], "taken_at": _now()}
+    if before := submissions.of_job(local.run_dir, running["jid"]):
+        about[submissions.ENTRY] = asdict(before)
     manifest.write(folder, about)
     report(f"saved after {time.monotonic() - begin:.1f} s")
     return folder

@@ -5,16 +5,21 @@ import re
 import subprocess
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from conf.loader import ConfigError, load
+from conf.loader import ConfigError, load, written
 from conf.schema import JobConfig
+from conf.written import as_mapping
 from jobs.parameters import wants_deep
 from jobs.preflight import WAITS
 from scripts.tools.checks.precompile import precompile
+from scripts.tools.cluster import processes, submissions
+from scripts.tools.cluster.flink_refusals import explained
 from scripts.tools.cluster.flink_rest import FlinkUnreachableError
 from scripts.tools.cluster.instance import Local
 from scripts.tools.cluster.paths import (
@@ -27,17 +32,19 @@ from scripts.tools.cluster.paths import (
 from scripts.tools.cluster.plain_path import plain, python
 from scripts.tools.cluster.processes import marked_environment
 from scripts.tools.cluster.restorable import drops_fine_tuning, migrated
-from scripts.tools.cluster.stack_trace import innermost_cause
+from scripts.tools.cluster.signals import interruptible, undisturbed
+from scripts.tools.cluster.submissions import Submitted
 from scripts.tools.commands import control
 from scripts.tools.commands.build import build
 from scripts.tools.console import ToolError, answer, progress, run
 from scripts.tools.kafka import topics
-from scripts.tools.kafka.client import KafkaAddress
+from scripts.tools.kafka.client import KafkaAddress, cluster_id
 from state.codec import StateError
 from state.model_store import ModelStore
 
 JOB = "jobs.recommend"
 _RUNNING_SECONDS = 120
+_LOGS_KEPT = 20
 _SLOT_SECONDS = 15
 _ENDED = ("FAILED", "CANCELED", "FINISHED", "SUSPENDED")
 
@@ -102,28 +109,70 @@ def submit(local: Local, submission: Submission, report: Callable[[str], None] =
     _check(local, config)
     if refused := topics.too_small(config, KafkaAddress.of(config)):
         raise ToolError("\n".join(refused))
-    submission = _restorable(submission, config, report)
+    cluster = cluster_id(KafkaAddress.of(config)) if submission.module == JOB else ""
+    submission = _restorable(local, submission, config, cluster, report)
     precompile(config, report)
     command = submission.command()
     report(f"submitting {submission.module} with {submission.config}")
     job = _flink_run(local, command, report)
+    if submission.module == JOB:
+        submitted(local, submission, config, job, cluster).save(local.run_dir)
     report(f"job {job} submitted after {time.monotonic() - begin:.1f} s, starting its workers")
     _wait_until_running(local, job)
     report(f"job {job} runs after {time.monotonic() - begin:.1f} s")
     return job
 
 
+def submitted(
+    local: Local, submission: Submission, config: JobConfig, job: str, cluster: str
+) -> Submitted:
+    """Return what is kept of a submission."""
+    return Submitted(
+        job=job,
+        name=config.job.name,
+        topic=config.kafka.topics.user_behavior,
+        written=written(submission.config, submission.overrides),
+        effective=as_mapping(config),
+        cluster=cluster,
+        local=config.kafka.bootstrap_servers == local.brokers,
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
 def _restorable(
-    submission: Submission, config: JobConfig, report: Callable[[str], None]
+    local: Local,
+    submission: Submission,
+    config: JobConfig,
+    cluster: str,
+    report: Callable[[str], None],
 ) -> Submission:
     """Return the submission with a state that the job can start from."""
     if submission.savepoint is None or submission.module != JOB:
         return submission
+    state = submission.savepoint.resolve()
+    if before := submissions.of_state(state, local.run_dir):
+        _compare(state, before, submitted(local, submission, config, "", cluster), report)
     folder = migrated(submission.savepoint.resolve(), report)
     drops = drops_fine_tuning(
         folder, item_buckets=config.items.buckets, deep=wants_deep(config), report=report
     )
     return replace(submission, savepoint=folder, drops_state=drops)
+
+
+def _compare(state: Path, before: Submitted, now: Submitted, report: Callable[[str], None]) -> None:
+    """Refuse state of another job, and tell what else is different."""
+    kinds = (("job.name", "name"), ("kafka.topics.user_behavior", "topic"), ("Kafka", "cluster"))
+    for key, kind in kinds:
+        mine, its = getattr(now, kind), getattr(before, kind)
+        if mine and its and mine != its:
+            what = f"the cluster {its}" if kind == "cluster" else its
+            message = f"{state}: {key}: expected {what}, as of the job whose state this is, got"
+            hint = "choose a state of this job, or start without one by scripts/submit"
+            raise ToolError(f"{message} {mine}; {hint}", code=2)
+    moved = {"kafka.bootstrap_servers"} if before.local and now.local else set()
+    for line in submissions.differences(before.effective, now.effective):
+        if line.partition(":")[0] not in moved:
+            report(f"other than when it was saved: {line}")
 
 
 def _load(submission: Submission) -> JobConfig:
@@ -161,6 +210,32 @@ def _free_slots(local: Local, wanted: int) -> tuple[int, int]:
 
 
 def _flink_run(local: Local, command: Sequence[str], report: Callable[[str], None]) -> str:
+    """Run the client, and return the job's id; what ends this process ends the client as well."""
+    output, status = _client(local, command, report)
+    log = _log(local, output)
+    found = re.search(r"JobID ([0-9a-f]{32})", output)
+    if status != 0 or found is None:
+        if refused := [line for line in output.splitlines() if line.startswith("preflight: ")]:
+            raise ToolError("\n".join(refused), code=2)
+        raise ToolError(f"flink run: expected a job id, got: {explained(output)}; see {log}")
+    return found[1]
+
+
+def _log(local: Local, output: str) -> Path:
+    """Keep what a client said, each in a file of its own."""
+    folder = local.run_dir / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in sorted(folder.glob("submit-*.out"))[: -_LOGS_KEPT + 1]:
+        old.unlink()
+    at = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
+    path = folder / f"submit-{at}.out"
+    path.write_text(output)
+    return path
+
+
+def _client(local: Local, command: Sequence[str], report: Callable[[str], None]) -> tuple[str, int]:
+    """Return what the client said and its exit status."""
+    part = f"client-{uuid.uuid4().hex[:8]}"
     folder = local.run_dir / "flink" / "client"
     folder.mkdir(parents=True, exist_ok=True)
     with (
@@ -168,24 +243,24 @@ def _flink_run(local: Local, command: Sequence[str], report: Callable[[str], Non
         subprocess.Popen(
             local.flink.client(command),
             cwd=folder,
-            env=marked_environment(local.run_dir, local.flink.client_environment()),
+            env=marked_environment(
+                local.run_dir, {**local.flink.client_environment(), processes.PART: part}
+            ),
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
         ) as client,
     ):
-        output = _followed(client.stdout or (), report)
-        status = client.wait()
+        try:
+            output = _followed(client.stdout or (), report)
+            status = client.wait()
+        except BaseException:
+            with undisturbed():
+                processes.end(local.run_dir, part, grace_seconds=2)
+            raise
         errors.seek(0)
         output += f"\n{errors.read()}"
-    (local.run_dir / "logs" / "submit.out").write_text(output)
-    found = re.search(r"JobID ([0-9a-f]{32})", output)
-    if status != 0 or found is None:
-        if refused := [line for line in output.splitlines() if line.startswith("preflight: ")]:
-            raise ToolError("\n".join(refused), code=2)
-        message = f"flink run: expected a job id, got: {innermost_cause(output)}; see"
-        raise ToolError(f"{message} {local.run_dir / 'logs' / 'submit.out'}")
-    return found[1]
+    return output, status
 
 
 def _followed(lines: Iterable[str], report: Callable[[str], None]) -> str:
@@ -208,7 +283,8 @@ def _wait_until_running(local: Local, job: str) -> None:
         if seen["state"] in _ENDED or cause is not None:
             if seen["state"] not in _ENDED:  # it would restart for ever
                 local.flink.rest.cancel(job)
-            message = f"job {job}: expected to run, got {seen['state']}: {cause}; see"
+            told = explained(cause or "no cause")
+            message = f"job {job}: expected to run, got {seen['state']}: {told}; see"
             raise ToolError(f"{message} {local.run_dir / 'logs' / 'taskmanager.log'}")
         if time.monotonic() > deadline:
             message = (
@@ -224,13 +300,13 @@ def _all_tasks_run(job: Mapping[str, Any]) -> bool:
     return bool(job["state"] == "RUNNING" and all(tasks))
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that `scripts/submit` and `scripts/restore` share."""
+def add_arguments(
+    parser: argparse.ArgumentParser,
+    config: str = "conf/local.yaml, with the local broker's address",
+) -> None:
+    """Add the options that `scripts/submit` and `scripts/restore` share; `config`: the default."""
     parser.add_argument(
-        "--config",
-        type=Path,
-        metavar="FILE",
-        help="configuration of the job (default: conf/local.yaml, with the local broker's address)",
+        "--config", type=Path, metavar="FILE", help=f"configuration of the job (default: {config})"
     )
     parser.add_argument(
         "--set",
@@ -327,6 +403,11 @@ def main() -> int:
     )
     add_arguments(parser)
     arguments = parser.parse_args()
+    with interruptible():
+        return _submit(arguments)
+
+
+def _submit(arguments: argparse.Namespace) -> int:
     local = Local.load(arguments.run_dir)
     submission, model = submission_of(arguments, local, arguments.savepoint), None
     if arguments.model is not None:

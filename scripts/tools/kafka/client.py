@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
 from numpy.typing import NDArray
 
 from conf.bootstrap import without_blanks
@@ -83,6 +84,16 @@ def partitions(client: Consumer, topic: str) -> list[int]:
         message = f"kafka: expected a topic {topic}, got {found.error.str()}; run scripts/local up"
         raise ToolError(message)
     return sorted(found.partitions)
+
+
+def cluster_id(address: KafkaAddress) -> str:
+    """Return the id that the brokers gave their cluster; empty where they do not say."""
+    client = AdminClient(address.client({}))
+    try:
+        return str(client.list_topics(timeout=10).cluster_id or "")
+    except KafkaException as error:
+        message = f"kafka: expected a broker, got {error.args[0].str()}; is it up?"
+        raise ToolError(message) from None
 
 
 def offsets(client: Consumer, topic: str) -> dict[int, tuple[int, int]]:
