@@ -1,5 +1,6 @@
 """A YAML file, and overrides on top of it, as one tree of plain values."""
 
+import re
 from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,16 @@ from typing import Any
 import yaml
 
 from conf.problems import ConfigError
+from conf.secrets import MASK, may_hold_secret
 
 Tree = dict[str, Any]
+
+
+_MASKED = f"--set {MASK}"
+
+
+class _KeyError(yaml.constructor.ConstructorError):
+    """A key that is no text."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -27,6 +36,10 @@ class _Loader(yaml.SafeLoader):
         seen: dict[str, int] = {}
         for key, _ in node.value:
             line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                raise _KeyError(
+                    None, None, "expected a key that is text, got another", key.start_mark
+                )
             if key.value in seen:
                 before = seen[key.value]
                 self.duplicates.append(
@@ -34,6 +47,12 @@ class _Loader(yaml.SafeLoader):
                 )
             seen[key.value] = line
         return super().construct_mapping(node, deep)
+
+
+# YAML 1.1 takes 1e-6 for text; people, and YAML 1.2, do not
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
 
 
 def read(path: Path) -> tuple[Tree, list[str]]:
@@ -52,14 +71,21 @@ def read(path: Path) -> tuple[Tree, list[str]]:
     except UnicodeDecodeError as error:
         raise ConfigError([f"{path}: expected UTF-8 text, got: {error.reason}"]) from None
     except yaml.YAMLError as error:
-        text = " ".join(str(error).split())
-        raise ConfigError([f"{path}: expected YAML, got: {text}"]) from None
+        raise ConfigError([f"{path}: expected YAML, got: {_told(error)}"]) from None
     tree = {} if tree is None else tree
     if not isinstance(tree, dict):
         kind = type(tree).__name__
         raise ConfigError([f"{path}: expected a mapping of sections, got a {kind}"])
     sections = {str(name): {} if part is None else part for name, part in tree.items()}
     return sections, [f"{path}: {duplicate}" for duplicate in loader.duplicates]
+
+
+def _told(error: yaml.YAMLError) -> str:
+    """Return what is wrong and where; not the line itself, which may hold a secret."""
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or type(error).__name__
+    place = f" in line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
+    return f"{problem}{place}"
 
 
 def override(tree: Tree, overrides: Sequence[str]) -> tuple[dict[str, str], list[str]]:
@@ -78,14 +104,22 @@ def override(tree: Tree, overrides: Sequence[str]) -> tuple[dict[str, str], list
         key, equals, value = text.partition("=")
         key = key.strip()
         try:
-            put = bool(equals) and _put(tree, _path(key), yaml.safe_load(value))
+            put = bool(equals) and _put(tree, _path(key), _Loader(value).get_single_data())
         except yaml.YAMLError:
             put = False
+        shown = _shown(key, value) if equals else _MASKED if may_hold_secret(text) else text
         if put:
-            origins[key] = text
+            origins[key] = shown
         else:
-            lines.append(f"{text}: expected section.key=value with a YAML value")
+            lines.append(f"{shown}: expected section.key=value with a YAML value")
     return origins, lines
+
+
+def _shown(key: str, value: str) -> str:
+    """Return an override as it may be shown: a secret set by mistake must not be read again."""
+    if key.startswith("kafka.properties") or may_hold_secret(f"{key} {value}"):
+        return f"{key}={MASK}"
+    return f"{key}={value}"
 
 
 def _path(key: str) -> list[str]:

@@ -1,28 +1,21 @@
 """Kafka client properties: which are accepted.
 
 A property is an entry point into the client's process (class names, programs to run, JNDI
-look-ups), so only known families are accepted, and of what loads code only what is known.
+look-ups), so only those are accepted that are known not to load code, and of what does only classes
+that are known.
 """
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 
 from conf import jaas
 from conf.kafka_classes import HANDLERS, MODULES, known
+from conf.kafka_names import NAMES
 from conf.secrets import Secret, is_secret
 from conf.section import Problem, refuse
 
-PREFIXES = (
-    "security.", "sasl.", "ssl.", "client.", "fetch.", "max.", "request.", "session.",
-    "heartbeat.", "metadata.", "reconnect.", "retry.", "connections.", "send.", "receive.",
-    "compression.", "linger.", "batch.", "buffer.", "delivery.", "socket.", "default.",
-    "partition.",
-)  # fmt: skip
-"""Families of Kafka client properties a configuration may set."""
-
 _OWN = {"max.request.size": "kafka.max_record_bytes", "buffer.memory": "kafka.max_record_bytes"}
 """Properties that follow from a key of the configuration."""
-_CODE = ("security.providers", "sasl.kerberos.kinit.cmd")
-"""Load classes or run programs, and do not say so in their names."""
 
 
 def checked_properties(value: object) -> dict[str, str]:
@@ -42,11 +35,13 @@ def checked_properties(value: object) -> dict[str, str]:
 
 
 def _problem(name: str, value: object) -> Problem | None:
-    if not name.startswith(PREFIXES):
-        families = ", ".join(f"{prefix}*" for prefix in PREFIXES)
-        return Problem(name, f"a property of the families {families}", repr(name))
     if name in _OWN:
         return Problem(name, f"the key {_OWN[name]}, from which it follows", "the property")
+    if name not in NAMES and name not in HANDLERS:
+        close = get_close_matches(name, NAMES, n=1, cutoff=0.8)
+        hint = f"did you mean '{close[0]}'?" if close else None
+        expected = "a property of Kafka's clients that is known not to load code"
+        return Problem(name, f"{expected} (conf/kafka_names.py)", repr(name), hint)
     if not isinstance(value, str):
         return Problem(name, 'text (quote it: "…")', repr(value))
     if is_secret(name, value) and not isinstance(value, Secret):
@@ -62,8 +57,6 @@ def _problem_of_code(name: str, value: str) -> Problem | None:
         if login is None:  # the line is not shown: it may hold a secret
             return Problem(name, jaas.SHAPE, "a line of another form")
         return _unless_known(name, known(login.module), MODULES)
-    if name in _CODE or name.endswith((".class", ".classes")):
-        return Problem(name, "no such property: it would load code")
     return None
 
 

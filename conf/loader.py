@@ -6,6 +6,7 @@ The only module that reads the environment, and only where the configuration ref
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from conf import event_plans
 from conf.document import Tree, override, read
@@ -29,7 +30,7 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> JobConfig:
     tree, lines = read(Path(path))
     origins, misunderstood = override(tree, overrides)
     misunderstood += _lay_plan(tree, str(path))
-    missing = list(_resolve(tree))
+    missing = list(_resolve(tree, ""))
     problems = missing + problems_of(without(tree, [problem.key for problem in missing]))
     lines += misunderstood
     lines += [problem.text(origins.get(problem.key, str(path))) for problem in problems]
@@ -69,21 +70,25 @@ def _lay_plan(tree: Tree, origin: str) -> list[str]:
     return []
 
 
-def _resolve(tree: Tree) -> Iterator[Problem]:
-    """Replace references in Kafka properties by what they refer to."""
-    kafka = tree.get("kafka")
-    properties = kafka.get("properties") if isinstance(kafka, dict) else None
-    if not isinstance(kafka, dict) or not isinstance(properties, dict):
-        return
-    resolved = dict(properties)
-    for name, value in properties.items():
-        if isinstance(value, str) and REFERENCE.search(value):
+def _resolve(tree: Any, place: str) -> Iterator[Problem]:
+    """Replace references, wherever a text has one, by what they refer to."""
+    for name, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
+        key = f"{place}.{name}" if place else str(name)
+        if isinstance(value, dict | list):
+            yield from _resolve(value, key)
+        elif isinstance(value, str) and "${" in value:
             try:
-                text = REFERENCE.sub(lambda match: _content(match[1], match[2]), value)
-                resolved[name] = Secret(text)
+                tree[name] = Secret(_resolved(value))
             except LookupError as error:
-                yield Problem(f"kafka.properties.{name}", str(error.args[0]))
-    kafka["properties"] = resolved
+                yield Problem(key, str(error.args[0]))
+
+
+def _resolved(text: str) -> str:
+    rest = REFERENCE.sub("", text)
+    if "${" in rest:
+        msg = "only references ${env:NAME} and ${file:PATH}, got another one"
+        raise LookupError(msg)
+    return REFERENCE.sub(lambda match: _content(match[1], match[2]), text)
 
 
 def _content(kind: str, name: str) -> str:
@@ -91,7 +96,7 @@ def _content(kind: str, name: str) -> str:
         if name not in os.environ:
             msg = f"the environment variable {name} to be set"
             raise LookupError(msg)
-        return os.environ[name]
+        return os.environ[name].strip()  # as of a file: many end with a line feed
     try:
         return Path(name).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):

@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from conf.rules import RULES
 from conf.schema import JobConfig
+from conf.secrets import MASK, may_hold_secret
 from conf.section import Problem
 
 LONGEST_SHOWN = 60
@@ -138,4 +139,6 @@ def _nearest(name: str, choices: Iterable[str]) -> str | None:
 
 def _shown(value: object) -> str:
     text = repr(value)
+    if may_hold_secret(text):
+        return MASK
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"

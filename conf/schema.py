@@ -68,6 +68,7 @@ def _regular(pattern: str) -> str:
 Topic = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{1,249}$")]
 Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,99}$")]
 EventType = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,100}$")]
+Weight = Annotated[float, Field(ge=-1e6, le=1e6)]
 FieldPath = Annotated[str, Field(pattern=r"^[^.\s'\"\x00-\x1f\x7f]+(\.[^.\s'\"\x00-\x1f\x7f]+)*$")]
 Regular = Annotated[str, AfterValidator(_regular)]
 Buckets = Annotated[int, AfterValidator(_power_of_two)]
@@ -162,7 +163,8 @@ class Kafka(Section):
     properties: Properties = Field(
         default_factory=dict,
         description="Client properties (`security.*`, `sasl.*`, `ssl.*`, `fetch.*`, …), of the job"
-        " and of the tools; secrets only as `${env:NAME}` or `${file:PATH}`.",
+        " and of the tools, by the names in `conf/kafka_names.py`; secrets only as `${env:NAME}` or"
+        " `${file:PATH}`.",
     )
 
 
@@ -252,7 +254,7 @@ class EventRules(Section):
         description="What becomes of a listed item without an id, such as a tip or a gift card:"
         " left out and counted, or the whole record is refused.",
     )
-    weights: Annotated[dict[EventType, float | None], BeforeValidator(_with_default_weights)] = (
+    weights: Annotated[dict[EventType, Weight | None], BeforeValidator(_with_default_weights)] = (
         Field(
             default_factory=_weights,
             description="Weight by event type, on top of the defaults: > 0 is learnt, 0 counted,"

@@ -16,6 +16,9 @@ _SECRET = re.compile(r"password|passphrase|secret|token|credential|\.key$|privat
 _ABOUT = re.compile(r"\.(algorithm|class|file|id|location|ms|name|scope|seconds|type|url)$")
 
 
+_SPEAKS = re.compile("passw|passphrase|secret|token|credential|jaas|private", re.IGNORECASE)
+
+
 class Secret(str):
     """Text that came from a reference: usable as it is, but not shown by `repr` or in YAML."""
 
@@ -24,6 +27,15 @@ class Secret(str):
     def __repr__(self) -> str:
         """Return a mask."""
         return MASK
+
+
+def may_hold_secret(text: str) -> bool:
+    """Return whether a text speaks of secrets, so that it is better not shown.
+
+    >>> may_hold_secret('a password="b"'), may_hold_secret("recommend.k=20")
+    (True, False)
+    """
+    return _SPEAKS.search(text) is not None
 
 
 def is_secret(name: str, value: str = "") -> bool:

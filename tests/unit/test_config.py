@@ -452,3 +452,113 @@ def test_a_job_of_ratings_has_the_model_of_ratings_beside_its_filter():
     assert not sgd.wants_deep()
     assert sgd.user_params().deep_state == 0
     assert JobConfig().deep_shape() == Shape()
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "partition.assignment.strategy: com.example.Evil",
+        "ssl.provider: Evil",
+        "client.no.such.name: x",
+        "interceptor.classes: com.example.Evil",
+    ],
+)
+def test_properties_are_accepted_by_name(tmp_path, entry):
+    (line,) = problems(tmp_path, f"kafka: {{properties: {{{entry}}}}}")
+    assert "expected a property of Kafka's clients that is known not to load code" in line
+
+
+def test_a_property_with_a_typo_is_told_the_nearest(tmp_path):
+    (line,) = problems(tmp_path, "kafka: {properties: {fetch.min.byte: '1'}}")
+    assert line.endswith("; did you mean 'fetch.min.bytes'?")
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_references_are_read_alike_and_in_every_text_key(tmp_path, monkeypatch, end):
+    monkeypatch.setenv("PLACE", f"s3://models{end}")
+    (tmp_path / "place").write_bytes(f"s3://models{end}".encode())
+    for reference in ("${env:PLACE}", f"${{file:{tmp_path}/place}}"):
+        config = loaded(
+            tmp_path,
+            f"fine_tune: {{store: '{reference}/shop'}}\n"
+            f"kafka: {{properties: {{client.id: '{reference}'}}}}",
+        )
+        assert config.fine_tune.store == "s3://models/shop"
+        assert config.kafka.properties["client.id"] == "s3://models"
+
+
+def test_references_name_brokers_topics_jobs_and_lists(tmp_path, monkeypatch):
+    monkeypatch.setenv("NAME", "shop")
+    config = loaded(
+        tmp_path,
+        """
+job: {name: "${env:NAME}"}
+kafka: {bootstrap_servers: "${env:NAME}:9092", topics: {user_behavior: "${env:NAME}.clicks"}}
+events: {ignore: ["${env:NAME}_*"]}
+""",
+    )
+    assert config.job.name == "shop"
+    assert config.kafka.bootstrap_servers == "shop:9092"
+    assert config.kafka.topics.user_behavior == "shop.clicks"
+    assert config.events.ignore == ("shop_*",)
+
+
+@pytest.mark.parametrize("text", ["${STORE}", "${env:}", "$${vault:a}", "${env:A", "x ${ y"])
+def test_what_looks_like_a_reference_is_never_taken_literally(tmp_path, text):
+    (line,) = problems(tmp_path, f"fine_tune: {{store: '{text}'}}")
+    assert line.startswith("FILE: fine_tune.store: expected only references ${env:NAME} and")
+
+
+def test_a_reference_where_a_number_belongs_is_refused_without_repeating_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("PW", "hunter2")
+    lines = problems(tmp_path, "recommend: {k: '${env:PW}'}\njob: {name: ' ${env:PW}'}")
+    assert len(lines) == 2
+    assert all("expected" in line and "hunter2" not in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        'kafka.properties.sasl.jaas.config=a password="hunter2" b',
+        'kafka.properties.sasl.jaas.config=[a password="hunter2"',
+        "kafka.properties.ssl.key.password=hunter2",
+        'sasl.jaas.config=x password="hunter2"',
+        "kafka.propertis.ssl.key.password=hunter2",
+        'job.name=a password="hunter2"',
+        "password: hunter2",
+    ],
+)
+def test_an_override_that_is_refused_does_not_repeat_a_secret(tmp_path, override):
+    (tmp_path / "c.yaml").write_text("job: {}\n")
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path / "c.yaml", [override])
+    assert "hunter2" not in str(caught.value)
+
+
+def test_yaml_that_cannot_be_read_is_told_by_place_and_not_repeated(tmp_path):
+    (line,) = problems(tmp_path, 'kafka: {properties: {ssl.key.password: "hunter2}}\n')
+    assert "expected YAML, got:" in line
+    assert "line" in line
+    assert "hunter2" not in line
+
+
+@pytest.mark.parametrize("text", ["? [a]\n: 1\n", "job: {? {a: b} : 1}\n"])
+def test_a_key_that_is_no_text_is_one_line(tmp_path, text):
+    (line,) = problems(tmp_path, text)
+    assert "expected a key that is text, got another in line 1" in line
+
+
+@pytest.mark.parametrize(("text", "value"), [("1e-6", 1e-6), ("2E+1", 20.0), ("1.5e-1", 0.15)])
+def test_numbers_may_have_an_exponent(tmp_path, text, value):
+    assert (
+        loaded(tmp_path, f"events: {{weights: {{view: {text}}}}}").events.weights["view"] == value
+    )
+    path = tmp_path / "c.yaml"
+    path.write_text("job: {}")
+    assert load(path, [f"events.weights.click={text}"]).events.weights["click"] == value
+
+
+@pytest.mark.parametrize("weight", ["1.0e+300", ".inf", "-1.0e+7", ".nan"])
+def test_a_weight_that_no_single_float_holds_is_refused(tmp_path, weight):
+    (line,) = problems(tmp_path, f"events: {{weights: {{view: {weight}}}}}")
+    assert "events.weights.view: expected a" in line

@@ -227,7 +227,7 @@ with interruptible():
 """
 
 
-@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
 def test_a_submission_that_is_ended_ends_its_client(tmp_path: Path, ending: signal.Signals) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", _SUBMITS, str(tmp_path)],
