@@ -12,7 +12,7 @@ from conf.loader import ConfigError, load
 from conf.schema import JobConfig
 from jobs import parameters
 from scripts.tools import results
-from scripts.tools.cluster import loopback, processes
+from scripts.tools.cluster import loopback, ownership, processes
 from scripts.tools.cluster.instance import Local, Ports
 from scripts.tools.cluster.paths import ROOT, RUN_DIR
 from scripts.tools.cluster.signals import interruptible, undisturbed
@@ -32,8 +32,8 @@ from scripts.tools.kafka.produce import Pace
 from scripts.tools.kafka.refusals import refusals
 from scripts.tools.kafka.sending import Sending
 
-MARK = "demo.job"
-"""File in the run folder that says which job is a demonstration's own."""
+PLACE = RUN_DIR / "demo"
+"""Its folder: what `scripts/local` keeps is not the demo's to play on, nor to delete."""
 STEPS = 150
 """Of a round: a demonstration shall not wait long."""
 
@@ -60,7 +60,6 @@ def _play(options: argparse.Namespace) -> int:
         address = KafkaAddress.of(config)
         topics.create(config, address)
         job = submit(local, Submission(config=options.config, overrides=overrides))
-        (local.run_dir / MARK).write_text(job)
         started = time.monotonic() - begin
         sending = Sending(address, config.kafka.topics.user_behavior)
         with observer(address, config) as watch, View(events.events) as view:
@@ -97,7 +96,7 @@ def _config(path: Path, overrides: Sequence[str]) -> JobConfig:
 @contextmanager
 def _running(run_dir: Path, *, keep: bool) -> Iterator[Local]:
     """Give a fresh broker and cluster; at the end they are stopped, unless they shall be kept."""
-    _clear(run_dir)
+    clear(run_dir)
     local = Local.plan(run_dir)
     if not _free(local.ports):
         local = Local.plan(run_dir, port_base=0)
@@ -121,21 +120,21 @@ def _stop(local: Local) -> None:
         local.down()
 
 
-def _clear(run_dir: Path) -> None:
-    """Stop a demonstration that was kept, and refuse to touch anything else."""
-    if not processes.find(run_dir):
-        return
-    mark = run_dir / MARK
-    local = Local.load(run_dir)
-    own = mark.read_text() if mark.exists() else None
-    others = (
-        [job for job in local.flink.rest.running() if job["jid"] != own] if local.is_up() else []
-    )
-    if own is None or others:
-        message = f"{run_dir}: expected nothing running, got a cluster that is not a demo's; run"
-        raise ToolError(f"{message} scripts/local down, or pass another --run-dir")
-    progress("ending the demo that was kept")
-    local.down()
+def clear(run_dir: Path) -> None:
+    """Remove what a demonstration left that was cut off, and refuse to touch anything else.
+
+    Raises
+    ------
+    ToolError
+        Where something runs, or where topics or checkpoints were kept.
+    """
+    kept = [name for name in ("kafka", "checkpoints") if (run_dir / name).exists()]
+    if ownership.is_orphaned(run_dir):  # nobody meant to keep that
+        Local.plan(run_dir).down()
+    elif processes.find(run_dir) or kept:
+        message = f"{run_dir}: expected a folder of the demo's own, got what was kept or still runs"
+        hint = f"scripts/local down{_run_dir_option(run_dir)} ends and deletes it, or pass another"
+        raise ToolError(f"{message}; {hint} --run-dir")
 
 
 def _free(ports: Ports) -> bool:
@@ -187,7 +186,7 @@ def _parser() -> argparse.ArgumentParser:
         help="configuration; the local broker's address is put in (default: conf/local.yaml)",
     )  # fmt: skip
     parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE")
-    parser.add_argument("--run-dir", type=Path, default=RUN_DIR, help="default: .run")
+    parser.add_argument("--run-dir", type=Path, default=PLACE, help="default: .run/demo")
     return parser
 
 

@@ -1,9 +1,11 @@
 """Events into a running job, and an eye on what comes out of it."""
 
+import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from conf.schema import JobConfig
 from scripts.tools.cluster.flink_rest import FlinkUnreachableError
@@ -60,7 +62,20 @@ class Play:
         blocks = events.blocks()
         begin = time.monotonic()
         ratings = self.config.learning.objective == "rating"  # whose model needs no torch
-        torch = Torch(self.view.say) if self.deep and not ratings else None
+        with contextlib.ExitStack() as stack:
+            torch = None
+            if self.deep and not ratings:
+                torch = stack.enter_context(Torch(self.view.say))
+            return self._events(events, blocks, pace, begin, torch)
+
+    def _events(
+        self,
+        events: Source,
+        blocks: Iterator[Block],
+        pace: Pace,
+        begin: float,
+        torch: Torch | None,
+    ) -> float:
         # the first block wakes the workers; the others go to a job that is awake
         self.sending.start([next(blocks)], Pace())
         self._insist(self._accounted, READY_SECONDS)
@@ -74,30 +89,35 @@ class Play:
             self.sending.start(part, pace)
             self._insist(self._accounted, STALL_SECONDS)
             if torch is not None and number < ROUNDS:
-                self._fine_tune(torch, number + 1)
+                self._fine_tune(torch)
         self._wait(self._recommended, 5 + 3 * self.config.flink.checkpoint_interval / 1000)
         self._wait(self._measured, 5 + 2 * self.config.metrics.window / 1000)
         return ready
 
-    def _fine_tune(self, torch: "Torch", models: int) -> None:
-        """Wait until so many models have been trained; the stream waits for the first ones."""
+    def _fine_tune(self, torch: Torch) -> None:
+        """Wait until a round has ended; the stream waits for it."""
         if mostly_refused(self.watch.seen.metrics.totals()):
             return  # hardly anything to train from
-        if not torch.ready(lambda: self._wait(lambda: True, 1)):
-            return
-        control.send(self.address, self.config, "fine_tune_now")
-        self.view.say(f"training model {models} from the stream")
-        tuning = self.watch.seen.metrics.fine_tune
-        failed, rejected = tuning.get("failed", 0), tuning.get("rejected", 0)
+        self.view.waits_for = "torch, which is being installed"
+        if torch.ready(lambda: self._wait(lambda: True, 1)):
+            self.view.waits_for = "a round of fine-tuning"
+            self.view.say("a round of fine-tuning begins; the next events are sent after it")
+            before = self._tuning.get("verdict")
+            control.send(self.address, self.config, "fine_tune_now")
 
-        def trained() -> bool:
-            now = self.watch.seen.metrics.fine_tune
-            beyond = now.get("failed", 0) > failed + 2 or now.get("rejected", 0) > rejected
-            return bool(now.get("model", 0) >= models or beyond)
+            def ended() -> bool:
+                now = self._tuning
+                return now.get("verdict") != before and now.get("status") != "training"
 
-        self._wait(trained, TRAINING_SECONDS)
-        now = self.watch.seen.metrics.fine_tune
-        self.view.say(now.get("verdict") or "no model: see the logs")
+            # a retry after a failure has a verdict, too, and goes on
+            done = self._wait(ended, TRAINING_SECONDS)
+            verdict = self._tuning.get("verdict") if done else None
+            self.view.say(verdict or "no round ended: see the logs")
+        self.view.waits_for = ""
+
+    @property
+    def _tuning(self) -> Mapping[str, Any]:
+        return self.watch.seen.metrics.fine_tune
 
     def _insist(self, done: Callable[[], bool], seconds: float) -> None:
         if not self._wait(done, seconds):

@@ -43,6 +43,8 @@ class View:
         self._begin = time.monotonic()
         self._last_line = self._begin
         self._accepted = deque([(self._begin, 0)])
+        self.waits_for = ""
+        """Why no events are sent for a while, where that is so."""
 
     def __enter__(self) -> Self:
         """Start the live picture where there is a terminal."""
@@ -95,6 +97,8 @@ class View:
                 ("hit rate", f"{quality.hit_rate:.3f} against popularity {popularity:.3f}")
             )
         tuning = seen.metrics.fine_tune
+        if self.waits_for:
+            facts.append(("waits for", self.waits_for))
         if tuning.get("model") or tuning.get("status") == "training":
             facts.append(("fine-tuning", fine_tuning(tuning)))
         if (deep := quality.with_deep) is not None:

@@ -1,14 +1,19 @@
 """The environment with torch, made while other things go on."""
 
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
 
 from scripts.tools.cluster.paths import ROOT, TRAINER_PYTHON
 
 
 class Torch:
-    """Runs `scripts/setup --train`; `ready` waits for its end.
+    """Runs `scripts/setup --train`; `ready` waits for its end, and leaving the block makes it end.
 
     Parameters
     ----------
@@ -25,7 +30,24 @@ class Torch:
             [str(ROOT / "scripts" / "setup"), "--train", "--quick"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            start_new_session=True,  # so that all it starts can be ended with it
         )
+
+    def __enter__(self) -> Self:
+        """Go on; the process has begun."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End what is still being downloaded."""
+        if self._process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGTERM)
+            self._process.wait()
 
     def ready(self, meanwhile: Callable[[], object]) -> bool:
         """Wait for torch, doing something else meanwhile; False where it cannot be had."""
