@@ -52,10 +52,9 @@ def test_a_download_ends_with_the_demo(tmp_path: Path, monkeypatch: pytest.Monke
     (scripts / "setup").chmod(0o755)
     monkeypatch.setattr(torch_setup, "ROOT", tmp_path)
     pid = scripts / "setup.pid"
-    with pytest.raises(KeyboardInterrupt), torch_setup.Torch(lambda _: None):
+    with torch_setup.Torch(lambda _: None):
         while not (pid.exists() and pid.read_text().strip()):
             pass
-        raise KeyboardInterrupt
     ended = psutil.STATUS_ZOMBIE  # until whoever adopts it collects it
     deadline = time.monotonic() + 10
     while psutil.pid_exists(number := int(pid.read_text())):
