@@ -14,6 +14,10 @@ from typing import Any
 import psutil
 
 from scripts.tools.cluster.paths import ROOT
+from scripts.tools.console import ToolError
+
+_FIGURES = ROOT / "tests" / "benchmarks"
+"""Those that the pages show."""
 
 
 @dataclass(frozen=True)
@@ -71,16 +75,43 @@ def write(path: Path, results: Iterable[Result], *, beside: Sequence[str] = ()) 
     path.write_text(json.dumps(document(results, beside=beside), indent=2) + "\n", encoding="utf-8")
 
 
+def insist_on_a_commit(path: Path | None) -> None:
+    """Refuse to measure for `tests/benchmarks` what no commit reproduces.
+
+    Parameters
+    ----------
+    path
+        Where the figures are to be written.
+
+    Raises
+    ------
+    ToolError
+        Where they would become the project's and files differ from the commit.
+    """
+    if path is None or not path.resolve().is_relative_to(_FIGURES):
+        return
+    found = commit()
+    if found.endswith("+"):
+        message = f"{path}: expected figures of a commit, got files that differ from {found[:-1]}"
+        raise ToolError(f"{message}; commit them, or write the figures elsewhere")
+
+
 def commit() -> str:
-    """Return the commit of the checkout, `+` behind it where files differ; `unknown` outside."""
+    """Return the commit of the checkout, `+` behind it where files differ; `unknown` outside.
+
+    Figures that were just measured are no difference.
+    """
     try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"],
-            cwd=ROOT, capture_output=True, text=True, check=True,
-        )  # fmt: skip
+        described = _git("rev-parse", "--short=12", "HEAD")
+        changed = _git("status", "--porcelain", "--", ".", f":!{_FIGURES.relative_to(ROOT)}")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return described.stdout.strip()
+    return f"{described}+" if changed else described
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 def machine() -> str:

@@ -8,17 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from scripts.tools.cluster import river
 from scripts.tools.console import ToolError
 from scripts.tools.evaluate import evaluate, ratings_river
 
 OWN = ("ekf", "ekf+refit", "ekf+mf")
 SLICES = {"all": 0, "after5": 30, "last20": 480}
 N = 600
-
-with_river = pytest.mark.skipif(
-    not river.is_there(), reason="River's environment is missing: scripts/benchmark makes it"
-)
 
 
 def columns(n=N, seed=1):
@@ -110,7 +105,6 @@ def test_only_so_many_ratings_and_rarer_refits(run):
     assert values(often) != values(document)
 
 
-@with_river
 def test_river_takes_the_same_ratings(run):
     table = columns()
     document, _ = run(table, "--models", "biases,biased_mf")

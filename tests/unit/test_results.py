@@ -2,7 +2,10 @@
 
 import json
 
+import pytest
+
 from scripts.tools import results
+from scripts.tools.console import ToolError
 from scripts.tools.results import Result
 
 
@@ -26,3 +29,29 @@ def test_a_document_says_what_ran_where(tmp_path):
     assert list(document) == ["command", "commit", "machine", "results"]
     assert "cores" in document["machine"]
     assert document["results"][0]["name"] == "a"
+
+
+def test_figures_of_the_project_are_measured_from_a_commit(monkeypatch, tmp_path):
+    monkeypatch.setattr(results, "commit", lambda: "0123456789ab+")
+    results.insist_on_a_commit(None)
+    results.insist_on_a_commit(tmp_path / "out.json")
+    with pytest.raises(ToolError, match="expected figures of a commit, got files that differ"):
+        results.insist_on_a_commit(results._FIGURES / "quality" / "new.json")
+    monkeypatch.setattr(results, "commit", lambda: "0123456789ab")
+    results.insist_on_a_commit(results._FIGURES / "new.json")
+
+
+def test_what_was_just_measured_is_no_difference(monkeypatch):
+    said = {"rev-parse": "0123456789ab", "status": ""}
+    asked = []
+
+    def git(*arguments):
+        asked.append(arguments)
+        return said[arguments[0]]
+
+    monkeypatch.setattr(results, "_git", git)
+    assert results.commit() == "0123456789ab"
+    said["status"] = " M models/keys.py"
+    assert results.commit() == "0123456789ab+"
+    assert asked[1][-1] == ":!tests/benchmarks"
+    assert len(results.commit()) == 13

@@ -25,6 +25,7 @@ from scripts.tools.console import run
 def main() -> None:
     """Read the command line and measure."""
     options = _parser().parse_args()
+    results.insist_on_a_commit(options.json)
     options.beside = beside.insist(beside_others=options.beside_others)
     options.command(options)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from numpy.typing import NDArray
 
 from scripts.tools.benchmarks.candidates.measure import size_of
@@ -27,7 +28,7 @@ _SECONDS_BEFORE = 15
 
 def throughput(path: Path, results: Sequence[Result]) -> None:
     """Draw events a second of the pipe, the job and River: bars of medians, dots of the runs."""
-    figure = Figure(figsize=(9, 4), layout="constrained")
+    figure = Figure(figsize=(10, 4), layout="constrained")
     by_name = {result.name: result for result in results}
     names = [n for n in by_name if n.count(".") == 1 and n.split(".")[0] in ("limit", "throughput")]
     for axes, suffix in zip(figure.subplots(1, 2), ("", ".per_cpu_second"), strict=True):
@@ -36,13 +37,17 @@ def throughput(path: Path, results: Sequence[Result]) -> None:
         for name, found in shown.items():
             if found.peer is not None:
                 work = "learning" if name == "rating" else "the same work"
-                bars[f"River,\n{work}"] = (found.peer, ())
-        axes.bar(list(bars), [height for height, _ in bars.values()],
-                 color=["C7" if name.startswith("River") else "C0" for name in bars])  # fmt: skip
+                bars[f"River, {work}"] = (found.peer, ())
+        # lying bars: names of any length find room beside them
+        axes.barh(list(bars), [height for height, _ in bars.values()],
+                  color=["C7" if name.startswith("River") else "C0" for name in bars])  # fmt: skip
         for place, (_, runs) in enumerate(bars.values()):
-            axes.plot([place] * len(runs), runs, "k.", alpha=0.6)
-        axes.set_ylabel(next(iter(shown.values())).unit)
-        axes.tick_params(axis="x", labelsize=8)
+            axes.plot(runs, [place] * len(runs), "k.", alpha=0.6)
+        axes.invert_yaxis()
+        axes.set_xlabel(next(iter(shown.values())).unit)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        axes.tick_params(labelsize=8)
         _save(figure, axes, path)
 
 

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Callable
 
+from scripts.tools import results
 from scripts.tools.console import run
 from scripts.tools.evaluate import ranking, ratings, sessions
 
@@ -16,6 +17,7 @@ def main() -> int:
     for command in (ranking, sessions, ratings):
         command.add_to(protocols)
     options = parser.parse_args()
+    results.insist_on_a_commit(options.json)
     evaluate: Callable[[argparse.Namespace], int] = options.evaluate
     return evaluate(options)
 
