@@ -136,7 +136,8 @@ def test_a_demo_that_is_cut_off_leaves_nothing_running(tmp_path: Path, how: str)
 
 
 IN_TERMINAL = """
-import fcntl, os, sys, termios
+import fcntl, os, signal, sys, termios
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # a demo under nohup ignores it, as it must
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execv(sys.argv[1], sys.argv[1:])
 """

@@ -57,7 +57,10 @@ def test_a_savepoint_that_flink_took_has_no_manifest(savepoint: Path) -> None:
     assert manifest.verify(savepoint) is None
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"files": 1}', "\0"])
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "{}", '{"files": 1}', "\0", '{"files": {"a": 1}}', '{"files": {"a": [1]}}'],
+)
 def test_a_broken_manifest_is_refused(savepoint: Path, content: str) -> None:
     (savepoint / manifest.NAME).write_text(content)
     assert "expected a manifest of scripts/savepoint" in refusal(savepoint)

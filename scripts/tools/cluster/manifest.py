@@ -52,10 +52,10 @@ def verify(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         manifest: dict[str, Any] = json.loads(path.read_text())
-        expected = manifest["files"].items()
+        expected = [(name, size, digest) for name, (size, digest) in manifest["files"].items()]
     except (ValueError, TypeError, KeyError, AttributeError):
         raise _refusal(path, "a manifest of scripts/savepoint", "other content") from None
-    for name, (size, digest) in expected:
+    for name, size, digest in expected:
         file = folder / name
         if not file.is_file():
             raise _refusal(file, "a file", "none")
