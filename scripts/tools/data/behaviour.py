@@ -38,6 +38,18 @@ class Block:
         """Return the number of events."""
         return len(self.users)
 
+    def part(self, rows: slice) -> "Block":
+        """Return some of the events."""
+        return Block(
+            self.event_ids[rows],
+            self.users[rows],
+            self.items[rows],
+            self.types[rows],
+            self.times[rows],
+            self.values[rows],
+            self.typed,
+        )
+
 
 class Blocks(Protocol):
     """Events, block by block."""
