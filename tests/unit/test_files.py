@@ -4,6 +4,7 @@ import argparse
 import datetime as dt
 import gzip
 import json
+import shlex
 import sys
 from decimal import Decimal
 
@@ -11,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import yaml
 
+from conf.loader import load
 from conf.schema import JobConfig
 from scripts.tools.benchmarks import options as benchmark_options
 from scripts.tools.commands import demo, replay
@@ -67,6 +68,7 @@ def ones(n):
         ("excel.csv", f"\ufeffuser_id;item_id;rating;time\n1;31;2.5;{T}\n"),
         ("u.data", f"1\t31\t2.5\t{T}\n"),
         ("ratings.dat", f"1::31::2.5::{T}\n"),
+        ("some;.csv", f"user_id,item_id,rating,time,a;b\n1,31,2.5,{T},\n"),
         ("quoted.csv", f'"user_id","note","item_id","rating","time"\n"1","a, b\nc","31",2.5,{T}\n'),
         ("windows.csv", f"user_id,item_id,rating,time\r\n1,31,2.5,{T}\r\n"),
         ("no-suffix", f"user_id,item_id,rating,time\n1,31,2.5,{T}\n"),
@@ -419,6 +421,12 @@ def test_types_are_sent_as_they_are_with_their_values(tmp_path):
     assert found == [("purchase", 19.5), ("rating", 4.0), ("dislike", None)]
 
 
+def test_rows_without_a_type_are_left_out_where_others_have_one(tmp_path, capsys):
+    path = typed(tmp_path, ["purchase", None, "view"])
+    assert [row[3] for row in of(Recorded(path))] == ["purchase", "view"]
+    assert "1 of 3 rows left out: no EVENT_TYPE" in capsys.readouterr().err
+
+
 def checked(path, policy=POLICY, *, send_refused=False):
     accepted.check(Recorded(path), policy, send_refused=send_refused)
 
@@ -427,15 +435,17 @@ def test_types_that_the_job_does_not_know_are_told(tmp_path, capsys):
     checked(typed(tmp_path, ["view", "buy", "buy", "like it"]))
     told = capsys.readouterr().err.splitlines()[-1]
     assert "got 3 of 4 rows of others, which become dead letters: buy 2, like it 1;" in told
-    assert """--set 'events.weights={buy: 1, "like it": 1}'""" in told
+    assert told.endswith(": --set events.weights.buy=1 --set 'events.weights.like it=1'")
 
 
 def test_the_advice_on_types_is_a_setting_that_works(tmp_path, capsys):
     path = typed(tmp_path, ["view", "buy", "like it"])
     checked(path)
-    weights = capsys.readouterr().err.partition("--set 'events.weights=")[2].rpartition("'")[0]
-    policy = JobConfig.model_validate({"events": {"weights": yaml.safe_load(weights)}})
-    checked(path, policy.event_policy())
+    words = shlex.split(capsys.readouterr().err.splitlines()[-1].rpartition("here: ")[2])
+    empty = text(tmp_path, "job.yaml", "events: {weights: {scroll: 0}}")
+    policy = load(empty, [word for word in words if word != "--set"]).event_policy()
+    assert policy.weights["scroll"] == 0
+    checked(path, policy)
     assert "dead letters" not in capsys.readouterr().err
 
 
@@ -447,7 +457,7 @@ def test_types_that_are_ignored_are_no_dead_letters(tmp_path, capsys):
 
 def test_types_of_which_none_is_known_are_refused(tmp_path, capsys):
     path = typed(tmp_path, ["buy", "like"])
-    with pytest.raises(ToolError, match=r"got 2 of 2 rows of others.* or --send-refused"):
+    with pytest.raises(ToolError, match=r"got 2 of 2 rows of others.* with --send-refused"):
         checked(path)
     checked(path, send_refused=True)
     assert "got 2 of 2 rows of others" in capsys.readouterr().err
@@ -461,7 +471,7 @@ def rated(tmp_path, values):
 def test_ratings_outside_the_range_are_refused_with_what_to_set(tmp_path, capsys):
     path = rated(tmp_path, list(range(1, 11)))
     fit = "--set events.rating_min=1 --set events.rating_max=10 --set events.rating_centre=5.5"
-    with pytest.raises(ToolError, match=f"got 5 of 10 outside.*from 1 to 10; {fit}"):
+    with pytest.raises(ToolError, match=f"got 5 of 10 outside.*from 1 to 10; .*here: {fit};"):
         checked(path)
     checked(path, send_refused=True)
     assert fit in capsys.readouterr().err
@@ -538,6 +548,25 @@ def test_ranking_goes_by_the_weights_of_types(tmp_path, monkeypatch, capsys):
     assert document["fates"]["rejected"] == 100
     assert "got 100 of 300 rows of others" in shown.err
     assert "event types of their own, so no slice ge4" in shown.err
+
+
+def test_types_of_which_none_is_known_are_not_ranked(tmp_path, monkeypatch):
+    path = typed(tmp_path, ["buy", "like"])
+    monkeypatch.setattr(sys, "argv", ["evaluate", "ranking", "--data", str(path)])
+    with pytest.raises(ToolError, match=r"got 2 of 2 rows of others.*; rename them in the file"):
+        evaluate.main()
+
+
+def test_of_types_ratings_are_predicted_only(tmp_path, monkeypatch, capsys):
+    path = typed(tmp_path, ["rating", "purchase"] * 20, [n % 4 + 1.0 for n in range(40)])
+    pq.write_table(pq.read_table(path).set_column(0, "USER_ID", [[f"u{n % 3}" for n in range(40)]]),
+                   path)  # fmt: skip
+    arguments = ["evaluate", "ratings", "--data", str(path), "--models", "ekf", "--json", "-"]
+    monkeypatch.setattr(sys, "argv", arguments)
+    assert evaluate.main() == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["ratings"]["events"] == 20
+    assert "20 of 40 rows left out: no rating" in shown.err
 
 
 def test_sessions_are_read_from_text_and_by_other_names(tmp_path, monkeypatch, capsys):

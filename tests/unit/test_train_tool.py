@@ -138,6 +138,18 @@ def test_missing_files_and_columns_are_refused(tmp_path):
         prepared(tmp_path, parquet(tmp_path / "a", user_id=[1], timestamp=[10**9]))
 
 
+def test_a_text_file_is_never_in_memory_as_a_whole(tmp_path):
+    path, line = tmp_path / "a.csv", f"user-{'1' * 20},item-{'2' * 20},1700000000\n"
+    path.write_text("user_id,item_id,timestamp\n" + line * 300_000)
+    held = []
+    files = train_events.scanned([path], {})
+    data = train_events.prepare(
+        files, tmp_path / "work", 1, lambda _: held.append(pa.total_allocated_bytes())
+    )
+    assert data.events == 300_000
+    assert max(held) - min(held) < path.stat().st_size / 2
+
+
 def test_fewer_events_than_rounds_are_refused(tmp_path):
     path = parquet(tmp_path / "a", user_id=[1], item_id=[1], timestamp=[10**9])
     with pytest.raises(ToolError, match="expected at least 2 events, got 1"):

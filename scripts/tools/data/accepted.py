@@ -1,11 +1,12 @@
 """What of a file a job would refuse by its configuration, told before anything is sent."""
 
 import argparse
+import shlex
 from collections.abc import Mapping
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.params import EventPolicy
 from scripts.tools.console import ToolError, progress
@@ -13,7 +14,7 @@ from scripts.tools.data.behaviour import Recorded, Source
 
 _ZEROS = 0.3
 """Share of zeros among ratings from which on they hardly are ratings."""
-_NAMED = 10
+_NAMED = 5
 """Event types named in a message, at most."""
 
 
@@ -44,32 +45,61 @@ def check(source: Source, policy: EventPolicy, *, send_refused: bool) -> None:
     """
     if not isinstance(source, Recorded):
         return
-    for problem, is_grave in (check_types(source, policy), _ratings(source, policy)):
-        if problem and is_grave and not send_refused:
-            raise ToolError(f"{problem}, or --send-refused")
-        if problem:
-            progress(problem)
+    types = unknown_types(source, policy)
+    if types is not None:
+        _say(f"{types.told}; {types.advice}", grave=types.all_are and not send_refused)
+    outside = _outside(source, policy)
+    if outside is not None:
+        _say(outside, grave=not send_refused)
 
 
-def check_types(source: Recorded, policy: EventPolicy) -> tuple[str, bool]:
-    """Return what is to be said of event types that a job does not know, and if all are so."""
+def _say(problem: str, *, grave: bool) -> None:
+    if grave:
+        raise ToolError(f"{problem}; or send them with --send-refused")
+    progress(problem)
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """Event types that a job does not know.
+
+    Parameters
+    ----------
+    told
+        Which, and of how many rows.
+    advice
+        What to set.
+    all_are
+        Whether the file has no others.
+    """
+
+    told: str
+    advice: str
+    all_are: bool
+
+
+def unknown_types(source: Recorded, policy: EventPolicy) -> Unknown | None:
+    """Return the event types of a file that a job does not know, if there are any."""
     if source.types is None:
-        return "", False
+        return None
     counts = np.bincount(source.types.codes, minlength=len(source.types.distinct)).tolist()
     found = {name: n for name, n in zip(source.types.distinct, counts, strict=True) if n}
     unknown = {name: n for name, n in found.items() if not _known(name, policy)}
     if not unknown:
-        return "", False
+        return None
     names = sorted(unknown, key=lambda name: -unknown[name])
-    told = ", ".join(f"{name} {unknown[name]:,}" for name in names[:_NAMED])
+    listed = ", ".join(f"{name} {unknown[name]:,}" for name in names[:_NAMED])
     more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    message = (
+    settings = " ".join(
+        f"--set {shlex.quote(f'events.weights.{name}=1')}" for name in names[:_NAMED]
+    )
+    return Unknown(
         f"{source.where}: event types: expected {', '.join(policy.weights)}, got"
         f" {sum(unknown.values()):,} of {len(source.types):,} rows of others, which become dead"
-        f" letters: {told}{more}; give them weights: --set"
-        f" 'events.weights={{{', '.join(f'{_quoted(name)}: 1' for name in names[:_NAMED])}}}'"
+        f" letters: {listed}{more}",
+        f"give them weights, for the job and here: {settings}",
+        len(unknown) == len(found),
     )
-    return message, len(unknown) == len(found)
 
 
 def _known(name: str, policy: EventPolicy) -> bool:
@@ -79,19 +109,16 @@ def _known(name: str, policy: EventPolicy) -> bool:
     return name not in policy.refused and any(fnmatchcase(name, one) for one in policy.ignore)
 
 
-def _quoted(name: str) -> str:
-    """Return a name as a key of YAML."""
-    return name if name.replace("_", "").replace("-", "").isalpha() else f'"{name}"'
-
-
-def _ratings(source: Recorded, policy: EventPolicy) -> tuple[str, bool]:
-    """Return what is to be said of ratings outside the range, and that it is grave."""
-    ratings = _rated(source, policy)
-    ratings = ratings[~np.isnan(ratings)]
+def _outside(source: Recorded, policy: EventPolicy) -> str | None:
+    """Return what is to be said of ratings outside the range, if there are any."""
+    values = source.ratings(policy.rating_type)
+    if values is None:
+        return None
+    ratings = values[~np.isnan(values)]
     lowest, highest = policy.lowest_rating, policy.highest_rating
     outside = int(np.count_nonzero((ratings < lowest) | (ratings > highest)))
     if not outside:
-        return "", False
+        return None
     least, most = float(ratings.min()), float(ratings.max())
     message = (
         f"{source.where}: ratings: expected {lowest:g} to {highest:g}, got {outside:,} of"
@@ -100,10 +127,10 @@ def _ratings(source: Recorded, policy: EventPolicy) -> tuple[str, bool]:
     zeros = float(np.mean(ratings == 0))
     if zeros >= _ZEROS:
         message += (
-            f"; {zeros:.0%} are 0, which often means that there is no rating: then leave such"
-            " ratings empty"
+            f", {zeros:.0%} are 0, which often means that there is no rating: then leave such"
+            " cells empty"
         )
-    return f"{message}; {_advice(least, most)}", True
+    return f"{message}; {_advice(least, most)}"
 
 
 def _advice(least: float, most: float) -> str:
@@ -112,14 +139,5 @@ def _advice(least: float, most: float) -> str:
     fit: Mapping[str, float] = {
         "rating_min": least, "rating_max": most, "rating_centre": (least + most) / 2,
     }  # fmt: skip
-    return " ".join(f"--set events.{key}={value:g}" for key, value in fit.items())
-
-
-def _rated(source: Recorded, policy: EventPolicy) -> NDArray[np.float64]:
-    """Return the values of all rating events."""
-    if source.values is None:
-        return np.empty(0)
-    if source.types is None:
-        return source.values
-    rating = np.array([name == policy.rating_type for name in source.types.distinct], np.bool_)
-    return np.asarray(source.values[rating[source.types.codes]], np.float64)
+    settings = " ".join(f"--set events.{key}={value:g}" for key, value in fit.items())
+    return f"set, for the job and here: {settings}"

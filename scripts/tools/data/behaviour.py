@@ -171,6 +171,16 @@ class Recorded:
         self.types = None if self.types is None else self.types.ordered(at)
         self.values = None if self.values is None else self.values[at]
 
+    def ratings(self, rating_type: str) -> NDArray[np.float64] | None:
+        """Return the values that are ratings, NaN where there is none; None where no row has one.
+
+        Where rows have types, those of one are ratings: values of others may be prices.
+        """
+        if self.types is None or self.values is None:
+            return self.values
+        rating = np.array([name == rating_type for name in self.types.distinct], np.bool_)
+        return np.where(rating[self.types.codes], self.values, np.nan)
+
     def row(self, at: int) -> int:
         """Return the number of a row in its file."""
         return int(self._rows[at])

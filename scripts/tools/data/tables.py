@@ -19,7 +19,8 @@ from scripts.tools.console import ToolError
 BATCH = 131_072
 """Rows of a batch of a Parquet file, at most."""
 _SUFFIXES = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz")
-_SEPARATORS = ("::", "\t", ";", ",")
+_SEPARATORS = (",", "\t", ";")
+"""Between two cells, besides MovieLens' `::`."""
 _RATINGS = ("user_id", "item_id", "rating", "timestamp")
 """Columns of MovieLens' files without a header."""
 _LATER = 1e8
@@ -206,7 +207,7 @@ def _stream(path: Path) -> pa.NativeFile:
 
 
 def _text(path: Path, line: str) -> TextTable:
-    separator = next((one for one in _SEPARATORS if one in line), ",")
+    separator = "::" if "::" in line else max(_SEPARATORS, key=line.count)
     cells = [cell.strip() for cell in next(csv.reader([line.replace("::", ":")],
                                                       delimiter=separator[0]))]  # fmt: skip
     if not any(map(_is_number, cells)):

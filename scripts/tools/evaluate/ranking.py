@@ -19,7 +19,7 @@ from conf.schema import JobConfig
 from models.params import MODELS as RANKING_MODELS
 from scripts.tools.console import ToolError, positive, progress
 from scripts.tools.data import columns
-from scripts.tools.data.accepted import check_types
+from scripts.tools.data.accepted import unknown_types
 from scripts.tools.data.behaviour import Recorded, Source, source
 from scripts.tools.evaluate import ablation, deep_options, ranking_plot, ranking_view, rounds
 from scripts.tools.evaluate.output import add_options, chosen, console_beside, write
@@ -134,11 +134,12 @@ def _check_types(data: Recorded) -> None:
     ToolError
         If they know none.
     """
-    unknown, is_all = check_types(data, JobConfig().event_policy())
-    if unknown and is_all:
-        raise ToolError(unknown)
-    if unknown:
-        progress(unknown)
+    unknown = unknown_types(data, JobConfig().event_policy())
+    if unknown is None:
+        return
+    if unknown.all_are:
+        raise ToolError(f"{unknown.told}; rename them in the file")
+    progress(unknown.told)
 
 
 def _above(data: Source) -> Recorded | None:

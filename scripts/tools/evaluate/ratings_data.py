@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from conf.schema import JobConfig
 from scripts.tools.console import ToolError, progress
 from scripts.tools.data.behaviour import Recorded
 
@@ -78,7 +79,7 @@ class Ratings:
             Where there is nothing to predict: no ratings, one user only, one rating only; and for
             ratings that are no numbers or outside the range.
         """
-        path, value = data.where, data.values
+        path, value = data.where, data.ratings(JobConfig().events.rating_type)
         if value is None or np.isnan(value).all():
             message = f"{path}: expected a column rating, got none; evaluate it by `ranking`"
             raise ToolError(message)
