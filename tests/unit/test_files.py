@@ -102,6 +102,7 @@ def test_a_folder_is_its_files_by_name_but_for_hidden_ones(tmp_path):
     text(tmp_path / "c", "a.csv", f"user_id,item_id,timestamp\n3,2,{T}\n")
     for name in ("_SUCCESS", ".hidden.csv", "_part.csv", "README.md"):
         text(tmp_path, name, "x")
+    text(tmp_path, "empty.csv", "")
     source = Recorded(tmp_path)
     assert [user for user, *_ in of(source)] == ["1", "2", "3"]
     assert next(source.blocks()).event_ids == ["a-0", "b-0", "a~2-0"]
@@ -436,6 +437,11 @@ def test_types_that_the_job_does_not_know_are_told(tmp_path, capsys):
     told = capsys.readouterr().err.splitlines()[-1]
     assert "got 3 of 4 rows of others, which become dead letters: buy 2, like it 1;" in told
     assert told.endswith(": --set events.weights.buy=1 --set 'events.weights.like it=1'")
+
+
+def test_a_type_of_several_lines_is_told_in_one(tmp_path, capsys):
+    checked(typed(tmp_path, ["view", "a\nb"]))
+    assert "dead letters: a b 1; give them weights" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_the_advice_on_types_is_a_setting_that_works(tmp_path, capsys):

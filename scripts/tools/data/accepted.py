@@ -88,10 +88,12 @@ def unknown_types(source: Recorded, policy: EventPolicy) -> Unknown | None:
     if not unknown:
         return None
     names = sorted(unknown, key=lambda name: -unknown[name])
-    listed = ", ".join(f"{name} {unknown[name]:,}" for name in names[:_NAMED])
+    listed = ", ".join(f"{' '.join(name.split())} {unknown[name]:,}" for name in names[:_NAMED])
     more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
     settings = " ".join(
-        f"--set {shlex.quote(f'events.weights.{name}=1')}" for name in names[:_NAMED]
+        f"--set {shlex.quote(f'events.weights.{name}=1')}"
+        for name in names[:_NAMED]
+        if name.isprintable()
     )
     return Unknown(
         f"{source.where}: event types: expected {', '.join(policy.weights)}, got"

@@ -155,7 +155,8 @@ def _files(path: Path) -> list[Path]:
 
 def _counts(name: Path, path: Path) -> bool:
     hidden = any(part.startswith((".", "_")) for part in name.parts)
-    return not hidden and path.name.lower().endswith(_SUFFIXES) and path.is_file()
+    named = not hidden and path.name.lower().endswith(_SUFFIXES)
+    return named and path.is_file() and path.stat().st_size > 0  # empty parts are usual
 
 
 def _stem(path: Path) -> str:
