@@ -16,6 +16,7 @@ import pytest
 from conf.loader import load
 from conf.schema import JobConfig
 from scripts.tools.benchmarks import options as benchmark_options
+from scripts.tools.benchmarks import throughput
 from scripts.tools.commands import demo, replay
 from scripts.tools.console import ToolError
 from scripts.tools.data import accepted, columns
@@ -130,6 +131,21 @@ def test_the_first_rows_are_counted_over_files_and_batches(tmp_path, monkeypatch
     second = parquet(tmp_path, "b.parquet", user_id=[f"b{n}" for n in range(8)], **rows)
     for limit, expected in ((2, 2), (3, 3), (7, 7), (8, 8), (10, 10), (99, 16)):
         assert Recorded(first, second, events=limit).events == expected
+
+
+def test_a_benchmark_repeats_a_file_as_often_as_needed(tmp_path):
+    path = text(tmp_path, "a.csv", f"who,item_id,timestamp\n1,2,{T}\n3,2,{T}\n")
+    given = argparse.Namespace(data=[path], columns={"user": "who"}, events=7)
+    found = throughput._events(given)
+    assert found.events == len(of(found)) == 8
+    assert len({row[0] for row in of(found)}) == 8
+
+
+def test_a_benchmark_makes_no_rating_of_a_price(tmp_path):
+    data = Recorded(typed(tmp_path, ["purchase", "rating"], [99.0, 4.5]))
+    (block,) = throughput.rated(data.blocks())
+    assert block.types == ["rating"] * 2
+    assert block.values == [1.0, 4.5]
 
 
 @pytest.mark.parametrize("tool", ["replay", "demo", "benchmark"])
@@ -264,6 +280,7 @@ def test_an_option_that_means_nothing_is_told(words, capsys):
         (pa.array(["a", "b"]).dictionary_encode(), ["a", "b"]),
         (pa.array([2**53 - 1, 2**60]), ["9007199254740991", str(2**60)]),
         (pa.array(["a", "b"], pa.large_string()), ["a", "b"]),
+        (pa.array([b"a", "\u00e9".encode()]), ["a", "\u00e9"]),
     ],
 )
 def test_ids_of_any_type_are_text(tmp_path, values, expected):
@@ -284,6 +301,7 @@ def test_ids_of_a_text_file_are_as_written_but_whole_floats(tmp_path):
         ([1.0, 2.0**60], r"user_id: expected ids up to 2\^53, got 1152921504606846976 in row 1"),
         ([Decimal("1.0"), Decimal("2.5")], "got 2.5 in row 1"),
         ([[1], [2]], "user_id: expected whole numbers or text, got list"),
+        ([b"a", b"\xff"], "user_id: expected whole numbers or text, got binary"),
         ([True, False], "user_id: expected whole numbers or text, got bool"),
     ],
 )
@@ -532,10 +550,10 @@ def test_ratings_without_types_are_views_with_or_without_a_rating(tmp_path):
 
 def test_ranking_goes_by_the_weights_of_types(tmp_path, monkeypatch, capsys):
     random = np.random.default_rng(1)
-    kinds = ["view", "dislike", "what"]
+    kinds = ["view", "dislike", "what", "rating"]
     path = parquet(
         tmp_path, user=random.integers(0, 9, 300), sku=random.integers(0, 30, 300),
-        ts=np.arange(300) + T, event=[kinds[n % 3] for n in range(300)], stars=[9.0] * 300,
+        ts=np.arange(300) + T, event=[kinds[n % 4] for n in range(300)], stars=[9.0] * 300,
     )  # fmt: skip
     arguments = [
         "evaluate",
@@ -551,8 +569,9 @@ def test_ranking_goes_by_the_weights_of_types(tmp_path, monkeypatch, capsys):
     assert evaluate.main() == 0
     shown = capsys.readouterr()
     document = json.loads(shown.out)
-    assert document["fates"]["rejected"] == 100
-    assert "got 100 of 300 rows of others" in shown.err
+    assert document["fates"]["rejected"] == 150
+    assert "got 75 of 300 rows of others" in shown.err
+    assert "ratings: expected 0.5 to 5, got 75 of 75 outside" in shown.err
     assert "event types of their own, so no slice ge4" in shown.err
 
 

@@ -86,11 +86,12 @@ class Figures:
 def rated(blocks: Iterable[Block]) -> Iterator[Block]:
     """Make a rating of every event, so that both objectives learn from all of them.
 
-    Where a value is missing, one is made up from the position.
+    Where there is no rating, one is made up from the position.
     """
     for block in blocks:
         values: list[float | None] = [
-            1.0 + n * 7 % 9 / 2 if v is None else v for n, v in enumerate(block.values)
+            v if kind == "rating" and v is not None else 1.0 + n * 7 % 9 / 2
+            for n, (kind, v) in enumerate(zip(block.types, block.values, strict=True))
         ]
         yield replace(block, types=["rating"] * len(block), values=values)
 

@@ -45,40 +45,35 @@ def check(source: Source, policy: EventPolicy, *, send_refused: bool) -> None:
     """
     if not isinstance(source, Recorded):
         return
-    types = unknown_types(source, policy)
-    if types is not None:
-        _say(f"{types.told}; {types.advice}", grave=types.all_are and not send_refused)
-    outside = _outside(source, policy)
-    if outside is not None:
-        _say(outside, grave=not send_refused)
-
-
-def _say(problem: str, *, grave: bool) -> None:
-    if grave:
-        raise ToolError(f"{problem}; or send them with --send-refused")
-    progress(problem)
+    for problem in (unknown_types(source, policy), ratings_outside(source, policy)):
+        if problem is None:
+            continue
+        words = f"{problem.told}; {problem.advice}"
+        if problem.is_grave and not send_refused:
+            raise ToolError(f"{words}; or send them with --send-refused")
+        progress(words)
 
 
 @dataclass(frozen=True)
-class Unknown:
-    """Event types that a job does not know.
+class Problem:
+    """What a job would refuse of a file.
 
     Parameters
     ----------
     told
-        Which, and of how many rows.
+        What, and of how many rows.
     advice
         What to set.
-    all_are
-        Whether the file has no others.
+    is_grave
+        Whether such a file is sent only if that is asked for.
     """
 
     told: str
     advice: str
-    all_are: bool
+    is_grave: bool
 
 
-def unknown_types(source: Recorded, policy: EventPolicy) -> Unknown | None:
+def unknown_types(source: Recorded, policy: EventPolicy) -> Problem | None:
     """Return the event types of a file that a job does not know, if there are any."""
     if source.types is None:
         return None
@@ -95,7 +90,7 @@ def unknown_types(source: Recorded, policy: EventPolicy) -> Unknown | None:
         for name in names[:_NAMED]
         if name.isprintable()
     )
-    return Unknown(
+    return Problem(
         f"{source.where}: event types: expected {', '.join(policy.weights)}, got"
         f" {sum(unknown.values()):,} of {len(source.types):,} rows of others, which become dead"
         f" letters: {listed}{more}",
@@ -111,8 +106,8 @@ def _known(name: str, policy: EventPolicy) -> bool:
     return name not in policy.refused and any(fnmatchcase(name, one) for one in policy.ignore)
 
 
-def _outside(source: Recorded, policy: EventPolicy) -> str | None:
-    """Return what is to be said of ratings outside the range, if there are any."""
+def ratings_outside(source: Recorded, policy: EventPolicy) -> Problem | None:
+    """Return the ratings of a file that are outside a job's range, if there are any."""
     values = source.ratings(policy.rating_type)
     if values is None:
         return None
@@ -132,7 +127,7 @@ def _outside(source: Recorded, policy: EventPolicy) -> str | None:
             f", {zeros:.0%} are 0, which often means that there is no rating: then leave such"
             " cells empty"
         )
-    return f"{message}; {_advice(least, most)}"
+    return Problem(message, _advice(least, most), is_grave=True)
 
 
 def _advice(least: float, most: float) -> str:

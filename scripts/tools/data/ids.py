@@ -1,5 +1,6 @@
 """Columns of ids of any type, as text; and names kept once each."""
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,9 +96,14 @@ def ids(column: pa.Array, place: Place) -> pa.Array:
 
 
 def decoded(column: pa.Array) -> pa.Array:
-    """Return a column without a dictionary."""
+    """Return a column without a dictionary, and bytes that are text as text."""
     if isinstance(column.type, pa.DictionaryType):
-        return column.dictionary_decode()
+        column = column.dictionary_decode()
+    if pa.types.is_binary(
+        column.type
+    ):  # text without the mark that it is, as some writers leave it
+        with contextlib.suppress(pa.ArrowInvalid):  # it is none
+            column = column.cast(pa.string())
     return column
 
 

@@ -19,7 +19,7 @@ from conf.schema import JobConfig
 from models.params import MODELS as RANKING_MODELS
 from scripts.tools.console import ToolError, positive, progress
 from scripts.tools.data import columns
-from scripts.tools.data.accepted import unknown_types
+from scripts.tools.data.accepted import ratings_outside, unknown_types
 from scripts.tools.data.behaviour import Recorded, Source, source
 from scripts.tools.evaluate import ablation, deep_options, ranking_plot, ranking_view, rounds
 from scripts.tools.evaluate.output import add_options, chosen, console_beside, write
@@ -127,19 +127,22 @@ def _source(options: argparse.Namespace) -> Source:
 
 
 def _check_types(data: Recorded) -> None:
-    """Say which types the job's defaults do not know.
+    """Say which events of a file with types the job's defaults refuse.
 
     Raises
     ------
     ToolError
-        If they know none.
+        If they know none of the types.
     """
-    unknown = unknown_types(data, JobConfig().event_policy())
-    if unknown is None:
+    if data.types is None:  # all are views
         return
-    if unknown.all_are:
+    policy = JobConfig().event_policy()
+    unknown, outside = unknown_types(data, policy), ratings_outside(data, policy)
+    if unknown is not None and unknown.is_grave:
         raise ToolError(f"{unknown.told}; rename them in the file")
-    progress(unknown.told)
+    for problem in (unknown, outside):
+        if problem is not None:
+            progress(problem.told)
 
 
 def _above(data: Source) -> Recorded | None:
