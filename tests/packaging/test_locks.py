@@ -1,6 +1,7 @@
 """What is installed is pinned by hash, from wherever the user's own index is."""
 
 import re
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,20 @@ def test_every_lock_pins_what_its_input_names(lock: Path) -> None:
     wanted = lock.with_suffix(".in").read_text().splitlines()
     names = {re.split(r"[=<>~;\s]", line, maxsplit=1)[0] for line in wanted if line[:1].isalpha()}
     assert names <= requirements(lock).keys()
+
+
+def named(path: Path) -> set[str]:
+    """Return the requirements that an input file names."""
+    return {line for line in path.read_text().splitlines() if line[:1].isalpha()}
+
+
+def test_the_package_needs_what_the_inputs_name() -> None:
+    settings = ConfigParser()
+    settings.read(ROOT / "setup.cfg")
+    base = settings["options"]["install_requires"].split("\n")
+    train = settings["options.extras_require"]["train"].split("\n")
+    assert {line for line in base if line} == named(FOLDER / "requirements.in")
+    assert {line for line in train if line} == named(FOLDER / "requirements-train.in")
 
 
 def test_tests_run_with_the_versions_that_users_get() -> None:

@@ -47,6 +47,15 @@ def test_the_wheel_holds_every_module_and_yaml_of_the_packages_and_nothing_else(
     assert {name for name in names if ".dist-info/" not in name} == expected
 
 
+def test_the_wheel_says_what_it_needs(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = (name for name in archive.namelist() if name.endswith("/METADATA"))
+        lines = archive.read(metadata).decode().splitlines()
+    needed = {line.removeprefix("Requires-Dist: ") for line in lines if "Requires-Dist" in line}
+    assert "apache-flink==2.3.0" in needed
+    assert any(line.startswith("torch;") and "train" in line for line in needed)
+
+
 @pytest.mark.parametrize("name", event_plans.names())
 def test_an_event_plan_is_in_the_wheel_and_says_there_what_it_says_here(
     name: str, wheel: Path, tmp_path: Path

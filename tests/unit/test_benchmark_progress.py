@@ -25,7 +25,7 @@ def consumption(*records: bytes) -> Consumption:
 def block(events: int) -> Block:
     names = [str(n) for n in range(events)]
     values = [None if n % 2 else 4.0 for n in range(events)]
-    return Block(names, names, names, ["view"] * events, list(range(events)), values)
+    return Block(names, names, names, ["rating"] * events, list(range(events)), values)
 
 
 def constant(rate: int, seconds: int) -> Consumption:

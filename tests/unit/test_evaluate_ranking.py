@@ -136,8 +136,8 @@ def test_slices_begin_with_their_share_of_the_stream():
     ("change", "options", "message"),
     [
         ({"item_id": None}, (), "expected the columns user_id, item_id, timestamp.*add item_id"),
-        ({"user_id": np.full(N, 0.5)}, (), "user_id: expected whole numbers or text, got double"),
-        ({"rating": ["good"] * N}, (), "rating: expected numbers, got string"),
+        ({"user_id": np.full(N, 0.5)}, (), "user_id: expected whole numbers or text, got 0.5"),
+        ({"rating": ["good"] * N}, (), "rating: expected numbers, got 'good' in"),
         ({}, ("--models", "online,als"), "--models: expected some of .*, got als"),
     ],
 )

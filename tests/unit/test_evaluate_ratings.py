@@ -139,7 +139,7 @@ def changed(**changes):
     ("table", "options", "message"),
     [
         ({k: v for k, v in columns().items() if k != "rating"}, (), "expected a column rating"),
-        (changed(rating=np.where(np.arange(N) == 7, np.nan, 3)), (), "rating: .* none in row 7"),
+        (changed(rating=np.full(N, np.nan)), (), "expected a column rating"),
         (changed(rating=np.where(np.arange(N) == 7, np.inf, 3)), (), "rating: .* inf in row 7"),
         (changed(rating=np.full(N, 3.0)), (), "expected different ratings, got 3 to 3"),
         (changed(user_id=["u"] * N), (), "expected ratings of several users, got one"),
@@ -153,6 +153,13 @@ def changed(**changes):
 def test_what_cannot_be_evaluated_is_told(run, table, options, message):
     with pytest.raises(ToolError, match=message):
         run(table, *options)
+
+
+def test_rows_without_a_rating_are_left_out(run):
+    table = columns()
+    table["rating"] = np.where(np.arange(N) % 3 == 0, np.nan, table["rating"])
+    document, _ = run(table, "--models", "ekf")
+    assert document["ratings"]["events"] == N - N // 3
 
 
 def test_the_ranking_of_the_same_file_has_rows_of_the_same_form(run):

@@ -145,13 +145,13 @@ def test_a_session_is_one_of_a_period_and_clicks_are_in_order(tmp_path):
     path = tmp_path / "clicks.parquet"
     table = {"session_id": [7, 7, 8, 7], "item_id": [1, 2, 3, 4], "period": [1, 0, 0, 1]}
     pq.write_table(pa.table(table), path)
-    clicks = Clicks.of(path, None)
+    clicks = Clicks.of([path], None)
     (block,) = clicks.blocks()
     assert block.items == ["2", "3", "1", "4"]
     assert block.users[2] == block.users[3]
     assert len(set(block.users)) == 3
     pq.write_table(pa.table({**table, "timestamp": [900_000_009, 5, 4, 900_000_008]}), path)
-    (block,) = Clicks.of(path, None).blocks()
+    (block,) = Clicks.of([path], None).blocks()
     assert block.items == ["3", "2", "4", "1"]
 
 
@@ -162,7 +162,11 @@ def test_a_session_is_one_of_a_period_and_clicks_are_in_order(tmp_path):
         ({"period": np.zeros(N, int)}, (), "period: expected clicks of a period after 0"),
         ({"period": np.full(N, 1.5)}, (), "period: expected whole numbers from 0, got 1.5 in row"),
         ({"period": np.full(N, -1)}, (), "period: expected whole numbers from 0, got -1 in row 0"),
-        ({"session_id": np.full(N, 0.5)}, (), "session_id: expected whole numbers or text"),
+        (
+            {"session_id": np.full(N, 0.5)},
+            (),
+            "session_id: expected whole numbers or text, got 0.5",
+        ),
         ({}, ("--count-window", "soon"), "--count-window: expected a time such as"),
         ({}, ("--models", "bpr"), "--models: expected some of .*, got bpr"),
     ],

@@ -74,6 +74,7 @@ def test_what_was_shifted_says_so_with_why_and_from_when_to_when(tmp_path, capsy
 
 def test_times_that_the_job_takes_stay_and_nothing_is_said(tmp_path, capsys):
     source = recorded(tmp_path, [seconds("2005-01-01")])
+    capsys.readouterr()
     assert in_time(source, WINDOW, "auto") is source
     assert capsys.readouterr().err == ""
 

@@ -12,7 +12,7 @@ from models.keys import key_of
 from scripts.tools.cluster.paths import TRAINER_PYTHON
 from scripts.tools.commands import train
 from scripts.tools.console import ToolError
-from scripts.tools.data import train_events
+from scripts.tools.data import tables, train_events
 from state.model_store import ModelStore
 
 with_torch = pytest.mark.skipif(
@@ -43,7 +43,8 @@ def columns(folder):
 
 
 def prepared(tmp_path, *paths, slices=1):
-    return train_events.prepare(paths, tmp_path / "work", slices, lambda _: None)
+    files = train_events.scanned(paths, {})
+    return train_events.prepare(files, tmp_path / "work", slices, lambda _: None)
 
 
 def test_ids_become_the_jobs_keys_and_times_milliseconds(tmp_path):
@@ -57,6 +58,7 @@ def test_ids_become_the_jobs_keys_and_times_milliseconds(tmp_path):
 @pytest.mark.parametrize("batch", [1, 3, 10, 1000])
 def test_files_are_read_by_batches_in_any_size(tmp_path, monkeypatch, batch):
     monkeypatch.setattr(train_events, "_BATCH", batch)
+    monkeypatch.setattr(tables, "BATCH", batch)
     size = 50
     rows = {"user_id": [n % 7 for n in range(size)], "item_id": [n % 5 for n in range(size)]}
     first = parquet(tmp_path / "a", **rows, timestamp=list(range(10**9, 10**9 + size)))
@@ -70,6 +72,7 @@ def test_files_are_read_by_batches_in_any_size(tmp_path, monkeypatch, batch):
 
 def test_events_are_sorted_by_time_and_ties_keep_their_order(tmp_path, monkeypatch):
     monkeypatch.setattr(train_events, "_BATCH", 2)
+    monkeypatch.setattr(tables, "BATCH", 2)
     late = parquet(tmp_path / "a", user_id=[1, 2], item_id=[1, 2], timestamp=[10**9 + 5, 10**9 + 7])
     early = parquet(tmp_path / "b", user_id=[3, 4], item_id=[3, 4], timestamp=[10**9 + 5, 10**9])
     users, _, times = columns(prepared(tmp_path, late, early).folder)
@@ -78,7 +81,7 @@ def test_events_are_sorted_by_time_and_ties_keep_their_order(tmp_path, monkeypat
 
 
 def test_the_unit_is_that_of_the_whole_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(train_events, "_BATCH", 1)
+    monkeypatch.setattr(tables, "BATCH", 1)
     times = [86_400_000, 10**12]  # the first alone, one day after 1970, would look like seconds
     path = parquet(tmp_path / "a", user_id=[1, 1], item_id=[1, 2], timestamp=times)
     assert columns(prepared(tmp_path, path).folder)[2] == times
@@ -95,21 +98,54 @@ def test_a_round_gets_its_slice_and_those_before(tmp_path):
         assert columns(folder) == [column[:end] for column in whole]
 
 
-def test_an_empty_value_is_told_by_its_row_in_the_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(train_events, "_BATCH", 2)
+def test_rows_without_a_value_are_left_out_and_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(tables, "BATCH", 2)
     times = list(range(10**9, 10**9 + 5))
-    path = parquet(tmp_path / "a", user_id=[1] * 5, item_id=[1, 2, 3, 4, None], timestamp=times)
-    with pytest.raises(
-        ToolError, match="item_id: expected a value in every row, got none in row 4"
-    ):
-        prepared(tmp_path, path)
+    path = parquet(tmp_path / "a", user_id=[1] * 5, item_id=[1, None, 3, 4, None], timestamp=times)
+    data = prepared(tmp_path, path, slices=3)
+    assert columns(data.folder)[1] == [key_of(name) for name in "134"]
+    assert data.ends == (1, 2, 3)
+    assert "2 of 5 rows left out: no item_id\n" in capsys.readouterr().err
+
+
+def test_of_events_with_types_those_of_liking_are_taken(tmp_path, capsys):
+    kinds = ["view", "dislike", "purchase", "impression"]
+    path = parquet(
+        tmp_path / "a", user_id=[1] * 4, item_id=[1, 2, 3, 4], event_type=kinds,
+        timestamp=list(range(10**9, 10**9 + 4)),
+    )  # fmt: skip
+    assert columns(prepared(tmp_path, path).folder)[1] == [key_of("1"), key_of("3")]
+    told = "2 of 4 rows left out: events of no liking: dislike 1, impression 1"
+    assert told in capsys.readouterr().err
+
+
+def test_text_files_and_folders_give_what_parquet_gives(tmp_path):
+    folder = tmp_path / "days"
+    folder.mkdir()
+    (folder / "1.csv").write_text("userId,movieId,rating,timestamp\nu,8,4.5,1000000000\n")
+    (folder / "2.csv").write_text("userId,movieId,rating,timestamp\nv,9,,1000000001\n")
+    assert columns(prepared(tmp_path, folder).folder) == [
+        [key_of("u"), key_of("v")], [key_of("8"), key_of("9")], [10**12, 10**12 + 1000],
+    ]  # fmt: skip
 
 
 def test_missing_files_and_columns_are_refused(tmp_path):
     with pytest.raises(ToolError, match="expected a readable Parquet file"):
         prepared(tmp_path, tmp_path / "none")
-    with pytest.raises(ToolError, match="rename or add item_id"):
+    with pytest.raises(
+        ToolError, match="rename or add item_id, or say what they are: --columns item=NAME"
+    ):
         prepared(tmp_path, parquet(tmp_path / "a", user_id=[1], timestamp=[10**9]))
+
+
+def test_a_text_file_is_read_part_by_part(tmp_path):
+    path, line = tmp_path / "a.csv", "user-1111,item-2222,1700000000\n"
+    path.write_text("user_id,item_id,timestamp\n" + line * 200_000 + "cut off")
+    parts = tables.opened(path).batches(["user_id", "timestamp"])
+    sizes = [len(next(parts)) for _ in range(3)]  # what is wrong at the end is not seen yet
+    assert all(0 < size < 50_000 for size in sizes)
+    with pytest.raises(ToolError, match="expected 3 cells in every line, got 1 in line 200002"):
+        list(parts)
 
 
 def test_fewer_events_than_rounds_are_refused(tmp_path):

@@ -81,7 +81,7 @@ def measure(options: argparse.Namespace) -> list[Result]:
 
 def _events(options: argparse.Namespace, config: JobConfig) -> Blocks:
     """Return the events of the file, or generated ones, at times that the job takes."""
-    given = source(options.data, events=options.events, start_ms=None, repeat=1, seed=1)
+    given = source(options.data, columns=options.columns, events=options.events)
     return in_time(given, Window.of(config), "auto")
 
 

@@ -4,7 +4,6 @@ import contextlib
 import math
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
 
 from scripts.tools.console import ToolError
 from scripts.tools.data.behaviour import Block, Generated
@@ -46,7 +45,7 @@ def cut(blocks: Iterable[Block], size: int) -> Iterator[Block]:
     for block in blocks:
         for first in range(0, len(block), size):
             part = slice(first, first + size)
-            yield Block(*(getattr(block, column.name)[part] for column in fields(block)))
+            yield block.part(part)
 
 
 def _until(stop: threading.Event, blocks: Iterable[Block]) -> Iterator[Block]:

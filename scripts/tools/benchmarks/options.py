@@ -10,6 +10,7 @@ from scripts.tools.benchmarks.scale.measure import PARTS as SCALE_PARTS
 from scripts.tools.benchmarks.startup.measure import PARTS as STARTUP_PARTS
 from scripts.tools.benchmarks.throughput import KINDS, LIMIT, USUAL
 from scripts.tools.console import positive
+from scripts.tools.data import columns
 
 _KINDS = ("light", "full")
 _CORES = min(os.cpu_count() or 1, 8)
@@ -85,9 +86,7 @@ def training(command: argparse.ArgumentParser) -> None:
 
 def accuracy(command: argparse.ArgumentParser) -> None:
     """Of `accuracy`."""
-    command.add_argument(
-        "--data", type=Path, metavar="FILE.parquet", help="without it, events are generated"
-    )
+    columns.add_arguments(command, "; without it, events are generated")
     command.add_argument("--events", type=int, metavar="N", help="default: the file's, or 200000")
     command.add_argument(
         "--rate", type=float, default=2_000, metavar="R",
@@ -185,11 +184,8 @@ def scale(command: argparse.ArgumentParser) -> None:
 
 
 def _data(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--data", type=Path, metavar="FILE.parquet",
-        help="events to learn from, repeated with new users as often as needed;"
-        " without it, they are generated",
-    )  # fmt: skip
+    words = "; repeated with new users as often as needed; without it, events are generated"
+    columns.add_arguments(command, words)
     command.add_argument("--events", type=int, default=6_000_000, metavar="N", help="about so many")
 
 

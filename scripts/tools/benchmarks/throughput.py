@@ -4,9 +4,6 @@ import argparse
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-
-import pyarrow.parquet as pq
 
 from scripts.tools.benchmarks import deep_model
 from scripts.tools.benchmarks.baseline import River, RiverFigures
@@ -17,7 +14,7 @@ from scripts.tools.cluster.broker import NAME as BROKER
 from scripts.tools.cluster.river import environment
 from scripts.tools.commands.submit import JOB
 from scripts.tools.console import ToolError, progress
-from scripts.tools.data.behaviour import Block, Source, source
+from scripts.tools.data.behaviour import Block, Source, recorded, source
 from scripts.tools.kafka.client import consumer
 from scripts.tools.kafka.produce import replay
 from scripts.tools.results import Result
@@ -89,11 +86,12 @@ class Figures:
 def rated(blocks: Iterable[Block]) -> Iterator[Block]:
     """Make a rating of every event, so that both objectives learn from all of them.
 
-    Where a value is missing, one is made up from the position.
+    Where there is no rating, one is made up from the position.
     """
     for block in blocks:
         values: list[float | None] = [
-            1.0 + n * 7 % 9 / 2 if v is None else v for n, v in enumerate(block.values)
+            v if kind == "rating" and v is not None else 1.0 + n * 7 % 9 / 2
+            for n, (kind, v) in enumerate(zip(block.types, block.values, strict=True))
         ]
         yield replace(block, types=["rating"] * len(block), values=values)
 
@@ -140,7 +138,7 @@ def preload(here: Stage, options: argparse.Namespace) -> str:
     """Fill the input topic with what the options ask for; return its name."""
     with here.outputs("preload", options.overrides) as (config, _):
         name = config.kafka.topics.user_behavior
-    events = _events(options.data, options.events)
+    events = _events(options)
     options.events = events.events
     with progress_bar() as bar:
         task = bar.add_task("preload", total=events.events)
@@ -153,13 +151,11 @@ def preload(here: Stage, options: argparse.Namespace) -> str:
     return name
 
 
-def _events(data: Path | None, events: int) -> Source:
-    if data is None:
-        return source(None, events=events)
-    if not data.is_file():
-        raise ToolError(f"--data: expected a Parquet file, got {data}; check the path")
-    rows = pq.read_metadata(data).num_rows
-    return source(data, events=None, repeat=max(1, round(events / rows)))
+def _events(options: argparse.Namespace) -> Source:
+    if options.data is None:
+        return source(None, events=options.events)
+    found = recorded(options.data, columns=options.columns, events=None)
+    return found.repeated(max(1, round(options.events / found.events)))
 
 
 def _model(here: Stage, kinds: Sequence[str], options: argparse.Namespace) -> int:

@@ -22,7 +22,7 @@ from scripts.tools.commands.demo_summary import Summary
 from scripts.tools.commands.demo_view import View
 from scripts.tools.commands.submit import Submission, fine_tuning, submit
 from scripts.tools.console import ToolError, positive, progress, run
-from scripts.tools.data import event_times
+from scripts.tools.data import accepted, columns, event_times
 from scripts.tools.data.behaviour import source
 from scripts.tools.data.event_times import Window, in_time
 from scripts.tools.kafka import topics
@@ -47,9 +47,10 @@ def main() -> int:
 
 def _play(options: argparse.Namespace) -> int:
     begin = time.monotonic()
-    events = source(options.data, events=options.events, seed=options.seed)
+    events = source(options.data, columns=options.columns, events=options.events, seed=options.seed)
     # before anything starts
     asked = _config(options.config, options.overrides)
+    accepted.check(events, asked.event_policy(), send_refused=options.send_refused)
     events = in_time(events, Window.of(asked), options.times)
     build()
     with _running(options.run_dir, keep=options.keep) as local:
@@ -161,10 +162,8 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Exit status: 0, or 1 where something was not as promised: most events refused,"
         " records without a fate, users without recommendations, a job that failed.",
     )
-    parser.add_argument(
-        "--data", type=Path, metavar="FILE.parquet",
-        help="columns user_id, item_id, timestamp[, rating]; without it, events are generated",
-    )  # fmt: skip
+    columns.add_arguments(parser, "; without it, events are generated")
+    accepted.add_argument(parser)
     parser.add_argument(
         "--events", type=positive(int), metavar="N", help="default: the file's, or 200000"
     )

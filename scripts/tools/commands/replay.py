@@ -1,4 +1,4 @@
-"""Replay behaviour into Kafka: rows of a Parquet file, or generated ones."""
+"""Replay behaviour into Kafka: rows of files, or generated ones."""
 
 import argparse
 import time
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from scripts.tools import results
 from scripts.tools.console import ToolError, positive, progress, run
-from scripts.tools.data import event_times
+from scripts.tools.data import accepted, columns, event_times
 from scripts.tools.data.behaviour import source
 from scripts.tools.data.event_times import Window, in_time
 from scripts.tools.kafka.produce import Pace, progress_bar, replay
@@ -21,11 +21,13 @@ def main() -> int:
     topic = options.topic or job.config.kafka.topics.user_behavior
     events = source(
         options.data,
+        columns=options.columns,
         events=options.events,
         start_ms=_start_ms(options.start_time),
         repeat=options.repeat,
         seed=options.seed,
     )
+    accepted.check(events, job.config.event_policy(), send_refused=options.send_refused)
     choice = "keep" if options.start_time else options.times
     events = in_time(events, Window.of(job.config), choice)
     with progress_bar() as bar:
@@ -65,11 +67,10 @@ def _start_ms(text: str | None) -> int | None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/replay", description=__doc__)
     what = parser.add_mutually_exclusive_group()
-    what.add_argument(
-        "--data", type=Path, metavar="FILE.parquet",
-        help="columns user_id, item_id, timestamp[, rating]; without it, events are generated",
-    )  # fmt: skip
+    columns.add_data(what, "; without it, events are generated")
     what.add_argument("--generate", action="store_true", help="generate events (the default)")
+    columns.add_columns(parser)
+    accepted.add_argument(parser)
     parser.add_argument(
         "--events", type=positive(int), metavar="N", help="default: the file's, or 200000"
     )

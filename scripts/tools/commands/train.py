@@ -1,4 +1,4 @@
-"""Train the deep model from Parquet files as the job does: same trainer, same gate, same store.
+"""Train the deep model from files as the job does: same trainer, same gate, same store.
 
 Files may be larger than memory: of an event, 24 bytes are kept on disk (under TMPDIR). The trainer
 holds as many of each in memory, and about 150 for a moment while it sorts.
@@ -23,7 +23,7 @@ from operators.trainer import Ended, Trainer, TrainerParams
 from scripts.tools.cluster.paths import store_uri, trainer_python
 from scripts.tools.commands.demo_view import console
 from scripts.tools.console import ToolError, answer, positive, progress, run
-from scripts.tools.data import train_events
+from scripts.tools.data import columns, train_events
 from scripts.tools.data.train_events import EVENT_BYTES, SORTING_BYTES, Prepared
 from state.codec import StateError
 from state.model_store import Manifest, ModelStore
@@ -189,7 +189,8 @@ def _train(training: Training, options: argparse.Namespace, folder: Path) -> Non
         TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
         TimeRemainingColumn(),
     )  # fmt: skip
-    events = train_events.rows(options.data)
+    files = train_events.scanned(options.data, options.columns)
+    events = sum(file.rows for file in files)
     progress(
         f"{events:,} events, {options.rounds} round(s); the trainer holds {EVENT_BYTES} bytes of"
         f" each in memory, {_mib(events * EVENT_BYTES)}, and {_mib(events * SORTING_BYTES)} while"
@@ -198,7 +199,7 @@ def _train(training: Training, options: argparse.Namespace, folder: Path) -> Non
     with Progress(*columns, console=console(stderr=True)) as bar:
         reading = bar.add_task("reading", total=events)
         data = train_events.prepare(
-            options.data, folder, options.rounds, lambda done: bar.update(reading, completed=done)
+            files, folder, options.rounds, lambda done: bar.update(reading, completed=done)
         )
         task = bar.add_task("training", total=options.rounds * options.steps)
 
@@ -247,13 +248,10 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     default = RoundParams(shape=Shape())
     whole, real = positive(int), positive(float)
-    add(
-        "--data",
-        type=Path,
-        nargs="+",
+    columns.add_arguments(
+        parser,
+        "; every row is an event that was liked, but for those of a type that is not",
         required=True,
-        metavar="FILE",
-        help="Parquet with user_id, item_id, timestamp; every row is an event that was liked",
     )
     add("--out", required=True, metavar="STORE", help="folder or URI of the models")
     add("--parent", type=whole, metavar="N", help="fine-tune this version of the store")

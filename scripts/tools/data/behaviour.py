@@ -1,17 +1,20 @@
-"""Behaviour to replay: a Parquet file's rows or generated ones, as blocks of columns."""
+"""Behaviour to replay: rows of files or generated ones, as blocks of columns."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scripts.tools.console import ToolError, progress
-from scripts.tools.data import parquet
+from scripts.tools.console import progress
+from scripts.tools.data import rows as rows_of
+from scripts.tools.data.columns import Columns
 from scripts.tools.data.generator import EVENT_TYPES, Generator, GeneratorParams
+from scripts.tools.data.ids import Names
 
 BLOCK = 5_000
 DAY_MS = 86_400_000
@@ -28,10 +31,24 @@ class Block:
     times: list[int]
     """Event time, ms since 1970."""
     values: list[float | None]
+    typed: bool = True
+    """Whether the types are the source's own; else they are `rating`, or `view` without one."""
 
     def __len__(self) -> int:
         """Return the number of events."""
         return len(self.users)
+
+    def part(self, rows: slice) -> "Block":
+        """Return some of the events."""
+        return Block(
+            self.event_ids[rows],
+            self.users[rows],
+            self.items[rows],
+            self.types[rows],
+            self.times[rows],
+            self.values[rows],
+            self.typed,
+        )
 
 
 class Blocks(Protocol):
@@ -96,14 +113,16 @@ class Generated:
 
 
 class Recorded:
-    """Rows of a Parquet file with the columns user_id, item_id, timestamp and perhaps rating.
+    """Rows of files, see `scripts.tools.data.rows`; those without a type are ratings or views.
 
     They come in the order of their times, rows of the same time as they are stored.
 
     Parameters
     ----------
-    path
-        The file.
+    paths
+        Files, and folders of them.
+    columns
+        Names of their columns, see `scripts.tools.data.columns`.
     events
         Take only that many rows, the first ones stored; None = all of them.
     start_ms
@@ -114,35 +133,63 @@ class Recorded:
     Raises
     ------
     ToolError
-        For a missing file, missing columns, empty values or unusable types.
+        For a missing file, missing columns or unusable values.
     """
 
     def __init__(
         self,
-        path: Path,
-        *,
+        *paths: Path,
+        columns: Columns = MappingProxyType({}),
         events: int | None = None,
         start_ms: int | None = None,
         repeat: int = 1,
     ) -> None:
-        rows = parquet.rows(path).slice(0, events)
-        if len(rows) == 0:
-            message = f"{path}: expected at least one row, got none; choose another file"
-            raise ToolError(message)
+        rows = rows_of.read(paths, rows_of.files(paths, columns), events)
+        assert rows.times is not None  # noqa: S101  # a column that must be there
         self.events = len(rows) * repeat
-        self._name = path.stem
+        self.where = rows_of.where(paths)
+        self.unit = rows.unit
         self.mark = ""
         self._repeat = repeat
-        times, self.unit = parquet.times_of(path, rows)
-        self._rows = np.argsort(times, kind="stable")
-        self.sorted = bool((np.diff(self._rows) > 0).all())
-        times = times[self._rows]
-        self.times = times if start_ms is None else times - times[:1] + start_ms
-        self.users = parquet.text(path, rows, "user_id").ordered(self._rows)
-        self.items = parquet.text(path, rows, "item_id").ordered(self._rows)
-        self.values: NDArray[np.float64] | None = None
-        if "rating" in rows.column_names:
-            self.values = parquet.numbers(path, rows, "rating").astype(np.float64)[self._rows]
+        order = np.argsort(rows.times, kind="stable")
+        self.sorted = bool((np.diff(order) > 0).all())
+        self.times = rows.times
+        self._labels, self._rows = rows.labels, rows.numbers
+        self.users, self.items = rows.names["user"], rows.names["item"]
+        self.types = rows.names.get("type")
+        self.values = rows.values.get("rating")
+        """Ratings, NaN where there is none; None where no row has one."""
+        self._order(order)
+        if start_ms is not None:
+            self.times = self.times - self.times[:1] + start_ms
+
+    def _order(self, at: NDArray[np.intp]) -> None:
+        """Take these rows, in this order."""
+        self.times, self._rows = self.times[at], self._rows[at]
+        self._labels = self._labels.ordered(at)
+        self.users, self.items = self.users.ordered(at), self.items.ordered(at)
+        self.types = None if self.types is None else self.types.ordered(at)
+        self.values = None if self.values is None else self.values[at]
+
+    def ratings(self, rating_type: str) -> NDArray[np.float64] | None:
+        """Return the values that are ratings, NaN where there is none; None where no row has one.
+
+        Where rows have types, those of one are ratings: values of others may be prices.
+        """
+        if self.types is None or self.values is None:
+            return self.values
+        rating = np.array([name == rating_type for name in self.types.distinct], np.bool_)
+        return np.where(rating[self.types.codes], self.values, np.nan)
+
+    def row(self, at: int) -> int:
+        """Return the number of a row in its file."""
+        return int(self._rows[at])
+
+    def repeated(self, times: int) -> "Recorded":
+        """Return the same rows that many times, see `repeat`."""
+        found = copy.copy(self)
+        found.events, found._repeat = len(self.times) * times, times  # noqa: SLF001  # a copy
+        return found
 
     def moved(self, days: int) -> "Recorded":
         """Return the same behaviour as other events, so many days later."""
@@ -159,13 +206,9 @@ class Recorded:
         rows : bool[n]
             Of one replay, in the order of times.
         """
-        at = np.flatnonzero(rows)
         chosen = copy.copy(self)
-        chosen.events = len(at) * self._repeat
-        chosen.times, chosen._rows = self.times[at], self._rows[at]  # noqa: SLF001  # a copy
-        chosen.users, chosen.items = self.users.ordered(at), self.items.ordered(at)
-        chosen.values = None if self.values is None else self.values[at]
-        return chosen
+        chosen._order(np.flatnonzero(rows))  # noqa: SLF001  # a copy
+        return chosen.repeated(self._repeat)
 
     def blocks(self) -> Iterator[Block]:
         """Yield all events, in order; the same ones at every call."""
@@ -176,39 +219,55 @@ class Recorded:
             for first in range(0, rows, BLOCK):
                 yield self._block(users, slice(first, min(first + BLOCK, rows)), mark)
 
-    def _block(self, users: parquet.Names, rows: slice, mark: str) -> Block:
-        size = rows.stop - rows.start
+    def _block(self, users: Names, rows: slice, mark: str) -> Block:
+        labels, numbers = self._labels.take(rows), self._rows[rows].tolist()
+        values = self._values(rows)
+        rated = ["view" if value is None else "rating" for value in values]
         return Block(
-            event_ids=[f"{self._name}{self.mark}{mark}-{n}" for n in self._rows[rows].tolist()],
+            event_ids=[
+                f"{label}{self.mark}{mark}-{n}" for label, n in zip(labels, numbers, strict=True)
+            ],
             users=users.take(rows),
             items=self.items.take(rows),
-            types=["view" if self.values is None else "rating"] * size,
+            types=rated if self.types is None else self.types.take(rows),
             times=self.times[rows].tolist(),
-            values=[None] * size if self.values is None else self.values[rows].tolist(),
+            values=values,
+            typed=self.types is not None,
         )
+
+    def _values(self, rows: slice) -> list[float | None]:
+        if self.values is None:
+            return [None] * (rows.stop - rows.start)
+        return [None if value != value else value for value in self.values[rows].tolist()]
 
 
 def recorded(
-    data: Path, *, events: int | None, start_ms: int | None = None, repeat: int = 1
+    data: Sequence[Path],
+    *,
+    columns: Columns = MappingProxyType({}),
+    events: int | None,
+    start_ms: int | None = None,
+    repeat: int = 1,
 ) -> Recorded:
-    """Return a file's events, and say what they are; parameters as of `Recorded`."""
-    found = Recorded(data, events=events, start_ms=start_ms, repeat=repeat)
-    told = f"{data}: {found.events:,} events; timestamps are in {found.unit}"
+    """Return the events of files, and say what they are; parameters as of `Recorded`."""
+    found = Recorded(*data, columns=columns, events=events, start_ms=start_ms, repeat=repeat)
+    told = f"{found.where}: {found.events:,} events; timestamps are in {found.unit}"
     progress(told if found.sorted else f"{told}; rows sorted by them")
     return found
 
 
 def source(
-    data: Path | None,
+    data: Sequence[Path] | None,
     *,
+    columns: Columns = MappingProxyType({}),
     events: int | None,
     start_ms: int | None = None,
     repeat: int = 1,
     seed: int = 1,
 ) -> Source:
-    """Return a file's events, or generated ones where there is no file."""
+    """Return the events of files, or generated ones where there are none."""
     if data is not None:
-        return recorded(data, events=events, start_ms=start_ms, repeat=repeat)
+        return recorded(data, columns=columns, events=events, start_ms=start_ms, repeat=repeat)
     params = GeneratorParams(seed=seed)
     if start_ms is not None:
         params = GeneratorParams(seed=seed, start_ms=start_ms)

@@ -40,5 +40,6 @@ def unit_of(largest: float) -> tuple[str, float]:
 
 def scaled(times: NDArray[Any], factor: float) -> NDArray[np.int64]:
     """Return timestamps of a known unit in ms."""
-    found = times * factor if factor >= 1 else times // round(1 / factor)
-    return found.astype(np.int64)
+    if factor < 1:
+        return np.asarray(times // round(1 / factor), np.int64)
+    return np.asarray(np.rint(times * factor), np.int64)

@@ -2,21 +2,24 @@
 
 The job's own models go through the job's own corridor (no Flink: the same stages, trainer, gate and
 swap), one pass each; the baselines take the same events by the same protocol. Every event counts as
-a positive one; those of a user seen before are scored; ranked are all items seen so far but the
-user's own; an item never seen is a miss; ties count half. Where the file has ratings, slice ge4 is
-a stream of its own: the ratings of 4 and more only. Slices event2, event3 and event6 have the
-second, third and sixth event of every user. The weights of popularity and of the deep model are
-learnt as in the job: from the events of `evaluation.share` of the users.
+a positive one, unless the file has event types: then the job's weights decide. Those of a user seen
+before are scored; ranked are all items seen so far but the user's own; an item never seen is a
+miss; ties count half. Where the file has ratings and no types, slice ge4 is a stream of its own:
+the ratings of 4 and more only. Slices event2, event3 and event6 have the second, third and sixth
+event of every user. The weights of popularity and of the deep model are learnt as in the job: from
+the events of `evaluation.share` of the users.
 """
 
 import argparse
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
+from conf.schema import JobConfig
 from models.params import MODELS as RANKING_MODELS
 from scripts.tools.console import ToolError, positive, progress
+from scripts.tools.data import columns
+from scripts.tools.data.accepted import ratings_outside, unknown_types
 from scripts.tools.data.behaviour import Recorded, Source, source
 from scripts.tools.evaluate import ablation, deep_options, ranking_plot, ranking_view, rounds
 from scripts.tools.evaluate.output import add_options, chosen, console_beside, write
@@ -36,13 +39,7 @@ def add_to(protocols: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     )
     parser.set_defaults(evaluate=evaluate)
     add = parser.add_argument
-    add(
-        "--data",
-        type=Path,
-        metavar="FILE",
-        help="Parquet with user_id, item_id, timestamp and perhaps rating; without it a generated"
-        " drifting world",
-    )
+    columns.add_arguments(parser, "; without it a generated drifting world")
     add_options(parser, plot="hit rate", models=MODELS, default=_USUAL)
     add(
         "--ties",
@@ -80,7 +77,7 @@ def evaluate(options: argparse.Namespace) -> int:
     data = _source(options)
     begin = time.monotonic()
     whole = evaluated(data, models, options)
-    above, liked = _above(data, options), None
+    above, liked = _above(data), None
     if above is not None:
         others = [model for model in models if model not in deep]
         liked = evaluated(above, others, options, cold_start=False)
@@ -115,23 +112,51 @@ def _source(options: argparse.Namespace) -> Source:
     ToolError
         For a random order where there is no file.
     """
+    given = {"columns": options.columns, "events": options.limit, "seed": options.seed}
     if options.ties == "file":
-        return source(options.data, events=options.limit, seed=options.seed)
-    if options.data is None:
+        found = source(options.data, **given)
+    elif options.data is None:
         message = "--ties random: expected --data, got none; leave it out for generated events"
         raise ToolError(message, code=2)
-    progress(f"{options.data}: events of one time in a random order")
-    return Shuffled(options.data, events=options.limit, seed=options.seed)
+    else:
+        found = Shuffled(*options.data, **given)
+        progress(f"{found.where}: events of one time in a random order")
+    if isinstance(found, Recorded):
+        _check_types(found)
+    return found
 
 
-def _above(data: Source, options: argparse.Namespace) -> Recorded | None:
+def _check_types(data: Recorded) -> None:
+    """Say which events of a file with types the job's defaults refuse.
+
+    Raises
+    ------
+    ToolError
+        If they know none of the types.
+    """
+    if data.types is None:  # all are views
+        return
+    policy = JobConfig().event_policy()
+    unknown, outside = unknown_types(data, policy), ratings_outside(data, policy)
+    if unknown is not None and unknown.is_grave:
+        raise ToolError(f"{unknown.told}; rename them in the file")
+    for problem in (unknown, outside):
+        if problem is not None:
+            progress(problem.told)
+
+
+def _above(data: Source) -> Recorded | None:
     """Return the stream of good ratings; None, with a word, where there is none."""
-    if not isinstance(data, Recorded) or data.values is None:
-        progress(f"{options.data or 'generated events'}: no column rating, so no slice {GE4}")
+    if not isinstance(data, Recorded):
+        progress(f"generated events: no column rating, so no slice {GE4}")
+        return None
+    if data.values is None or data.types is not None:
+        why = "no column rating" if data.types is None else "event types of their own"
+        progress(f"{data.where}: {why}, so no slice {GE4}")
         return None
     good = data.values >= _LEAST
     if not good.any():
-        progress(f"{options.data}: no rating of {_LEAST:g} or more, so no slice {GE4}")
+        progress(f"{data.where}: no rating of {_LEAST:g} or more, so no slice {GE4}")
         return None
     return data.chosen(good)
 

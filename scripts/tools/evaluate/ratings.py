@@ -8,12 +8,12 @@ the whole past now and then, and River's BiasedMF and biases with the settings o
 import argparse
 import time
 from collections.abc import Mapping
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from scripts.tools.console import ToolError, progress
+from scripts.tools.data import columns
 from scripts.tools.data.behaviour import recorded
 from scripts.tools.evaluate import ratings_plot
 from scripts.tools.evaluate.output import (
@@ -36,13 +36,7 @@ def add_to(protocols: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     )
     parser.set_defaults(evaluate=evaluate)
     add = parser.add_argument
-    add(
-        "--data",
-        type=Path,
-        metavar="FILE",
-        required=True,
-        help="Parquet with user_id, item_id, rating, timestamp",
-    )
+    columns.add_arguments(parser, required=True)
     add_options(parser, plot="root mean squared error", models=MODELS, default=MODELS)
     add(
         "--refit-every",
@@ -67,8 +61,7 @@ def evaluate(options: argparse.Namespace) -> int:
         message = f"--refit-every: expected a share above 0, up to 1, got {options.refit_every}"
         raise ToolError(message, code=2)
     ratings = Ratings.of(
-        options.data,
-        recorded(options.data, events=options.limit),
+        recorded(options.data, columns=options.columns, events=options.limit),
         lowest=options.rating_min,
         highest=options.rating_max,
     )

@@ -1,13 +1,13 @@
 """The ratings of a file as columns of numbers, checked."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scripts.tools.console import ToolError
+from conf.schema import JobConfig
+from scripts.tools.console import ToolError, progress
 from scripts.tools.data.behaviour import Recorded
 
 _STARS = 4.0
@@ -63,17 +63,13 @@ class Ratings:
         }
 
     @classmethod
-    def of(
-        cls, path: Path, data: Recorded, *, lowest: float | None, highest: float | None
-    ) -> "Ratings":
+    def of(cls, data: Recorded, *, lowest: float | None, highest: float | None) -> "Ratings":
         """Return the ratings of a file.
 
         Parameters
         ----------
-        path
-            Of the file, for messages.
         data
-            Its rows.
+            Its rows; those without a rating are left out, with a word.
         lowest, highest
             Range of the ratings; None: that of the rows.
 
@@ -83,30 +79,36 @@ class Ratings:
             Where there is nothing to predict: no ratings, one user only, one rating only; and for
             ratings that are no numbers or outside the range.
         """
-        value = data.values
-        if value is None:
+        path, value = data.where, data.ratings(JobConfig().events.rating_type)
+        if value is None or np.isnan(value).all():
             message = f"{path}: expected a column rating, got none; evaluate it by `ranking`"
             raise ToolError(message)
+        rated = ~np.isnan(value)
+        if not rated.all():
+            left = len(value) - np.count_nonzero(rated)
+            progress(f"{path}: {left:,} of {len(value):,} rows left out: no rating")
+            data, value = data.chosen(rated), value[rated]
         if not np.isfinite(value).all():
-            row = int(np.flatnonzero(~np.isfinite(value))[0])
-            message = f"{path}: rating: expected numbers, got {value[row]} in row {row}; drop it"
-            raise ToolError(message)
+            wrong = int(np.flatnonzero(~np.isfinite(value))[0])
+            message = f"{path}: rating: expected numbers, got {value[wrong]}"
+            raise ToolError(f"{message} in row {data.row(wrong)}; drop it")
         users, items = len(data.users.distinct), len(data.items.distinct)
         if users < 2:
             raise ToolError(f"{path}: expected ratings of several users, got one; take more rows")
         least = float(value.min()) if lowest is None else lowest
         most = float(value.max()) if highest is None else highest
-        _check_range(path, value, least, most)
+        _check_range(data, value, least, most)
         user, item = data.users.codes, data.items.codes
         return cls(user, item, value, data.times, users, items, least, most)
 
 
-def _check_range(path: Path, value: NDArray[np.float64], lowest: float, highest: float) -> None:
+def _check_range(data: Recorded, value: NDArray[np.float64], lowest: float, highest: float) -> None:
     if not lowest < highest:
-        message = f"{path}: expected different ratings, got {lowest:g} to {highest:g}"
+        message = f"{data.where}: expected different ratings, got {lowest:g} to {highest:g}"
         raise ToolError(f"{message}; give --rating-min and --rating-max")
     outside = np.flatnonzero((value < lowest) | (value > highest))
     if len(outside):
-        message = f"{path}: expected ratings from {lowest:g} to {highest:g}"
-        got = f"got {value[outside[0]]:g} in row {outside[0]} ({len(outside):,} of {len(value):,})"
+        message = f"{data.where}: expected ratings from {lowest:g} to {highest:g}"
+        first = f"{value[outside[0]]:g} in row {data.row(outside[0])}"
+        got = f"got {first} ({len(outside):,} of {len(value):,})"
         raise ToolError(f"{message}, {got}; widen --rating-min and --rating-max")

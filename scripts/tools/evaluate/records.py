@@ -25,8 +25,11 @@ def batches(data: Blocks) -> Iterator[Batch]:
 
 
 def positive(block: Block) -> Block:
-    """Return the events, ratings as views: in this protocol every one of them is a positive."""
-    if set(block.types) != {"rating"}:
+    """Return the events, ratings as views where the source has no types of its own.
+
+    In this protocol every one of those is a positive.
+    """
+    if block.typed:
         return block
     size = len(block)
     return Block(

@@ -10,7 +10,6 @@ as in `scripts/evaluate ranking`.
 import argparse
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -18,6 +17,7 @@ from rich.table import Table
 
 from conf.units import DURATIONS, parse
 from scripts.tools.console import ToolError, positive, progress
+from scripts.tools.data import columns
 from scripts.tools.evaluate import deep_options, rounds, sessions_plot
 from scripts.tools.evaluate.figures import Ranked
 from scripts.tools.evaluate.output import (
@@ -28,7 +28,7 @@ from scripts.tools.evaluate.output import (
     write,
 )
 from scripts.tools.evaluate.passes import Pass, own
-from scripts.tools.evaluate.sessions_data import Clicks
+from scripts.tools.evaluate.sessions_data import COLUMNS, Clicks
 from scripts.tools.evaluate.sessions_figures import METRICS, by_period, mean
 from scripts.tools.evaluate.sessions_run import run
 
@@ -45,13 +45,11 @@ def add_to(protocols: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     )
     parser.set_defaults(evaluate=evaluate)
     add = parser.add_argument
-    add(
-        "--data",
-        type=Path,
-        metavar="FILE",
+    columns.add_arguments(
+        parser,
+        " (a time is not needed); the clicks of a period in order",
         required=True,
-        help="Parquet with session_id, item_id, period and perhaps timestamp; the clicks of a"
-        " period in order",
+        roles=(*COLUMNS, "time"),
     )
     add_options(parser, plot="recall@20", models=MODELS, default=_USUAL)
     add(
@@ -78,7 +76,7 @@ def evaluate(options: argparse.Namespace) -> int:
     if window is None or window < _SECOND_MS:
         message = f"--count-window: expected a time such as 1s or 6h, got {options.count_window}"
         raise ToolError(message, code=2)
-    clicks = Clicks.of(options.data, options.limit)
+    clicks = Clicks.of(options.data, options.limit, options.columns)
     begin = time.monotonic()
     passes, tuning = run(clicks, models, options)
     ranked = own(models, passes)

@@ -1,17 +1,21 @@
-"""The clicks of a file of sessions as a stream of events."""
+"""The clicks of files of sessions as a stream of events."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scripts.tools.console import ToolError, progress
-from scripts.tools.data import parquet
+from scripts.tools.data import rows as rows_of
 from scripts.tools.data.behaviour import BLOCK, Block
+from scripts.tools.data.columns import Columns
+from scripts.tools.data.ids import Names
+from scripts.tools.data.rows import Rows
 
-COLUMNS = ("session_id", "item_id", "period")
+COLUMNS = ("session", "item", "period")
 _START_MS = 946_684_800_000
 """2000-01-01: when the first click of a file without times is said to have happened."""
 _STEP_MS = 1_000
@@ -26,7 +30,7 @@ class Clicks:
 
     session: NDArray[np.int64]
     """(n,) numbered from 0."""
-    items: parquet.Names
+    items: Names
     period: NDArray[np.int64]
     times: NDArray[np.int64]
     """Event time, ms since 1970; one click a second where the file does not say."""
@@ -37,39 +41,42 @@ class Clicks:
         return len(self.session)
 
     @classmethod
-    def of(cls, path: Path, limit: int | None) -> "Clicks":
-        """Return the clicks of a Parquet file.
+    def of(
+        cls, paths: Sequence[Path], limit: int | None, columns: Columns = MappingProxyType({})
+    ) -> "Clicks":
+        """Return the clicks of files.
 
         Parameters
         ----------
         limit
             Take only that many rows, the first ones stored.
+        columns
+            Names of columns, see `scripts.tools.data.columns`.
 
         Raises
         ------
         ToolError
-            For a missing file, missing columns, empty values, unusable types; where there is no
-            click, or none after period 0.
+            For a missing file, missing columns, unusable values; where there is no click, or none
+            after period 0.
         """
-        rows = parquet.rows(path, COLUMNS, ("timestamp",)).slice(0, limit)
-        if len(rows) == 0:
-            raise ToolError(f"{path}: expected at least one row, got none; choose another file")
-        period = _periods(path, parquet.numbers(path, rows, "period"))
+        rows = rows_of.read(paths, rows_of.files(paths, columns, COLUMNS, ("time",)), limit)
+        where = rows_of.where(paths)
+        period = _periods(where, rows)
         if period.max() < 1:
-            message = f"{path}: period: expected clicks of a period after 0 (0 is only learnt)"
+            message = f"{where}: period: expected clicks of a period after 0 (0 is only learnt)"
             raise ToolError(f"{message}, got none in {len(rows):,} rows; take more rows")
-        timed = "timestamp" in rows.column_names
-        times = parquet.times_of(path, rows)[0] if timed else np.arange(len(rows))
+        timed = rows.times is not None
+        times = np.arange(len(rows)) if rows.times is None else rows.times
         order = np.lexsort((np.arange(len(rows)), times, period))
-        ids = parquet.text(path, rows, "session_id").codes.astype(np.int64)
+        ids = rows.names["session"].codes.astype(np.int64)
         _, session = np.unique(np.stack([period, ids])[:, order], axis=1, return_inverse=True)
         progress(
-            f"{path}: {len(rows):,} clicks of {session.max() + 1:,} sessions in periods"
+            f"{where}: {len(rows):,} clicks of {session.max() + 1:,} sessions in periods"
             f" {period.min()} to {period.max()}{'' if timed else '; no times: one click a second'}"
         )
         return cls(
             session=session.reshape(-1),
-            items=parquet.text(path, rows, "item_id").ordered(order),
+            items=rows.names["item"].ordered(order),
             period=period[order],
             times=times[order] if timed else _START_MS + _STEP_MS * times,
         )
@@ -89,10 +96,11 @@ class Clicks:
             )
 
 
-def _periods(path: Path, column: NDArray[np.generic]) -> NDArray[np.int64]:
+def _periods(where: str, rows: Rows) -> NDArray[np.int64]:
+    column = rows.values["period"]
     period = column.astype(np.int64)
     wrong = np.flatnonzero((period != column) | (period < 0))
     if len(wrong):
-        message = f"{path}: period: expected whole numbers from 0, got {column[wrong[0]]}"
-        raise ToolError(f"{message} in row {wrong[0]}; number the periods")
+        message = f"{where}: period: expected whole numbers from 0, got {column[wrong[0]]:g}"
+        raise ToolError(f"{message} in row {rows.numbers[wrong[0]]}; number the periods")
     return period

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 from scripts.tools.benchmarks.live import endless, steady
 from scripts.tools.console import ToolError
@@ -56,5 +56,5 @@ def first(blocks: Iterator[Block], events: int) -> Iterator[Block]:
     """Yield the first events of some blocks; what is left of the last block is lost."""
     while events > 0:
         block = next(blocks)
-        yield Block(*(getattr(block, column.name)[:events] for column in fields(block)))
+        yield block.part(slice(events))
         events -= len(block)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conf.schema import JobConfig
+from models.params import EventPolicy
 from scripts.tools.data.behaviour import Blocks
 from scripts.tools.evaluate.records import positive
 
@@ -34,13 +35,14 @@ class Stream(NamedTuple):
             Of every event of the source, see there.
         """
         config = JobConfig()
-        weights = config.event_policy().weights
+        policy = config.event_policy()
         users, items = dict[str, int](), dict[str, int]()
         found: list[tuple[int, int, int]] = []
         number = 0
         for block in map(positive, source.blocks()):
-            for kind, user, item in zip(block.types, block.users, block.items, strict=True):
-                if weights.get(kind, 0) > 0:
+            columns = (block.types, block.values, block.users, block.items)
+            for kind, value, user, item in zip(*columns, strict=True):
+                if _teaches(policy, kind, value):
                     row = items.setdefault(item, len(items))
                     found.append((number, users.setdefault(user, len(users)), row))
                 number += 1
@@ -76,6 +78,17 @@ class Stream(NamedTuple):
     def items(self) -> int:
         """Number of items."""
         return int(self.item.max(initial=-1)) + 1
+
+
+def _teaches(policy: EventPolicy, kind: str, value: float | None) -> bool:
+    """Return whether the job learns an event as liking."""
+    if policy.weights.get(kind, 0) <= 0:
+        return False
+    if kind != policy.rating_type:
+        return True
+    if value is None or not policy.lowest_rating <= value <= policy.highest_rating:
+        return False
+    return policy.rating_centre is None or value > policy.rating_centre
 
 
 def previous_of(user: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -1,0 +1,238 @@
+"""Files of tables, Parquet or text, and folders of them: their columns, read batch by batch.
+
+What a file is, its first bytes say, not its name. Cells of text files stay text: what they mean is
+for those who know the column.
+"""
+
+import csv
+import gzip
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pc
+import pyarrow.parquet as pq
+
+from scripts.tools.console import ToolError
+
+BATCH = 131_072
+"""Rows of a batch of a Parquet file, at most."""
+_SUFFIXES = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz")
+_SEPARATORS = (",", "\t", ";")
+"""Between two cells, besides MovieLens' `::`."""
+_RATINGS = ("user_id", "item_id", "rating", "timestamp")
+"""Columns of MovieLens' files without a header."""
+_LATER = 1e8
+"""A number above is a time in s or smaller units, not a rating: of 1973 and later."""
+_HEAD = 1 << 16
+_NULLS = ("", "NaN", "nan", "NULL", "null", "None", "NA", "N/A", "\\N", "<NA>")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A file of which nothing but the names of its columns has been read."""
+
+    path: Path
+    names: tuple[str, ...]
+
+    @property
+    def is_text(self) -> bool:
+        """Whether all cells are text."""
+        return False
+
+    @property
+    def label(self) -> str:
+        """The file's name without its suffix."""
+        return _stem(self.path)
+
+    def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Yield some columns, part by part.
+
+        Raises
+        ------
+        ToolError
+            For a file that is cut off or damaged.
+        """
+        try:
+            with pq.ParquetFile(self.path) as file:
+                yield from file.iter_batches(BATCH, columns=list(columns))
+        except (OSError, pa.ArrowException) as error:
+            raise _unreadable(self.path, "Parquet file", error) from None
+
+
+@dataclass(frozen=True)
+class TextTable(Table):
+    """A file of lines.
+
+    Parameters
+    ----------
+    separator
+        Between two cells.
+    header
+        Whether the first line names the columns.
+    """
+
+    separator: str
+    header: bool
+
+    @property
+    def is_text(self) -> bool:
+        """Whether all cells are text."""
+        return True
+
+    def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Yield some columns, part by part.
+
+        Raises
+        ------
+        ToolError
+            For a line with more or fewer cells than there are columns, or bytes that are no UTF-8.
+        """
+        broken: list[pc.InvalidRow] = []
+
+        def refuse(row: pc.InvalidRow) -> str:
+            broken.append(row)
+            return "error"
+
+        # pyarrow takes one character: between two of them stands an empty column
+        names = list(self.names)
+        if len(self.separator) == 2:
+            names = [part for n, name in enumerate(names) for part in (f"\0{n}", name)][1:]
+        try:
+            with _stream(self.path) as stream:
+                yield from pc.open_csv(
+                    stream,
+                    pc.ReadOptions(
+                        column_names=names, skip_rows=int(self.header), use_threads=False
+                    ),
+                    pc.ParseOptions(
+                        delimiter=self.separator[0],
+                        invalid_row_handler=refuse,
+                        newlines_in_values=True,
+                    ),
+                    pc.ConvertOptions(
+                        include_columns=list(columns),
+                        column_types={name: pa.string() for name in columns},
+                        null_values=_NULLS,
+                        strings_can_be_null=True,
+                    ),
+                )
+        except (OSError, EOFError, pa.ArrowException) as error:
+            if broken:
+                raise self._ragged(broken[0]) from None
+            raise _unreadable(self.path, "text file in UTF-8", error) from None
+
+    def _ragged(self, row: pc.InvalidRow) -> ToolError:
+        step = len(self.separator)
+        expected, got = ((n - 1) // step + 1 for n in (row.expected_columns, row.actual_columns))
+        return ToolError(
+            f"{self.path}: expected {expected} cells in every line, got {got} in line {row.number};"
+            " mend the line, or quote cells that hold the separator"
+        )
+
+
+def tables(paths: Iterable[Path]) -> list[Table]:
+    """Return files, and those in folders by name, nothing of them read yet.
+
+    Raises
+    ------
+    ToolError
+        For a path that does not exist, a folder without files, and what is no table.
+    """
+    return [opened(path) for given in paths for path in _files(given)]
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    found = [one for one in sorted(path.rglob("*")) if _counts(one.relative_to(path), one)]
+    if not found:
+        message = f"{path}: expected files named {', '.join(f'*{name}' for name in _SUFFIXES)}"
+        raise ToolError(f"{message}, got none; name another folder, or the files themselves")
+    return found
+
+
+def _counts(name: Path, path: Path) -> bool:
+    hidden = any(part.startswith((".", "_")) for part in name.parts)
+    named = not hidden and path.name.lower().endswith(_SUFFIXES)
+    return named and path.is_file() and path.stat().st_size > 0  # empty parts are usual
+
+
+def _stem(path: Path) -> str:
+    name = path.name
+    for suffix in sorted(_SUFFIXES, key=len, reverse=True):
+        if name.lower().endswith(suffix):
+            return name[: -len(suffix)]
+    return path.stem
+
+
+def opened(path: Path) -> Table:
+    """Return a file, nothing of it read but its columns' names.
+
+    Raises
+    ------
+    ToolError
+        For a file that is missing or no table.
+    """
+    head = _head(path)
+    if head.startswith(b"PAR1"):
+        try:
+            return Table(path, tuple(pq.read_schema(path).names))
+        except (OSError, pa.ArrowException) as error:
+            raise _unreadable(path, "Parquet file", error) from None
+    if not head.strip():
+        raise ToolError(f"{path}: expected at least one row, got none; choose another file")
+    if b"\0" in head:
+        message = f"{path}: expected a readable Parquet file, or a text file in UTF-8"
+        raise ToolError(f"{message}, got other bytes; convert it, or unpack an archive first")
+    return _text(path, head.decode("utf-8-sig", "replace").splitlines()[0])
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+        if not head.startswith(b"\x1f\x8b"):
+            return head
+        with gzip.open(path) as packed:
+            return packed.read(_HEAD)
+    except (OSError, EOFError) as error:
+        raise _unreadable(path, "Parquet file, or a text file in UTF-8", error) from None
+
+
+def _stream(path: Path) -> pa.NativeFile:
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    return pa.input_stream(str(path), compression="gzip" if packed else None)
+
+
+def _text(path: Path, line: str) -> TextTable:
+    separator = "::" if "::" in line else max(_SEPARATORS, key=line.count)
+    cells = [cell.strip() for cell in next(csv.reader([line.replace("::", ":")],
+                                                      delimiter=separator[0]))]  # fmt: skip
+    if not any(map(_is_number, cells)):
+        return TextTable(path, tuple(cells), separator, header=True)
+    names = tuple(str(n) for n in range(1, len(cells) + 1))
+    if len(cells) == len(_RATINGS) and _is_number(cells[2]) and _is_later(cells[3]):
+        names = _RATINGS
+    return TextTable(path, names, separator, header=False)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_later(cell: str) -> bool:
+    return _is_number(cell) and float(cell) > _LATER
+
+
+def _unreadable(path: Path, expected: str, error: Exception) -> ToolError:
+    if isinstance(error, FileNotFoundError):
+        return ToolError(f"{path}: expected a readable {expected}, got no such file; mind the path")
+    told = (getattr(error, "strerror", None) or str(error)).splitlines()[0][:200].rstrip(" .")
+    return ToolError(f"{path}: expected a readable {expected}, got: {told}; fetch or write it anew")
