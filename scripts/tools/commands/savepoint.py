@@ -48,7 +48,7 @@ def take(
         report(f"saving the state of job {running['jid']}")
         folder = _trigger(local, running["jid"], stop=stop)
     except FlinkUnreachableError as error:
-        raise ToolError(f"{error}; see scripts/local status") from error
+        raise ToolError(f"{error.problem}; see scripts/local status") from error
     about = {"job": running["jid"], "name": running["name"], "taken_at": _now()}
     manifest.write(folder, about)
     report(f"saved after {time.monotonic() - begin:.1f} s")

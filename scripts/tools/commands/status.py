@@ -15,7 +15,7 @@ from conf import epochs
 from scripts.tools import results
 from scripts.tools.cluster.flink_rest import FlinkRest, FlinkUnreachableError
 from scripts.tools.commands.demo_view import console
-from scripts.tools.console import ToolError, progress, run
+from scripts.tools.console import progress, run
 from scripts.tools.kafka import accounting, topics
 from scripts.tools.kafka.accounting import FATES, Metrics, Totals
 from scripts.tools.kafka.balance import Balance, Log, balance, contradictions, plain
@@ -145,10 +145,7 @@ def figures(
 
 
 def _jobs(flink: FlinkRest, name: str) -> list[dict[str, Any]]:
-    try:
-        return [job for job in flink.jobs() if job["name"] == name][:1]
-    except FlinkUnreachableError as error:
-        raise ToolError(f"{error}; is the cluster up?") from None
+    return [job for job in flink.jobs() if job["name"] == name][:1]
 
 
 def transactions_end(flink: FlinkRest, jobs: list[dict[str, Any]]) -> str:
@@ -289,7 +286,11 @@ def _parser() -> argparse.ArgumentParser:
         help="write one JSON object to a file, or to standard output",
     )  # fmt: skip
     add_arguments(parser)
-    parser.add_argument("--flink", metavar="URL", help="REST address of the JobManager")
+    parser.add_argument(
+        "--flink",
+        metavar="URL",
+        help="REST address of the JobManager: HOST:8081, https://USER:PASSWORD@HOST/PATH",
+    )
     return parser
 
 
