@@ -176,6 +176,8 @@ class FlinkCluster:
         return {
             "rest.port": self.rest_port,
             "rest.bind-port": self.rest_port,
+            # Flink's own page; by default any page in a browser may read what is answered here
+            "web.access-control-allow-origin": self.rest_url,
             "jobmanager.rpc.port": self.rpc_port,
             "io.tmp.dirs": str(processes.temporary(self.run_dir)),
             "execution.checkpointing.dir": self.checkpoints.as_uri(),

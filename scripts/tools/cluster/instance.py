@@ -262,7 +262,7 @@ class Local:
         processes.start(processes.SUPERVISOR, command, self.run_dir, ours)
 
     def _save(self, *, owned: bool) -> None:
-        self.run_dir.mkdir(parents=True, exist_ok=True)
+        processes.make_private(self.run_dir)
         saved = {"ports": asdict(self.ports), "slots": self.slots}
         (self.run_dir / "local.json").write_text(json.dumps(saved))
         self._ready.unlink(missing_ok=True)
