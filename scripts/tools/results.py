@@ -1,7 +1,6 @@
 """Figures as JSON: one object `{command, commit, machine, results}`, the same from every script."""
 
 import json
-import os
 import platform
 import shlex
 import subprocess
@@ -11,8 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
-
+from scripts.tools.cluster import machine as usable
 from scripts.tools.cluster.paths import ROOT
 
 
@@ -85,8 +83,7 @@ def commit() -> str:
 
 def machine() -> str:
     """Return processor, cores, memory, system and Python."""
-    memory = psutil.virtual_memory().total / (1 << 30)
-    cores = len(os.sched_getaffinity(0))
+    memory, cores = usable.machine().memory() / (1 << 30), usable.machine().cores()
     system = f"{platform.system()} {platform.release().split('-')[0]}"
     python = platform.python_version()
     return f"{_processor()}, {cores} cores, {memory:.0f} GiB, {system}, Python {python}"

@@ -104,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         help="use ports N to N+3; 0 = any free ones (default: Kafka 9092, Flink 8081)",
     )
     command.add_argument(
-        "--slots", type=int, metavar="N", help="task slots (default: cores, at most 8)"
+        "--slots", type=int, metavar="N", help="task slots (default: usable cores, at most 8)"
     )
     command.add_argument(
         "--config",
