@@ -12,6 +12,7 @@ from typing import Any
 
 from scripts.tools.cluster import machine as usable
 from scripts.tools.cluster.paths import ROOT
+from scripts.tools.cluster.rest_address import without_password
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,9 @@ def _processor() -> str:
 
 
 def command() -> str:
-    """Return the command line, of paths elsewhere on this machine the names alone."""
-    return shlex.join([_script(), *map(_portable, sys.argv[1:])])
+    """Return the command line, of paths elsewhere the names alone, of logins no passwords."""
+    told = (without_password(_portable(argument)) for argument in sys.argv[1:])
+    return shlex.join([_script(), *told])
 
 
 def _portable(argument: str) -> str:

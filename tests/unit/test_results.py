@@ -1,6 +1,7 @@
 """Figures as JSON: one object, the same from every script."""
 
 import json
+import sys
 
 from scripts.tools import results
 from scripts.tools.results import Result
@@ -26,3 +27,12 @@ def test_a_document_says_what_ran_where(tmp_path):
     assert list(document) == ["command", "commit", "machine", "results"]
     assert "cores" in document["machine"]
     assert document["results"][0]["name"] == "a"
+
+
+def test_the_command_has_no_password(monkeypatch):
+    said = ["--flink", "http://ann:pw-1@h:1", "bob:pw-1@h", "--flink=https://x:pw-1@h/a", "--n=a:b"]
+    monkeypatch.setattr(sys, "argv", ["/x/status.py", *said])
+    told = results.command()
+    assert "pw-1" not in told
+    assert "http://ann:********@h:1" in told
+    assert "--n=a:b" in told

@@ -10,6 +10,7 @@ from scripts.tools.console import ToolError
 
 _MASK = "********"
 _SCHEMES = ("http", "https")
+_LOGIN = re.compile(r"((?:^|=|://)[^/:@=\s]*):(?!//)\S*@")
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,15 @@ def masked(text: str) -> str:
     """
     scheme, mark, rest = text.rpartition("://")
     return f"{scheme}{mark}{_MASK}@{rest.rpartition('@')[2]}" if "@" in rest else text
+
+
+def without_password(argument: str) -> str:
+    """Return an argument of a command line with a mask for the password of an address in it.
+
+    >>> without_password("--flink=https://ann:pw-1@host/flink"), without_password("ann:p/w@host")
+    ('--flink=https://ann:********@host/flink', 'ann:********@host')
+    """
+    return _LOGIN.sub(rf"\1:{_MASK}@", argument)
 
 
 def _is_plain(text: str) -> bool:
