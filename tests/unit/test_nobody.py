@@ -3,6 +3,8 @@
 import getpass
 import os
 import pwd
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -37,6 +39,20 @@ def test_who_has_no_name_is_given_one() -> None:
         getpass.getuser()
     name_user()
     assert getpass.getuser() == f"user-{os.getuid()}"
+
+
+@pytest.mark.skipif(
+    os.getuid() != 0 or shutil.which("setpriv") is None, reason="needs root, to be somebody else"
+)
+def test_a_process_of_a_user_without_an_entry_is_given_one() -> None:
+    rights = "+dac_override,+dac_read_search"  # the interpreter may lie in a home that is closed
+    user = ["--reuid", "54321", "--regid", "54321", "--clear-groups"]
+    command = ["setpriv", *user, "--inh-caps", rights, "--ambient-caps", rights, sys.executable]
+    ask = "import getpass; from jobs.user import name_user; name_user(); print(getpass.getuser())"
+    done = subprocess.run([*command, "-c", ask], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode != 0 and "setpriv" in done.stderr:
+        pytest.skip(done.stderr.strip())  # a container that may not give rights away
+    assert done.stdout == "user-54321\n", done.stderr
 
 
 def test_who_has_a_name_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:

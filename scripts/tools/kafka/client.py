@@ -50,6 +50,7 @@ def consumer(address: KafkaAddress, topics: list[str], *, isolation: str) -> Ite
                 "group.id": "streamrec-tools",  # asked for by the client, never joined
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
+                "auto.offset.reset": "earliest",  # where retention has deleted offset 0
                 "isolation.level": isolation,
                 "fetch.wait.max.ms": 50,
             }
