@@ -661,6 +661,11 @@ class Metrics(Section):
     window: Annotated[int, Duration("1s", "1h")] = Field(
         default=duration("10s"), description="Length of a metrics window."
     )
+    retention: Annotated[int, Duration("1h", "3650d")] = Field(
+        default=duration("7d"),
+        description="How long windows are kept: the key of one is used again for the first that"
+        " starts so much later.",
+    )
 
 
 class Flink(Section):

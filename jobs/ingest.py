@@ -15,6 +15,7 @@ from conf.loader import ConfigError, load
 from jobs.environment import environment
 from jobs.preflight import PreflightError, check_one_origin, check_topics, check_unused
 from jobs.topology import build_ingest
+from jobs.user import name_user
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -23,6 +24,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--config", type=Path, required=True, help="YAML file, see conf/local.yaml")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
     options = parser.parse_args(arguments)
+    name_user()
     try:
         check_one_origin()
         config = load(options.config, options.overrides)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from conf.problems import ConfigError
 from conf.schema import JobConfig
 from models.deep.privacy import Privacy
 from models.keys import origin_of
@@ -137,9 +138,34 @@ def _privacy(config: JobConfig) -> Privacy | None:
 
 
 def default_store(job: str) -> str:
-    """Return the folder of a job's models where none is configured."""
-    home = os.environ.get("XDG_DATA_HOME") or str(Path("~/.local/share").expanduser())
+    """Return the folder of a job's models where none is configured.
+
+    Raises
+    ------
+    ConfigError
+        If the user has no home.
+    """
+    try:
+        home = os.environ.get("XDG_DATA_HOME") or str(Path("~/.local/share").expanduser())
+    except RuntimeError:
+        message = (
+            "fine_tune.store: expected a folder for the models, got none, and a user without a"
+            " home; set fine_tune.store, HOME or XDG_DATA_HOME"
+        )
+        raise ConfigError([message]) from None
     return f"{home}/streamrec/models/{job}"
+
+
+def check_store(config: JobConfig) -> None:
+    """Refuse a job that trains models and has no place for them.
+
+    Raises
+    ------
+    ConfigError
+        If there is none.
+    """
+    if wants_deep(config) and not config.fine_tune.store:
+        default_store(config.job.name)
 
 
 def learn_items(

@@ -11,6 +11,7 @@ from jobs.environment import environment, may_have_state
 from jobs.lease import claim
 from jobs.preflight import PreflightError, check_one_origin, check_topics, topic_ids
 from jobs.topology import build
+from jobs.user import name_user
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -24,9 +25,11 @@ def main(arguments: Sequence[str]) -> int:
         help="start although another job writes the same topics; that one then fails",
     )
     options = parser.parse_args(arguments)
+    name_user()
     try:
         check_one_origin()
         config = load(options.config, options.overrides)
+        parameters.check_store(config)
         check_topics(config)
         lease = claim(config, take_over=options.take_over)
         generation = transactions.generation(config, take_over=options.take_over)

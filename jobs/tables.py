@@ -298,8 +298,9 @@ def metric_windows(config: JobConfig) -> str:
     listed = ", ".join(
         f"'{name}' VALUE {value}" for name, value in window.written(config.evaluation.k).items()
     )
+    key = window.key(config.metrics.window, config.metrics.retention)
     return f"""INSERT INTO recommendation_metrics
-        SELECT CAST('{window.KEY.decode()}/' || CAST(window_start AS STRING) AS BYTES),
+        SELECT CAST({key} AS BYTES),
           CAST(JSON_OBJECT(
             'kind' VALUE '{window.KEY.decode()}',
             'window_start' VALUE UNIX_TIMESTAMP(CAST(window_start AS STRING)) * 1000,

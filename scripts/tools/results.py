@@ -1,7 +1,6 @@
 """Figures as JSON: one object `{command, commit, machine, results}`, the same from every script."""
 
 import json
-import os
 import platform
 import shlex
 import subprocess
@@ -11,9 +10,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
-
+from scripts.tools.cluster import machine as usable
 from scripts.tools.cluster.paths import ROOT
+from scripts.tools.cluster.rest_address import without_password
 from scripts.tools.console import ToolError
 
 _FIGURES = ROOT / "tests" / "benchmarks"
@@ -116,8 +115,7 @@ def _git(*arguments: str) -> str:
 
 def machine() -> str:
     """Return processor, cores, memory, system and Python."""
-    memory = psutil.virtual_memory().total / (1 << 30)
-    cores = len(os.sched_getaffinity(0))
+    memory, cores = usable.machine().memory() / (1 << 30), usable.machine().cores()
     system = f"{platform.system()} {platform.release().split('-')[0]}"
     python = platform.python_version()
     return f"{_processor()}, {cores} cores, {memory:.0f} GiB, {system}, Python {python}"
@@ -133,8 +131,9 @@ def _processor() -> str:
 
 
 def command() -> str:
-    """Return the command line, of paths elsewhere on this machine the names alone."""
-    return shlex.join([_script(), *map(_portable, sys.argv[1:])])
+    """Return the command line, of paths elsewhere the names alone, of logins no passwords."""
+    told = (without_password(_portable(argument)) for argument in sys.argv[1:])
+    return shlex.join([_script(), *told])
 
 
 def _portable(argument: str) -> str:

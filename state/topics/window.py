@@ -1,4 +1,6 @@
-"""Quality and volume of a window: records of `recommendation_metrics` with the keys `window/TIME`.
+"""Quality and volume of a window: records of `recommendation_metrics` with the keys `window/PLACE`.
+
+Places are those of a ring, see `key`. Former releases wrote `window/TIME`, and no key twice.
 
 `Sums` is what each micro-batch adds; `WRITTEN` says how the JSON of a window is made of their sums,
 in SQL. The edge between Python and Java and the statement are both built from here.
@@ -40,6 +42,25 @@ class Sums:
     def row(self) -> tuple[Any, ...]:
         """Return the values in the order of `columns`."""
         return astuple(self)
+
+
+def key(window_ms: int, retention_ms: int) -> str:
+    """Return the SQL expression of a window's key: its place in a ring of those that are kept.
+
+    The topic is compacted, and must not lose what it says of a bucket that is idle: nothing else
+    than the same key ends a window.
+
+    Parameters
+    ----------
+    window_ms : int
+        Length of a window.
+    retention_ms : int
+        How long they are kept; what does not divide is rounded up.
+    """
+    places = -(-retention_ms // window_ms)
+    # seconds are whole where windows are not: the last millisecond of one is in the same window
+    number = f"(UNIX_TIMESTAMP(CAST(window_start AS STRING)) * 1000 + 999) / {window_ms}"
+    return f"'{KEY.decode()}/' || CAST(MOD({number}, {places}) AS STRING)"
 
 
 def columns() -> dict[str, type]:

@@ -141,6 +141,53 @@ def test_windows_come_oldest_first_and_their_counts_add_up():
     assert metrics.counted("recommendations") == 5
 
 
+def keeping(retention, *records):
+    metrics = Metrics(retention)
+    for key, value in records:
+        metrics.take(key, value)
+    return metrics
+
+
+def place(number, start, **figures):
+    return f"window/{number}".encode(), window(start, **figures)[1]
+
+
+def test_windows_older_than_the_retention_are_left_out_whatever_their_keys():
+    former = [window(start, recommendations=1) for start in range(0, 50_000, 10_000)]
+    ring = [place(n, 50_000 + n * 10_000, recommendations=1) for n in range(3)]
+    for records in (former + ring, ring + former):
+        metrics = keeping(30_000, *records)
+        assert [w["window_start"] for w in metrics.windows] == [50_000, 60_000, 70_000]
+        assert metrics.counted("recommendations") == 3
+    assert keeping(None, *former, *ring).counted("recommendations") == 8
+
+
+def test_the_ring_goes_round_and_what_is_not_compacted_yet_does_no_harm():
+    records = [place(n % 3, n * 10_000, scored=1, hr_at_10=n / 10) for n in range(7)]
+    metrics = keeping(30_000, *records)
+    assert [w["window_start"] for w in metrics.windows] == [40_000, 50_000, 60_000]
+    assert metrics.quality().hit_rate == pytest.approx(0.5)
+    assert [w["window_start"] for w in metrics.newest_windows(2)] == [50_000, 60_000]
+
+
+def test_a_reader_holds_no_more_windows_than_are_kept():
+    metrics = Metrics(1_000_000)  # a hundred
+    for start in range(0, 50_000_000, 10_000):
+        metrics.take(*window(start, recommendations=1))
+        assert len(metrics._windows._values) <= 1_024 + 1
+    assert metrics.counted("recommendations") == 100
+    assert len(metrics.windows) == 100
+
+
+def test_a_copy_stays_as_it_is():
+    metrics = reading(account(0, {"0": (1, 1, 0, 0, 0, 1)}), window(0, recommendations=1))
+    before = metrics.snapshot()
+    metrics.take(*account(0, {"0": (2, 2, 0, 0, 0, 2)}))
+    metrics.take(*window(10_000, recommendations=1))
+    assert (before.totals().consumed, before.counted("recommendations")) == (1, 1)
+    assert (metrics.totals().consumed, metrics.counted("recommendations")) == (2, 2)
+
+
 def test_records_of_unknown_kind_and_tombstones_are_left_out():
     metrics = reading((b"x", b'{"kind": "news"}'), (b"accounting/0", None), (None, b"{}"))
     assert metrics.totals().consumed == 0

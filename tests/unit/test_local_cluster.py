@@ -1,14 +1,19 @@
 """What `scripts/local` touches, and what it never does."""
 
+import os
 import socket
+import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from scripts.tools.cluster import processes
 from scripts.tools.cluster.instance import Local, Ports
+from scripts.tools.commands import local as local_command
 from scripts.tools.console import ToolError
 
 SLEEP = (sys.executable, "-c", "import time; time.sleep(60)")
@@ -58,7 +63,7 @@ def test_a_taken_port_is_named_before_anything_starts(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         local = Local(run_dir=tmp_path, ports=Ports(kafka=port), slots=1)
         with pytest.raises(ToolError, match=rf"port {port} \(kafka\): expected a free one"):
-            local.up(report=[].append)
+            local.up(report=lambda _: None)
     assert processes.find(tmp_path) == []
 
 
@@ -68,6 +73,55 @@ def test_a_port_base_gives_four_ports_in_a_row_and_zero_any_four() -> None:
     )
     free = Ports.from_base(0)
     assert len({free.kafka, free.controller, free.rest, free.rpc}) == 4
+
+
+@pytest.fixture
+def usual_umask() -> Iterator[None]:
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+def mode(folder: Path) -> int:
+    return stat.S_IMODE(folder.stat().st_mode)
+
+
+@pytest.mark.usefixtures("usual_umask")
+def test_the_run_folder_is_its_owners_only(tmp_path: Path) -> None:
+    run_dir = tmp_path / "a" / "run"
+    processes.start("sleeper", SLEEP, run_dir)
+    try:
+        assert mode(run_dir) == 0o700
+    finally:
+        processes.end_all(run_dir)
+
+
+@pytest.mark.usefixtures("usual_umask")
+def test_a_run_folder_of_before_is_closed_and_one_of_somebody_else_is_not(tmp_path: Path) -> None:
+    ours, other = tmp_path / "ours", tmp_path / "other"
+    for folder in (ours, other):
+        folder.mkdir()
+        (folder / "thesis").touch()
+    (ours / "local.json").touch()
+    processes.make_private(ours)
+    processes.make_private(other)
+    assert (mode(ours), mode(other)) == (0o700, 0o755)
+
+
+def test_no_page_of_another_origin_may_read_what_flink_answers(tmp_path: Path) -> None:
+    local = Local.plan(tmp_path, port_base=20_000, slots=1)
+    local.flink.prepare()
+    written = yaml.safe_load((tmp_path / "flink" / "conf" / "config.yaml").read_text())
+    assert written["web.access-control-allow-origin"] == "http://127.0.0.1:20002"
+
+
+def test_the_help_says_whose_machine_it_is_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["local", "--help"])
+    with pytest.raises(SystemExit):
+        local_command.main()
+    assert "For a machine of one's own: any local user" in " ".join(capsys.readouterr().out.split())
 
 
 def test_the_instance_that_runs_is_found_by_its_folder(tmp_path: Path) -> None:

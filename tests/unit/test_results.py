@@ -1,6 +1,7 @@
 """Figures as JSON: one object, the same from every script."""
 
 import json
+import sys
 
 import pytest
 
@@ -55,3 +56,12 @@ def test_what_was_just_measured_is_no_difference(monkeypatch):
     assert results.commit() == "0123456789ab+"
     assert asked[1][-1] == ":!tests/benchmarks"
     assert len(results.commit()) == 13
+
+
+def test_the_command_has_no_password(monkeypatch):
+    said = ["--flink", "http://ann:pw-1@h:1", "bob:pw-1@h", "--flink=https://x:pw-1@h/a", "--n=a:b"]
+    monkeypatch.setattr(sys, "argv", ["/x/status.py", *said])
+    told = results.command()
+    assert "pw-1" not in told
+    assert "http://ann:********@h:1" in told
+    assert "--n=a:b" in told

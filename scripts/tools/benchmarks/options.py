@@ -1,7 +1,6 @@
 """What can be changed of each benchmark."""
 
 import argparse
-import os
 from pathlib import Path
 
 from scripts.tools.benchmarks.candidates.measure import MODELS, SIZES
@@ -9,11 +8,12 @@ from scripts.tools.benchmarks.latency.measure import PARTS as LATENCY_PARTS
 from scripts.tools.benchmarks.scale.measure import PARTS as SCALE_PARTS
 from scripts.tools.benchmarks.startup.measure import PARTS as STARTUP_PARTS
 from scripts.tools.benchmarks.throughput import KINDS, LIMIT, USUAL
+from scripts.tools.cluster.machine import machine
 from scripts.tools.console import positive
 from scripts.tools.data import columns
 
 _KINDS = ("light", "full")
-_CORES = min(os.cpu_count() or 1, 8)
+_CORES = min(machine().cores(), 8)
 
 
 def shared() -> argparse.ArgumentParser:

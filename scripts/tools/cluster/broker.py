@@ -14,6 +14,8 @@ from scripts.tools.cluster.plain_path import plain
 from scripts.tools.console import ToolError
 
 NAME = "kafka"
+MEMORY_MB = 768
+"""Most that it takes: its heap, and what a JVM takes besides."""
 _CLUSTER_ID = "c3RyZWFtcmVjLWxvY2FsMQ"  # any 16 bytes in base64: one broker is a cluster of its own
 _JVM = (
     "-Xms256m",

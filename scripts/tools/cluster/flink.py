@@ -21,6 +21,8 @@ _MAIN = {
 _CLIENT = "org.apache.flink.client.cli.CliFrontend"
 _METASPACE = "-XX:MaxMetaspaceSize=512m"  # every submitted job loads its planner once more
 
+_JOB_MANAGER_MB, _WORKER_MB = 768, 300
+
 PYTHON_ENVIRONMENT = {
     "PYTHONSAFEPATH": "1",  # else a folder named like one of our packages wins over the wheel
     "OMP_NUM_THREADS": "1",  # one worker a slot: more threads would only spin
@@ -58,6 +60,13 @@ class FlinkCluster:
     def rest(self) -> FlinkRest:
         """Client of the JobManager."""
         return FlinkRest(self.rest_url)
+
+    @property
+    def memory_mb(self) -> int:
+        """Most memory that both processes and the Python workers take."""
+        heap_and_direct = self._heap_mb + 128 + self._network_mb + 256
+        task_manager = heap_and_direct + 256 * self.slots + 512 + 192
+        return task_manager + _JOB_MANAGER_MB + _WORKER_MB * self.slots
 
     @property
     def checkpoints(self) -> Path:
@@ -176,6 +185,8 @@ class FlinkCluster:
         return {
             "rest.port": self.rest_port,
             "rest.bind-port": self.rest_port,
+            # Flink's own page; by default any page in a browser may read what is answered here
+            "web.access-control-allow-origin": self.rest_url,
             "jobmanager.rpc.port": self.rpc_port,
             "io.tmp.dirs": str(processes.temporary(self.run_dir)),
             "execution.checkpointing.dir": self.checkpoints.as_uri(),

@@ -3,7 +3,6 @@
 import contextlib
 import fcntl
 import json
-import os
 import shutil
 import socket
 import sys
@@ -14,10 +13,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from scripts.tools.cluster import loopback, ownership, processes
+from scripts.tools.cluster.broker import MEMORY_MB, Broker
 from scripts.tools.cluster.broker import NAME as BROKER
-from scripts.tools.cluster.broker import Broker
 from scripts.tools.cluster.flink import JOB_MANAGER, TASK_MANAGER, FlinkCluster
 from scripts.tools.cluster.flink_rest import FlinkUnreachableError
+from scripts.tools.cluster.machine import machine
 from scripts.tools.cluster.paths import ROOT
 from scripts.tools.cluster.stack_trace import innermost_cause
 from scripts.tools.console import ToolError, progress
@@ -95,10 +95,10 @@ class Local:
         port_base
             First of four ports in a row; 0 = any free ones; None = the usual 9092 and 8081.
         slots
-            None = one a core, at most 8.
+            None = one for each core that this process may use, at most 8.
         """
         ports = Ports() if port_base is None else Ports.from_base(port_base)
-        slots = slots or min(os.cpu_count() or 1, 8)
+        slots = slots or min(machine().cores(), 8)
         return cls(run_dir=run_dir.resolve(), ports=ports, slots=slots)
 
     @classmethod
@@ -182,6 +182,8 @@ class Local:
             self._save(owned=owned)
         try:
             self._supervise(revives=revives)  # from the first second on: the owner may be killed
+            if fresh and (short := self.short_of_memory()):
+                report(short)
             names = ", ".join(dead) or "all of it"
             report(
                 f"starting Flink ({self.rest_url}) and Kafka ({self.brokers})"
@@ -199,6 +201,17 @@ class Local:
                 processes.end(self.run_dir, part, grace_seconds=2)
             raise
         return True
+
+    def short_of_memory(self) -> str:
+        """Return in words that there may be too little memory; empty where there is enough."""
+        wanted, there = (self.flink.memory_mb + MEMORY_MB) << 20, machine().memory()
+        if there >= wanted:
+            return ""
+        remedy = "pass fewer --slots, or allow more" if self.slots > 1 else "allow more"
+        return (
+            f"memory: expected {wanted / (1 << 30):.1f} GiB or more for {self.slots} slots, got"
+            f" {there / (1 << 30):.1f} GiB; {remedy}, or processes may be killed"
+        )
 
     def runs(self) -> bool:
         """Whether any part of it does."""
@@ -262,7 +275,7 @@ class Local:
         processes.start(processes.SUPERVISOR, command, self.run_dir, ours)
 
     def _save(self, *, owned: bool) -> None:
-        self.run_dir.mkdir(parents=True, exist_ok=True)
+        processes.make_private(self.run_dir)
         saved = {"ports": asdict(self.ports), "slots": self.slots}
         (self.run_dir / "local.json").write_text(json.dumps(saved))
         self._ready.unlink(missing_ok=True)

@@ -31,11 +31,17 @@ def without_proxy(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def opener(url: str) -> urllib.request.OpenerDirector:
-    """Return what opens `url`: past every proxy where that is loopback."""
+def opener(url: str, *handlers: urllib.request.BaseHandler) -> urllib.request.OpenerDirector:
+    """Return what opens `url`: past every proxy where that is loopback.
+
+    Parameters
+    ----------
+    handlers
+        What else it is to do.
+    """
     host = urllib.parse.urlsplit(url).hostname or ""
     direct = urllib.request.ProxyHandler({})
-    return urllib.request.build_opener(*([direct] if is_loopback(host) else []))
+    return urllib.request.build_opener(*([direct] if is_loopback(host) else []), *handlers)
 
 
 def is_loopback(host: str) -> bool:

@@ -19,15 +19,29 @@ PART = "STREAMREC_PART"
 """Name of the process that was started, or of the one that started it."""
 SUPERVISOR = "supervisor"
 """Name of the process that starts dead ones again; it is ended before them."""
+_OWNER = 0o700
 _UTF8 = {"LC_ALL": "C.UTF-8"}  # in any other locale a JVM may not find a folder with an umlaut
 _started: list["subprocess.Popen[bytes]"] = []  # collected while its process runs, a Popen warns
 
 
 def home(run_dir: Path) -> Path:
-    """Return the folder as programs are told of it, without blanks; it is made where missing."""
+    """Return the folder as programs are told of it, without blanks; it is made where missing.
+
+    It is its owner's only: logs, topics and checkpoints hold what users did.
+    """
     folder = run_dir.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=_OWNER, parents=True, exist_ok=True)
     return plain(folder)
+
+
+def make_private(run_dir: Path) -> None:
+    """Make the folder, or close one that was made here before to others.
+
+    A folder that somebody else made, as /tmp, stays as open as it is.
+    """
+    folder = home(run_dir).resolve()
+    if any((folder / name).exists() for name in ("local.json", "logs/supervisor.out")):
+        folder.chmod(_OWNER)
 
 
 def temporary(run_dir: Path) -> Path:
@@ -56,7 +70,7 @@ def start(
         The process id, also kept in `pids/NAME`.
     """
     for folder in ("logs", "pids"):
-        (run_dir / folder).mkdir(parents=True, exist_ok=True)
+        (home(run_dir) / folder).mkdir(exist_ok=True)
     output_file = run_dir / "logs" / f"{name}.out"
     if output_file.exists():  # the last words of the one before
         output_file.replace(output_file.with_suffix(".out.1"))

@@ -164,7 +164,7 @@ class Play:
             failures = rest.get(f"/jobs/{self.job}/exceptions")["exceptionHistory"]["entries"]
             cause = rest.root_cause(self.job)
         except FlinkUnreachableError as error:
-            raise ToolError(f"{error}; see {self._log}") from None
+            raise ToolError(f"{error.problem}; see {self._log}") from None
         if state in ENDED or len(failures) >= MOST_FAILURES:
             message = f"job {self.job}: expected to run, got {state} after {len(failures)} failures"
             raise ToolError(f"{message}: {cause}; see {self._log}")

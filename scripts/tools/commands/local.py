@@ -83,7 +83,12 @@ def _addresses(local: Local) -> dict[str, str | int]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="scripts/local", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="scripts/local",
+        description=__doc__,
+        epilog="For a machine of one's own: any local user can reach Flink's REST interface on"
+        " loopback and run code as you. The run folder is its owner's only.",
+    )
     commands = parser.add_subparsers(required=True, metavar="up|down|status")
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument(
@@ -99,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         help="use ports N to N+3; 0 = any free ones (default: Kafka 9092, Flink 8081)",
     )
     command.add_argument(
-        "--slots", type=int, metavar="N", help="task slots (default: cores, at most 8)"
+        "--slots", type=int, metavar="N", help="task slots (default: usable cores, at most 8)"
     )
     command.add_argument(
         "--config",

@@ -14,6 +14,7 @@ import msgspec
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from conf.problems import ConfigError
 from jobs.parameters import default_store
 from models.deep.shape import Shape
 from scripts.tools.cluster.paths import store_of, store_uri
@@ -181,7 +182,10 @@ def _configured(options: argparse.Namespace) -> str:
     if options.config is None:  # a file given decides, as for scripts/submit
         options.overrides[:0] = [f"fine_tune.store={store_of(options.run_dir)}"]
     job: Target = target(options)
-    return job.config.fine_tune.store or default_store(job.config.job.name)
+    try:
+        return job.config.fine_tune.store or default_store(job.config.job.name)
+    except ConfigError as error:
+        raise ToolError(str(error), code=2) from None
 
 
 def _instant(ms: int) -> str:

@@ -50,7 +50,7 @@ def take(
         report(f"saving the state of job {running['jid']}")
         folder = _trigger(local, running["jid"], stop=stop)
     except FlinkUnreachableError as error:
-        raise ToolError(f"{error}; see scripts/local status") from error
+        raise ToolError(f"{error.problem}; see scripts/local status") from error
     about: dict[str, Any] = {"job": running["jid"], "name": running["name"], "taken_at": _now()}
     if before := submissions.of_job(local.run_dir, running["jid"]):
         about[submissions.ENTRY] = asdict(before)

@@ -3,8 +3,8 @@
 import argparse
 import json
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from conf import epochs
+from conf.schema import JobConfig
 from scripts.tools import results
 from scripts.tools.cluster.flink_rest import FlinkRest, FlinkUnreachableError
 from scripts.tools.commands.demo_view import console
-from scripts.tools.console import ToolError, progress, run
-from scripts.tools.kafka import accounting, topics
-from scripts.tools.kafka.accounting import FATES, Metrics, Totals
-from scripts.tools.kafka.balance import Balance, Log, balance, contradictions, plain
+from scripts.tools.console import progress, run
+from scripts.tools.kafka import topics
+from scripts.tools.kafka.accounting import FATES, Following, Metrics, Totals
+from scripts.tools.kafka.balance import Balance, Log, balance, contradictions, plain_until
 from scripts.tools.kafka.client import consumer, offsets, read_offsets
+from scripts.tools.kafka.lag import Lag, standing
 from scripts.tools.kafka.refusals import refusals
 from scripts.tools.kafka.target import Target, add_arguments, target
 from scripts.tools.results import Result
@@ -34,18 +36,22 @@ def main() -> int:
     Returns
     -------
     int
-        0; 3 where no job runs; 4 where a running job has not yet accounted for every record;
-        5 where a topic refuses records that the job may write; 6 where retention deleted records
-        before the job read them; 7 where the job refused most records. The first of 3, 7, 4, 5
-        and 6 that applies.
+        0; 3 where no job runs; 4 where the accounts contradict each other or the log, or records
+        wait and are not consumed; 5 where a topic refuses records that the job may write; 6 where
+        retention deleted records before the job read them; 7 where the job refused most records.
+        The first of 3, 7, 4, 5 and 6 that applies.
     """
     options = _parser().parse_args()
     job = target(options, options.flink)
     jobs = _jobs(job.flink, job.config.job.name)
     named = job.config.kafka.topics
-    metrics = accounting.read(job.address, named.recommendation_metrics)
+    following = Following(job.address, named.recommendation_metrics, job.config.metrics.retention)
+    metrics = following.catch_up()
     found = _balances(job, metrics.totals())
-    objections = [*metrics.totals().contradictions(), *contradictions(found.balances)]
+    is_running = any(one["state"] == "RUNNING" for one in jobs)
+    if is_running:
+        found = replace(found, moving=_moving(found, following, _patience(options, job.config)))
+    objections = [*metrics.totals().contradictions(), *found.objections()]
     refusing = topics.too_small(job.config, job.address)
     refused = refusals(metrics.totals(), job.address, job.config)
     for line in refused:
@@ -62,7 +68,7 @@ def main() -> int:
         too_small = Result("kafka.topics_too_small", len(refusing), "topics")
         _write(options.json, [*figures(jobs, metrics, found, objections), too_small])
     verdicts = (
-        (NOT_RUNNING, not any(job["state"] == "RUNNING" for job in jobs)),
+        (NOT_RUNNING, not is_running),
         (REFUSED, refused),
         (UNBALANCED, objections),
         (TOO_SMALL, refusing),
@@ -77,6 +83,22 @@ class Input:
 
     records: int
     balances: Mapping[int, Balance]
+    lags: Sequence[Lag] = ()
+    moving: frozenset[int] = frozenset()
+    """Partitions whose lag is no mistake: it was seen to move."""
+
+    def remarks(self, one: Balance) -> Iterator[str]:
+        """Say of a partition what is as it should be."""
+        if one.missing and one.partition in self.moving:
+            yield f"partition {one.partition}: {one.missing:,} records wait, and are being consumed"
+        yield from one.remarks()
+
+    def objections(self) -> list[str]:
+        """Return what contradicts that every record was consumed once."""
+        return contradictions({
+            p: replace(one, missing=0) if p in self.moving else one
+            for p, one in self.balances.items()
+        })  # fmt: skip
 
     def sum(self, name: str) -> int:
         """Return one of the figures over all partitions."""
@@ -88,19 +110,39 @@ def _balances(job: Target, totals: Totals) -> Input:
     topic, kafka = job.config.kafka.topics.user_behavior, job.config.kafka
     with consumer(job.address, [topic], isolation="read_committed") as client:
         ends = offsets(client, topic)
-    unclear = {p: e for p, e in ends.items() if not plain(totals.partition(p), *e)}
+    known = {p: plain_until(totals.partition(p), *e) for p, e in ends.items()}
+    unclear = {p: (known[p], high) for p, (_, high) in ends.items() if known[p] < high}
     read = read_offsets(job.address, topic, unclear)
-    logs = {
-        p: Log(low, high, read[p]) if p in read else Log.full(low, high)
-        for p, (low, high) in ends.items()
+    logs = {p: Log.partly(low, known[p], high, read.get(p)) for p, (low, high) in ends.items()}
+    earliest = kafka.start == "earliest"
+    balances = {
+        p: balance(p, totals.partition(p), log, from_earliest=earliest)
+        for p, log in sorted(logs.items())
     }
     return Input(
         sum(len(log.offsets) for log in logs.values()),
-        {
-            p: balance(p, totals.partition(p), log, from_earliest=kafka.start == "earliest")
-            for p, log in sorted(logs.items())
-        },
+        balances,
+        [
+            Lag.of(p, totals.partition(p), logs[p], from_earliest=earliest)
+            for p, one in balances.items()
+            if one.missing
+        ],
     )
+
+
+def _moving(found: Input, following: Following, seconds: float) -> frozenset[int]:
+    """Return the partitions with a lag that moves while one looks."""
+    if found.lags:
+        progress(f"records wait: looking whether they are consumed, {seconds:g} s at most")
+    still = standing(found.lags, lambda: following.catch_up().totals().partition, seconds)
+    return frozenset(lag.partition for lag in found.lags) - still
+
+
+def _patience(options: argparse.Namespace, config: JobConfig) -> float:
+    """Return how long a lag is looked at: what is consumed is seen as a checkpoint ends."""
+    if options.patience is not None:
+        return float(options.patience)
+    return 2 + 2 * config.flink.checkpoint_interval / 1000
 
 
 def figures(
@@ -145,10 +187,7 @@ def figures(
 
 
 def _jobs(flink: FlinkRest, name: str) -> list[dict[str, Any]]:
-    try:
-        return [job for job in flink.jobs() if job["name"] == name][:1]
-    except FlinkUnreachableError as error:
-        raise ToolError(f"{error}; is the cluster up?") from None
+    return [job for job in flink.jobs() if job["name"] == name][:1]
 
 
 def transactions_end(flink: FlinkRest, jobs: list[dict[str, Any]]) -> str:
@@ -187,7 +226,7 @@ def _show(
         if verdict := metrics.fine_tune.get("verdict"):
             out.print(str(verdict), markup=False)
     for one in found.balances.values():
-        for remark in one.remarks():
+        for remark in found.remarks(one):
             out.print(remark)
         for alarm in one.alarms():
             out.print(f"[red]{alarm}[/red]")
@@ -216,7 +255,7 @@ def window_table(metrics: Metrics) -> Table:
     """Return the last windows, and all of them in one row."""
     table = Table(title="quality, newest windows last", title_justify="left")
     names = ("scored", "hr_at_", "popularity_hr_at_", "ndcg_at_", "mrr", "rmse")
-    newest = metrics.windows[-LAST_WINDOWS:]
+    newest = metrics.newest_windows(LAST_WINDOWS)
     titles = [_title(newest, name) for name in names]
     for heading in ("seconds", "accepted", *titles, "freshness p50", "p99"):
         table.add_column(heading, justify="right")
@@ -279,17 +318,26 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/status",
         description=__doc__,
-        epilog="Exit status: 0, 3 where no job runs, 4 where records are not accounted for yet,"
-        " 5 where a topic refuses records that the job may write, 6 where retention deleted records"
-        " before the job read them, 7 where the job refused most records; the first of 3, 7, 4, 5,"
-        " 6 that applies.",
+        epilog="Exit status: 0, 3 where no job runs, 4 where records wait and are not consumed or"
+        " the accounts contradict each other or the log, 5 where a topic refuses records that the"
+        " job may write, 6 where retention deleted records before the job read them, 7 where the"
+        " job refused most records; the first of 3, 7, 4, 5, 6 that applies.",
     )
     parser.add_argument(
         "--json", type=Path, nargs="?", const=Path("-"), metavar="OUT",
         help="write one JSON object to a file, or to standard output",
     )  # fmt: skip
+    parser.add_argument(
+        "--patience", type=float, metavar="SECONDS",
+        help="how long records may wait while none of their partition is consumed (default: two"
+        " checkpoints and 2 s); less where their number moves",
+    )  # fmt: skip
     add_arguments(parser)
-    parser.add_argument("--flink", metavar="URL", help="REST address of the JobManager")
+    parser.add_argument(
+        "--flink",
+        metavar="URL",
+        help="REST address of the JobManager: HOST:8081, https://USER:PASSWORD@HOST/PATH",
+    )
     return parser
 
 

@@ -188,7 +188,7 @@ def _check(local: Local, config: JobConfig) -> None:
         free, slots = _free_slots(local, config.flink.parallelism)
         running = [job for job in local.flink.rest.running() if job["name"] == config.job.name]
     except FlinkUnreachableError as error:
-        raise ToolError(f"{error}; run scripts/local up") from error
+        raise ToolError(f"{error.problem}; run scripts/local up") from error
     if running:
         message = (
             f"{config.job.name}: expected no job of this name, got {running[0]['jid']} running;"

@@ -5,6 +5,7 @@ the bucket's users ever sent, `window/…` measures a stretch of time. What a fo
 topics, one without a state in common with the newest, is left out.
 """
 
+import copy
 import sys
 from collections import Counter
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ import msgspec
 from scripts.tools.kafka.balance import UNKNOWN, Consumed
 from scripts.tools.kafka.client import KafkaAddress, read_all
 from scripts.tools.kafka.ranges import BEGIN, END, Range, common, joined
+from scripts.tools.kafka.windows import Quality, Sums, Windows
 from state import json_codec
 from state.accounting import PartitionCounts
 from state.codec import StateError
@@ -96,39 +98,6 @@ class Totals:
         return found
 
 
-@dataclass(frozen=True)
-class DeepQuality:
-    """Hit rates on the same events, all ranked by every model."""
-
-    scored: int
-    blend: float
-    online: float
-    deep: float
-    popularity: float
-
-
-@dataclass(frozen=True)
-class Quality:
-    """Test-then-learn quality over windows, each weighted by the events it scored."""
-
-    scored: int = 0
-    hit_rate: float | None = None
-    ndcg: float | None = None
-    mrr: float | None = None
-    popularity_hit_rate: float | None = None
-    popularity_ndcg: float | None = None
-    with_deep: "DeepQuality | None" = None
-    """Of the windows in which a deep model was served throughout."""
-    rmse: float | None = None
-
-    @property
-    def ratio(self) -> float | None:
-        """Hit rate as a multiple of popularity's."""
-        if not self.popularity_hit_rate or self.hit_rate is None:
-            return None
-        return self.hit_rate / self.popularity_hit_rate
-
-
 _LATELY_MS = 60_000
 
 
@@ -148,6 +117,12 @@ class _Account(msgspec.Struct):
     epoch: int = 0
 
 
+class _Kind(msgspec.Struct):
+    """What every record has."""
+
+    kind: Any = None
+
+
 class _Window(msgspec.Struct):
     """What every window has."""
 
@@ -160,6 +135,13 @@ class _Window(msgspec.Struct):
 class Metrics:
     """The present content of the metrics topic; feed it records in their order.
 
+    Parameters
+    ----------
+    retention_ms
+        Windows older than this are left out, see `Windows`; None = none are.
+
+    Examples
+    --------
     >>> metrics = Metrics()
     >>> metrics.take(b"accounting/0", b'''{"kind": "accounting", "bucket": 0, "partitions": {"0":
     ...     {"consumed": 2, "accepted": 1, "duplicate": 1, "late": 0, "rejected": 0,
@@ -168,9 +150,10 @@ class Metrics:
     []
     """
 
-    def __init__(self) -> None:
+    def __init__(self, retention_ms: int | None = None) -> None:
         self._accounting: dict[bytes, dict[str, Any]] = {}
-        self._windows: dict[bytes, dict[str, Any]] = {}
+        self._windows = Windows(retention_ms)
+        self._summed: Sums | None = None
         self._workers: dict[bytes, Worker] = {}
         self.fine_tune: dict[str, Any] = {}
         """Where fine-tuning stands; empty before it said anything."""
@@ -181,16 +164,17 @@ class Metrics:
             return
         where = key.decode(errors="replace")
         try:
-            record = json_codec.decode_object(value, where)
-            match record.get("kind"):
+            match json_codec.decode(value, _Kind, where).kind:
                 case "accounting":
                     json_codec.decode(value, _Account, where)
-                    self._accounting[key] = record
+                    self._accounting[key] = json_codec.decode_object(value, where)
+                    self._summed = None
                 case "window":
-                    json_codec.decode(value, _Window, where)
-                    self._windows[key] = record
+                    window = json_codec.decode(value, _Window, where)
+                    self._windows.take(window.window_start, window.window_end, value)
+                    self._summed = None
                 case "fine_tune":
-                    self.fine_tune = record
+                    self.fine_tune = json_codec.decode_object(value, where)
                 case "worker":
                     self._workers[key] = worker.decode(value)
         except StateError:  # somebody else's: nothing here is of it
@@ -199,9 +183,11 @@ class Metrics:
     @property
     def windows(self) -> list[dict[str, Any]]:
         """Windows by their start, oldest first; those of former jobs are left out."""
-        since = self._since()
-        mine = (w for w in self._windows.values() if (w.get("window_end") or since) >= since)
-        return sorted(mine, key=lambda window: window["window_start"])
+        return list(self._windows.since(self._since()))
+
+    def newest_windows(self, count: int) -> list[dict[str, Any]]:
+        """Return the last of the windows."""
+        return list(self._windows.since(self._since(), newest=count))
 
     @property
     def workers(self) -> list[Worker]:
@@ -277,56 +263,26 @@ class Metrics:
 
     def counted(self, name: str) -> int:
         """Return the sum of a count over all windows."""
-        return sum(window.get(name) or 0 for window in self.windows)
+        return int(self._sums().counts[name])
 
     def quality(self) -> Quality:
         """Return the quality over all windows."""
-        return Quality(
-            scored=self.counted("scored"),
-            hit_rate=self._mean("hr_at_"),
-            ndcg=self._mean("ndcg_at_"),
-            mrr=self._mean("mrr"),
-            popularity_hit_rate=self._mean("popularity_hr_at_"),
-            popularity_ndcg=self._mean("popularity_ndcg_at_"),
-            with_deep=self._with_deep(),
-            rmse=self._rmse(),
+        return self._sums().quality()
+
+    def _sums(self) -> Sums:
+        if self._summed is None:
+            self._summed = Sums.of(self._windows.since(self._since()))
+        return self._summed
+
+    def snapshot(self) -> "Metrics":
+        """Return a copy that stays as it is."""
+        found = copy.copy(self)
+        vars(found).update(
+            _accounting=dict(self._accounting),
+            _windows=self._windows.snapshot(),
+            _workers=dict(self._workers),
         )
-
-    def _with_deep(self) -> DeepQuality | None:
-        windows = [w for w in self.windows if w["scored"] and w.get("deep_scored") == w["scored"]]
-        scored = sum(window["scored"] for window in windows)
-        if not scored:
-            return None
-
-        def mean(prefix: str) -> float:
-            total = 0.0
-            for window in windows:
-                (figure,) = (v for name, v in window.items() if name.startswith(prefix))
-                total += figure * window["scored"]
-            return float(total / scored)
-
-        return DeepQuality(
-            scored,
-            mean("hr_at_"),
-            mean("online_hr_at_"),
-            mean("deep_hr_at_"),
-            mean("popularity_hr_at_"),
-        )
-
-    def _mean(self, prefix: str) -> float | None:
-        total, weight = 0.0, 0
-        for window in self.windows:
-            figures = [v for name, v in window.items() if name.startswith(prefix) and v is not None]
-            if figures and window["scored"]:
-                total += figures[0] * window["scored"]
-                weight += window["scored"]
-        return total / weight if weight else None
-
-    def _rmse(self) -> float | None:
-        rated = [window for window in self.windows if window.get("rmse") is not None]
-        weights = [window.get("errors") or window["accepted"] for window in rated]
-        squares = [window["rmse"] ** 2 * n for window, n in zip(rated, weights, strict=True)]
-        return (sum(squares) / sum(weights)) ** 0.5 if sum(weights) else None
+        return found
 
 
 def _silent(counts: Mapping[str, Any]) -> list[Range]:
@@ -339,9 +295,28 @@ def _silent(counts: Mapping[str, Any]) -> list[Range]:
     ])  # fmt: skip
 
 
+class Following:
+    """A metrics topic that is read, and read on from there; open transactions are left out.
+
+    Parameters
+    ----------
+    retention_ms
+        Windows older than this are left out, see `Windows`.
+    """
+
+    def __init__(self, address: KafkaAddress, topic: str, retention_ms: int | None = None) -> None:
+        self._address, self._topic = address, topic
+        self._metrics = Metrics(retention_ms)
+        self._next: dict[int, int] = {}
+
+    def catch_up(self) -> Metrics:
+        """Return what the topic says now."""
+        for message in read_all(self._address, self._topic, begin=self._next):
+            self._metrics.take(message.key(), message.value())
+            self._next[int(message.partition() or 0)] = int(message.offset() or 0) + 1
+        return self._metrics.snapshot()
+
+
 def read(address: KafkaAddress, topic: str) -> Metrics:
     """Return what a metrics topic says now; open transactions are left out."""
-    metrics = Metrics()
-    for message in read_all(address, topic):
-        metrics.take(message.key(), message.value())
-    return metrics
+    return Following(address, topic).catch_up()

@@ -43,6 +43,18 @@ class Log:
         """Return a partition in which every offset is a record."""
         return cls(low, high, np.arange(low, high))
 
+    @classmethod
+    def partly(cls, low: int, known: int, high: int, read: NDArray[np.int64] | None) -> "Log":
+        """Return a partition in which every offset before `known` is a record, and then those read.
+
+        Parameters
+        ----------
+        read
+            None where nothing was.
+        """
+        found = np.arange(low, known)
+        return cls(low, high, found if read is None else np.concatenate((found, read)))
+
     def between(self, begin: int, end: int) -> int:
         """Return how many records lie in a range."""
         return int(np.diff(np.searchsorted(self.offsets, [begin, max(begin, end)]))[0])
@@ -105,6 +117,17 @@ def plain(consumed: Consumed, low: int, high: int) -> bool:
     if not consumed.records:
         return low == high == 0
     return consumed.first <= low and consumed.records == high - consumed.first
+
+
+def plain_until(consumed: Consumed, low: int, high: int) -> int:
+    """Return up to which offset `plain` holds; where it does not, the log must be read from there.
+
+    Of a job that is behind, that is a short tail of a long log.
+    """
+    if plain(consumed, low, high):
+        return high
+    known = low <= consumed.next <= high and plain(consumed, low, consumed.next)
+    return consumed.next if known else low
 
 
 def balance(partition: int, consumed: Consumed, log: Log, *, from_earliest: bool) -> Balance:

@@ -51,6 +51,7 @@ def consumer(address: KafkaAddress, topics: list[str], *, isolation: str) -> Ite
                 "group.id": "streamrec-tools",  # asked for by the client, never joined
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
+                "auto.offset.reset": "earliest",  # where retention has deleted offset 0
                 "isolation.level": isolation,
                 "fetch.wait.max.ms": 50,
             }
@@ -110,11 +111,25 @@ def records(client: Consumer, *, timeout: float = 0.0) -> list[Message]:
     return [message for message in client.consume(10_000, timeout) if not _is_end(message)]
 
 
-def read_all(address: KafkaAddress, topic: str, *, committed: bool = True) -> Iterator[Message]:
-    """Yield every record of a topic up to its present end; open transactions are left out."""
+def read_all(
+    address: KafkaAddress,
+    topic: str,
+    *,
+    committed: bool = True,
+    begin: Mapping[int, int] | None = None,
+) -> Iterator[Message]:
+    """Yield every record of a topic up to its present end; open transactions are left out.
+
+    Parameters
+    ----------
+    begin
+        Offsets to begin with, by partition; others begin with their first record.
+    """
     isolation = "read_committed" if committed else "read_uncommitted"
     with consumer(address, [topic], isolation=isolation) as client:
         open_ends = set(partitions(client, topic))
+        if begin:
+            client.assign([TopicPartition(topic, p, begin.get(p, 0)) for p in open_ends])
         while open_ends:
             for message in client.consume(10_000, 0.5):
                 if _is_end(message):
