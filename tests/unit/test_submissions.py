@@ -1,5 +1,6 @@
 """A restore by tool is the same job: what a job was submitted with is kept and compared."""
 
+import argparse
 import json
 import os
 import signal
@@ -16,11 +17,13 @@ from conf.loader import load, written
 from conf.written import as_mapping
 from scripts.tools.cluster import manifest, processes, submissions
 from scripts.tools.cluster.flink_refusals import explained
+from scripts.tools.cluster.flink_rest import FlinkRest
 from scripts.tools.cluster.instance import Local, Ports
-from scripts.tools.cluster.paths import ROOT
+from scripts.tools.cluster.paths import LOCAL_CONFIG, ROOT
 from scripts.tools.cluster.submissions import Submitted
 from scripts.tools.commands import restore, submit
 from scripts.tools.console import ToolError
+from scripts.tools.kafka import target
 
 JOB_A, JOB_B = "a" * 32, "b" * 32
 
@@ -240,3 +243,27 @@ def test_a_submission_that_is_ended_ends_its_client(tmp_path: Path, ending: sign
         submitting.send_signal(ending)
         assert submitting.wait(timeout=20) != 0
     assert processes.find(tmp_path) == []
+
+
+def test_tools_that_look_at_a_job_go_by_what_it_was_submitted_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submission(tmp_path, JOB_A, "job.name=shop", "recommend.k=20").save(tmp_path)
+    submission(tmp_path, JOB_B, "job.name=news").save(tmp_path)
+    Local(run_dir=tmp_path, ports=Ports(), slots=1)._save(owned=False)
+    running = [{"jid": JOB_A}]
+    monkeypatch.setattr(FlinkRest, "running", lambda _: running)
+
+    def seen(*arguments: str, **asked: bool) -> tuple[str, int]:
+        parser = argparse.ArgumentParser()
+        target.add_arguments(parser)
+        options = parser.parse_args(["--run-dir", str(tmp_path), *arguments])
+        config = target.target(options, **asked).config
+        return config.job.name, config.recommend.k
+
+    assert seen() == ("shop", 20)
+    assert seen("--set", "recommend.k=5") == ("shop", 5)
+    assert seen(running=False) == ("streamrec", 10)
+    assert seen("--config", str(LOCAL_CONFIG)) == ("streamrec", 10)
+    running.append({"jid": JOB_B})
+    assert seen() == ("streamrec", 10)  # of two jobs it is not known which

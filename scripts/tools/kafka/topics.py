@@ -124,7 +124,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_arguments(parser)
     options = parser.parse_args()
-    job = target(options)
+    job = target(options, running=False)
     wanted = settings(job.config)
     if options.print:
         written = {name: _written(own) for name, own in wanted.items()}
