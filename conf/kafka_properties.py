@@ -5,6 +5,7 @@ look-ups), so only those are accepted that are known not to load code, and of wh
 that are known.
 """
 
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 
@@ -18,6 +19,10 @@ _OWN = {"max.request.size": "kafka.max_record_bytes", "buffer.memory": "kafka.ma
 """Properties that follow from a key of the configuration."""
 
 
+_CLASS = re.compile(r"[A-Za-z_$][\w$]*(\.[A-Za-z_$][\w$]*)+")
+_PROPERTY = re.compile(r"[a-z]+(\.[a-z0-9]+)*")
+
+
 def checked_properties(value: object) -> dict[str, str]:
     """Return Kafka properties after checking every one of them.
 
@@ -27,7 +32,7 @@ def checked_properties(value: object) -> dict[str, str]:
         With all problems.
     """
     if not isinstance(value, Mapping):
-        refuse([Problem("", "a mapping of property to text", repr(value))])
+        refuse([Problem("", "a mapping of property to text", _kind(value))])
         return {}
     found = [_problem(str(name), content) for name, content in value.items()]
     refuse(problem for problem in found if problem is not None)
@@ -41,9 +46,9 @@ def _problem(name: str, value: object) -> Problem | None:
         close = get_close_matches(name, NAMES, n=1, cutoff=0.8)
         hint = f"did you mean '{close[0]}'?" if close else None
         expected = "a property of Kafka's clients that is known not to load code"
-        return Problem(name, f"{expected} (conf/kafka_names.py)", repr(name), hint)
+        return Problem(_name(name), f"{expected} (conf/kafka_names.py)", "another", hint)
     if not isinstance(value, str):
-        return Problem(name, 'text (quote it: "…")', repr(value))
+        return Problem(name, 'text (quote it: "…")', _kind(value))
     if is_secret(name, value) and not isinstance(value, Secret):
         return Problem(name, "a reference ${env:NAME} or ${file:PATH}", "the secret itself")
     return _problem_of_code(name, value)
@@ -63,4 +68,17 @@ def _problem_of_code(name: str, value: str) -> Problem | None:
 def _unless_known(name: str, got: str, allowed: tuple[str, ...]) -> Problem | None:
     if got in allowed:
         return None
-    return Problem(name, f"a class that is known, as it would load code: {', '.join(allowed)}", got)
+    expected = f"a class that is known, as it would load code: {', '.join(allowed)}"
+    return Problem(name, expected, got if _CLASS.fullmatch(got) else "no name of a class")
+
+
+def _kind(value: object) -> str:
+    """Return what a value is; not the value, which may be a secret."""
+    kinds = {bool: "true or false", int: "a number", float: "a number", list: "a list"}
+    kinds |= {str: "text", dict: "a mapping", type(None): "nothing"}
+    return kinds.get(type(value), "something else")
+
+
+def _name(name: str) -> str:
+    """Return the name of a property; of what is none, nothing: it may be a whole line."""
+    return name if _PROPERTY.fullmatch(name) else "(no name of a property)"

@@ -4,6 +4,7 @@ The only module that reads the environment, and only where the configuration ref
 """
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,13 @@ from conf import event_plans
 from conf.document import Tree, override, read
 from conf.problems import ConfigError, problems_of, without
 from conf.schema import JobConfig
-from conf.secrets import REFERENCE, Secret
+from conf.secrets import MASK, REFERENCE, Secret
 from conf.section import Problem
 
 __all__ = ["ConfigError", "load", "written"]
+
+_SHORTEST = 4
+"""Characters of what is masked in messages: shorter ones are in every second word."""
 
 
 def load(path: Path | str, overrides: Sequence[str] = ()) -> JobConfig:
@@ -29,14 +33,25 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> JobConfig:
     """
     tree, lines = read(Path(path))
     origins, misunderstood = override(tree, overrides)
-    misunderstood += _lay_plan(tree, str(path))
-    missing = list(_resolve(tree, ""))
-    problems = missing + problems_of(without(tree, [problem.key for problem in missing]))
+    secrets: list[str] = []
+    try:
+        missing = list(_resolve(tree, "", secrets))
+        misunderstood += _lay_plan(tree, str(path))
+        problems = missing + problems_of(without(tree, [problem.key for problem in missing]))
+    except RecursionError:
+        raise ConfigError([f"{path}: expected YAML, got a part that holds itself"]) from None
     lines += misunderstood
     lines += [problem.text(origins.get(problem.key, str(path))) for problem in problems]
     if lines:
-        raise ConfigError(lines)
+        raise ConfigError([_masked(line, secrets) for line in lines])
     return JobConfig.model_validate(tree)
+
+
+def _masked(line: str, secrets: Sequence[str]) -> str:
+    """Return a message without what references led to."""
+    for secret in secrets:
+        line = line.replace(secret, MASK)
+    return line
 
 
 def written(path: Path | str, overrides: Sequence[str] = ()) -> Tree:
@@ -70,25 +85,32 @@ def _lay_plan(tree: Tree, origin: str) -> list[str]:
     return []
 
 
-def _resolve(tree: Any, place: str) -> Iterator[Problem]:
-    """Replace references, wherever a text has one, by what they refer to."""
+def _resolve(tree: Any, place: str, found: list[str]) -> Iterator[Problem]:
+    """Replace references, wherever a text has one, by what they refer to; `found` gets to know."""
     for name, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
         key = f"{place}.{name}" if place else str(name)
         if isinstance(value, dict | list):
-            yield from _resolve(value, key)
+            yield from _resolve(value, key, found)
         elif isinstance(value, str) and "${" in value:
             try:
-                tree[name] = Secret(_resolved(value))
+                tree[name] = Secret(_resolved(value, found))
             except LookupError as error:
                 yield Problem(key, str(error.args[0]))
 
 
-def _resolved(text: str) -> str:
+def _resolved(text: str, found: list[str]) -> str:
     rest = REFERENCE.sub("", text)
     if "${" in rest:
         msg = "only references ${env:NAME} and ${file:PATH}, got another one"
         raise LookupError(msg)
-    return REFERENCE.sub(lambda match: _content(match[1], match[2]), text)
+
+    def content(match: re.Match[str]) -> str:
+        one = _content(match[1], match[2])
+        if len(one) >= _SHORTEST:
+            found.append(one)
+        return one
+
+    return REFERENCE.sub(content, text)
 
 
 def _content(kind: str, name: str) -> str:
@@ -99,6 +121,6 @@ def _content(kind: str, name: str) -> str:
         return os.environ[name].strip()  # as of a file: many end with a line feed
     try:
         return Path(name).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
+    except (OSError, ValueError):  # the latter: no UTF-8, or no path
         msg = f"{name} to be a readable text file"
         raise LookupError(msg) from None

@@ -73,7 +73,10 @@ def _unfolded(details: ErrorDetails) -> Iterator[Problem]:
     else:
         words = _EXPECTED.get(details["type"])
         expected = words(details) if words else details["msg"]
-        yield Problem(".".join(place), expected, _shown(details["input"]), _choice(details))
+        # a section that is none may hold anything, secrets too
+        whole = details["type"] == "model_type" and place[0] == "kafka"
+        got = f"a {type(details['input']).__name__}" if whole else _shown(details["input"])
+        yield Problem(".".join(place), expected, got, _choice(details))
 
 
 def _choice(details: ErrorDetails) -> str | None:

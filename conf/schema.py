@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, model_validator
 
+from conf import event_plans
 from conf.bootstrap import brokers
 from conf.deep_rules import DeepRules, FineTuneRules
 from conf.kafka_properties import checked_properties
@@ -50,10 +51,6 @@ def _power_of_two(value: int) -> int:
 
 def _weights() -> dict[str, float | None]:
     return {**WEIGHTS}
-
-
-def _with_default_weights(value: Any) -> Any:
-    return {**WEIGHTS, **value} if isinstance(value, dict) else value
 
 
 def _regular(pattern: str) -> str:
@@ -254,12 +251,11 @@ class EventRules(Section):
         description="What becomes of a listed item without an id, such as a tip or a gift card:"
         " left out and counted, or the whole record is refused.",
     )
-    weights: Annotated[dict[EventType, Weight | None], BeforeValidator(_with_default_weights)] = (
-        Field(
-            default_factory=_weights,
-            description="Weight by event type, on top of the defaults: > 0 is learnt, 0 counted,"
-            " < 0 hides the item from the user, null refuses the type.",
-        )
+    weights: dict[EventType, Weight | None] = Field(
+        default_factory=_weights,
+        description="Weight by event type, on top of the defaults, or of those of the plan where it"
+        " has some: > 0 is learnt, 0 counted, < 0 hides the item from the user, null refuses the"
+        " type.",
     )
     max_bytes: Annotated[int, Size("256B", "1MiB")] = Field(
         default=size("64KiB"), description="Larger values are dead letters without their value."
@@ -308,6 +304,17 @@ class EventRules(Section):
     max_future: Annotated[int, Duration("0s", "1d")] = Field(
         default=duration("5m"), description="Clock skew of producers that is forgiven."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_usual_weights(cls, value: Any) -> Any:
+        """Put the weights given on top of the usual ones: a tool's plan has words of its own."""
+        if not isinstance(value, dict):
+            return value
+        plan, given = value.get("plan"), value.get("weights", {})
+        known = event_plans.plan(plan) if plan in event_plans.names() else {}
+        usual = known.get("weights") or WEIGHTS
+        return {**value, "weights": {**usual, **given} if isinstance(given, dict) else given}
 
 
 class UserRules(Section):

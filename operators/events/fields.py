@@ -58,7 +58,7 @@ class Fields:
         self._paths = {name: tuple(p.split(".") for p in paths) for name, paths in policy.fields}
         self._items = policy.items.split(".") if policy.items else None
         self._time = _TIMES[policy.time]
-        self._ignored = re.compile("|".join(map(translate, policy.ignore)) or "(?!)").match
+        self._ignored = re.compile("|".join(map(_pattern, policy.ignore)) or "(?!)").match
 
     @property
     def plain(self) -> bool:
@@ -139,7 +139,8 @@ class Fields:
     def _find(self, tree: Mapping[str, Any], name: str) -> Any:
         """Return what the first path leads to that does; an empty text is nothing."""
         for path in self._paths.get(name, ([name],)):
-            found = _at(tree, path)
+            # by the user id SQL finds the bucket, and it knows no lists of parameters
+            found = _at(tree, path, lists=name != "user_id")
             if found is not None and found != "":
                 return found
         return None
@@ -213,11 +214,16 @@ def _other_type(name: str, expected: str, raw: bytes) -> RefusedError:
     return RefusedError(Code.WRONG_TYPE, name, message)
 
 
-def _at(tree: Mapping[str, Any], path: list[str]) -> Any:
+def _pattern(text: str) -> str:
+    """Return the regular expression of a pattern in which only `*` and `?` are special."""
+    return translate(text.replace("[", "[[]"))
+
+
+def _at(tree: Mapping[str, Any], path: list[str], *, lists: bool = True) -> Any:
     """Return what a path leads to, None for nothing."""
     found: Any = tree
     for step in path:
-        if isinstance(found, list):
+        if isinstance(found, list) and lists:
             found = _parameter(found, step)
         else:
             found = found.get(step) if isinstance(found, dict) else None

@@ -277,8 +277,8 @@ RULES = (
         Code.AMBIGUOUS_USER,
         "user_id",
         _buckets,
-        lambda _: "expected one user_id where there is no record key",
-        lambda _, __: "several",
+        lambda _: "expected the user_id that the record was sent by",
+        lambda _, __: "another: one field twice, or a key that is not its JSON",
     ),
 )
 """In the order of `operators.events.codes`."""

@@ -25,6 +25,7 @@ from operators.events.rules import Columns, Rule, Rules
 __all__ = ["Decode", "Decoded", "Rejected"]
 
 _CACHED_ITEMS = 1_000_000
+_parse_key = msgspec.json.Decoder(str).decode
 
 
 @dataclass(slots=True)
@@ -222,14 +223,15 @@ class Decode:
 
 
 def _id_of(key: bytes) -> bytes | None:
-    """Return the id that a key holds as JSON; one that holds none is left as it is, no user's."""
+    """Return the id that a key holds as a JSON string.
+
+    Whatever else it is, SQL took some text of it or the user id of the value for the bucket: then
+    that is compared, as it is where there is no key.
+    """
     try:
-        found = msgspec.json.decode(key)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return key
-    if isinstance(found, str):
-        return found.encode()
-    return None if found is None else key
+        return _parse_key(key).encode()
+    except (msgspec.DecodeError, UnicodeError):
+        return None
 
 
 def _lines(events: list[Event], record: NDArray[np.intp]) -> tuple[NDArray[np.intp], int]:

@@ -562,3 +562,98 @@ def test_numbers_may_have_an_exponent(tmp_path, text, value):
 def test_a_weight_that_no_single_float_holds_is_refused(tmp_path, weight):
     (line,) = problems(tmp_path, f"events: {{weights: {{view: {weight}}}}}")
     assert "events.weights.view: expected a" in line
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "kafka: {properties: {ssl.key.password: 12345678}}",
+        "kafka: {properties: 'ssl.key.passwd=12345678'}",
+        "kafka: {properties: [12345678]}",
+        "kafka: {properties: {'ssl.keystore.passwrd=12345678': x}}",
+        "kafka: {properties: {ssl.key.password: !12345678}}",
+        "kafka: {properties: {ssl.key.password: *12345678}}",
+        "kafka: {properties: {sasl.jaas.config: '12345678 required;'}}",
+        "kafka: {properties: {sasl.login.callback.handler.class: '12345678'}}",
+    ],
+)
+def test_what_may_be_a_secret_in_the_wrong_form_is_not_repeated(tmp_path, text):
+    lines = problems(tmp_path, text)
+    assert lines
+    assert all("12345678" not in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "kafka={properties: {ssl.keystore.key: hunter2}",
+        "kafka.properties ssl.keystore.key hunter2",
+        "kafka=[hunter2]",
+        "kafka.props.ssl.keystore.key=hunter2",
+        "kafka.properties.ssl.keystore.passwrd=hunter2",
+    ],
+)
+def test_overrides_of_kafkas_section_are_not_repeated(tmp_path, override):
+    (tmp_path / "c.yaml").write_text("job: {}\n")
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path / "c.yaml", [override])
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "events: {default_type: '${env:PW}'}",
+        "job: {name: 'a ${env:PW}'}",
+        "events: {weights: {view: '${env:PW}'}}",
+        "events: {plan: '${env:PW}'}",
+        "recommend: {repeats: '${env:PW}'}",
+        "kafka: {topics: {user_behavior: '${env:PW}', recommendations: '${env:PW}'}}",
+    ],
+)
+def test_what_a_reference_led_to_is_in_no_message(tmp_path, monkeypatch, text):
+    monkeypatch.setenv("PW", "hunter2")
+    lines = problems(tmp_path, text)
+    assert lines
+    assert all("hunter2" not in line for line in lines)
+
+
+def test_a_plan_may_be_a_reference(tmp_path, monkeypatch):
+    monkeypatch.setenv("PLAN", "ga4")
+    assert loaded(tmp_path, "events: {plan: '${env:PLAN}'}").events.time == "us"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "job: {name: 2024-13-45}",
+        f"recommend: {{k: {'9' * 5000}}}",
+        f"job: {'[' * 2000}",
+        "events: &a {weights: *a}",
+        "fine_tune: {store: '${file:a\\0b}'}",
+    ],
+)
+def test_yaml_that_python_cannot_hold_is_one_line(tmp_path, text):
+    lines = problems(tmp_path, text)
+    assert lines
+    assert all(len(line) < 400 for line in lines)
+    if ": " in text and "&" not in text and "fine" not in text:
+        key, _, value = text.partition(": ")
+        with pytest.raises(ConfigError):
+            (tmp_path / "d.yaml").write_text("job: {}")
+            load(tmp_path / "d.yaml", [f"{key}={value}"])
+
+
+def test_a_mapping_that_is_merged_twice_has_no_key_twice(tmp_path):
+    text = "users: &a {<<: &b {history: 32}, past: 64}\nevents: {}\nitems: {}\n"
+    config = loaded(tmp_path, f"{text}learning: {{neighbours: {{}}}}\n")
+    assert (config.users.history, config.users.past) == (32, 64)
+    lines = problems(tmp_path, "items: {q: &a {<<: &b {k: 1}, k: 2}}\nrecommend: {<<: *a}")
+    assert not any("expected a key once" in line for line in lines)
+
+
+@pytest.mark.parametrize(("name", "value"), [("shop.view", 1.0), ("a=b", 2.0), ("x y", 0.5)])
+def test_event_types_of_any_name_have_weights(tmp_path, name, value):
+    (tmp_path / "c.yaml").write_text("job: {}\n")
+    config = load(tmp_path / "c.yaml", [f"events.weights.{name}={value}"])
+    assert config.events.weights[name] == value

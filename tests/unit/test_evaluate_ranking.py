@@ -92,7 +92,7 @@ def test_ablation_says_what_each_component_adds(run):
             assert steps[1] == pytest.approx(found["factors", metric] - steps[0])
         costs = [found[model, "us_an_event"] for model in STEPS]
         assert 0 < costs[0] < costs[1]
-        assert found["online", "us_a_ranking"] > 1
+        assert found["online", "us_a_ranking"] > 0
     assert "ablation" in shown.out
     assert ("bpr", "hr@10") in values(document, "all")
 

@@ -296,3 +296,45 @@ def test_times_as_databases_print_them(tmp_path: Path, text: str) -> None:
 def test_a_default_type_is_one_that_has_a_weight(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"events.default_type: expected an event type that"):
         config(tmp_path, "events.default_type=glance")
+
+
+@pytest.mark.parametrize("key", [b"7e5", b"5 6", b"12 Main", b"0.10e1", b'"a"b', b"u1"])
+def test_a_key_that_is_not_json_counts_where_it_led_to_the_users_bucket(
+    tmp_path: Path, key: bytes
+) -> None:
+    policy = config(tmp_path, "events.keyed=json", "users.buckets=1024").event_policy()
+    user = key.decode()
+    event = {"user_id": user, "item_id": "a", "event_type": "view", "timestamp": NOW}
+    right = bucket_of(user, policy.buckets)
+    for bucket, codes in ((right, []), ((right + 1) % policy.buckets, ["ambiguous_user"])):
+        value = json.dumps(event).encode()
+        found = Decode(policy)([key], [value], [0], [NOW], bucket=bucket, now_ms=NOW)
+        assert [one.code for one in found.rejected] == codes
+
+
+def test_only_stars_and_question_marks_are_special_in_what_is_ignored(tmp_path: Path) -> None:
+    made = config(tmp_path, "events.ignore=['[Amplitude] *', 'a[bc]']")
+    event = {"user_id": "ann", "item_id": "a", "timestamp": NOW}
+    kinds = ("[Amplitude] Start", "a[bc]", "ab")
+    found = decoded(made, *(event | {"event_type": kind} for kind in kinds))
+    assert [one.kind for one in found.ignored] == ["[Amplitude] Start", "a[bc]"]
+
+
+def test_user_ids_are_not_found_in_lists_of_parameters(tmp_path: Path) -> None:
+    made = config(tmp_path, "events.plan=ga4", "events.fields.user_id=[user_properties.crm]")
+    row = {"event_name": "view_item", "event_timestamp": NOW * 1000, "items": [{"item_id": "a"}]}
+    row |= {"user_properties": [{"key": "crm", "value": {"string_value": "ann"}}]}
+    assert [(r.code, r.field) for r in decoded(made, row).rejected] == [
+        ("missing_field", "user_id")
+    ]
+
+
+def test_a_plan_with_weights_has_words_of_its_own(tmp_path: Path) -> None:
+    made = config(tmp_path, "events.plan=ga4", "events.weights.signup=2")
+    weights = made.events.weights
+    assert weights["view_item"] == 1
+    assert weights["signup"] == 2
+    assert "click" not in weights  # GA4's is of any link
+    found = decoded(made, {"event_name": "click", "user_pseudo_id": "ann"})
+    assert [one.kind for one in found.ignored] == ["click"]
+    assert config(tmp_path, "events.plan=minimal").events.weights["purchase"] == 5

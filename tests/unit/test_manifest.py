@@ -59,7 +59,16 @@ def test_a_savepoint_that_flink_took_has_no_manifest(savepoint: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    ["", "[]", "{}", '{"files": 1}', "\0", '{"files": {"a": 1}}', '{"files": {"a": [1]}}'],
+    [
+        "",
+        "[]",
+        "{}",
+        '{"files": 1}',
+        "\0",
+        '{"files": {"a": 1}}',
+        '{"files": {"a": [1]}}',
+        "[" * 9000,
+    ],
 )
 def test_a_broken_manifest_is_refused(savepoint: Path, content: str) -> None:
     (savepoint / manifest.NAME).write_text(content)
@@ -86,3 +95,11 @@ def test_the_newest_finished_one_is_found(savepoint: Path, tmp_path: Path) -> No
 def test_no_savepoint_at_all_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ToolError, match="expected a savepoint or checkpoint, got none"):
         manifest.finished(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "entry", ['"_metadata": [1, 7]', '"_metadata": [1, null]', f'"{"a" * 300}": [1, "b"]']
+)
+def test_entries_that_are_odd_are_refused(savepoint: Path, entry: str) -> None:
+    (savepoint / manifest.NAME).write_text(f'{{"files": {{{entry}}}}}')
+    assert "restore an older one" in refusal(savepoint)

@@ -1,6 +1,8 @@
 """Input that was mostly refused is told with its codes and an example of what was expected."""
 
+from conf.loader import load
 from conf.schema import JobConfig
+from scripts.tools.cluster.paths import LOCAL_CONFIG
 from scripts.tools.kafka import refusals
 from scripts.tools.kafka.accounting import Totals
 
@@ -50,7 +52,7 @@ def test_what_is_ignored_was_not_meant_for_the_job():
 
 
 def test_advice_fits_a_job_that_has_a_plan_already():
-    config = JobConfig.model_validate({"events": {"plan": "ga4"}})
+    config = load(LOCAL_CONFIG, ["events.plan=ga4"])
     (_, line) = refusals.told(totals(9, missing_field=9), {}, config)
     assert line.endswith("; these are no events of the plan ga4, or set events.fields beside it")
 

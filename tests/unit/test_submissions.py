@@ -19,7 +19,7 @@ from scripts.tools.cluster import manifest, processes, submissions
 from scripts.tools.cluster.flink_refusals import explained
 from scripts.tools.cluster.flink_rest import FlinkRest
 from scripts.tools.cluster.instance import Local, Ports
-from scripts.tools.cluster.paths import LOCAL_CONFIG, ROOT
+from scripts.tools.cluster.paths import LOCAL_CONFIG, ROOT, TRAINER_PYTHON, store_of
 from scripts.tools.cluster.submissions import Submitted
 from scripts.tools.commands import restore, submit
 from scripts.tools.console import ToolError
@@ -61,7 +61,7 @@ def test_what_is_kept_says_all_but_secrets(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert submissions.of_job(tmp_path, JOB_A) == before
     again = load(before.configuration(tmp_path))
-    assert as_mapping(again) == before.effective
+    assert submissions.shown(as_mapping(again), before.written) == before.effective
     assert "pw-1" in again.kafka.properties["sasl.jaas.config"]
 
 
@@ -136,8 +136,8 @@ def test_every_difference_is_told(tmp_path: Path) -> None:
 
 
 def test_the_brokers_of_a_local_cluster_may_have_another_port(tmp_path: Path) -> None:
-    before = replace(submission(tmp_path, JOB_A, "kafka.bootstrap_servers=a:1"), local=True)
-    now = replace(submission(tmp_path, JOB_B, "kafka.bootstrap_servers=a:2"), local=True)
+    before = replace(submission(tmp_path, JOB_A, "kafka.bootstrap_servers=a:1"), run_dir="/a")
+    now = replace(submission(tmp_path, JOB_B, "kafka.bootstrap_servers=a:2"), run_dir="/b")
     told: list[str] = []
     submit._compare(tmp_path, before, now, told.append)
     assert told == []
@@ -267,3 +267,51 @@ def test_tools_that_look_at_a_job_go_by_what_it_was_submitted_with(
     assert seen("--config", str(LOCAL_CONFIG)) == ("streamrec", 10)
     running.append({"jid": JOB_B})
     assert seen() == ("streamrec", 10)  # of two jobs it is not known which
+
+
+def test_a_restore_elsewhere_leaves_the_models_of_the_folder_before_alone(tmp_path: Path) -> None:
+    there, here = tmp_path / "there", Local(run_dir=tmp_path / "here", ports=Ports(), slots=1)
+    own = (f"fine_tune.store={store_of(there)}", "fine_tune.python=/no/such/python")
+    before = replace(submission(tmp_path, JOB_A, *own), run_dir=str(there))
+    assert restore.moved(before, here) == [
+        f"kafka.bootstrap_servers={here.brokers}",
+        f"fine_tune.store={store_of(here.run_dir)}",
+        f"fine_tune.python={TRAINER_PYTHON}",
+    ]
+    shared = replace(submission(tmp_path, JOB_A, "fine_tune.store=s3://models"), run_dir=str(there))
+    assert restore.moved(shared, here) == [f"kafka.bootstrap_servers={here.brokers}"]
+    assert restore.moved(replace(shared, run_dir=""), here) == []
+
+
+def test_what_references_led_to_is_kept_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEY", "hunter2")
+    monkeypatch.setenv("TYPE", "hunter2-*")
+    overrides = ("fine_tune.store=s3://a:${env:KEY}@b", "events.ignore=['${env:TYPE}', x]")
+    before = submission(tmp_path, JOB_A, *overrides)
+    before.save(tmp_path)
+    kept = (tmp_path / submissions.FOLDER / f"{JOB_A}.json").read_text()
+    assert "hunter2" not in kept
+    assert before.effective["fine_tune"]["store"] == "s3://a:${env:KEY}@b"
+    assert before.effective["events"]["ignore"] == ["${env:TYPE}", "x"]
+
+
+@pytest.mark.parametrize("name", ["1e3", "null-", "0x1f", "2024-01-01"])
+def test_names_that_look_like_something_else_are_restored(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(f"job: {{name: '{name}'}}\nevents: {{sentinel_ids: ['{name}', 'ü']}}\n")
+    local = Local(run_dir=tmp_path, ports=Ports(), slots=1)
+    before = submit.submitted(local, submit.Submission(config=path), load(path), JOB_A, "")
+    again = load(before.configuration(tmp_path))
+    assert (again.job.name, again.events.sentinel_ids) == (name, (name, "ü"))
+
+
+def test_newer_states_of_jobs_that_are_not_known_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = submission(tmp_path, JOB_A)
+    older = state(tmp_path / "s1", {"job": JOB_A, submissions.ENTRY: asdict(mine)})
+    unknown = state(tmp_path / "s2")
+    assert restore.latest([unknown, older], tmp_path, None) == older
+    assert f"1 newer of jobs that are not known, as {unknown}" in capsys.readouterr().err

@@ -1,7 +1,9 @@
 """One Kafka broker that is its own controller, from the fetched jars, without any distribution."""
 
+import base64
 import os
 import subprocess
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +18,6 @@ from scripts.tools.console import ToolError
 NAME = "kafka"
 MEMORY_MB = 768
 """Most that it takes: its heap, and what a JVM takes besides."""
-_CLUSTER_ID = "c3RyZWFtcmVjLWxvY2FsMQ"  # any 16 bytes in base64: one broker is a cluster of its own
 _JVM = (
     "-Xms256m",
     "-Xmx512m",
@@ -98,7 +99,11 @@ class Broker:
         return path
 
     def _format(self, properties: Path) -> None:
-        arguments = ("format", "--cluster-id", _CLUSTER_ID, "--config", str(properties))
+        # one broker is a cluster of its own, and topics made anew are another one's
+        first, *rest = uuid.uuid4().bytes
+        number = bytes([first & 0x7F, *rest])  # or its text may begin with a dash, as options do
+        cluster = base64.urlsafe_b64encode(number).decode().rstrip("=")
+        arguments = ("format", "--cluster-id", cluster, "--config", str(properties))
         quick = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx128m")
         command = [java(), *quick, "-cp", _class_path(), "kafka.tools.StorageTool", *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -53,14 +53,15 @@ def verify(folder: Path) -> dict[str, Any] | None:
     try:
         manifest: dict[str, Any] = json.loads(path.read_text())
         expected = [(name, size, digest) for name, (size, digest) in manifest["files"].items()]
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise _refusal(path, "a manifest of scripts/savepoint", "other content") from None
     for name, size, digest in expected:
         file = folder / name
-        if not file.is_file():
+        if not _is_file(file):
             raise _refusal(file, "a file", "none")
         if _measure(file) != [size, digest]:
-            raise _refusal(file, f"{size} bytes with SHA-256 {digest[:12]}…", "other content")
+            words = f"{size} bytes with SHA-256 {str(digest)[:12]}…"
+            raise _refusal(file, words, "other content")
     return manifest
 
 
@@ -92,6 +93,13 @@ def finished(*folders: Path) -> list[Path]:
         except FileNotFoundError:  # a checkpoint that a running job has just given up
             continue
     return [folder for _, folder in sorted(dated, reverse=True)]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # no name that a file could have
+        return False
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -8,11 +8,10 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
-
-import yaml
 
 from scripts.tools.cluster import manifest
 
@@ -41,8 +40,9 @@ class Submitted:
         Every key as it was then, those that nobody had set included; secrets masked.
     cluster
         Kafka's id of the cluster; empty where it could not be asked.
-    local
-        Whether the brokers were those of the run folder, which may have another port by now.
+    run_dir
+        Of the local cluster whose brokers it had, empty for others: such a cluster may have another
+        port by now, and what lies in its folder is its own.
     at
         When, ISO 8601.
     """
@@ -53,7 +53,7 @@ class Submitted:
     written: Mapping[str, Any]
     effective: Mapping[str, Any]
     cluster: str = ""
-    local: bool = False
+    run_dir: str = ""
     at: str = ""
 
     def save(self, run_dir: Path) -> None:
@@ -61,15 +61,16 @@ class Submitted:
         folder = run_dir / FOLDER
         folder.mkdir(parents=True, exist_ok=True)
         _write(folder / f"{self.job}.json", json.dumps(asdict(self), default=str, indent=1) + "\n")
-        for old in sorted(folder.iterdir(), key=lambda path: -path.stat().st_mtime_ns)[_KEPT:]:
-            old.unlink()
+        with suppress(FileNotFoundError):  # somebody else submits just now
+            for old in sorted(folder.iterdir(), key=lambda path: -path.stat().st_mtime_ns)[_KEPT:]:
+                old.unlink()
 
     def configuration(self, run_dir: Path) -> Path:
-        """Return a file with the configuration as it was written."""
+        """Return a file with the configuration as it was written: JSON, which is YAML."""
         folder = run_dir / FOLDER
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self.job}.yaml"
-        _write(path, yaml.safe_dump(dict(self.written), sort_keys=False, allow_unicode=True))
+        _write(path, json.dumps(self.written, indent=1, ensure_ascii=False) + "\n")
         return path
 
     @classmethod
@@ -80,7 +81,7 @@ class Submitted:
             found = cls(**{name: value for name, value in about.items() if name in known})
         except TypeError:
             return None
-        texts = (found.job, found.name, found.topic, found.cluster, found.at)
+        texts = (found.job, found.name, found.topic, found.cluster, found.at, found.run_dir)
         trees = (found.written, found.effective)
         sound = all(isinstance(one, str) for one in texts) and re.fullmatch(r"\w{1,64}", found.job)
         return found if sound and all(isinstance(one, Mapping) for one in trees) else None
@@ -127,6 +128,26 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def shown(effective: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an effective configuration with references where they were written.
+
+    What they led to may be a secret, whatever the key.
+
+    Examples
+    --------
+    >>> shown({"a": {"b": "s3://key@b"}}, {"a": {"b": "s3://${env:K}@b"}})
+    {'a': {'b': 's3://${env:K}@b'}}
+    """
+    found = dict(effective)
+    for name, value in written.items():
+        inner = found.get(name)
+        if isinstance(value, Mapping) and isinstance(inner, Mapping):
+            found[name] = shown(inner, value)
+        elif "${" in json.dumps(value, default=str):
+            found[name] = value
+    return found
+
+
 def _said(leaves: Mapping[str, Any], key: str) -> str:
     return json.dumps(leaves[key]) if key in leaves else _ABSENT
 
@@ -147,12 +168,12 @@ def _read(path: Path) -> Submitted | None:
 def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 
 def _write(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.part")
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(text.encode())
     part.replace(path)

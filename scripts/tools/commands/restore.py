@@ -8,11 +8,12 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from conf.loader import ConfigError, load
+from conf.loader import ConfigError, load, written
 from scripts.tools.cluster import manifest, submissions
 from scripts.tools.cluster.instance import Local
-from scripts.tools.cluster.paths import LOCAL_CONFIG
+from scripts.tools.cluster.paths import LOCAL_CONFIG, TRAINER_PYTHON, store_of
 from scripts.tools.cluster.signals import interruptible
+from scripts.tools.cluster.submissions import Submitted
 from scripts.tools.commands.submit import Submission, add_arguments, submission_of, submit
 from scripts.tools.console import ToolError, answer, progress, run
 
@@ -57,18 +58,37 @@ def _as_it_was(arguments: argparse.Namespace, local: Local, folder: Path) -> Sub
             " --set"
         )
         return asked
-    progress(f"{folder}: of job {before.name}, configured as it was submitted ({before.at})")
-    moved = [f"kafka.bootstrap_servers={local.brokers}"] if before.local else []
     parallelism = arguments.parallelism
-    return replace(
-        asked,
-        config=before.configuration(local.run_dir),
-        overrides=[
-            *moved,
-            *arguments.overrides,
-            *([] if parallelism is None else [f"flink.parallelism={parallelism}"]),
-        ],
-    )
+    overrides = [
+        *moved(before, local),
+        *arguments.overrides,
+        *([] if parallelism is None else [f"flink.parallelism={parallelism}"]),
+    ]
+    config = before.configuration(local.run_dir)
+    progress(f"{folder}: of job {before.name}, configured as it was submitted ({before.at})")
+    submission = replace(asked, config=config, overrides=overrides)
+    if submissions.of_job(local.run_dir, before.job) is None:  # it came from elsewhere
+        tree = written(config, overrides)
+        kafka, tuning = tree.get("kafka") or {}, tree.get("fine_tune") or {}
+        told = {"brokers": kafka.get("bootstrap_servers"), **tuning}
+        names = ", ".join(f"{k} {told[k]}" for k in ("brokers", "store", "python") if told.get(k))
+        progress(f"{folder}: it was submitted elsewhere, its configuration says: {names or 'none'}")
+    return submission
+
+
+def moved(before: Submitted, local: Local) -> list[str]:
+    """Return what is another one on this local cluster than on the one of the submission."""
+    if not before.run_dir:
+        return []
+    overrides = [f"kafka.bootstrap_servers={local.brokers}"]
+    tuning = before.written.get("fine_tune") or {}
+    store, python = (str(tuning.get(name, "")) for name in ("store", "python"))
+    # another folder's models are its own: two jobs would write the same versions
+    if store == store_of(Path(before.run_dir)):
+        overrides.append(f"fine_tune.store={store_of(local.run_dir)}")
+    if python and Path(python).is_absolute() and not Path(python).exists():
+        overrides.append(f"fine_tune.python={TRAINER_PYTHON}")
+    return overrides
 
 
 def _folder(arguments: argparse.Namespace) -> Path:
@@ -115,8 +135,10 @@ def latest(states: list[Path], run_dir: Path, name: str | None) -> Path:
         message = f"{run_dir}: expected states of one job, got those of {', '.join(names)}; say"
         raise ToolError(f"{message} which, as in --set job.name={names[0]}", code=2)
     wanted = names[0] if name is None else name
-    for state, one in zip(states, known, strict=True):
+    for number, (state, one) in enumerate(zip(states, known, strict=True)):
         if one is not None and one.name == wanted:
+            if passed := known[:number].count(None):
+                progress(f"{state}: {passed} newer of jobs that are not known, as {states[0]}")
             return state
     message = f"{run_dir}: expected a state of job {wanted}, got those of {', '.join(names)}"
     raise ToolError(f"{message}; give its path", code=2)

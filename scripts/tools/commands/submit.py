@@ -127,14 +127,15 @@ def submitted(
     local: Local, submission: Submission, config: JobConfig, job: str, cluster: str
 ) -> Submitted:
     """Return what is kept of a submission."""
+    tree = written(submission.config, submission.overrides)
     return Submitted(
         job=job,
         name=config.job.name,
         topic=config.kafka.topics.user_behavior,
-        written=written(submission.config, submission.overrides),
-        effective=as_mapping(config),
+        written=tree,
+        effective=submissions.shown(as_mapping(config), tree),
         cluster=cluster,
-        local=config.kafka.bootstrap_servers == local.brokers,
+        run_dir=str(local.run_dir) if config.kafka.bootstrap_servers == local.brokers else "",
         at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
@@ -169,7 +170,7 @@ def _compare(state: Path, before: Submitted, now: Submitted, report: Callable[[s
             message = f"{state}: {key}: expected {what}, as of the job whose state this is, got"
             hint = "choose a state of this job, or start without one by scripts/submit"
             raise ToolError(f"{message} {mine}; {hint}", code=2)
-    moved = {"kafka.bootstrap_servers"} if before.local and now.local else set()
+    moved = {"kafka.bootstrap_servers"} if before.run_dir and now.run_dir else set()
     for line in submissions.differences(before.effective, now.effective):
         if line.partition(":")[0] not in moved:
             report(f"other than when it was saved: {line}")
