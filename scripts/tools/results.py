@@ -15,6 +15,7 @@ from scripts.tools.cluster.paths import ROOT
 from scripts.tools.cluster.rest_address import without_password
 from scripts.tools.console import ToolError
 
+_UNKNOWN = "unknown"
 _FIGURES = ROOT / "tests" / "benchmarks"
 """Those that the pages show."""
 
@@ -90,8 +91,8 @@ def insist_on_a_commit(path: Path | None) -> None:
     if path is None or not path.resolve().is_relative_to(_FIGURES):
         return
     found = commit()
-    if found.endswith("+"):
-        message = f"{path}: expected figures of a commit, got files that differ from {found[:-1]}"
+    if found.endswith("+") or found == _UNKNOWN:
+        message = f"{path}: expected figures of a commit, got files that differ from {found}"
         raise ToolError(f"{message}; commit them, or write the figures elsewhere")
 
 
@@ -104,7 +105,7 @@ def commit() -> str:
         described = _git("rev-parse", "--short=12", "HEAD")
         changed = _git("status", "--porcelain", "--", ".", f":!{_FIGURES.relative_to(ROOT)}")
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        return _UNKNOWN
     return f"{described}+" if changed else described
 
 

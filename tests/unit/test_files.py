@@ -17,11 +17,13 @@ from conf.loader import load
 from conf.schema import JobConfig
 from scripts.tools.benchmarks import options as benchmark_options
 from scripts.tools.benchmarks import throughput
+from scripts.tools.cluster.paths import LOCAL_CONFIG
 from scripts.tools.commands import demo, replay
 from scripts.tools.console import ToolError
 from scripts.tools.data import accepted, columns
 from scripts.tools.data.behaviour import Recorded
 from scripts.tools.data.ids import Place, ids
+from scripts.tools.data.tables import opened
 from scripts.tools.evaluate import evaluate
 from scripts.tools.evaluate.records import batches
 from scripts.tools.evaluate.sample import ordinals
@@ -79,6 +81,61 @@ def test_text_files_are_read_as_they_are(tmp_path, name, content):
     path = tmp_path / name
     path.write_bytes(content.encode())
     assert of(Recorded(path)) == [("1", "31", T * 1000, "rating", 2.5)]
+
+
+@pytest.mark.parametrize(
+    ("line", "columns"),
+    [
+        ("user_id,item_id,timestamp,2024", ("user_id", "item_id", "timestamp", "2024")),
+        ("user_id,item_id,timestamp,inf", ("user_id", "item_id", "timestamp", "inf")),
+        ("a::b,user_id,item_id,timestamp", ("a::b", "user_id", "item_id", "timestamp")),
+        (f"u,7,{T}", ("1", "2", "3")),
+    ],
+)
+def test_a_line_of_names_has_no_time_in_it(tmp_path, line, columns):
+    assert opened(text(tmp_path, "a.csv", f"{line}\n1,2,{T},x\n")).names == columns
+
+
+def test_an_event_has_one_id_however_its_file_was_named(tmp_path):
+    parts = []
+    for day in ("date=01", "date=02", "plain"):
+        (tmp_path / "all" / day).mkdir(parents=True)
+        content = f"user_id,item_id,time\n{day},a,{T}\n"
+        parts.append(text(tmp_path / "all" / day, "part-0.csv", content))
+    alone = [id_ for part in parts for block in Recorded(part).blocks() for id_ in block.event_ids]
+    (whole,) = Recorded(tmp_path / "all").blocks()
+    assert sorted(alone) == sorted(whole.event_ids) == [
+        "date=01/part-0-0", "date=02/part-0-0", "plain/part-0-0"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("day", ["9999-12-31", "1600-05-01", "2500-01-01T00:00:00.123456789Z"])
+def test_times_of_any_year_stay_in_it(tmp_path, day):
+    path = text(tmp_path, "a.csv", f"user_id,item_id,time\nann,a,{day}\n")
+    (event,) = of(Recorded(path))
+    assert str(np.datetime64(event[2], "ms"))[:10] == day[:10]
+
+
+@pytest.mark.parametrize("plan", ["ga4", "segment", "minimal"])
+def test_a_job_that_reads_events_of_another_form_is_told_before_files_are_sent(tmp_path, plan):
+    path = text(tmp_path, "a.csv", f"user_id,item_id,time\nann,a,{T}\n")
+    policy = load(LOCAL_CONFIG, [f"events.plan={plan}"]).event_policy()
+    with pytest.raises(ToolError, match="expected a job that takes the project's own events"):
+        accepted.check(Recorded(path), policy, send_refused=False)
+    accepted.check(Recorded(path), policy, send_refused=True)
+    own = load(LOCAL_CONFIG, ["events.default_type=view", "events.ignore=[page]"]).event_policy()
+    accepted.check(Recorded(path), own, send_refused=False)
+
+
+@pytest.mark.parametrize(("least", "most"), [(0.1234567, 7.0), (1.0, 10.0), (-3.25, 1e6)])
+def test_settings_that_are_advised_fit(tmp_path, least, most):
+    path = text(tmp_path, "a.csv", "user_id,item_id,rating,time\n" + "".join(
+        f"ann,i{n},{value!r},{T + n}\n" for n, value in enumerate((least, most))))  # fmt: skip
+    with pytest.raises(ToolError) as caught:
+        accepted.check(Recorded(path), POLICY, send_refused=False)
+    said = shlex.split(str(caught.value).partition("here: ")[2].partition(";")[0])
+    fits = load(LOCAL_CONFIG, [said[n + 1] for n in range(0, len(said), 2)])
+    accepted.check(Recorded(path), fits.event_policy(), send_refused=False)
 
 
 def test_a_packed_file_is_unpacked(tmp_path):

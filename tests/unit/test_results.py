@@ -38,6 +38,9 @@ def test_figures_of_the_project_are_measured_from_a_commit(monkeypatch, tmp_path
     results.insist_on_a_commit(tmp_path / "out.json")
     with pytest.raises(ToolError, match="expected figures of a commit, got files that differ"):
         results.insist_on_a_commit(results._FIGURES / "quality" / "new.json")
+    monkeypatch.setattr(results, "commit", lambda: "unknown")
+    with pytest.raises(ToolError, match="expected figures of a commit"):
+        results.insist_on_a_commit(results._FIGURES / "new.json")
     monkeypatch.setattr(results, "commit", lambda: "0123456789ab")
     results.insist_on_a_commit(results._FIGURES / "new.json")
 

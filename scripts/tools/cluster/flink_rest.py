@@ -114,8 +114,8 @@ class FlinkRest:
 
     def root_cause(self, job: str) -> str | None:
         """Return the innermost `Caused by` of the newest failure of a job, if it ever failed."""
-        history = self.get(f"/jobs/{job}/exceptions")["exceptionHistory"]["entries"]
-        return innermost_cause(history[0]["stacktrace"]) if history else None
+        history = (self.get(f"/jobs/{job}/exceptions")["exceptionHistory"] or {}).get("entries")
+        return innermost_cause(history[0].get("stacktrace") or "") if history else None
 
     @cached_property
     def _address(self) -> RestAddress:
@@ -138,12 +138,12 @@ class FlinkRest:
                 self._refuse(*_refusal(error, path))
         except (OSError, http.client.HTTPException, ValueError) as error:
             self._refuse(*_failure(error))
+        if method == "PATCH" and not answer:
+            return None
         return self._decoded(answer, place if place != request.full_url else "")
 
     def _decoded(self, answer: bytes, elsewhere: str) -> Any:
         """Return what an answer says; `elsewhere` is where a redirect led to."""
-        if not answer:
-            return None
         led = f" at {urllib.parse.urlsplit(elsewhere)._replace(query='', fragment='').geturl()}"
         try:
             found = json.loads(
@@ -215,6 +215,7 @@ def _refusal(error: urllib.error.HTTPError, path: str) -> tuple[str, str]:
     except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError):
         pass  # no answer of Flink
     (reason,) = str(reason).strip().splitlines()[:1] or [""]
+    reason = "".join(sign if sign.isprintable() else "?" for sign in reason)
     return f"HTTP {error.code} {reason} for {path.partition('?')[0]}", remedy
 
 

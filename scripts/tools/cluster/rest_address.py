@@ -10,7 +10,7 @@ from scripts.tools.console import ToolError
 
 _MASK = "********"
 _SCHEMES = ("http", "https")
-_LOGIN = re.compile(r"((?:^|=|://)[^/:@=\s]*):(?!//)\S*@")
+_LOGIN = re.compile(r"((?:^|=|://)[^/:=\s]*):(?!//)\S*@")
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,8 @@ def without_password(argument: str) -> str:
 
     >>> without_password("--flink=https://ann:pw-1@host/flink"), without_password("ann:p/w@host")
     ('--flink=https://ann:********@host/flink', 'ann:********@host')
+    >>> without_password("https://ann@corp.com:pw-1@host")
+    'https://ann@corp.com:********@host'
     """
     return _LOGIN.sub(rf"\1:{_MASK}@", argument)
 

@@ -45,7 +45,9 @@ def check(source: Source, policy: EventPolicy, *, send_refused: bool) -> None:
     """
     if not isinstance(source, Recorded):
         return
-    for problem in (unknown_types(source, policy), ratings_outside(source, policy)):
+    for problem in (
+        other_fields(source, policy), unknown_types(source, policy), ratings_outside(source, policy)
+    ):  # fmt: skip
         if problem is None:
             continue
         words = f"{problem.told}; {problem.advice}"
@@ -71,6 +73,19 @@ class Problem:
     told: str
     advice: str
     is_grave: bool
+
+
+def other_fields(source: Recorded, policy: EventPolicy) -> Problem | None:
+    """Return that a job reads events of another form than files are sent in, if it does."""
+    own = all(paths == (name,) for name, paths in policy.fields) and policy.time == "ms"
+    if own:
+        return None
+    return Problem(
+        f"{source.where}: expected a job that takes the project's own events, in which files are"
+        " sent, got one with other fields or times (events.plan, .fields, .time)",
+        "replay into a job without them",
+        is_grave=True,
+    )
 
 
 def unknown_types(source: Recorded, policy: EventPolicy) -> Problem | None:
@@ -103,7 +118,8 @@ def _known(name: str, policy: EventPolicy) -> bool:
     """Return whether a job takes a type in, or passes it by."""
     if name in policy.weights:
         return True
-    return name not in policy.refused and any(fnmatchcase(name, one) for one in policy.ignore)
+    patterns = (one.replace("[", "[[]") for one in policy.ignore)
+    return name not in policy.refused and any(fnmatchcase(name, one) for one in patterns)
 
 
 def ratings_outside(source: Recorded, policy: EventPolicy) -> Problem | None:
@@ -130,11 +146,16 @@ def ratings_outside(source: Recorded, policy: EventPolicy) -> Problem | None:
     return Problem(message, _advice(least, most), is_grave=True)
 
 
+def _exactly(value: float) -> str:
+    """Return a number as one writes it, and that is it again when it is read."""
+    return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+
+
 def _advice(least: float, most: float) -> str:
     if not (np.isfinite([least, most]).all() and least < most):
         return "set events.rating_min and events.rating_max"
     fit: Mapping[str, float] = {
         "rating_min": least, "rating_max": most, "rating_centre": (least + most) / 2,
     }  # fmt: skip
-    settings = " ".join(f"--set events.{key}={value:g}" for key, value in fit.items())
+    settings = " ".join(f"--set events.{key}={_exactly(value)}" for key, value in fit.items())
     return f"set, for the job and here: {settings}"

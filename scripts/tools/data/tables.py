@@ -6,6 +6,9 @@ for those who know the column.
 
 import csv
 import gzip
+import itertools
+import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +29,8 @@ _RATINGS = ("user_id", "item_id", "rating", "timestamp")
 _LATER = 1e8
 """A number above is a time in s or smaller units, not a rating: of 1973 and later."""
 _HEAD = 1 << 16
+_ANY = re.compile(r"(part|data|events|file|chunk|export|run)?[-_.]?[0-9]*([-_.][0-9a-f-]+)*")
+"""Names that the files of many folders have."""
 _NULLS = ("", "NaN", "nan", "NULL", "null", "None", "NA", "N/A", "\\N", "<NA>")
 
 
@@ -43,8 +48,16 @@ class Table:
 
     @property
     def label(self) -> str:
-        """The file's name without its suffix."""
-        return _stem(self.path)
+        """The file's name without its suffix, with those of folders that tell it from others.
+
+        It is the same whether the file was named itself or found in a folder.
+        """
+        *folders, _ = self.path.resolve().parts
+        stem = _stem(self.path)
+        parts = [*itertools.takewhile(lambda name: "=" in name, reversed(folders))][::-1]
+        if not parts and folders and _ANY.fullmatch(stem):
+            parts = folders[-1:]
+        return "/".join([*parts, stem])
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield some columns, part by part.
@@ -208,10 +221,11 @@ def _stream(path: Path) -> pa.NativeFile:
 
 
 def _text(path: Path, line: str) -> TextTable:
-    separator = "::" if "::" in line else max(_SEPARATORS, key=line.count)
-    cells = [cell.strip() for cell in next(csv.reader([line.replace("::", ":")],
+    double = "::" in line and not any(one in line for one in _SEPARATORS)
+    separator = "::" if double else max(_SEPARATORS, key=line.count)
+    cells = [cell.strip() for cell in next(csv.reader([line.replace("::", ":") if double else line],
                                                       delimiter=separator[0]))]  # fmt: skip
-    if not any(map(_is_number, cells)):
+    if not (all(map(_is_number, cells)) or any(map(_is_later, cells))):
         return TextTable(path, tuple(cells), separator, header=True)
     names = tuple(str(n) for n in range(1, len(cells) + 1))
     if len(cells) == len(_RATINGS) and _is_number(cells[2]) and _is_later(cells[3]):
@@ -228,7 +242,7 @@ def _is_number(cell: str) -> bool:
 
 
 def _is_later(cell: str) -> bool:
-    return _is_number(cell) and float(cell) > _LATER
+    return _is_number(cell) and _LATER < float(cell) < math.inf
 
 
 def _unreadable(path: Path, expected: str, error: Exception) -> ToolError:

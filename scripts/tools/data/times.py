@@ -113,8 +113,10 @@ def _parsed(column: pa.Array, place: Place) -> pa.Array:
     plain = pc.replace_substring_regex(plain, r"^([0-9]{4}-[0-9]{2}-[0-9]{2})Z?$", r"\1T00:00Z")
     zoned = pc.match_substring_regex(pc.replace_substring_regex(plain, r"^.{10}", ""), _ZONE)
     plain = pc.if_else(zoned, plain, pc.replace_substring_regex(plain, r"$", "Z"))
+    # milliseconds reach any year; those of ns end in 2262, and go on in 1677
+    plain = pc.replace_substring_regex(plain, r"(\.[0-9]{3})[0-9]+", r"\1")
     try:
-        return plain.cast(pa.timestamp("ns", "UTC"))
+        return plain.cast(pa.timestamp("ms", "UTC"))
     except pa.ArrowInvalid:
         row = next(n for n in range(len(plain)) if not _is_instant(plain[n]))
         got = repr(column[row].as_py())
@@ -124,7 +126,7 @@ def _parsed(column: pa.Array, place: Place) -> pa.Array:
 
 def _is_instant(text: pa.Scalar) -> bool:
     try:
-        text.cast(pa.timestamp("ns", "UTC"))
+        text.cast(pa.timestamp("ms", "UTC"))
     except pa.ArrowInvalid:
         return False
     return True

@@ -108,4 +108,4 @@ def examples(letters: Iterable[Message], codes: Iterable[str]) -> dict[str, str]
 
 def _text(headers: Mapping[str, str | bytes | None], name: str) -> str:
     value = headers.get(name) or b""
-    return value.decode() if isinstance(value, bytes) else value
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
