@@ -412,6 +412,9 @@ class Knobs(NamedTuple):
     window_decay: float
     backward: float
     """See `models.params.TransitionParams`."""
+    source_decay: float
+    source_norm: float
+    """The same of scores, see `models.params.RankingParams`."""
     repeats: bool
     context: int
     """Last items of the user that are context of its factors; 0 in a model without."""

@@ -219,7 +219,7 @@ class Ranking:
             self._scratch = self._scratch_of(len(items.arrays.keys))
         self._scratch.weights[:] = (
             1,
-            1,
+            self._params.factors_weight,
             self._params.neighbours if self._neighbours else 0,
             deep.weight,
             0,
@@ -259,6 +259,8 @@ class Ranking:
             context_decay=params.context_decay,
             window_decay=self._transitions.decay,
             backward=self._transitions.backward,
+            source_decay=params.source_decay,
+            source_norm=params.source_norm,
             repeats=self._transitions.repeats,
             neighbours=self._neighbours.smoothing if self._neighbours else 0.0,
             seed=params.seed,

@@ -76,7 +76,7 @@ def rank_all(
         return
     mark = mark_own(scratch, a, work.users, u, time)
     out.popularity_rank[e] = _place_by_count(a, scratch.mark, mark, target)
-    total = transitions.weigh(work.window, u, a, work.transitions, work.knobs.window_decay)
+    total = transitions.weigh_served(work, u)
     if y >= 0:
         deep_model.fill(work, y)
         out.deep_rank[e] = _place(scratch.parts[DEEP], a, scratch.mark, mark, target)
