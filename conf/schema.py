@@ -557,6 +557,11 @@ class RankingRules(Section):
         le=10,
         description="Weight of session neighbours; 0: none are kept." + _by_model("neighbours"),
     )
+    adaptive: bool = Field(
+        default=_RANKING.adaptive,
+        description="Whether `source_decay`, `source_norm`, `factors_weight` and `neighbours`"
+        " follow what ranked events (`evaluation.share`) say of them, from where they are set.",
+    )
     popularity: bool = Field(
         default=_RANKING.popularity,
         description="Whether popularity is a component: weighed by what it brings to users of as"

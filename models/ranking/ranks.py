@@ -14,6 +14,7 @@ from models.neighbours import part as neighbours
 from models.popularity import part as popularity
 from models.popularity.levels import level_of
 from models.popularity.weights import gains_of, history_of, learn
+from models.ranking.slopes import learn_event as learn_slopes
 from models.transitions import share as transitions
 from models.users.own import is_own, mark_own
 
@@ -134,6 +135,8 @@ def _rank_by_parts(
             )
         join(scratch.parts, scratch.weights, size, joint)
         out.rank[e] = _place(joint, a, scratch.mark, mark, target)
+    if teaches and len(work.tuned.bucket) > 0:
+        learn_slopes(u, mark, target, work)
 
 
 @kernel

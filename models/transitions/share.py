@@ -19,8 +19,8 @@ from models.component import TRANSITIONS
 from models.logarithm import exp2, log1p
 from models.transitions.rows import add_weights, look_first, weight_of
 
-
-_LN_2 = np.float32(0.6931471805599453)
+LN_2 = np.float32(0.6931471805599453)
+"""log 2"""
 
 
 @kernel
@@ -45,7 +45,7 @@ def weigh_by(work: Work, u: Integer, decay: Real, norm: Real) -> Real:
     window, step = work.window, np.float32(1)
     for at in range(window.length[u] - 1, -1, -1):
         size = log_count(work.items, window.rows[u, at])
-        window.coefficient[at] = step * exp2(-np.float32(norm) / _LN_2 * size)
+        window.coefficient[at] = step * exp2(-np.float32(norm) / LN_2 * size)
         step *= np.float32(decay)
     return _divide_by_total(window, u, work.transitions)
 
@@ -53,7 +53,8 @@ def weigh_by(work: Work, u: Integer, decay: Real, norm: Real) -> Real:
 @kernel
 def log_count(a: ItemArrays, row: Integer) -> Real:
     """Return log n of an item, 0 where it never had an event."""
-    return log1p(np.float32(max(a.counts[row], 1) - 1))
+    count: Integer = max(a.counts[row], 1)
+    return log1p(np.float32(count - 1))
 
 
 @kernel
