@@ -448,13 +448,18 @@ class Transitions(Section):
         description="Last items of the user that are learnt and scored from.",
     )
     decay: float = Field(
-        default=_TRANSITIONS.decay, gt=0, le=1, description="Weight of each step further back."
+        default=_TRANSITIONS.decay,
+        gt=0,
+        le=1,
+        description="Weight of each step further back where they are learnt; scores have"
+        " `learning.ranking.source_decay`.",
     )
     norm: float = Field(
         default=_TRANSITIONS.norm,
         ge=0,
         le=1,
-        description="Exponent of popularity at both ends; 0 favours hits.",
+        description="Exponent of popularity at both ends; 0 favours hits. Scores have"
+        " `learning.ranking.source_norm` at the user's last items.",
     )
     backward: float = Field(
         default=_TRANSITIONS.backward,
@@ -526,11 +531,36 @@ class RankingRules(Section):
         le=1,
         description="Added to a transition share before its logarithm." + _by_model("smoothing"),
     )
+    source_decay: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="Weight of each step further back among the user's last items, where items are"
+        " scored from them." + _by_model("source_decay"),
+    )
+    source_norm: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Exponent of their popularity there; 0 favours what follows hits."
+        + _by_model("source_norm"),
+    )
+    factors_weight: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="Weight of factors in scores." + _by_model("factors_weight"),
+    )
     neighbours: float | None = Field(
         default=None,
         ge=0,
         le=10,
         description="Weight of session neighbours; 0: none are kept." + _by_model("neighbours"),
+    )
+    adaptive: bool = Field(
+        default=_RANKING.adaptive,
+        description="Whether `source_decay`, `source_norm`, `factors_weight` and `neighbours`"
+        " follow what ranked events (`evaluation.share`) say of them, from where they are set.",
     )
     popularity: bool = Field(
         default=_RANKING.popularity,

@@ -25,6 +25,13 @@ CHOICES = 10
 GAINS = 1 + 2 * CHOICES
 """Numbers that scored events add to for each length of history."""
 
+KNOBS = 4
+"""Knobs of scores that find themselves, see `models.ranking.knobs`."""
+TUNINGS = 1 + 2 * KNOBS
+"""Numbers that scored events add to for them."""
+_BEST = 30
+"""Best scores whose spread says what a difference of scores is."""
+
 
 class ItemArrays(NamedTuple):
     """Rows of items; the first `counters[SIZE]` of R are in use."""
@@ -363,6 +370,13 @@ class Scratch(NamedTuple):
 
     gains: NDArray[np.float64]
     """(CHOICES,) what each weight of popularity gained at the event at hand."""
+    slopes: NDArray[np.float32]
+    """(R + TRASH, 4) 0, or how the shares of transitions change, see `models.ranking.slopes`; of no
+    rows where knobs stay."""
+    best: NDArray[np.int32]
+    """(1, 30) rows of the best scores, for these slopes."""
+    best_scores: NDArray[np.float32]
+    """(1, 30)"""
 
     @classmethod
     def of_size(
@@ -373,6 +387,8 @@ class Scratch(NamedTuple):
         negatives: int = 0,
         recent: int = 0,
         window: int = 0,
+        *,
+        tuned: bool = False,
     ) -> "Scratch":
         """Return clean memory."""
         return cls(
@@ -398,6 +414,9 @@ class Scratch(NamedTuple):
             joint=np.zeros(rows, np.float32),
             places=np.zeros(1 + max(WEIGHTS, CHOICES - 1), np.float32),
             gains=np.zeros(CHOICES, np.float64),
+            slopes=np.zeros((rows + TRASH if tuned else 0, 4), np.float32),
+            best=np.zeros((1, _BEST), np.int32),
+            best_scores=np.zeros((1, _BEST), np.float32),
         )
 
 
@@ -412,6 +431,9 @@ class Knobs(NamedTuple):
     window_decay: float
     backward: float
     """See `models.params.TransitionParams`."""
+    source_decay: float
+    source_norm: float
+    """The same of scores, see `models.params.RankingParams`."""
     repeats: bool
     context: int
     """Last items of the user that are context of its factors; 0 in a model without."""
@@ -448,6 +470,34 @@ class PopularArrays(NamedTuple):
         return cls(np.empty(0, np.float32), empty, empty, np.zeros(1, np.bool_))
 
 
+class TunedArrays(NamedTuple):
+    """Where knobs of scores stand, see `models.ranking.knobs`; all empty where they stay."""
+
+    start: NDArray[np.float64]
+    """(KNOBS,)"""
+    steps: NDArray[np.float64]
+    """(KNOBS,) notches from there, as served."""
+    bucket: NDArray[np.float64]
+    """(TUNINGS,) sums of the user bucket at hand: events, pulls, pushes."""
+    total: NDArray[np.float64]
+    """(TUNINGS,) of all buckets of the worker."""
+    changed: NDArray[np.bool_]
+    """(1,) whether the bucket's differ from those stored."""
+    worse: NDArray[np.float64]
+    """(1,) worth that was lost lately against the starts."""
+    gradient: NDArray[np.float64]
+    """(KNOBS,) scratch: of the event at hand."""
+    slopes: NDArray[np.float64]
+    """(4, KNOBS) scratch."""
+
+    @classmethod
+    def none(cls) -> "TunedArrays":
+        """Return what stands for knobs that stay."""
+        empty = np.empty(0)
+        changed = np.zeros(1, np.bool_)
+        return cls(empty, empty, empty, empty, changed, empty, empty, np.empty((0, KNOBS)))
+
+
 class Work(NamedTuple):
     """Everything that ranking needs at hand, with the users of one micro-batch."""
 
@@ -464,3 +514,4 @@ class Work(NamedTuple):
     fallback: NDArray[np.int32]
     """Rows of trending items, best first: what is served where nothing else is known."""
     popular: PopularArrays
+    tuned: TunedArrays

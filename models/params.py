@@ -6,6 +6,16 @@ from math import isfinite
 from typing import Literal
 
 
+def _require(params: object, checks: Iterable[tuple[str, str, bool]]) -> None:
+    """Raise for the first check (field, what is expected of it, whether it holds) that fails."""
+    for name, expected, holds in checks:
+        if not holds:
+            raise ValueError(
+                f"{type(params).__name__}.{name}: expected {expected}, "
+                f"got {getattr(params, name)!r}; change the configuration"
+            )
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UserParams:
     """Bounds of what is remembered of one user."""
@@ -52,7 +62,7 @@ class TransitionParams:
     """Weight of each step further back."""
     norm: float = 0.3
     """Exponent of popularity at both ends."""
-    backward: float = 0.2
+    backward: float = 0.4
     """Weight of what came before an item among what follows it; orders that say little want it."""
     repeats: bool = False
     """Whether an item may follow itself: where items may be recommended again."""
@@ -121,13 +131,35 @@ class RankingParams:
     """L2 decay of the factors per update."""
     smoothing: float = 1e-4
     """Added to the transition share before its logarithm."""
+    source_decay: float = 0.8
+    """Weight of each step further back among the user's last items, where items are scored from
+    them; what is learnt has `TransitionParams.decay`."""
+    source_norm: float = 0.3
+    """Exponent of their popularity there; what is learnt has `TransitionParams.norm`."""
+    factors_weight: float = 1.0
+    """Weight of factors in scores; 1 at most, or lists could not do without a look at every item,
+    see `models.items.bounds`."""
     neighbours: float = 0.0
     """Weight of session neighbours; 0: none are kept."""
     popularity: bool = True
     """Whether popularity is a component, weighed by what it brings."""
     radius: float = 4.0
     """Largest norm of a factor vector, and largest bias: no input can spoil the state."""
+    adaptive: bool = False
+    """Whether `source_decay`, `source_norm`, `factors_weight` and `neighbours` find themselves from
+    there on, see `models.ranking.knobs`."""
     seed: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what scores cannot be made with."""
+        _require(
+            self,
+            [
+                ("source_decay", "in 0 .. 1", 0 < self.source_decay <= 1),
+                ("source_norm", "in 0 .. 1", 0 <= self.source_norm <= 1),
+                ("factors_weight", "in 0 .. 1", 0 < self.factors_weight <= 1),
+            ],
+        )
 
 
 MODELS: Mapping[str, RankingParams] = {
@@ -139,7 +171,9 @@ MODELS: Mapping[str, RankingParams] = {
         rate=0.1,
         bias_rate=0.02,
         smoothing=1e-5,
-        neighbours=0.9,
+        source_norm=0.6,
+        factors_weight=0.6,
+        neighbours=0.5,
         radius=8.0,
     ),
 }
@@ -374,13 +408,3 @@ class EventPolicy:
             ("buckets", "a power of two", self.buckets > 0 and not self.buckets & self.buckets - 1),
         )
         _require(self, checks)
-
-
-def _require(params: object, checks: Iterable[tuple[str, str, bool]]) -> None:
-    """Raise for the first check (field, what is expected of it, whether it holds) that fails."""
-    for name, expected, holds in checks:
-        if not holds:
-            raise ValueError(
-                f"{type(params).__name__}.{name}: expected {expected}, "
-                f"got {getattr(params, name)!r}; change the configuration"
-            )

@@ -31,8 +31,8 @@ from operators.stages.records import (
 from operators.stages.sessionize import sessionize
 from operators.stages.tell import examples_of, sample
 from state import accepted as accepted_codec
-from state import bounds, popularity
-from state.descriptors import ACCOUNTING_ENTRY, POPULARITY_ENTRY, entry_of
+from state import bounds, knobs, popularity
+from state.descriptors import ACCOUNTING_ENTRY, KNOBS_ENTRY, POPULARITY_ENTRY, entry_of
 from state.topics import worker
 from state.topics.window import Sums
 from state.users.state import UserState
@@ -70,6 +70,8 @@ class Corridor:
             params.max_record_bytes,
         )
         self._sampled_below = int(params.evaluation_share * _SHARES)
+        learning = params.learning
+        self._adaptive = learning.objective == "ranking" and learning.ranking.adaptive
 
     def process(
         self,
@@ -164,6 +166,7 @@ class Corridor:
                 complete=complete,
                 loop_skipped=dict(skipped),
                 deep=deep,
+                knobs=self._learn.knobs.values() if self._adaptive else {},
             )
         )
 
@@ -214,7 +217,7 @@ class Corridor:
             outcome.recommendations = self._recommend(decoded, users, triggers)
 
     def _recall_weights(self, bucket: int, memory: Memory) -> None:
-        """Take what the bucket has seen of the worth of popularity, once.
+        """Take what the bucket has seen of the worth of popularity and of knobs, once.
 
         A bucket that was there before this worker says that others have items to publish.
         """
@@ -223,12 +226,18 @@ class Corridor:
             if memory.get(ACCOUNTING_ENTRY) is not None:
                 self._learn.restored()
             weights.restore(bucket, popularity.decode(memory.get(POPULARITY_ENTRY)))
+        if self._adaptive and not self._learn.knobs.knows(bucket):
+            start = self._learn.knobs.start
+            self._learn.knobs.restore(bucket, knobs.decode(memory.get(KNOBS_ENTRY), start))
 
     def _keep_weights(self, bucket: int, memory: Memory) -> None:
-        """Keep what popularity was worth, where that was learnt."""
+        """Keep what popularity and knobs were worth, where that was learnt."""
         sums = self._learn.popularity.changed(bucket)
         if sums is not None:
             memory.put(POPULARITY_ENTRY, popularity.encode(sums))
+        found = self._learn.knobs.changed(bucket) if self._adaptive else None
+        if found is not None:
+            memory.put(KNOBS_ENTRY, knobs.encode(self._learn.knobs.start, found))
 
     def _recommend(
         self, decoded: Decoded, users: Users, triggers: Triggers

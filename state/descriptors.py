@@ -12,7 +12,9 @@ ACCOUNTING_ENTRY = " accounting"
 """Entry of `users` that counts a bucket's records; no user's entry is called so."""
 POPULARITY_ENTRY = " popularity"
 """Entry of `users` that says what popularity was worth in a bucket."""
-_NO_USERS = (ACCOUNTING_ENTRY, POPULARITY_ENTRY)
+KNOBS_ENTRY = " knobs"
+"""Entry of `users` that says where a bucket's events would have the knobs of scores."""
+_NO_USERS = (ACCOUNTING_ENTRY, POPULARITY_ENTRY, KNOBS_ENTRY)
 
 
 def entry_of(user: str) -> str:

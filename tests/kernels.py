@@ -9,6 +9,7 @@ from models import blend, initial
 from models.items import moved
 from models.neighbours import learn, sequences, share
 from models.popularity import counts, part, weights
+from models.ranking import knobs
 from models.rating import kalman, stack
 from models.transitions import rows
 from models.users import history
@@ -33,6 +34,7 @@ note = called(moved.note)
 fill_popularity = called(part.fill)
 history_of = called(weights.history_of)
 learn_gains = called(weights.learn)
+learn_knobs = called(knobs.learn)
 learn_place = called(learn.learn)
 learn_rating = called(kalman.learn)
 note_moved = called(moved.note)

@@ -2,10 +2,11 @@ r"""What the scores of items cannot exceed, so that most of a catalogue need not
 
 To a user, an item that neither its last items nor its neighbours name says
 
-.. math:: (b_j - \alpha \log n_j) + z \cdot q_j + w P_j \le C_j + |z| |q_j| + w M_j
+.. math:: \theta (b_j + z \cdot q_j) - \alpha \log n_j + w P_j \le \theta (C_j + |z| |q_j|) + w M_j
 
-with C the sum in brackets and M the popularity component as of the item's last event: it only
-fades. For every `BLOCK` rows, `ItemArrays.tops` holds what none of them exceeds in C, M and |q|.
+with :math:`\theta \le 1` the weight of factors, :math:`C_j = b_j - \alpha \log n_j`, whose second
+term is never above 0, and M the popularity component as of the item's last event: it only fades.
+For every `BLOCK` rows, `ItemArrays.tops` holds what none of them exceeds in C, M and |q|.
 Whatever changes a row raises the tops of its block; whoever looks at all rows of a block lowers
 them to what they hold, see `models.ranking.shortlist`.
 """

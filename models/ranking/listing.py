@@ -47,8 +47,7 @@ def list_block(
     """
     for n in range(len(products)):
         u = begin + n
-        decay = work.knobs.window_decay
-        if transitions.weigh(work.window, u, work.items, work.transitions, decay) > 0:
+        if transitions.weigh_served(work, u) > 0:
             transitions.fill(work, u)
             factors.fill_from(work, products, n)
             if work.knobs.neighbours > 0:

@@ -13,6 +13,7 @@ from models.arrays import (
     Lookup,
     PopularArrays,
     Scratch,
+    TunedArrays,
     UserArrays,
     Work,
 )
@@ -27,6 +28,7 @@ from models.params import NeighbourParams, RankingParams, TransitionParams, User
 from models.popularity import part as popularity
 from models.popularity.weights import PopularityWeights
 from models.ranking.events import apply_events, learn_events
+from models.ranking.knobs import TunedKnobs
 from models.ranking.listing import list_block, recommendable
 from models.ranking.ranks import RANKED
 from models.ranking.shortlist import SLACK, list_all
@@ -51,6 +53,8 @@ class Ranking:
         Without, the model has none.
     weights : PopularityWeights, optional
         Without, popularity is no part of the model.
+    tuned : TunedKnobs, optional
+        Without, all knobs stay what the parameters say.
     """
 
     def __init__(
@@ -61,12 +65,14 @@ class Ranking:
         transitions: TransitionParams,
         neighbours: NeighbourParams | None = None,
         weights: PopularityWeights | None = None,
+        tuned: TunedKnobs | None = None,
     ) -> None:
         self._params = params
         self._users = users
         self._transitions = transitions
         self._neighbours = neighbours
         self._weights = weights
+        self._tuned = tuned
         self._scratch = self._scratch_of(0)
         self.ranks_parts = False
         """For evaluations: events are ranked by single components, too, and none is left out."""
@@ -115,6 +121,8 @@ class Ranking:
         work = work._replace(until=items.until(bucket, events.coordinate))
         if self._weights:
             work = work._replace(popular=self._weights.of(bucket))
+        if self._tuned:
+            work = work._replace(tuned=self._tuned.of(bucket))
         context, context_start = pack(work.window)
         pairs = 0 if self._params.context else self._params.negatives
         out = LearntArrays.empty(
@@ -129,6 +137,8 @@ class Ranking:
             items.transitions.make_room(items.transitions.reserve)
             work = work._replace(transitions=items.transitions.arrays)
             done = learn_events(max(done, 0), columns, rows, fresh, scored, work, out)
+        if self._tuned:
+            self._tuned.move()
         return Learnt(
             context=context, context_start=context_start, factors=factors, **out._asdict()
         )
@@ -217,10 +227,11 @@ class Ranking:
         """Return all that kernels need, with each user's window filled."""
         if len(self._scratch.mark) < len(items.arrays.keys):
             self._scratch = self._scratch_of(len(items.arrays.keys))
+        served = self._served
         self._scratch.weights[:] = (
             1,
-            1,
-            self._params.neighbours if self._neighbours else 0,
+            served.factors_weight,
+            served.neighbours if self._neighbours else 0,
             deep.weight,
             0,
         )
@@ -239,13 +250,22 @@ class Ranking:
             until=items.until(0, _NO_EVENTS),
             fallback=items.trending_rows(),
             popular=self._weights.serving if self._weights else PopularArrays.none(),
+            tuned=TunedArrays.none(),
         )
+
+    @property
+    def _served(self) -> RankingParams:
+        """The parameters that scores are made with."""
+        return self._tuned.served if self._tuned else self._params
 
     def _scratch_of(self, rows: int) -> Scratch:
         recent = self._neighbours.recent if self._neighbours else 0
         params = self._params
         window = self._transitions.window
-        return Scratch.of_size(rows, params.factors, COMPONENTS, params.negatives, recent, window)
+        return Scratch.of_size(
+            rows, params.factors, COMPONENTS, params.negatives, recent, window,
+            tuned=self._tuned is not None,
+        )  # fmt: skip
 
     def _knobs(self, items: Items) -> Knobs:
         params = self._params
@@ -259,6 +279,8 @@ class Ranking:
             context_decay=params.context_decay,
             window_decay=self._transitions.decay,
             backward=self._transitions.backward,
+            source_decay=self._served.source_decay,
+            source_norm=self._served.source_norm,
             repeats=self._transitions.repeats,
             neighbours=self._neighbours.smoothing if self._neighbours else 0.0,
             seed=params.seed,

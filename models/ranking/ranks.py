@@ -14,6 +14,7 @@ from models.neighbours import part as neighbours
 from models.popularity import part as popularity
 from models.popularity.levels import level_of
 from models.popularity.weights import gains_of, history_of, learn
+from models.ranking.slopes import learn_event as learn_slopes
 from models.transitions import share as transitions
 from models.users.own import is_own, mark_own
 
@@ -76,7 +77,7 @@ def rank_all(
         return
     mark = mark_own(scratch, a, work.users, u, time)
     out.popularity_rank[e] = _place_by_count(a, scratch.mark, mark, target)
-    total = transitions.weigh(work.window, u, a, work.transitions, work.knobs.window_decay)
+    total = transitions.weigh_served(work, u)
     if y >= 0:
         deep_model.fill(work, y)
         out.deep_rank[e] = _place(scratch.parts[DEEP], a, scratch.mark, mark, target)
@@ -134,6 +135,8 @@ def _rank_by_parts(
             )
         join(scratch.parts, scratch.weights, size, joint)
         out.rank[e] = _place(joint, a, scratch.mark, mark, target)
+    if teaches and len(work.tuned.bucket) > 0:
+        learn_slopes(u, mark, target, work)
 
 
 @kernel

@@ -58,8 +58,7 @@ def list_all(now: Integer, slack: Real, work: Work, lists: Lists) -> None:
     if lists.rows.shape[1] > 0:
         _set_means(work, now)
         for u in range(len(lists.rows)):
-            decay = work.knobs.window_decay
-            if transitions.weigh(work.window, u, work.items, work.transitions, decay) > 0:
+            if transitions.weigh_served(work, u) > 0:
                 _list_best(u, now, slack, work, lists)
 
 
@@ -96,6 +95,8 @@ class Search(NamedTuple):
     """What `Scratch.near` is multiplied by."""
     popular: Real
     """Weight of popularity."""
+    weight: Real
+    """Weight of factors."""
     reach: Real
     """Norm of what the user is to factors, rounded up."""
     margin: Real
@@ -119,7 +120,7 @@ def _list_best(u: Integer, now: Integer, slack: Real, work: Work, lists: Lists) 
     named, scale, mark = _touch(u, work)
     mark_own(scratch, work.items, work.users, u, work.users.session_last[u])
     _set_sums(named, scale, size, work)
-    search = Search(now, mark, scale, popular, reach, margin)
+    search = Search(now, mark, scale, popular, scratch.weights[FACTORS], reach, margin)
     held = _list_named(u, named, search, work, lists)
     held = _list_others(u, held, search, work, lists)
     for at in range(held):
@@ -244,7 +245,7 @@ def _list_block(
 @kernel
 def _bound(ceiling: Real, most: Real, length: Real, search: Search) -> Real:
     """Return what the score of an item that nothing names cannot exceed, but for rounding."""
-    return ceiling + search.popular * most + search.reach * length
+    return search.weight * (ceiling + search.reach * length) + search.popular * most
 
 
 @kernel

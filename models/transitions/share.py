@@ -5,7 +5,9 @@ r"""What transitions say of an item to a user: its share of all that followed th
     \quad c_h = \delta^{h-1} n_{x_h}^{-\alpha},
     \quad T = \sum_h c_h R[x_h]
 
-over the user's last items x_1 (newest), x_2, …
+over the user's last items x_1 (newest), x_2, … The offset that factors are learnt with has one
+:math:`\delta` and :math:`\alpha` in both places, those that transitions are learnt with; what is
+served has its own ones in c.
 """
 
 import numpy as np
@@ -14,20 +16,53 @@ from numpy.typing import NDArray
 from models.arrays import SIZE, TRASH, ItemArrays, TransitionArrays, Window, Work
 from models.compiled import Integer, Real, kernel
 from models.component import TRANSITIONS
-from models.logarithm import log1p
+from models.logarithm import exp2, log1p
 from models.transitions.rows import add_weights, look_first, weight_of
+
+LN_2 = np.float32(0.6931471805599453)
+"""log 2"""
 
 
 @kernel
 def weigh(window: Window, u: Integer, a: ItemArrays, t: TransitionArrays, decay: Real) -> Real:
     """Set the coefficients c_h / T of a user's window; return T, 0 where nothing ever followed."""
     step = np.float32(1)
+    for at in range(window.length[u] - 1, -1, -1):
+        window.coefficient[at] = step * a.discount[window.rows[u, at]]
+        step *= np.float32(decay)
+    return _divide_by_total(window, u, t)
+
+
+@kernel
+def weigh_served(work: Work, u: Integer) -> Real:
+    """Do as `weigh` for what is served: with its own decay and exponent."""
+    return weigh_by(work, u, work.knobs.source_decay, work.knobs.source_norm)
+
+
+@kernel
+def weigh_by(work: Work, u: Integer, decay: Real, norm: Real) -> Real:
+    """Do as `weigh` with a decay and an exponent of the popularity of the user's last items."""
+    window, step = work.window, np.float32(1)
+    for at in range(window.length[u] - 1, -1, -1):
+        size = log_count(work.items, window.rows[u, at])
+        window.coefficient[at] = step * exp2(-np.float32(norm) / LN_2 * size)
+        step *= np.float32(decay)
+    return _divide_by_total(window, u, work.transitions)
+
+
+@kernel
+def log_count(a: ItemArrays, row: Integer) -> Real:
+    """Return log n of an item, 0 where it never had an event."""
+    count: Integer = max(a.counts[row], 1)
+    return log1p(np.float32(count - 1))
+
+
+@kernel
+def _divide_by_total(window: Window, u: Integer, t: TransitionArrays) -> Real:
+    """Divide the coefficients of a user's window by T, where it is not 0; return it."""
     total = 0.0
     for at in range(window.length[u] - 1, -1, -1):
-        row = window.rows[u, at]
-        window.coefficient[at] = step * a.discount[row]
-        total += window.coefficient[at] * t.total[row]
-        step *= np.float32(decay)
+        total += window.coefficient[at] * t.total[window.rows[u, at]]
     if total > 0:
         for at in range(window.length[u]):
             window.coefficient[at] /= total

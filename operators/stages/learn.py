@@ -19,6 +19,7 @@ from models.items.table import Items
 from models.objective import Objective
 from models.params import KalmanParams
 from models.popularity.weights import PopularityWeights
+from models.ranking.knobs import TunedKnobs
 from models.ranking.model import Ranking
 from models.rating.ekf import FilteredRating, start_of
 from models.rating.model import Rating
@@ -40,15 +41,18 @@ _FOREIGN = (
 )
 
 
-OBJECTIVES: dict[str, Callable[[LearningParams, PopularityWeights | None], Objective]] = {
-    "ranking": lambda p, weights: Ranking(
+OBJECTIVES: dict[
+    str, Callable[[LearningParams, PopularityWeights | None, TunedKnobs | None], Objective]
+] = {
+    "ranking": lambda p, weights, knobs: Ranking(
         p.ranking,
         users=p.users,
         transitions=p.transitions,
         neighbours=p.sequences,
         weights=weights if p.ranking.popularity else None,
+        tuned=knobs if p.ranking.adaptive else None,
     ),
-    "rating": lambda p, _: (
+    "rating": lambda p, *_: (
         FilteredRating(rating, users=p.users)
         if isinstance(rating := p.rating_in_stars, KalmanParams)
         else Rating(rating, users=p.users)
@@ -57,9 +61,13 @@ OBJECTIVES: dict[str, Callable[[LearningParams, PopularityWeights | None], Objec
 """How each objective is made."""
 
 
-def objective(params: LearningParams, weights: PopularityWeights | None = None) -> Objective:
-    """Return the configured objective, which takes the weights of popularity from there."""
-    return OBJECTIVES[params.objective](params, weights)
+def objective(
+    params: LearningParams,
+    weights: PopularityWeights | None = None,
+    knobs: TunedKnobs | None = None,
+) -> Objective:
+    """Return the configured objective, which takes what is learnt of scores from there."""
+    return OBJECTIVES[params.objective](params, weights, knobs)
 
 
 def empty_items(params: LearningParams) -> Items:
@@ -102,7 +110,8 @@ class Learn:
     def __init__(self, params: LearningParams) -> None:
         self.items = empty_items(params)
         self.popularity = PopularityWeights()
-        self.objective = objective(params, self.popularity)
+        self.knobs = TunedKnobs(params.ranking)
+        self.objective = objective(params, self.popularity, self.knobs)
         self.deep = Deep(params.deep, params.refit)
         self._applied = Applied()
         self._dictionary = Dictionary()

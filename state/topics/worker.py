@@ -38,6 +38,8 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
     loop_skipped: dict[str, int]
     """Records of the loop that could not be used, by topic."""
     deep: Serving = Serving()
+    knobs: dict[str, float] = {}
+    """Knobs of scores as they are served, where they find themselves."""
 
 
 def encode(worker: Worker) -> tuple[bytes, bytes]:

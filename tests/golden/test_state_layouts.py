@@ -18,7 +18,7 @@ from models.params import UserParams
 from models.users.history import NEWEST, as_counted
 from models.users.past import FOREVER
 from operators.stages.records import Triggers, recommendation_id, trigger_keys
-from state import accepted, chunks, lineage, marks, popularity
+from state import accepted, chunks, knobs, lineage, marks, popularity
 from state.accounting import Accounting, PartitionCounts
 from state.codec import IncompatibleError, UnknownVersionError, open_sealed, seal
 from state.item_state import ItemState
@@ -473,6 +473,13 @@ def test_marks_are_written_as_version_2() -> None:
     assert np.array_equal(marks.decode(value), made)
 
 
+def test_knobs_are_written_as_version_1() -> None:
+    (value,) = golden("knobs-v1")
+    start, sums = np.arange(1, 5) / 8, np.arange(9) / 4 - 1
+    assert knobs.encode(start, sums) == value
+    assert np.array_equal(knobs.decode(value, start), sums)
+
+
 def test_what_popularity_was_worth_is_written_as_version_1() -> None:
     (value,) = golden("popularity-v1")
     made = np.arange(210).reshape(10, 21) / 8 - 4
@@ -605,6 +612,7 @@ def test_a_new_user_starts_from_the_same_factors_for_ever() -> None:
         *(f"{kind}-v{n}" for kind in ("items", "accepted") for n in (1, 2, 3, 4, 5)),
         *("marks-v1", "marks-v2"),
         "popularity-v1",
+        "knobs-v1",
         *(f"accounting-v{n}" for n in (1, 2, 3, 4, 5)),
     ],
 )

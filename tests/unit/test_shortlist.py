@@ -23,7 +23,10 @@ from tests import columns
 from tests.columns import TRANSITIONS, accepted, events, key, new_users, rows_of
 
 LIGHT = RankingParams(factors=columns.FACTORS, negatives=3, rate=0.3, bias_rate=0.2)
-FULL = replace(LIGHT, context=2, context_decay=0.5, neighbours=0.7)
+FULL = replace(
+    LIGHT, context=2, context_decay=0.5, source_decay=0.5, source_norm=0.7, factors_weight=0.6,
+    neighbours=0.7,
+)  # fmt: skip
 SEQUENCES = NeighbourParams(places=6, neighbours=4, recent=5, reach=2, sequences=64, kept=4096)
 NONE = DeepArrays.none()
 K, USERS = 8, 12

@@ -53,7 +53,7 @@ def scores_of(
         return None
     found: Scores = _log_discount(items, learning)
     found += np.log1p(shares / learning.ranking.smoothing)
-    found += _factors(items, user, window, learning)
+    found += learning.ranking.factors_weight * _factors(items, user, window, learning)
     if learning.sequences is not None:
         recent = _known(items, history[-learning.sequences.recent :])
         heard = _neighbour_shares(items.neighbours.arrays, recent, int(user.key[0]), items.size)
@@ -80,7 +80,7 @@ def _transition_shares(
     items: Items, window: NDArray[np.int32], learning: LearningParams
 ) -> Scores | None:
     t, shares, total = items.transitions.arrays, np.zeros(items.size), 0.0
-    weights = learning.transitions.decay ** np.arange(len(window))
+    weights = learning.ranking.source_decay ** np.arange(len(window))
     weights = weights * _discount(items, window, learning)
     for row, weight in zip(window.tolist(), weights.tolist(), strict=True):
         successors, counts = _successors(t, row)
@@ -90,7 +90,7 @@ def _transition_shares(
 
 
 def _discount(items: Items, rows: NDArray[np.int32], learning: LearningParams) -> Scores:
-    found: Scores = np.maximum(items.count[rows], 1.0) ** -learning.transitions.norm
+    found: Scores = np.maximum(items.count[rows], 1.0) ** -learning.ranking.source_norm
     return found
 
 

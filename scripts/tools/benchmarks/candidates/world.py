@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
@@ -122,7 +122,8 @@ class Learner(Corridor):
 
     def scores(self, user: Users) -> Scores | None:
         """Return the exact scores of one user, see `exact.scores_of`."""
-        return scores_of(self.items, user, self.learning, self._learn.popularity.weights)
+        learning = replace(self.learning, ranking=self._learn.knobs.served)
+        return scores_of(self.items, user, learning, self._learn.popularity.weights)
 
     @property
     def learning(self) -> LearningParams:

@@ -1,0 +1,153 @@
+r"""Knobs of scores that find themselves, by the gradient of what ranked events were worth.
+
+How far back a user's last items count, how much their popularity is held against them, and what
+factors and neighbours weigh depends on the data. Every event that is ranked before it is learnt
+says which way each knob should go (`models.ranking.slopes`): g, the gradient of its worth by the
+knob in notches. The knobs follow by an online Newton step with a diagonal (Hazan, Agarwal and Kale,
+Machine Learning 69, 2007), in two sums that add up over events, buckets and workers:
+
+.. math:: pull \mathrel{+}= g + g^2 \psi, \quad push \mathrel{+}= g^2, \quad
+    \psi = \frac{pull}{V_0 + push}
+
+with :math:`\psi` the notches that a knob stands away from its start. Where events say nothing, it
+stays there. Nothing is explored, and what is learnt of items and users does not depend on it.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import KNOBS, TUNINGS, TunedArrays
+from models.compiled import kernel
+from models.params import RankingParams
+
+NAMES = ("source_decay", "source_norm", "factors_weight", "neighbours")
+"""(KNOBS,) fields of `RankingParams`, in the order of all columns."""
+NOTCHES = (0.1, 0.15, 0.2, 0.25)
+"""(KNOBS,) step of each, of the last two in the logarithm."""
+_LOWEST = np.array([0.1, 0.0, 0.1, 0.05])
+_HIGHEST = np.array([1.0, 1.0, 1.0, 4.0])
+_LOGARITHMIC = np.array([False, False, True, True])
+_STIFF = 0.2
+"""V_0: squared gradients that holding on to the start is worth."""
+_KEPT = 8192.0
+"""Events of a bucket after which its sums are halved: worlds change. They are 5,000 or so."""
+_WORSE = 4.0
+"""Worth that was lost by what is served against the starts, after which they begin anew."""
+
+
+@kernel
+def learn(t: TunedArrays) -> None:
+    """Add the gradient of one event, `TunedArrays.gradient`, to the sums."""
+    for side in (t.bucket, t.total):
+        side[0] += 1
+        for k in range(KNOBS):
+            g = t.gradient[k]
+            side[1 + k] += g + g * g * t.steps[k]
+            side[1 + KNOBS + k] += g * g
+    if t.bucket[0] > _KEPT:
+        for at in range(len(t.bucket)):
+            t.bucket[at] /= 2
+            t.total[at] -= t.bucket[at]
+    t.changed[0] = True
+
+
+class TunedKnobs:
+    """The knobs of a worker, and the sums of its user buckets that they follow from.
+
+    Parameters
+    ----------
+    start : RankingParams
+        What they are before anything is known.
+    """
+
+    def __init__(self, start: RankingParams) -> None:
+        self._start = start
+        self.start = np.array([getattr(start, name) for name in NAMES], np.float64)
+        """(KNOBS,)"""
+        self.steps = np.zeros(KNOBS)
+        """(KNOBS,) notches from there."""
+        self.served = start
+        """The parameters with the knobs as they are served."""
+        self._bounds = _bounds(self.start)
+        self._total = no_sums()
+        self._worse = np.zeros(1)
+        self._buckets: dict[int, TunedArrays] = {}
+
+    def knows(self, bucket: int) -> bool:
+        """Return whether a bucket's sums were given."""
+        return bucket in self._buckets
+
+    def restore(self, bucket: int, sums: NDArray[np.float64]) -> None:
+        """Take the sums of a bucket as they were stored, float64[TUNINGS]."""
+        if self.knows(bucket):
+            self._total -= self._buckets[bucket].bucket
+        self._total += sums
+        self._buckets[bucket] = TunedArrays(
+            start=self.start,
+            steps=self.steps,
+            bucket=sums.copy(),
+            total=self._total,
+            changed=np.zeros(1, np.bool_),
+            worse=self._worse,
+            gradient=np.zeros(KNOBS),
+            slopes=np.zeros((4, KNOBS)),
+        )
+        self.move()
+
+    def of(self, bucket: int) -> TunedArrays:
+        """Return the arrays that events of a bucket change."""
+        if not self.knows(bucket):
+            self.restore(bucket, no_sums())
+        return self._buckets[bucket]
+
+    def changed(self, bucket: int) -> NDArray[np.float64] | None:
+        """Return the sums of a bucket where they changed since this was asked last."""
+        arrays = self.of(bucket)
+        if not arrays.changed[0]:
+            return None
+        arrays.changed[0] = False
+        return arrays.bucket
+
+    def move(self) -> None:
+        """Move the knobs to where the sums say; once a micro-batch, after it was learnt."""
+        if self._worse[0] > _WORSE:
+            self._forget()
+        pull, push = self._total[1 : 1 + KNOBS], self._total[1 + KNOBS :]
+        # what is left of sums that were taken away may be a bit below 0
+        steps = pull / (_STIFF + np.maximum(push, 0))
+        self.steps[:] = np.clip(steps, *self._bounds)
+        found: dict[str, Any] = self.values()
+        self.served = replace(self._start, **found)
+
+    def values(self) -> dict[str, float]:
+        """Return the knobs as they are served, by their names."""
+        way = np.array(NOTCHES) * self.steps
+        found = np.where(_LOGARITHMIC, self.start * np.exp(way), self.start + way)
+        moved = np.where(self.steps == 0, self.start, np.clip(found, _LOWEST, _HIGHEST))
+        return dict(zip(NAMES, moved.tolist(), strict=True))
+
+    def _forget(self) -> None:
+        """Begin anew: the world is another one."""
+        self._worse[0] = 0
+        self._total[:] = 0
+        for arrays in self._buckets.values():
+            arrays.changed[0] |= arrays.bucket.any()
+            arrays.bucket[:] = 0
+
+
+def _bounds(start: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return how many notches each knob may go; one that starts at a weight of 0 stays."""
+    known = np.maximum(start, 1e-12)
+    low = np.where(_LOGARITHMIC, np.log(np.maximum(_LOWEST, 1e-12) / known), _LOWEST - start)
+    high = np.where(_LOGARITHMIC, np.log(_HIGHEST / known), _HIGHEST - start)
+    moves = (start > 0) | ~_LOGARITHMIC
+    low, high = np.where(moves, np.minimum(low, 0), 0), np.where(moves, np.maximum(high, 0), 0)
+    return low / NOTCHES, high / NOTCHES
+
+
+def no_sums() -> NDArray[np.float64]:
+    """Return sums over nothing, float64[TUNINGS]."""
+    return np.zeros(TUNINGS)
