@@ -106,16 +106,34 @@ class FineTuneRules(Section):
         default=250,
         ge=1,
         le=1_000_000,
-        description="Steps of a round; without effect on `mf`, as what they are made of.",
+        description="Steps of a round, at most: few events take fewer, but 50; `ncf` and private"
+        " rounds take them all; without effect on `mf`, as what they are made of.",
     )
-    batch: int = Field(default=64, ge=1, le=65_536, description="Sequences a step.")
-    replay: float = Field(
-        default=0.4, ge=0, le=1, description="Share of sequences that are not of this round."
+    batch: int = Field(
+        default=64,
+        ge=1,
+        le=65_536,
+        description="Rows of a step, `deep.length` events each, filled with users' sequences; of"
+        " `ncf` and private rounds sequences.",
+    )
+    replay: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Share of sequences that are not of this round. By default 0.7; 0.4 of `ncf`"
+        " and private rounds.",
     )
     negatives: int = Field(
-        default=512, ge=1, le=65_536, description="Sampled items a step; of `ncf` 4 a pair."
+        default=1024, ge=1, le=65_536, description="Sampled items a step; of `ncf` 4 a pair."
     )
-    rate: float = Field(default=1e-3, gt=0, le=1, description="Rate of AdamW.")
+    rate: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="Highest rate of AdamW, of embeddings a third of it; it rises for a tenth of"
+        " the steps and falls by a cosine. By default 6e-3; of `ncf` and private rounds 1e-3, the"
+        " same for all and all along.",
+    )
     tolerance: float = Field(
         default=0.02,
         ge=0,

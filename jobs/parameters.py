@@ -102,7 +102,7 @@ def fine_tune(
             shape=config.deep_shape(),
             steps=rules.steps,
             batch=rules.batch,
-            new_share=1 - rules.replay,
+            new_share=None if rules.replay is None else 1 - rules.replay,
             negatives=rules.negatives,
             rate=rules.rate,
             threads=rules.threads,

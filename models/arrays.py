@@ -14,7 +14,7 @@ updates left out because they were not finite, keys refused because all rows wer
 up for others, rows ever put into the queue of moved ones and taken out of it, entries ever made in
 `recent`."""
 
-WEIGHTS = 8
+WEIGHTS = 9
 """Weights of the deep score that are compared, see `models.blend`."""
 LOSSES = 2 + 2 * WEIGHTS
 """Numbers that scored events add to, see `models.blend`."""

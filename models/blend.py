@@ -43,7 +43,7 @@ GAIN = 2
 SQUARE = GAIN + WEIGHTS
 """First place of their squares."""
 
-GRID = np.array([0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8], np.float32)
+GRID = np.array([0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2], np.float32)
 """(WEIGHTS,) weights that the deep score may have, besides 0; ascending."""
 
 _JUDGED = 4096

@@ -68,7 +68,7 @@ class Champion:
         state = self._state
         if state.champion:
             state.previous = [*state.previous, state.champion][-16:]
-        if manifest.root != state.root:
+        if state.champion not in (0, manifest.parent) and manifest.root != state.root:
             self._forget_blend()
         state.champion, state.root, state.wealth = manifest.version, manifest.root, 1.0
         state.champion_sha256, state.store = _sha256(manifest), self._store

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models.deep.gate import Verdict, judge, judge_errors
 from models.deep.privacy import Privacy, Spend
-from models.deep.shape import Shape
+from models.deep.shape import SEQUENCES, Shape
 from state import model_file, round_files
 from state.codec import CorruptError, StateError
 from state.model_store import (
@@ -36,9 +36,9 @@ class RoundParams:
     shape: Shape
     steps: int = 250
     batch: int = 64
-    new_share: float = 0.6
-    negatives: int = 512
-    rate: float = 1e-3
+    new_share: float | None = None
+    negatives: int = 1024
+    rate: float | None = None
     held_out: float = 0.05
     threads: int = 1
     seed: int = 1
@@ -62,6 +62,11 @@ class RoundParams:
         if self.privacy is not None:
             told |= {"privacy": self.privacy.to_dict(), "spent": list(spent)}
         return {**told, "shape": self.shape.to_dict(), "round": number, "new_from": new_from}
+
+    @property
+    def anew(self) -> bool:
+        """Whether a round learns anew from all events, and takes nothing from its parent."""
+        return self.shape.network in SEQUENCES and self.privacy is None
 
     def digest(self) -> str:
         """Return what tells settings apart in a manifest."""
@@ -162,8 +167,10 @@ def conclude(
     challenger = round_files.column(out / f"{held_out}-challenger.npy", kind)
     champion_file = out / f"{held_out}-champion.npy"
     champion = round_files.column(champion_file, kind) if champion_file.exists() else None
-    files = {name: round_files.content(out / name) for name in (WEIGHTS, OPTIMIZER)}
-    root = parent.root if parent else version
+    names = (WEIGHTS,) if params.anew else (WEIGHTS, OPTIMIZER)
+    files = {name: round_files.content(out / name) for name in names}
+    # states that other weights made are none of what was learnt anew
+    root = parent.root if parent and not params.anew else version
     try:
         model_file.decode(files[WEIGHTS], params.shape, version=version, root=root)
     except StateError as error:

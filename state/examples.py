@@ -8,18 +8,18 @@ field            type  count        holds
 events           u32   1            n
 scored           u32   1            s, events that were ranked by both the blend and online
 model            i64   1            version of the deep model that was served, 0 none
-loss             f64   18           sums, see `models.blend`
+loss             f64   20           sums, see `models.blend`
 user             u64   n            keys of the users
 item             u64   n            keys of the items
 time             i64   n            event times, ms
 coordinate       i64   n            partition and offset of each event
 rank             i32   s            0-based rank in what was served, -1 for an unknown item
 online_rank      i32   s            the same without the deep model
-value            f32   n            ratings; version 3 only
+value            f32   n            ratings; versions 3 and 5 only
 ================ ===== ============ ========================================================
 
-Examples without values are written as version 2, those with them as version 3. Version 1 had 8 sums
-of another blend: they are read as nothing.
+Examples without values are written as version 4, those with them as version 5. Versions 2 and 3 had
+18 sums, of fewer weights, and version 1 had 8: they are read as nothing.
 """
 
 from dataclasses import dataclass, field
@@ -32,15 +32,16 @@ from models.arrays import LOSSES
 from state.codec import HEADER, SKIP, corrupt, open_sealed, seal
 
 MAGIC = b"EX"
-VERSION = 3
-READ_VERSIONS = (1, 2, 3)
-_WITHOUT_VALUES = 2
+VERSION = 5
+READ_VERSIONS = (1, 2, 3, 4, 5)
+_WITHOUT_VALUES = 4
+_VALUED = (3, VERSION)
 _WHERE = "examples"
 _HEADS = {
     version: np.dtype(
         [("events", "<u4"), ("scored", "<u4"), ("model", "<i8"), ("loss", "<f8", (sums,))]
     )
-    for version, sums in ((1, 8), (2, LOSSES), (3, LOSSES))
+    for version, sums in ((1, 8), (2, 18), (3, 18), (4, LOSSES), (5, LOSSES))
 }
 _HEAD = _HEADS[VERSION]
 _COLUMNS = (("user", "<u8"), ("item", "<u8"), ("time", "<i8"), ("coordinate", "<i8"))
@@ -103,7 +104,8 @@ def decode(data: bytes) -> Examples:
     for (name, code), count in [(column, count) for kinds, count in lengths for column in kinds]:
         columns[name] = _column(payload, code, count, at)
         at += columns[name].nbytes
-    loss = head["loss"].astype(np.float64) if version > 1 else np.zeros(LOSSES)
+    same = version >= _WITHOUT_VALUES
+    loss = head["loss"].astype(np.float64) if same else np.zeros(LOSSES)
     return Examples(model=int(head["model"]), loss=loss, **columns)
 
 
@@ -112,7 +114,7 @@ def _column(payload: memoryview, kind: str, count: int, at: int) -> NDArray[Any]
 
 
 def _values_of(version: int) -> tuple[tuple[str, str], ...]:
-    return _VALUES if version == VERSION else ()
+    return _VALUES if version in _VALUED else ()
 
 
 def size_of(events: int, scored: int) -> int:

@@ -5,6 +5,8 @@ from typing import Literal
 
 NETWORKS = ("recurrent", "sasrec", "ncf")
 """Those that rank; `mf` predicts ratings."""
+SEQUENCES = ("recurrent", "sasrec")
+"""Those that read sequences, and are trained anew in every round that is not private."""
 HEADS = 2
 """Attention heads of `sasrec`."""
 

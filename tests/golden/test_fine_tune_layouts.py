@@ -37,7 +37,7 @@ def some_examples() -> Examples:
     """Three events, two of them ranked."""
     return Examples(
         model=2**40,
-        loss=np.arange(18) / 4 - 1,
+        loss=np.arange(20) / 4 - 1,
         user=column("u8", 11, 2**64 - 1, 11),
         item=column("u8", 2**63, 7, 8),
         time=column("i8", 1_700_000_000_000, 1_700_000_000_001, 0),
@@ -141,8 +141,8 @@ def some_pointer() -> ModelPointer:
 
 
 BINARY: dict[str, tuple[Any, Callable[[], Any]]] = {
-    "examples-v2": (examples, some_examples),
-    "examples-v3": (examples, some_ratings),
+    "examples-v4": (examples, some_examples),
+    "examples-v5": (examples, some_ratings),
     "ring-v1": (ring, some_block),
     "ring-v2": (ring, some_rated_block),
     "tuner-v3": (tuner_state, some_state),
@@ -163,7 +163,9 @@ def without_blend(state: TunerState) -> TunerState:
 
 
 OLD: dict[str, tuple[Any, Any]] = {
-    "examples-v1": (examples, dataclasses.replace(some_examples(), loss=np.zeros(18))),
+    "examples-v1": (examples, dataclasses.replace(some_examples(), loss=np.zeros(20))),
+    "examples-v2": (examples, dataclasses.replace(some_examples(), loss=np.zeros(20))),
+    "examples-v3": (examples, dataclasses.replace(some_ratings(), loss=np.zeros(20))),
     "tuner-v2": (tuner_state, of_version_2(some_state())),
     "tuner-private-v2": (tuner_state, of_version_2(some_private_state())),
     "tuner-v1": (tuner_state, without_blend(some_state())),
@@ -255,7 +257,7 @@ def test_blocks_with_and_without_ratings_are_joined() -> None:
 
 
 def test_examples_have_the_size_that_is_told() -> None:
-    assert len(golden("examples-v2")) == examples.size_of(3, 2)
+    assert len(golden("examples-v4")) == examples.size_of(3, 2)
 
 
 POINTER = FOLDER / "model-pointer-v2.json"

@@ -97,7 +97,7 @@ def test_switching_the_deep_model_off_takes_operators_away_and_moves_none(
         {"recommend": {"enabled": False}},
         {"kafka": {"delivery": "at-least-once", "start": "committed"}},
         {"kafka": {"max_record_bytes": "4MiB"}},
-        {"events": {"keyed": False, "plan": "segment"}},
+        {"events": {"keyed": False, "plan": "segment", "rating_type": "Product Reviewed"}},
         {"evaluation": {"share": 0.0}},
         {"trending": {"window": "1m", "hop": "1m", "top": 100}},
         {"flink": {"parallelism": 4, "micro_batch_rows": 100}},

@@ -1,12 +1,16 @@
 """Next items: sequences, some new and some replayed, sampled softmax."""
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from models.deep.mixing import mixed
-from models.deep.training import privacy
-from models.deep.training.loss import loss_of
+from models.deep.training import privacy, start
+from models.deep.training.loss import sampled_softmax
+from models.deep.training.packed import Negatives, Packer
 from models.deep.training.plan import Plan
 from models.deep.training.ranks import Rank
 from models.deep.training.sequences import Histories, Sampler, held_out
@@ -17,6 +21,17 @@ _MOST_USERS = 1_024
 
 _MOST_HELD_OUT = 0.5
 """Largest share of the users with new events that a round leaves out."""
+
+_EPOCHS, _LEAST_STEPS = 6, 50
+"""Steps beyond which few events are learnt by heart, and those that are taken all the same."""
+_WARM, _COLDEST = 0.1, 0.05
+"""Share of the steps by which rates have risen, and of the highest rate at the end."""
+_SESSION = 10
+"""Events a user below which items are left out of the input."""
+_DROPPED = 0.3
+_CHOSEN_BY = 512
+"""Next items by which the start is chosen; half as many of a large catalogue."""
+_LARGE = 20_000
 
 
 class NextItems:
@@ -35,10 +50,26 @@ class NextItems:
         judged_by = held_out(histories.users, share, plan.round)
         judged_by &= able | (plan.privacy is not None)  # others have nothing to judge by
         trained = ~judged_by if (~judged_by & (histories.count > 1)).any() else ~judged_by | True
-        self._plan, self._new = plan, round(plan.batch * plan.new_share)
-        self._histories = histories
+        self._plan, self._histories, self._trained = plan, histories, trained
         self._able = np.flatnonzero(trained & (histories.count > 1))
-        self._sampler = Sampler(histories, trained, length=plan.shape.length, random=random)
+        self._sampler = Sampler(histories, trained, length=length, random=random)
+        self.steps = min(
+            plan.steps,
+            max(_LEAST_STEPS, _EPOCHS * len(histories.item) // (plan.batch * length)),
+        )
+        dropped = plan.dropped
+        if dropped is None:
+            dropped = _DROPPED if len(histories.item) < _SESSION * len(histories) else 0.0
+        self._packer = Packer(
+            histories,
+            self._sampler,
+            rows=plan.batch,
+            length=length,
+            new_share=plan.share_of_new,
+            dropped=dropped,
+        )
+        counts = np.bincount(histories.item, minlength=items)
+        self._negatives = Negatives(counts, plan.negatives, random)
         self.items, self.users, self.events = items, len(histories), len(histories.item)
         self.empty = self._sampler.empty
         rows = np.flatnonzero(judged_by & able)
@@ -55,14 +86,45 @@ class NextItems:
 
     def loss(self, network: nn.Module, rank: Rank) -> Tensor:
         """Return this process's part of the mean loss of a freshly drawn step."""
-        drawn = self._sampler.draw(self._new, self._plan.batch - self._new)
-        items, gaps = (torch.from_numpy(a) for a in drawn)
-        others = self._sampler.random.integers(0, self.items, self._plan.negatives)
-        positions = int(((items[:, :-1] >= 0) & (items[:, 1:] >= 0)).sum())
-        total = loss_of(
-            network, rank.share(items), rank.share(gaps), torch.from_numpy(others), self.items
+        rows, (drawn, raised) = self._packer.draw(), self._negatives.draw()
+        device = network.targets.weight.device
+        mine = [rank.share(part).to(device) for part in rows.parts()]
+        item, gap, first, target, scored = mine
+        y = network(item, gap, first).transpose(0, 1).reshape(item.numel(), -1)
+        chosen = torch.nonzero(scored.t().reshape(-1))[:, 0]
+        total = sampled_softmax(
+            functional.embedding(chosen, y),
+            target.t().reshape(-1)[chosen],
+            network.targets,
+            drawn.to(device),
+            raised.to(device),
         )
-        return total / max(1, positions)
+        return total / max(1, int(rows.scored.sum()))
+
+    def rate(self, step: int) -> float:
+        """Return the share of the highest rates that a step takes: up, then down by a cosine."""
+        warm = max(1.0, _WARM * self.steps)
+        if step <= warm:
+            return step / warm
+        way = (step - warm) / max(1.0, self.steps - warm)
+        return _COLDEST + (1 - _COLDEST) * (1 + math.cos(math.pi * way)) / 2
+
+    def begin(self, network: nn.Module, seed: int) -> None:
+        """Let a network begin at what the trained users' events tell at once."""
+        if self._plan.shape.network == "recurrent":
+            start.open_gates(network)
+        network.eval()
+        random = torch.Generator().manual_seed(seed)
+        start.begin(network, self._histories, self._trained, lambda: self._outputs(network), random)
+
+    def _outputs(self, network: nn.Module) -> tuple[Tensor, Tensor]:
+        """Return y and the next items at some positions of users that are held out."""
+        most = _CHOSEN_BY // 2 if self.items > _LARGE else _CHOSEN_BY
+        enough = self._wanted.sum(1).cumsum(0) < most
+        rows = int(enough.sum()) + 1
+        wanted = self._wanted[:rows]
+        y = network(self._items[:rows, :-1], self._gaps[:rows, :-1])[wanted]
+        return y[:most], self._items[:rows, 1:][wanted][:most]
 
     def private_users(self) -> privacy.Users:
         """Return what draws the users of a private round's steps."""
@@ -72,7 +134,7 @@ class NextItems:
             self._able,
             batch=plan.batch,
             length=plan.shape.length,
-            new_share=plan.new_share,
+            new_share=plan.share_of_new,
             random=np.random.default_rng(),
         )
 

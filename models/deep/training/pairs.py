@@ -66,7 +66,8 @@ class Pairs:
         self._judged = torch.from_numpy(rows[judged])
         self._target = torch.from_numpy(histories.item[newest].astype(np.int64))
         self._plan, self._rows = plan, rows
-        self._new = round(plan.batch * plan.new_share)
+        self._new = round(plan.batch * plan.share_of_new)
+        self.steps = plan.steps
         kept = histories.without_newest(judged)
         everyone = np.ones(len(kept), np.bool_)
         self._sampler = Sampler(kept, everyone, length=plan.shape.length, random=random)
@@ -94,6 +95,10 @@ class Pairs:
             logits[wanted], label[wanted], reduction="sum"
         )
         return total / max(1, int(weight.sum()))
+
+    def rate(self, step: int) -> float:  # noqa: ARG002  # always the same
+        """Return the share of the rate that a step takes."""
+        return 1.0
 
     def private_users(self) -> privacy.Users:
         """Refuse: an embedding of a user's own cannot be private to that user."""

@@ -4,7 +4,10 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from models.deep.privacy import Privacy, Spend
-from models.deep.shape import Shape
+from models.deep.shape import SEQUENCES, Shape
+
+_FAST, _SLOW = 6e-3, 1e-3
+"""Usual rates, of a cycle and of constant ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,13 +18,18 @@ class Plan:
     round: int = 1
     seed: int = 1
     steps: int = 250
+    """At most."""
     batch: int = 64
-    """Sequences a step."""
-    new_share: float = 0.6
-    """Share of sequences that end at events of this round; the others replay."""
-    negatives: int = 512
-    rate: float = 1e-3
-    dropout: float = 0.2
+    """Rows of a step, `shape.length` pairs each."""
+    new_share: float | None = None
+    """Share of sequences that end at events of this round; the others replay. None: the usual."""
+    negatives: int = 1024
+    rate: float | None = None
+    """Of AdamW; None: the usual."""
+    dropout: float | None = None
+    """None: by the number of events."""
+    dropped: float | None = None
+    """Share of the items that are left out of the input; None: by the length of histories."""
     held_out: float = 0.05
     """Share of users that this round does not train on and is judged by."""
     threads: int = 1
@@ -35,6 +43,26 @@ class Plan:
     """Settings of user-level differential privacy; None: without."""
     spent: tuple[Spend, ...] = ()
     """What earlier rounds spent of the budget."""
+
+    @property
+    def anew(self) -> bool:
+        """Whether all is learnt anew: from counts, by rows of sequences and one cycle of rates."""
+        return self.shape.network in SEQUENCES and self.privacy is None
+
+    @property
+    def rates(self) -> tuple[float, float]:
+        """Highest rates of the network and of embeddings."""
+        if not self.anew:
+            return (self.rate or _SLOW,) * 2
+        rate = self.rate or _FAST
+        return rate, rate / 3
+
+    @property
+    def share_of_new(self) -> float:
+        """Share of sequences that end at events of this round."""
+        if self.new_share is not None:
+            return self.new_share
+        return 0.3 if self.anew else 0.6
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> "Plan":

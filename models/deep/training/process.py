@@ -2,10 +2,12 @@
 
 In: `plan.json`; `users.npy`, `items.npy`, `times.npy` (or several of each, `users-*.npy`, taken in
 the order of their names; `mf`, whose rounds `.ratings` makes, has `values.npy` as well); for a
-round after the first `parent.safetensors` with the champion's tensors and the optimiser's. Out:
-`out/weights.safetensors`, `out/optimizer.safetensors`, `out/ranks-*.npy` (`mf`:
-`out/errors-*.npy`), `out/report.json`, written under another name and renamed; meanwhile
-`progress.json`; of a private round, before its first step, `privacy.json` with what it spends.
+round after the first `parent.safetensors` with the champion's tensors, to be compared with, and,
+where the round goes on from it (`ncf`, private rounds), the optimiser's. Out:
+`out/weights.safetensors`, `out/optimizer.safetensors` where a later round goes on,
+`out/ranks-*.npy` (`mf`: `out/errors-*.npy`), `out/report.json`, written under another name and
+renamed; meanwhile `progress.json`; of a private round, before its first step, `privacy.json` with
+what it spends.
 """
 
 import json
@@ -30,6 +32,8 @@ from models.deep.training.sequences import Histories
 from models.deep.training.train import Task, train
 
 _STATE = "optimizer."
+_MANY = 100_000
+"""Events from which on less dropout is better."""
 _ITEM_TENSORS = ("items.weight", "targets.weight", "targets.bias", "item.0.weight")
 """With a row an item, of any network."""
 _NETWORKS: dict[str, Any] = {"recurrent": recurrent.Network, "sasrec": sasrec.Network}
@@ -50,10 +54,8 @@ def run(folder: Path) -> Report:
     torch.manual_seed(plan.seed)
     made = _of_pairs(given) if plan.shape.network == "ncf" else _of_sequences(given)
     network = made.network.to(rank.device)
-    optimizer = torch.optim.AdamW(
-        network.parameters(), plan.rate, betas=(0.9, 0.98), weight_decay=0.0
-    )
-    if made.tensors:
+    optimizer = _optimizer(plan, network)
+    if made.tensors and not plan.anew:
         restore(network, optimizer, made.tensors)
     torch.manual_seed(int(random.integers(2**62)) + rank.number)
 
@@ -64,11 +66,27 @@ def run(folder: Path) -> Report:
     def announce(what: dict[str, Any]) -> None:
         write(folder / "privacy.json", json.dumps(what).encode())
 
-    report, ranks = train(plan, network, optimizer, made.task, progress, rank, announce)
+    champion = made.champion.to(rank.device) if made.champion is not None else network
+    report, ranks = train(plan, network, champion, optimizer, made.task, progress, rank, announce)
     if rank.number == 0:
-        _save(folder, made.known, network, optimizer, report, ranks)
+        kept = None if plan.anew else optimizer  # no round goes on from it
+        _save(folder, made.known, network, kept, report, ranks)
     rank.leave()
     return report
+
+
+def _optimizer(plan: Plan, network: nn.Module) -> torch.optim.Optimizer:
+    """Return AdamW with a rate of its own for embeddings."""
+    rows = ("items.", "gaps.", "positions.", "targets.")
+    named = list(network.named_parameters())
+    groups: list[dict[str, Any]] = [
+        {"params": [one for name, one in named if name.startswith(rows) == embeds], "lr": rate}
+        for embeds, rate in zip((False, True), plan.rates, strict=True)
+    ]
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]],
+        betas=(0.9, 0.98), weight_decay=0.0, fused=True,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +109,11 @@ class _Made:
     known: dict[str, NDArray[np.uint64]]
     """Keys by row of the embeddings."""
     tensors: dict[str, NDArray[Any]]
-    """What network and optimiser start from; empty in the first round."""
+    """What network and optimiser go on from; empty in the first round."""
     network: nn.Module
     task: Task
+    champion: nn.Module | None = None
+    """The parent, where the network does not go on from it."""
 
 
 def _of_sequences(given: _Given) -> _Made:
@@ -101,9 +121,19 @@ def _of_sequences(given: _Given) -> _Made:
     known, tensors = known_items(given.keys, given.tensors, _ITEM_TENSORS)
     index = index_of(known, given.keys)
     histories = Histories.of(given.users, index, given.times, plan.new_from)
-    network = _NETWORKS[plan.shape.network](plan.shape, len(known), plan.dropout)
+    dropout = plan.dropout
+    if dropout is None:
+        dropout = 0.1 if plan.anew and len(index) >= _MANY else 0.2
+    network = _NETWORKS[plan.shape.network](plan.shape, len(known), dropout)
     task = NextItems(plan, histories, len(known), given.random)
-    return _Made({"keys": known}, tensors, network, task)
+    if not plan.anew:
+        return _Made({"keys": known}, tensors, network, task)
+    champion = None
+    if tensors:
+        champion = _NETWORKS[plan.shape.network](plan.shape, len(known), dropout)
+        restore(champion, None, tensors)
+    task.begin(network, plan.seed)
+    return _Made({"keys": known}, tensors, network, task, champion)
 
 
 def _of_pairs(given: _Given) -> _Made:
@@ -120,14 +150,14 @@ def _of_pairs(given: _Given) -> _Made:
 
 
 def restore(
-    network: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, NDArray[Any]]
+    network: nn.Module, optimizer: torch.optim.Optimizer | None, tensors: dict[str, NDArray[Any]]
 ) -> None:
     """Fill network and optimiser from saved tensors; items that came since keep their start."""
     for name, parameter in network.named_parameters():
         saved = torch.from_numpy(tensors[name])
         with torch.no_grad():
             parameter[: len(saved)] = saved
-        if f"{_STATE}{name}.exp_avg" in tensors:
+        if optimizer is not None and f"{_STATE}{name}.exp_avg" in tensors:
             # a copy each: the optimiser counts in place
             state: dict[str, Any] = {"step": torch.tensor(tensors[f"{_STATE}step"])}
             for kind in ("exp_avg", "exp_avg_sq"):
@@ -141,7 +171,7 @@ def _save(
     folder: Path,
     known: dict[str, NDArray[np.uint64]],
     network: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer | None,
     report: Report,
     ranks: dict[str, NDArray[np.int32]],
 ) -> None:
@@ -152,6 +182,15 @@ def _save(
         for name, tensor in network.state_dict().items()
     }
     save_file({**known, **weights}, out / "weights.safetensors")
+    if optimizer is not None:
+        _save_moments(out, network, optimizer)
+    for name, rank in ranks.items():
+        np.save(out / f"ranks-{name}.npy", rank, allow_pickle=False)
+    (out / "report.json").write_text(json.dumps(asdict(report)))
+    out.rename(folder / "out")
+
+
+def _save_moments(out: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     moments: dict[str, NDArray[Any]] = {}
     for name, parameter in network.named_parameters():
         state = optimizer.state.get(parameter, {})
@@ -160,7 +199,3 @@ def _save(
                 moments[f"{_STATE}{name}.{kind}"] = state[kind].cpu().contiguous().numpy()
                 moments[f"{_STATE}step"] = np.asarray(state["step"].cpu().numpy(), np.float32)
     save_file(moments, out / "optimizer.safetensors")
-    for name, rank in ranks.items():
-        np.save(out / f"ranks-{name}.npy", rank, allow_pickle=False)
-    (out / "report.json").write_text(json.dumps(asdict(report)))
-    out.rename(folder / "out")

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.deep.shape import HEADS, Shape
+from models.deep.training.dropout import Dropout
 from models.deep.training.recurrent import Targets
 
 _START = 0.02
@@ -21,7 +22,7 @@ class Layer(nn.Module):
         self.ffn_norm = nn.LayerNorm(dim)
         self.ffn_in = nn.Linear(dim, 4 * dim)
         self.ffn_out = nn.Linear(4 * dim, dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, allowed: Tensor) -> Tensor:
         """Return x (B, T, d) after the layer; `allowed` (B, 1, T, T) says who sees whom."""
@@ -47,22 +48,47 @@ class Network(nn.Module):
         self.layers = nn.ModuleList(Layer(shape.dim, dropout) for _ in range(shape.layers))
         self.final = nn.LayerNorm(shape.dim)
         self.targets = Targets(items, shape.dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         for embedding in (self.items, self.positions):
             nn.init.normal_(embedding.weight, std=_START)
 
-    def forward(self, item: Tensor, gap: Tensor) -> Tensor:  # noqa: ARG002  # it knows no time
-        """Return y (B, T, d) of item (B, T), right-aligned; item -1 is padding on the left."""
+    def forward(
+        self,
+        item: Tensor,
+        gap: Tensor,  # noqa: ARG002  # it knows no time
+        first: Tensor | None = None,
+    ) -> Tensor:
+        """Return y (B, T, d) of item (B, T), right-aligned; item -1 is padding on the left.
+
+        With `first` (B, T), whether a sequence begins there, rows have no padding, and an item -1
+        is one that the network does not know.
+        """
         steps = item.shape[1]
-        present = item >= 0
-        position = torch.arange(steps, device=item.device) + self.positions.num_embeddings - steps
-        x = self.scale * self.items(item.clamp(min=0)) + self.positions(position)
-        x = self.dropout(x * present.unsqueeze(-1))
+        known = item >= 0
+        at = torch.arange(steps, device=item.device)
         causal = torch.ones(steps, steps, dtype=torch.bool, device=item.device).tril()
-        # a padded position sees itself: a row without any would be no number
-        itself = torch.eye(steps, dtype=torch.bool, device=item.device)
-        allowed = (causal & present[:, None, None, :]) | itself
+        if first is None:
+            present, last = known, torch.full_like(at, steps - 1)
+            # a padded position sees itself: a row without any would be no number
+            itself = torch.eye(steps, dtype=torch.bool, device=item.device)
+            allowed = (causal & present[:, None, None, :]) | itself
+        else:
+            last, same = _sequences(first)
+            present, allowed = torch.ones_like(known), (causal & same)[:, None]
+        position = at - last + self.positions.num_embeddings - 1
+        embedded = self.items(item.clamp(min=0)) * known.unsqueeze(-1)
+        x = self.scale * embedded + self.positions(position)
+        x = self.dropout(x * present.unsqueeze(-1))
         for layer in self.layers:
             x = layer(x, allowed)
         y: Tensor = self.final(x)
         return y
+
+
+def _sequences(first: Tensor) -> tuple[Tensor, Tensor]:
+    """Return each position's last one of its sequence (B, T), and who shares one (B, T, T)."""
+    steps = first.shape[1]
+    at = torch.arange(steps, device=first.device)
+    begun = functional.pad(torch.where(first, at, steps)[:, 1:], (0, 1), value=steps)
+    last = begun.flip(1).cummin(1).values.flip(1) - 1
+    return last, last[:, :, None] == last[:, None, :]

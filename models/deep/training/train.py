@@ -35,8 +35,13 @@ class Task(Protocol):
     items: int
     users: int
     events: int
+    steps: int
+    """Of the round."""
     empty: bool
     """Whether there is nothing to learn from."""
+
+    def rate(self, step: int) -> float:
+        """Return the share of the highest rates that a step takes; the first is step 1."""
 
     def loss(self, network: nn.Module, rank: Rank) -> Tensor:
         """Return this process's part of the mean loss of a freshly drawn step."""
@@ -51,6 +56,7 @@ class Task(Protocol):
 def train(
     plan: Plan,
     network: nn.Module,
+    champion: nn.Module,
     optimizer: torch.optim.Optimizer,
     task: Task,
     progress: Progress,
@@ -59,26 +65,26 @@ def train(
 ) -> tuple[Report, dict[str, NDArray[np.int32]]]:
     """Train in place; return the report and the ranks of what was held out, before and after.
 
-    `announce` is told what a private round spends, before its first step.
+    `champion` is what served before; the network itself where it goes on from that. `announce` is
+    told what a private round spends, before its first step.
     """
     begin = time.monotonic()
     report = Report(items=task.items, users=task.users, events=task.events)
     ranks: dict[str, NDArray[np.int32]] = {}
     if plan.round > 1:
-        report.champion, ranks["champion"] = task.judge(network)
+        report.champion, ranks["champion"] = task.judge(champion)
     if plan.privacy is not None:
         users = task.private_users()
         taken = privacy.steps(plan, plan.privacy, network, optimizer, users, progress, announce)
         report.steps = taken
     elif not task.empty:
-        _steps(plan, network, optimizer, task, report, progress, rank)
+        _steps(network, optimizer, task, report, progress, rank)
     report.challenger, ranks["challenger"] = task.judge(network)
     report.seconds = time.monotonic() - begin
     return report, ranks
 
 
 def _steps(
-    plan: Plan,
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
     task: Task,
@@ -89,8 +95,10 @@ def _steps(
     begin = time.monotonic()
     network.train()
     losses: list[float] = []
-    tenth = max(1, plan.steps // 10)
-    for step in range(1, plan.steps + 1):
+    tenth, highest = max(1, task.steps // 10), [group["lr"] for group in optimizer.param_groups]
+    for step in range(1, task.steps + 1):
+        for group, rate in zip(optimizer.param_groups, highest, strict=True):
+            group["lr"] = rate * task.rate(step)
         loss = task.loss(network, rank)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -99,12 +107,12 @@ def _steps(
         optimizer.step()
         losses.append(rank.of * float(loss.detach()))
         report.steps = step
-        if step % tenth == 0 or step == plan.steps:
+        if step % tenth == 0 or step == task.steps:
             report.loss.append(float(np.mean(losses)))
             losses.clear()
             spent = time.monotonic() - begin
-            left = spent / step * (plan.steps - step)
-            progress({"step": step, "steps": plan.steps, "loss": report.loss[-1], "left_s": left})
+            left = spent / step * (task.steps - step)
+            progress({"step": step, "steps": task.steps, "loss": report.loss[-1], "left_s": left})
 
 
 def ranked(scores: Callable[[slice], Tensor], target: Tensor, block: int) -> Judged:

@@ -263,11 +263,11 @@ def _parser() -> argparse.ArgumentParser:
         help="fine-tune in N rounds over slices of time with as many events each (default: 1)",
     )
     add("--steps", type=whole, default=default.steps, metavar="N",
-        help="steps a round (default: %(default)s)")  # fmt: skip
+        help="steps a round, at most (default: %(default)s)")  # fmt: skip
     add("--batch", type=whole, default=default.batch, metavar="N",
-        help="sequences a step (default: %(default)s)")  # fmt: skip
+        help="rows of sequences a step (default: %(default)s)")  # fmt: skip
     add("--rate", type=real, default=default.rate, metavar="R",
-        help="of AdamW (default: %(default)s)")  # fmt: skip
+        help="of AdamW, at most (default: as fine_tune.rate)")  # fmt: skip
     add("--network", choices=NETWORKS, default=default.shape.network,
         help="as deep.network (default: %(default)s)")  # fmt: skip
     add("--dim", type=whole, default=default.shape.dim, metavar="N",

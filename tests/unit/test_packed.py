@@ -1,0 +1,156 @@
+"""Rows filled with sequences, the negatives of a step, and where a network begins."""
+
+import json
+import subprocess
+from typing import Any
+
+import numpy as np
+import pytest
+
+from scripts.tools.cluster.paths import ROOT, TRAINER_PYTHON
+
+pytestmark = pytest.mark.skipif(
+    not TRAINER_PYTHON.exists(), reason=".venv-train is missing: scripts/setup --train"
+)
+
+_SCRIPT = """
+import json, sys
+import numpy as np, torch
+from models.deep.shape import Shape
+from models.deep.training import recurrent, sasrec, start
+from models.deep.training.next_items import NextItems
+from models.deep.training.packed import Negatives, Packer
+from models.deep.training.plan import Plan
+from models.deep.training.sequences import Histories, Sampler
+torch.set_num_threads(1)
+random = np.random.default_rng(1)
+
+def histories(users, items, events):
+    user = random.integers(0, users, events).astype(np.uint64)
+    # the next item is nearly always the one behind: a ring
+    item = np.zeros(events, np.int32)
+    for one in range(users):
+        mine = np.flatnonzero(user == one)
+        item[mine] = (random.integers(items) + np.arange(len(mine))) % items
+    return Histories.of(user, item, np.arange(events) * 60_000, 0)
+
+found = {}
+rows = histories(40, 30, 400)
+sampler = Sampler(rows, np.arange(40) % 4 > 0, length=8, random=np.random.default_rng(2))
+packer = Packer(rows, sampler, rows=6, length=8, new_share=0.5, dropped=0.0)
+drawn = [packer.draw() for _ in range(20)]
+item, gap, first, target, scored = (torch.cat(parts) for parts in zip(*(d.parts() for d in drawn)))
+found["shape"] = list(item.shape)
+found["next"] = bool(((item + 1) % 30 == target).all())
+found["goes on"] = bool((first[:, 1:] | (item[:, 1:] == target[:, :-1])).all())
+found["begins"] = bool(first[:, 0].all())
+found["scored"] = [int(d.scored.sum()) for d in drawn]
+packer = Packer(rows, sampler, rows=6, length=8, new_share=0.5, dropped=0.3)
+left_out = [(packer.draw().item < 0).double().mean() for _ in range(50)]
+found["dropped"] = float(np.mean(left_out))
+
+# a sequence in a row says what it says in a window of its own
+found["alone"] = {}
+for name, module in (("recurrent", recurrent), ("sasrec", sasrec)):
+    torch.manual_seed(3)
+    network = module.Network(Shape(network=name, dim=8, width=16, length=8, layers=2), 30).eval()
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    row = torch.tensor([[1, 2, 3, 9, 8, 7, 6, 5]])
+    gaps, begins = row % 5, torch.tensor([[True, False, False, True] + [False] * 4])
+    whole = network(row, gaps, begins)
+    parts = []
+    for at, end in ((0, 3), (3, 8)):
+        pad = (8 - (end - at), 0)
+        window = torch.nn.functional.pad(row[:, at:end], pad, value=-1)
+        parts.append(network(window, torch.nn.functional.pad(gaps[:, at:end], pad))[:, pad[0]:])
+    found["alone"][name] = float((whole - torch.cat(parts, 1)).detach().abs().max())
+
+value, keep = (torch.rand(7, 3, 4, dtype=torch.double, requires_grad=True) for _ in range(2))
+on = (torch.rand(7, 3, 1) < 0.7).double()
+of = lambda value, keep: recurrent.Recurrence.apply(value, keep, on)
+found["gradient"] = torch.autograd.gradcheck(of, (value, keep))
+
+count = np.array([0, 3, 1000, 10, 0, 60])
+negatives = Negatives(count, 4, np.random.default_rng(3))
+hits, sets = np.zeros(6), [negatives.draw() for _ in range(20_000)]
+for drawn, raised in sets:
+    assert len(set(drawn.tolist())) == len(drawn)
+    hits[drawn.numpy()] += 1
+found["inclusion"] = (hits / len(sets)).tolist()
+found["raised"] = np.exp(-negatives._raised.numpy()).tolist()
+
+found["start"] = {}
+for name, module in (("recurrent", recurrent), ("sasrec", sasrec)):
+    world, plan = histories(60, 50, 3_000), Plan(shape=Shape(network=name, dim=16, width=32))
+    task = NextItems(plan, world, 50, np.random.default_rng(4))
+    made = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(5)
+        network = module.Network(plan.shape, 50)
+        before = task.judge(network)[0]
+        task.begin(network, seed)
+        made.append(network)
+    one, two, other = (network.items.weight for network in made)
+    found["start"][name] = {
+        "before": before["hr_at_10"], "after": task.judge(made[0])[0]["hr_at_10"],
+        "again": bool((one == two).all()), "other": bool((one == other).all()),
+    }
+trained = task._trained
+changed = Histories(world.users, world.start, world.item.copy(), world.gap, world.new)
+changed.item[~np.repeat(trained, world.count)] = 7  # what those who judge did
+counts = [start.Counts(one, trained, 50) for one in (world, changed)]
+found["unseen"] = bool((counts[0].value == counts[1].value).all())
+pairs = np.zeros((50, 50))
+for one in np.flatnonzero(trained):
+    mine = world.item[world.start[one]:world.start[one + 1]]
+    for lag in range(1, 11):
+        np.add.at(pairs, (mine[:-lag], mine[lag:]), 0.8 ** (lag - 1))
+dense = np.zeros((50, 50))
+dense[counts[0].row, counts[0].column] = counts[0].value
+found["counts"] = float(np.abs(pairs - dense).max())
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def found() -> Any:
+    command = [str(TRAINER_PYTHON), "-c", _SCRIPT]
+    done = subprocess.run(command, capture_output=True, env={"PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
+    assert b"Warning" not in done.stderr, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_rows_are_full_of_sequences(found: Any) -> None:
+    assert found["shape"] == [120, 8]
+    assert (found["next"], found["goes on"], found["begins"]) == (True, True, True)
+    assert set(found["scored"]) == {24}
+    assert found["dropped"] == pytest.approx(0.3, abs=0.03)
+
+
+@pytest.mark.parametrize("network", ["recurrent", "sasrec"])
+def test_neighbours_in_a_row_do_not_see_each_other(found: Any, network: str) -> None:
+    assert found["alone"][network] < 1e-5
+
+
+def test_the_gradient_of_a_recurrence_that_begins_anew(found: Any) -> None:
+    assert found["gradient"]
+
+
+def test_negatives_are_raised_by_how_likely_they_are_drawn(found: Any) -> None:
+    assert found["inclusion"] == pytest.approx(found["raised"], abs=0.015)
+    assert np.argsort(found["raised"])[-3:].tolist() == [3, 5, 2]
+
+
+@pytest.mark.parametrize("network", ["recurrent", "sasrec"])
+def test_a_network_begins_at_the_counts(found: Any, network: str) -> None:
+    begun = found["start"][network]
+    assert begun["before"] < 0.45
+    assert begun["after"] > 0.9
+    assert (begun["again"], begun["other"]) == (True, False)
+
+
+def test_counts_are_those_of_trained_users_alone(found: Any) -> None:
+    assert found["unseen"]
+    assert found["counts"] < 1e-9
