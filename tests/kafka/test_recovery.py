@@ -94,7 +94,12 @@ def assert_a_rebuilt_replica_recommends_nearly_the_same(job: RunningJob, users: 
         (mine,) = job.metrics().workers
         return mine.generated_at > killed and mine.items >= held and mine.complete == 1
 
-    job.wait(complete, "a worker that has heard of all items")
+    job.wait(
+        complete,
+        lambda: (
+            f"a worker that has heard of all {held} items since {killed}, got {job.metrics().workers}"
+        ),
+    )
     after = lists(job, users, "after")
     assert before.keys() == after.keys() == set(users)
     shared = [len(before[u] & after[u]) / len(before[u]) for u in users]

@@ -27,29 +27,31 @@ def status(
 @pytest.mark.parametrize(
     ("codes", "expected"),
     [
-        ((0, 0, 0), 0),
-        ((0, NONE, NONE), 0),
-        ((NONE, NONE, 0), 0),
-        ((NONE, NONE, NONE), NONE),
-        ((0, 1, 0), 1),
-        ((NONE, NONE, 2), 2),
-        ((1, 0, 0), 1),
+        ((0, 0, 0, 0), 0),
+        ((0, NONE, NONE, NONE), 0),
+        ((NONE, NONE, NONE, 0), 0),
+        ((NONE, NONE, NONE, NONE), NONE),
+        ((0, 1, 0, 0), 1),
+        ((NONE, NONE, 2, NONE), 2),
+        ((1, 0, 0, 0), 1),
     ],
 )
 def test_no_test_is_no_success(
     monkeypatch: pytest.MonkeyPatch, codes: tuple[int, ...], expected: int
 ) -> None:
-    assert status(monkeypatch, *codes) == (expected, 3)
+    assert status(monkeypatch, *codes) == (expected, 4)
 
 
 def test_where_the_first_failure_ends_it_no_further_run_begins(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert status(monkeypatch, 1, 0, 0, options=["-x"]) == (1, 1)
-    assert status(monkeypatch, NONE, 1, 0, options=["-x"]) == (1, 2)
+    assert status(monkeypatch, 1, 0, 0, 0, options=["-x"]) == (1, 1)
+    assert status(monkeypatch, NONE, 1, 0, 0, options=["-x"]) == (1, 2)
 
 
 def test_every_level_is_run_once() -> None:
     told = [part for run in tool._parts(tool.LEVELS) for part in run if part.startswith("tests/")]
-    assert sorted(told) == sorted([*(f"tests/{name}" for name in tool.LEVELS), tool._MEASURED])
+    assert sorted(told) == sorted(
+        [*(f"tests/{name}" for name in tool.LEVELS), tool._KILLED, tool._MEASURED]
+    )
     assert next(tool._parts(["kafka"]))[-1] == f"--ignore={tool._MEASURED}"

@@ -27,6 +27,8 @@ _CLUSTER = "kafka"
 """The level whose tests share a cluster; it needs the machine for itself."""
 _MEASURED = "tests/kafka/test_throughput.py"
 """Of that level; it needs the machine for itself alone."""
+_KILLED = "tests/kafka/test_recovery.py"
+"""Of that level; what dies there and how fast it is back is looked at on a cluster of its own."""
 _TOGETHER = ("--numprocesses=logical", "--maxprocesses=8", "--dist=loadfile")
 _NONE_SELECTED = 5
 _MARK = "STREAMREC_TEST_RUN"
@@ -58,7 +60,8 @@ def _parts(levels: Sequence[str]) -> Iterator[Sequence[str]]:
     if together:
         yield (*_TOGETHER, *(_DOCTESTS if "unit" in levels else ()), *together)
     if _CLUSTER in levels:
-        yield (f"tests/{_CLUSTER}", f"--ignore={_MEASURED}")
+        yield (f"tests/{_CLUSTER}", f"--ignore={_KILLED}", f"--ignore={_MEASURED}")
+        yield (_KILLED,)
         yield (_MEASURED,)
 
 
