@@ -58,7 +58,7 @@ class Fields:
         self._paths = {name: tuple(p.split(".") for p in paths) for name, paths in policy.fields}
         self._items = policy.items.split(".") if policy.items else None
         self._time = _TIMES[policy.time]
-        self._ignored = re.compile("|".join(map(_pattern, policy.ignore)) or "(?!)").match
+        self._ignores = ignoring(policy)
 
     @property
     def plain(self) -> bool:
@@ -99,7 +99,7 @@ class Fields:
         """Return the event type, if it is not one that is ignored."""
         found, policy = self._find(tree, "event_type"), self._policy
         kind = _text("event_type", policy.default_type or None if found is None else found)
-        if kind not in policy.weights and kind not in policy.refused and self._ignored(kind):
+        if self._ignores(kind):
             raise IgnoredError(kind)
         return kind
 
@@ -214,9 +214,12 @@ def _other_type(name: str, expected: str, raw: bytes) -> RefusedError:
     return RefusedError(Code.WRONG_TYPE, name, message)
 
 
-def _pattern(text: str) -> str:
-    """Return the regular expression of a pattern in which only `*` and `?` are special."""
-    return translate(text.replace("[", "[[]"))
+def ignoring(policy: EventPolicy) -> Callable[[str], bool]:
+    """Return what tells event types that are ignored: only `*` and `?` are special in patterns."""
+    patterns = (translate(pattern.replace("[", "[[]")) for pattern in policy.ignore)
+    match = re.compile("|".join(patterns) or "(?!)").match
+    meant = policy.weights.keys() | policy.refused
+    return lambda kind: kind not in meant and match(kind) is not None
 
 
 def _at(tree: Mapping[str, Any], path: list[str], *, lists: bool = True) -> Any:

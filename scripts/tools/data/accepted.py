@@ -4,11 +4,11 @@ import argparse
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 import numpy as np
 
 from models.params import EventPolicy
+from operators.events.fields import ignoring
 from scripts.tools.console import ToolError, progress
 from scripts.tools.data.behaviour import Recorded, Source
 
@@ -94,7 +94,8 @@ def unknown_types(source: Recorded, policy: EventPolicy) -> Problem | None:
         return None
     counts = np.bincount(source.types.codes, minlength=len(source.types.distinct)).tolist()
     found = {name: n for name, n in zip(source.types.distinct, counts, strict=True) if n}
-    unknown = {name: n for name, n in found.items() if not _known(name, policy)}
+    ignored = ignoring(policy)
+    unknown = {n: m for n, m in found.items() if n not in policy.weights and not ignored(n)}
     if not unknown:
         return None
     names = sorted(unknown, key=lambda name: -unknown[name])
@@ -112,14 +113,6 @@ def unknown_types(source: Recorded, policy: EventPolicy) -> Problem | None:
         f"give them weights, for the job and here: {settings}",
         len(unknown) == len(found),
     )
-
-
-def _known(name: str, policy: EventPolicy) -> bool:
-    """Return whether a job takes a type in, or passes it by."""
-    if name in policy.weights:
-        return True
-    patterns = (one.replace("[", "[[]") for one in policy.ignore)
-    return name not in policy.refused and any(fnmatchcase(name, one) for one in patterns)
 
 
 def ratings_outside(source: Recorded, policy: EventPolicy) -> Problem | None:
