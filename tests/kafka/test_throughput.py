@@ -17,8 +17,12 @@ pytestmark = pytest.mark.kafka
 
 KIND = "light"
 EVENTS = 1_000_000
-SLACK = 0.5
-"""Of the share that the pages show: short runs on a busy machine are no figures."""
+SLACK = 0.3
+"""Of the share that the pages show.
+
+Short runs of one commit gave .19 to .29 on two cores, where the pages show .50 for a long one: this
+finds a job that has become several times slower, and the benchmark finds the rest.
+"""
 ATTEMPTS = 2
 
 
