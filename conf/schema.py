@@ -669,6 +669,12 @@ class Evaluation(Section):
         description="Share of users whose events are ranked before learning; of more than 20,000"
         " items a smaller one, so that it costs no more.",
     )
+    first: int = Field(
+        default=500_000,
+        ge=0,
+        description="Accepted events of a new job until which five times the share of users is"
+        " ranked, so that weights of scores are found soon.",
+    )
     k: int = Field(default=10, ge=1, le=1000, description="Cut-off of hit rate, NDCG and MRR.")
 
 

@@ -62,6 +62,7 @@ def learn_users(
         recommend=config.recommend.enabled,
         k=config.recommend.k,
         evaluation_share=config.evaluation.share,
+        evaluation_first=config.evaluation.first,
         evaluation_k=config.evaluation.k,
         trending_window_ms=config.trending.window,
         trending_lateness_ms=config.trending.lateness,

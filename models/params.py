@@ -145,7 +145,7 @@ class RankingParams:
     """Whether popularity is a component, weighed by what it brings."""
     radius: float = 4.0
     """Largest norm of a factor vector, and largest bias: no input can spoil the state."""
-    adaptive: bool = False
+    adaptive: bool = True
     """Whether `source_decay`, `source_norm`, `factors_weight` and `neighbours` find themselves from
     there on, see `models.ranking.knobs`."""
     seed: int = 1

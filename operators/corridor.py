@@ -14,7 +14,7 @@ from models.keys import key_of
 from models.rating.stars import Stars
 from operators.memory import Memory
 from operators.params import LearnUsersParams
-from operators.stages.account import account
+from operators.stages.account import account, accounting_of
 from operators.stages.decode import Decode, Decoded
 from operators.stages.deduplicate import deduplicate
 from operators.stages.evaluate import evaluate
@@ -38,6 +38,8 @@ from state.topics.window import Sums
 from state.users.state import UserState
 
 _SHARES = 1 << 32
+_FIRST_SHARE = 5
+"""Times the share of users whose events are ranked while a bucket is new."""
 _BUCKET_KEY = 4
 """Bytes of the key of accepted events."""
 
@@ -69,7 +71,8 @@ class Corridor:
             params.policy.max_bytes,
             params.max_record_bytes,
         )
-        self._sampled_below = int(params.evaluation_share * _SHARES)
+        self._first = params.evaluation_first / params.policy.buckets
+        self._sampled_below = 0
         learning = params.learning
         self._adaptive = learning.objective == "ranking" and learning.ranking.adaptive
 
@@ -84,6 +87,8 @@ class Corridor:
     ) -> Outcome:
         """Take one micro-batch of raw records of a user bucket, in the order of consumption."""
         now_ms = self._clock_ms()
+        accounting = accounting_of(bucket, memory, self.lineage)
+        self._sample(accounting.accepted)
         decoded = self._decode(keys, values, coordinates, published, bucket=bucket, now_ms=now_ms)
         stored = [memory.get(entry_of(user)) for user in decoded.users]
         if self._stars is not None:
@@ -102,7 +107,7 @@ class Corridor:
             for user, value in zip(decoded.users, self._user_state.encode(users), strict=True):
                 memory.put(entry_of(user), value)
         outcome.accounting = account(
-            bucket,
+            accounting,
             decoded,
             fates,
             np.asarray(coordinates, np.int64),
@@ -139,6 +144,17 @@ class Corridor:
         below = self._sampled_below
         users = np.fromiter((key_of(user) % _SHARES < below for user in ids), np.bool_, len(ids))
         return users[events.user]
+
+    def _sample(self, accepted: int) -> None:
+        """Say whose events are ranked, by the events that a bucket has accepted until now.
+
+        What is learnt of scores comes from ranked events: at first from those of more users, who
+        stay among them.
+        """
+        share = self._params.evaluation_share
+        if accepted < self._first:
+            share = min(1.0, _FIRST_SHARE * share)
+        self._sampled_below = int(share * _SHARES)
 
     def evaluate(self, taught: Taught, metrics: Sums) -> None:
         """Add what the ranks say to the metrics."""

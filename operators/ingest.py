@@ -15,7 +15,7 @@ from operators.events.identity import Identity
 from operators.learn_users import learned_row
 from operators.memory import Memory
 from operators.params import LearnUsersParams
-from operators.stages.account import account
+from operators.stages.account import account, accounting_of
 from operators.stages.decode import Decode, Decoded
 from operators.stages.fates import Fates
 from operators.stages.records import Outcome, last_events, recommendation_id, trigger_keys
@@ -68,8 +68,8 @@ class IngestFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]
                 outcome.recommendations = _answers(decoded, now_ms, self._params.policy.identity)
                 outcome.metrics.recommended = len(outcome.recommendations)
         outcome.accounting = account(
-            bucket, decoded, fates, np.asarray(coordinates, np.int64), self._memory, now_ms,
-            outcome.metrics,
+            accounting_of(bucket, self._memory), decoded, fates, np.asarray(coordinates, np.int64),
+            self._memory, now_ms, outcome.metrics,
         )  # fmt: skip
         yield learned_row(outcome, pack("<I", bucket))
 

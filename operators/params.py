@@ -138,6 +138,8 @@ class LearnUsersParams:
     """Recommended items a user."""
     evaluation_share: float
     """Share of users (by hash) whose events are ranked before they are learnt."""
+    evaluation_first: int
+    """Accepted events of the job until which the share is several times as large."""
     evaluation_k: int
     trending_window_ms: int
     """A list of trending items that is older than this against the newest event is of the past."""

@@ -87,6 +87,11 @@ class Accounting(msgspec.Struct):
         """Return the accounting of a bucket that has seen nothing."""
         return cls("accounting", bucket, {}, {}, 0, lineage)
 
+    @property
+    def accepted(self) -> int:
+        """Records that were accepted, of all partitions."""
+        return sum(counts.accepted for counts in self.partitions.values())
+
     def count(
         self,
         coordinates: NDArray[np.int64],

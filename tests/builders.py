@@ -147,6 +147,11 @@ def learning(**changes: Any) -> LearningParams:
     return LearningParams(**settings | changes)
 
 
+def fixed(params: LearningParams) -> LearningParams:
+    """Return learning without knobs: they move between micro-batches, wherever those are cut."""
+    return replace(params, ranking=replace(params.ranking, adaptive=False))
+
+
 FULL = RankingParams(factors=8, negatives=4, context=3, rate=0.1, neighbours=0.5)
 
 
@@ -159,6 +164,7 @@ def learn_users(**changes: Any) -> LearnUsersParams:
         "recommend": True,
         "k": 5,
         "evaluation_share": 1.0,
+        "evaluation_first": 0,
         "evaluation_k": 5,
         "trending_window_ms": 6 * HOUR,
         "trending_lateness_ms": MINUTE,

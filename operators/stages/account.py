@@ -18,8 +18,16 @@ def _lines(decoded: Decoded, fates: Fates) -> dict[str, int]:
     return fates.lines | ({WITHOUT_ITEM: decoded.without_item} if decoded.without_item else {})
 
 
+def accounting_of(bucket: int, memory: Memory, lineage: Lineage | None = None) -> Accounting:
+    """Return the accounting of a bucket as it is in its memory; a new one where there is none."""
+    stored = memory.get(ACCOUNTING_ENTRY)
+    if stored is None:
+        return Accounting.start(bucket, lineage.id if lineage else "")
+    return Accounting.from_state(stored)
+
+
 def account(  # noqa: PLR0913  # a micro-batch and who tells of it
-    bucket: int,
+    accounting: Accounting,
     decoded: Decoded,
     fates: Fates,
     coordinates: NDArray[np.int64],
@@ -33,10 +41,12 @@ def account(  # noqa: PLR0913  # a micro-batch and who tells of it
 
     Parameters
     ----------
+    accounting : Accounting
+        Of the bucket.
     coordinates : int64[N]
         Of all records.
     memory : Memory
-        The bucket's; holds the accounting.
+        The bucket's; keeps the accounting.
     metrics : Sums
         The counts are noted there as well.
     lineage : Lineage, optional
@@ -44,11 +54,6 @@ def account(  # noqa: PLR0913  # a micro-batch and who tells of it
     epoch : int
         Of the submission's lease: which job is the former one.
     """
-    stored = memory.get(ACCOUNTING_ENTRY)
-    if stored is None:
-        accounting = Accounting.start(bucket, lineage.id if lineage else "")
-    else:
-        accounting = Accounting.from_state(stored)
     codes = [record.code for record in decoded.rejected] + [Code.ID_CONFLICT] * fates.conflicts
     accounting.count(
         coordinates,

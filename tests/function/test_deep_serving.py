@@ -37,6 +37,7 @@ from tests.builders import (
     behaviour,
     cut,
     event,
+    fixed,
     in_order,
     learn_users,
     learning,
@@ -91,7 +92,7 @@ def store(tmp_path: Path) -> Store:
 
 def served(restored: Savepoint | None = None, shape: Shape = SHAPE) -> UsersSubtask:
     users = replace(USERS, deep_state=shape.state)
-    params = learn_users(learning=learning(users=users, deep=shape), k=20)
+    params = learn_users(learning=fixed(learning(users=users, deep=shape)), k=20)
     return UsersSubtask(params, Clock(), restored)
 
 
@@ -431,7 +432,7 @@ def states_of(users: UsersSubtask, shape: Shape) -> Users:
 def of_run(run: str, **changes: Any) -> LearnUsersParams:
     """Parameters of a submission."""
     users = replace(USERS, deep_state=SHAPE.state)
-    params = learn_users(learning=learning(users=users, deep=SHAPE), k=20, **changes)
+    params = learn_users(learning=fixed(learning(users=users, deep=SHAPE)), k=20, **changes)
     return replace(params, lease=Lease(run=run, job="shop", epoch=1, at=1))
 
 

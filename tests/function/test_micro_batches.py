@@ -21,6 +21,7 @@ from tests.builders import (
     behaviour,
     cut,
     event,
+    fixed,
     in_order,
     learn_users,
     learning,
@@ -34,7 +35,7 @@ def learnt(
     log: Sequence[Record], sizes: Sequence[int], objective: str = "ranking"
 ) -> tuple[UsersSubtask, dict[str, float]]:
     """A subtask that has taken the log in micro-batches, and the sum of its metrics."""
-    users = UsersSubtask(learn_users(learning=learning(objective=objective)), Clock())
+    users = UsersSubtask(learn_users(learning=fixed(learning(objective=objective))), Clock())
     totals: dict[str, float] = {}
     for records in cut(log, sizes):
         for name, value in users.take(records).metrics.items():
@@ -76,7 +77,7 @@ def test_what_two_busy_users_say_and_dislike_does_not_depend_on_it(
         log.append(replace(sent, published=now))
     users = replace(USERS, count_limit=limit, timed=bool(hide))
     params = learn_users(
-        learning=learning(users=users), policy=EventPolicy(buckets=1, max_bytes=2_000, hide=hide)
+        learning=fixed(learning(users=users)), policy=EventPolicy(buckets=1, max_bytes=2_000, hide=hide)
     )
     found = []
     for sizes in ([], [1] * 400, [7] * 60, [50] * 8):

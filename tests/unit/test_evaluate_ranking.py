@@ -152,7 +152,7 @@ def test_hybrid_ranks_as_a_model_that_never_had_neighbours(tmp_path):
 
     Popularity would weigh what it brings beside them.
     """
-    alone = {"learning": {"ranking": {"popularity": False}}}
+    alone = {"learning": {"ranking": {"popularity": False, "adaptive": False}}}
     path = tmp_path / "some.parquet"
     pq.write_table(pa.table(columns()), path)
     passes = {}
@@ -182,7 +182,7 @@ def test_events_of_new_users_are_ranked_by_all_models_and_change_nothing_else(ru
 def test_weights_are_taught_by_the_share_of_the_job_whatever_else_is_ranked(tmp_path):
     path = tmp_path / "some.parquet"
     pq.write_table(pa.table(columns()), path)
-    data, share = Recorded(path), {"evaluation": {"share": 0.4}}
+    data, share = Recorded(path), {"evaluation": {"share": 0.4, "first": 0}}
     more = Sample.of(data, 7, whole=True).more
     some, every, further, taught_by_all = (
         Pass(data, observed(VARIANTS["online"], config, one_in, chosen), listing=False)
@@ -205,6 +205,27 @@ def test_weights_are_taught_by_the_share_of_the_job_whatever_else_is_ranked(tmp_
         np.testing.assert_array_equal(learnt(other), learnt(some))
         both = np.isin(other.numbers, some.numbers)
         assert other.ranks("online_rank")[both].tolist() == some.ranks("online_rank").tolist()
+
+
+def test_more_users_are_ranked_until_a_bucket_has_accepted_its_first_events(tmp_path):
+    path = tmp_path / "some.parquet"
+    pq.write_table(pa.table(columns()), path)
+    learnt = []
+    for first in (0, N // 2, N):
+        config = {"evaluation": {"share": 0.1, "first": first}}
+        one = Pass(Recorded(path), observed(VARIANTS["online"], config, N), listing=False)
+        asked = []
+        scored = one.corridor.scored
+        one.corridor.scored = lambda ids, events, asked=asked, scored=scored: (
+            asked.append(found := scored(ids, events)) or found
+        )
+        one.run("online", lambda *_: None)
+        learnt.append(
+            (one.corridor.learn.popularity.of(0).bucket[:, 0].sum(), sum(map(sum, asked)))
+        )
+    (few, ranked_few), (some, ranked_some), (many, ranked_many) = learnt
+    assert few < some <= many
+    assert ranked_few < ranked_some <= ranked_many
 
 
 def test_the_place_of_an_event_among_its_users_and_the_slices_of_it(tmp_path):

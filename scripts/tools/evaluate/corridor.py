@@ -47,6 +47,7 @@ class Variant:
 
 VARIANTS = {
     "online": Variant({}),
+    "fixed": Variant({"adaptive": False}),
     "light": Variant({"model": "light"}),
     "hybrid": Variant({"model": "full", "neighbours": 0}),
     "factors": Variant({"model": "full", "neighbours": 0, "popularity": False}),
@@ -89,6 +90,7 @@ class Observed(Corridor):
     ) -> None:
         super().__init__(params, clock_ms=lambda: time.time_ns() // 1_000_000)
         self._every, self._more = every, more
+        self._ranking: Ranking | None = None
         if alone is not None:
             learning = params.learning
             self._learn.objective = Alone(
@@ -100,7 +102,7 @@ class Observed(Corridor):
             )
         if isinstance(self._learn.objective, Ranking):
             self._learn.objective.ranks_parts = True
-            self._learn.objective.taught = self._sampled_below
+            self._ranking = self._learn.objective
         self._learn.objective = self._noted = Noted(self._learn.objective)
         self.found: dict[str, list[NDArray[np.int32]]] = {name: [] for name in RANKS}
         self.numbers: list[NDArray[np.int64]] = []
@@ -125,6 +127,8 @@ class Observed(Corridor):
 
     def scored(self, ids: list[str], events: Events) -> NDArray[np.bool_]:
         """Return which events are ranked: every so many of the stream, what is more, the job's."""
+        if self._ranking is not None:
+            self._ranking.taught = self._sampled_below
         self._events = events
         self._chosen = events.coordinate % self._every == 0
         self.asked = [ids[u] for u in np.unique(events.user[self._chosen]).tolist()]

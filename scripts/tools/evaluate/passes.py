@@ -17,11 +17,11 @@ from scripts.tools.evaluate.records import batches
 Report = Callable[[int, str], None]
 """Is told how many events are done, and of what."""
 
-OWN = ("online", "light", "hybrid", "factors", "neighbours", "transitions", "popularity")
+OWN = ("online", "fixed", "light", "hybrid", "factors", "neighbours", "transitions", "popularity")
 """Models that a pass through the corridor ranks."""
 DEEP = ("deep", "deep_frozen", "blend")
 MODELS = (
-    "online", "light", "hybrid", "factors", "neighbours", "transitions",
+    "online", "fixed", "light", "hybrid", "factors", "neighbours", "transitions",
     "bpr", "popularity", "decayed_popularity", "item_knn", *DEEP,
 )  # fmt: skip
 """Models that can be asked for; deep ones come with the pass of `online`."""
@@ -130,7 +130,7 @@ def needed(models: Sequence[str], *, ablation: bool = False) -> list[str]:
     >>> needed(["popularity"])
     ['transitions']
     """
-    passes = {"light", "factors"} & set(models)
+    passes = {"fixed", "light", "factors"} & set(models)
     if {"online", "hybrid", "neighbours", *DEEP} & set(models):
         passes.add("online")
     if ablation:

@@ -29,7 +29,7 @@ from scripts.tools.evaluate.ranking_run import Evaluation, evaluated
 from scripts.tools.evaluate.ties import TIES, Shuffled
 
 _LEAST = 4.0
-_USUAL = tuple(model for model in MODELS if model not in (*DEEP, "factors"))
+_USUAL = tuple(model for model in MODELS if model not in (*DEEP, "factors", "fixed"))
 
 
 def add_to(protocols: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

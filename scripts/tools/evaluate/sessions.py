@@ -35,7 +35,7 @@ from scripts.tools.evaluate.sessions_run import run
 _SECOND_MS = 1_000
 DEEP = ("deep", "blend")
 _USUAL = ("online", "light", "transitions", "neighbours", "popularity")
-MODELS = (*_USUAL, *DEEP)
+MODELS = (*_USUAL, "fixed", *DEEP)
 
 
 def add_to(protocols: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
