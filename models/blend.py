@@ -21,6 +21,9 @@ among several :math:`\lambda` and put in by and by, half at once and half over a
 model that helps later is noticed, too. What was proven and gains no more, by the sums that forget,
 begins anew: a line that has helped may be served falsely with that probability each time.
 
+A first model does not wait for that proof where its trainer, which ranks by the transitions alone
+and beside them (`models.deep.training.expected`), is sure that it helps: `Blend.expect`.
+
 The likelihood of a softmax over the catalogue is no guide: the online score is no calibrated
 log-probability, and the weights that fit it best are not those that rank best.
 """
@@ -156,6 +159,26 @@ class Blend:
         kept = list(proof) if len(proof) == len(_unproven()) else _unproven()
         return cls(deep, events, gains, squares, kept)
 
+    def expect(self, events: float, gains: Sequence[float], squares: Sequence[float]) -> None:
+        """Begin with what a first model's trainer expects of each weight, (WEIGHTS,) sums.
+
+        It weighs like few ranked events, and half of it is believed: if the weights bring less,
+        that is soon outweighed. Weights that surely bring something are served at once.
+        """
+        given, spread = np.array(gains) / 2, np.array(squares)
+        whole = len(given) == len(spread) == WEIGHTS
+        if self.events > 0 or not whole or not events > 0:
+            return
+        if not (np.isfinite(given).all() and np.isfinite(spread).all()):
+            return
+        sure = given > _SURE * np.sqrt(np.maximum(spread, 0))
+        scale = min(1.0, _EXPECTED / events)
+        self.events, given, spread = scale * events, scale * given, scale * spread
+        self.gains, self.squares = given.tolist(), spread.tolist()
+        capital = np.where(sure[:, None], _NEEDED + _CREDIT, 0.0) * np.ones(len(_BETS))
+        self.proof = [self.proof[0], *capital.reshape(-1).tolist()]
+        self.deep = _best(self.events, given, sure)
+
     def learn(self, sums: NDArray[np.float64], *, memory: float = 5_000.0) -> None:
         """Take the weight that is surely worth most: none, until one has shown to help.
 
@@ -179,7 +202,7 @@ class Blend:
         # what no longer gains has to show anew that it does
         capital[proven & (gains <= 0)] = 0
         self.proof = [self.proof[0] + count, *capital.reshape(-1).tolist()]
-        self.deep = _best(self.events, gains, squares, proven & (gains > 0))
+        self.deep = _best(self.events, gains, proven & (gains > 0))
 
 
 def _betted(
@@ -199,22 +222,21 @@ def _betted(
     return after
 
 
-def _best(
-    events: float,
-    gains: NDArray[np.float64],
-    squares: NDArray[np.float64],
-    proven: NDArray[np.bool_],
-) -> float:
-    """Return the proven weight whose mean gain less its standard error is largest, or 0."""
+def _best(events: float, gains: NDArray[np.float64], proven: NDArray[np.bool_]) -> float:
+    """Return the proven weight that gains most, or 0."""
     if events < _LEAST or not proven.any():
         return 0.0
-    mean = gains / events
-    error = np.sqrt(np.maximum(squares / events - mean**2, 0) / events)
-    best = int(np.argmax(np.where(proven, mean - error, -np.inf)))
+    best = int(np.argmax(np.where(proven, gains, -np.inf)))
     return round(float(GRID[best]), 3)
 
 
 _LEAST = 100.0
+_EXPECTED = 300.0
+"""Ranked events that an expectation weighs like, at most."""
+_SURE = 2.0
+"""Standard errors above 0 of a weight that is served at once."""
+_CREDIT = 3.0
+"""Capital beyond what is needed, as a logarithm: chance alone does not take it away at once."""
 _FALSE = 0.05
 """Share of lines of models of no use by any weight that are ever served all the same."""
 _BETS = np.array([0.02, 0.06, 0.15, 0.35, 0.6])

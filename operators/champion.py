@@ -12,6 +12,7 @@ from models.rating.stacking import Stacking
 from operators.drift import DriftAlarm
 from operators.store_calls import Found
 from state.model_store import WEIGHTS, Manifest
+from state.round_files import Expected
 from state.topics import model_pointer
 from state.topics.model_pointer import ModelPointer
 from state.tuner_state import TunerState
@@ -63,9 +64,17 @@ class Champion:
         self._sent: bytes | None = None
         self._sent_ms = 0
 
-    def serve(self, manifest: Manifest) -> None:
-        """Let another version serve, and remember the one before."""
+    def serve(self, manifest: Manifest, expected: Expected | None = None) -> None:
+        """Let another version serve, and remember the one before.
+
+        Parameters
+        ----------
+        expected : Expected, optional
+            What its trainer expects it to bring; listened to while no model has ever served, later
+            on ranked events know better.
+        """
         state = self._state
+        first = not (state.champion or state.previous or state.rollbacks)
         if state.champion:
             state.previous = [*state.previous, state.champion][-16:]
         if state.champion not in (0, manifest.parent) and manifest.root != state.root:
@@ -73,7 +82,15 @@ class Champion:
         state.champion, state.root, state.wealth = manifest.version, manifest.root, 1.0
         state.champion_sha256, state.store = _sha256(manifest), self._store
         state.losses, self.alarm = [], DriftAlarm()
+        if first and expected is not None:
+            self._expect(expected)
         self._urgent = True
+
+    def _expect(self, expected: Expected) -> None:
+        blend = self.weighing()
+        if isinstance(blend, Blend) and len(expected.events) == 1:
+            blend.expect(expected.events[0], expected.gains, expected.squares)
+            self._note(blend)
 
     def roll_back(self, why: str, usable: Mapping[int, Manifest]) -> str:
         """Serve the newest champion before that is usable, or none; return what was done."""
@@ -166,7 +183,10 @@ class Champion:
 
     def _forget_blend(self) -> None:
         """Let what serves next show anew whether it helps."""
-        state, blend = self._state, self.weighing()
+        self._note(self.weighing())
+
+    def _note(self, blend: Blend | Stacking) -> None:
+        state = self._state
         state.deep, state.judged = blend.deep, blend.events
         state.gains, state.squares, state.proof = blend.gains, blend.squares, blend.proof
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.blend import GRID
 from models.deep.gate import Verdict, judge, judge_errors
 from models.deep.privacy import Privacy, Spend
 from models.deep.shape import SEQUENCES, Shape
@@ -57,6 +58,8 @@ class RoundParams:
             "memory_bytes",
         )  # fmt: skip
         told = {name: getattr(self, name) for name in names}
+        if self.anew:
+            told["weights"] = [round(float(weight), 3) for weight in GRID]
         if self.scale is not None:
             told["scale"] = list(self.scale)
         if self.privacy is not None:

@@ -527,7 +527,7 @@ class Tuner:
             # what came while it was trained is new for the next round
             state.new_events = max(0, state.new_events - current.new_events)
             state.offsets = _beyond(state.offsets, current.offsets)
-            self._champion.serve(manifest)
+            self._champion.serve(manifest, done.value.report.expected)
         return iter(())
 
     def _fail(self, reason: str) -> None:

@@ -278,4 +278,6 @@ def now_ms() -> int:
 
 def details(report: Report) -> dict[str, Any]:
     """Return what a manifest takes from the trainer's report."""
-    return msgspec.structs.asdict(report)
+    told = msgspec.structs.asdict(report)
+    del told["expected"]  # of use once, before the model serves
+    return told

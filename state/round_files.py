@@ -42,6 +42,16 @@ class Spent(msgspec.Struct, frozen=True):
     """Of all rounds, this one included."""
 
 
+class Expected(msgspec.Struct, frozen=True):
+    """What weights of the deep score should bring, see `models.deep.training.expected`."""
+
+    events: list[float] = []
+    """[n]"""
+    gains: list[float] = []
+    """Sums of each weight's."""
+    squares: list[float] = []
+
+
 class Report(msgspec.Struct, frozen=True):
     """What became of a round, see `models.deep.training.report`."""
 
@@ -52,6 +62,7 @@ class Report(msgspec.Struct, frozen=True):
     loss: list[float | None]
     champion: Figures
     challenger: Figures
+    expected: Expected = Expected()
 
 
 def progress(folder: Path) -> Progress:

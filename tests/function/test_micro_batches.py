@@ -77,7 +77,8 @@ def test_what_two_busy_users_say_and_dislike_does_not_depend_on_it(
         log.append(replace(sent, published=now))
     users = replace(USERS, count_limit=limit, timed=bool(hide))
     params = learn_users(
-        learning=fixed(learning(users=users)), policy=EventPolicy(buckets=1, max_bytes=2_000, hide=hide)
+        learning=fixed(learning(users=users)),
+        policy=EventPolicy(buckets=1, max_bytes=2_000, hide=hide),
     )
     found = []
     for sizes in ([], [1] * 400, [7] * 60, [50] * 8):

@@ -1,5 +1,6 @@
 """The blend's sums against plain ranks and a plain softmax, and what its weight does."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -162,6 +163,46 @@ def test_a_deep_score_that_gets_worse_loses_its_weight() -> None:
     learner = taught(0.4, events=2_000, memory=1_000)
     assert learner.deep > 0
     assert taught(-0.5, events=2_000, learner=learner, memory=1_000).deep == 0
+
+
+FEW = np.array([0.001, 0.004, 0.01, 0.014, 0.02, 0.018, 0.01, 0.0, -0.02])
+"""What the weights gain at an event, on average."""
+
+
+def expecting(gains: np.ndarray, *, events: float = 1_500.0) -> Blend:
+    found = Blend()
+    found.expect(events, (events * gains).tolist(), [events * 0.01] * WEIGHTS)
+    return found
+
+
+def test_what_a_first_model_is_surely_expected_to_bring_is_served_at_once() -> None:
+    assert expecting(FEW).deep == pytest.approx(0.3)
+    assert expecting(FEW / 10).deep == 0
+    assert expecting(-FEW[::-1]).deep == pytest.approx(0.05)  # the only one that gains
+    assert expecting(FEW, events=50.0).deep == 0
+
+
+def test_expectations_that_make_no_sense_are_none() -> None:
+    found = Blend()
+    found.expect(1e3, [math.nan] * WEIGHTS, [1.0] * WEIGHTS)
+    found.expect(1e3, [1.0], [1.0])
+    found.expect(0.0, [1.0] * WEIGHTS, [0.0] * WEIGHTS)
+    assert found == Blend()
+
+
+def test_ranked_events_know_better_than_expectations() -> None:
+    wrong = expecting(FEW)
+    for _ in range(40):
+        wrong.learn(sums(count=20, gain=-0.006, square=0.01))
+    assert wrong.deep == 0
+    right = expecting(FEW)
+    for _ in range(100):
+        right.learn(sums(count=20, gain=0.006, square=0.01))
+        assert right.deep > 0
+    learnt = taught(0.4, events=2_000)
+    before = learnt.gains
+    learnt.expect(1e3, [-9.0] * WEIGHTS, [1.0] * WEIGHTS)
+    assert learnt.gains == before
 
 
 def test_a_few_events_are_no_proof() -> None:

@@ -17,7 +17,7 @@ _SCRIPT = """
 import json, sys
 import numpy as np, torch
 from models.deep.shape import Shape
-from models.deep.training import recurrent, sasrec, start
+from models.deep.training import expected, recurrent, sasrec, start
 from models.deep.training.next_items import NextItems
 from models.deep.training.packed import Negatives, Packer
 from models.deep.training.plan import Plan
@@ -109,6 +109,25 @@ for one in np.flatnonzero(trained):
 dense = np.zeros((50, 50))
 dense[counts[0].row, counts[0].column] = counts[0].value
 found["counts"] = float(np.abs(pairs - dense).max())
+
+# what the transitions alone say, and what a score beside them gains
+each = np.bincount(world.item, minlength=50)
+both = dense + 0.4 * dense.T
+scores = expected.Transitions(counts[0], each)
+last = np.array([[-1, 3, 9, 4], [7, 7, 1, 30], [-1, -1, -1, 5]])
+plain = np.zeros((3, 50))
+for row, mine in enumerate(last):
+    weight = [0.8 ** (3 - at) * each[i] ** -0.6 if i >= 0 else 0 for at, i in enumerate(mine)]
+    share = sum(w * both[i] for w, i in zip(weight, mine))
+    total = sum(w * both[i].sum() for w, i in zip(weight, mine))
+    plain[row] = np.log1p(share / total / 1e-5) - 0.3 * np.log(each)
+found["transitions"] = float(np.abs(scores.scores(last) - plain).max())
+target = np.array([20, 21, 22])
+wanted = torch.zeros(50, 3)
+wanted[target, [0, 1, 2]] = 9.0
+for name, sign in (("knows", 1), ("errs", -1), ("says nothing", 0)):
+    y = sign * torch.eye(3)
+    found[name] = expected.gains(scores, last, target, y, wanted, torch.zeros(50), (0.1, 9.0))
 print(json.dumps(found))
 """
 
@@ -154,3 +173,13 @@ def test_a_network_begins_at_the_counts(found: Any, network: str) -> None:
 def test_counts_are_those_of_trained_users_alone(found: Any) -> None:
     assert found["unseen"]
     assert found["counts"] < 1e-9
+
+
+def test_what_a_score_should_bring_beside_the_transitions(found: Any) -> None:
+    assert found["transitions"] == pytest.approx(0, abs=1e-4)
+    for name, sign in (("knows", 1), ("errs", -1), ("says nothing", 0)):
+        (events,), gains = found[name]["events"], found[name]["gains"]
+        assert events == 3
+        assert np.sign(gains).tolist() == [sign, sign]
+        assert abs(gains[1]) >= abs(gains[0])
+        assert (np.array(found[name]["squares"]) >= np.square(gains) / 3 - 1e-9).all()

@@ -60,6 +60,7 @@ def data(folder: Path, users: Any, items: Any, **plan: Any) -> Path:
     for name, column in columns.items():
         np.save(folder / f"{name}.npy", column)
     settings = {"shape": SHAPE.to_dict(), "steps": 4, "batch": 4, "negatives": 4, "held_out": 0.3}
+    settings["weights"] = [0.1, 0.5]
     (folder / "plan.json").write_text(json.dumps(settings | plan))
     return folder
 
@@ -112,6 +113,14 @@ def report(folder: Path) -> dict[str, Any]:
 def served(folder: Path) -> model_file.Model:
     data = (folder / "out" / "weights.safetensors").read_bytes()
     return model_file.decode(data, SHAPE, version=1, root=1)
+
+
+def test_a_trainer_tells_what_weights_beside_the_transitions_bring(folder: Path) -> None:
+    told = report(folder / "little-new")["expected"]
+    assert told["events"][0] > 100
+    assert len(told["gains"]) == len(told["squares"]) == 2
+    assert np.isfinite([*told["gains"], *told["squares"]]).all()
+    assert report(folder / "nothing")["expected"] == {}
 
 
 def test_where_little_is_new_more_users_are_held_out_to_judge_by(folder: Path) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.deep.mixing import mixed
-from models.deep.training import privacy, start
+from models.deep.training import expected, privacy, start
 from models.deep.training.loss import sampled_softmax
 from models.deep.training.packed import Negatives, Packer
 from models.deep.training.plan import Plan
@@ -68,8 +68,8 @@ class NextItems:
             new_share=plan.share_of_new,
             dropped=dropped,
         )
-        counts = np.bincount(histories.item, minlength=items)
-        self._negatives = Negatives(counts, plan.negatives, random)
+        self._each = np.bincount(histories.item, minlength=items)
+        self._negatives = Negatives(self._each, plan.negatives, random)
         self.items, self.users, self.events = items, len(histories), len(histories.item)
         self.empty = self._sampler.empty
         rows = np.flatnonzero(judged_by & able)
@@ -83,6 +83,7 @@ class NextItems:
         self._items, self._gaps = torch.from_numpy(windows), torch.from_numpy(gaps)
         self._wanted = torch.from_numpy(new) & (self._items[:, 1:] >= 0)
         self._wanted &= self._items[:, :-1] >= 0
+        self._counts: start.Counts | None = None
 
     def loss(self, network: nn.Module, rank: Rank) -> Tensor:
         """Return this process's part of the mean loss of a freshly drawn step."""
@@ -115,7 +116,9 @@ class NextItems:
             start.open_gates(network)
         network.eval()
         random = torch.Generator().manual_seed(seed)
-        start.begin(network, self._histories, self._trained, lambda: self._outputs(network), random)
+        self._counts = start.begin(
+            network, self._histories, self._trained, lambda: self._outputs(network), random
+        )
 
     def _outputs(self, network: nn.Module) -> tuple[Tensor, Tensor]:
         """Return y and the next items at some positions of users that are held out."""
@@ -149,3 +152,22 @@ class NextItems:
             target = self._items[:, 1:][wanted].to(device)
             weight, bias = network.targets.weight.t(), network.targets.bias
             return ranked(lambda part: y[part] @ weight + bias, target, 512)
+
+    def expect(self, network: nn.Module) -> dict[str, list[float]]:
+        """Return what weights beside the transitions bring at what `judge` ranks."""
+        if self._counts is None or not self._plan.weights or not self._wanted.any():
+            return {}
+        network.eval()
+        device, wanted = network.targets.weight.device, self._wanted
+        with torch.no_grad():
+            y = network(self._items[:, :-1].to(device), self._gaps[:, :-1].to(device))[wanted]
+            before = functional.pad(self._items[:, :-1], (start.LAGS - 1, 0), value=-1)
+            return expected.gains(
+                expected.Transitions(self._counts, self._each),
+                before.unfold(1, start.LAGS, 1)[wanted].numpy().astype(np.int64),
+                self._items[:, 1:][wanted].numpy().astype(np.int64),
+                y.cpu(),
+                network.targets.weight.cpu(),
+                network.targets.bias.cpu(),
+                self._plan.weights,
+            )

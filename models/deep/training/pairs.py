@@ -105,6 +105,10 @@ class Pairs:
         message = "plan: expected another network than ncf for a private round, got ncf"
         raise ValueError(message)
 
+    def expect(self, network: nn.Module) -> dict[str, list[float]]:  # noqa: ARG002
+        """Return nothing: the online model's transitions are not known here."""
+        return {}
+
     def judge(self, network: nn.Module) -> Judged:
         """Rank the held-out events' items."""
         network.eval()

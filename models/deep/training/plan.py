@@ -39,6 +39,8 @@ class Plan:
     """Address space the trainer may use; 0: no limit."""
     scale: tuple[float, float] | None = None
     """Lowest and highest rating; None where no ratings are learnt."""
+    weights: tuple[float, ...] = ()
+    """Of the deep score beside the online one: of each is told what it should bring."""
     privacy: Privacy | None = None
     """Settings of user-level differential privacy; None: without."""
     spent: tuple[Spend, ...] = ()
@@ -73,6 +75,7 @@ class Plan:
         privacy, scale = values.get("privacy"), values.get("scale")
         read = {
             "shape": Shape(**values.get("shape", {})),
+            "weights": tuple(float(one) for one in values.get("weights", ())),
             "scale": (float(scale[0]), float(scale[1])) if scale else None,
             "privacy": Privacy(**privacy) if privacy else None,
             "spent": tuple((n, q, steps) for n, q, steps in values.get("spent", ())),

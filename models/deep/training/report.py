@@ -19,6 +19,8 @@ class Report:
     champion: dict[str, float] = field(default_factory=dict)
     """Figures of the weights the round started from, on the held-out users; empty in round 1."""
     challenger: dict[str, float] = field(default_factory=dict)
+    expected: dict[str, list[float]] = field(default_factory=dict)
+    """See `models.deep.training.expected`; empty where nothing is expected."""
 
 
 Progress = Callable[[dict[str, Any]], None]

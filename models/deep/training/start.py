@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from models.deep.training.sequences import Histories
 
-_LAGS, _FADING = 10, 0.8
+LAGS, _FADING = 10, 0.8
 """W and the factor a lag, as of the online model's transitions."""
 _SCALES = (0.5, 0.8, 1.2, 1.8, 2.7, 4.0, 6.0, 9.0, 13.0, 20.0)
 _SCALE = 2.7
@@ -51,7 +51,7 @@ class Counts:
         every = 1 + len(owner) // _MOST_EVENTS  # of the users one in so many is enough
         of_trained = (trained & (np.arange(len(histories)) % every == 0))[owner]
         item = histories.item.astype(np.int64)
-        for lag in range(1, _LAGS + 1):
+        for lag in range(1, LAGS + 1):
             same = (owner[lag:] == owner[:-lag]) & of_trained[lag:]
             pairs, count = np.unique(
                 item[:-lag][same] * items + item[lag:][same], return_counts=True
@@ -157,16 +157,17 @@ def begin(
     trained: NDArray[np.bool_],
     outputs: Outputs,
     random: torch.Generator,
-) -> None:
-    """Let a network of sequences begin at the counts, in place."""
+) -> Counts | None:
+    """Let a network of sequences begin at the counts, in place; return them, if there are any."""
     items, dim = network.items.weight.shape
     counts = Counts(histories, trained, items)
     if not len(counts.value):
-        return
+        return None
     ways = [neighbours] if items > _MOST_ITEMS else [svd, neighbours]
     found = [_fitted(network, way(counts, dim, random), outputs) for way in ways]
     _, given, scale = min(found, key=lambda one: one[0])
     _fill(network, given, scale)
+    return counts
 
 
 def _fitted(network: nn.Module, factors: Factors, outputs: Outputs) -> tuple[float, Factors, float]:

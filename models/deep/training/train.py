@@ -52,6 +52,9 @@ class Task(Protocol):
     def judge(self, network: nn.Module) -> Judged:
         """Rank what was held out, in the full catalogue."""
 
+    def expect(self, network: nn.Module) -> dict[str, list[float]]:
+        """Return what weights beside the online score should bring; empty where nobody can say."""
+
 
 def train(
     plan: Plan,
@@ -80,6 +83,7 @@ def train(
     elif not task.empty:
         _steps(network, optimizer, task, report, progress, rank)
     report.challenger, ranks["challenger"] = task.judge(network)
+    report.expected = task.expect(network)
     report.seconds = time.monotonic() - begin
     return report, ranks
 

@@ -132,6 +132,10 @@ class FineTuning(Beside):
             raise ToolError(str(error)) from None
         blend, report = self.one.corridor.deep.blend, done.report
         if done.manifest is not None:
+            if parent is None:
+                expected = report.expected
+                for events in expected.events:
+                    blend.expect(events, expected.gains, expected.squares)
             self._serve(done.manifest)
             self._trained = len(users)
         self.rounds.append(
