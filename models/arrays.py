@@ -20,7 +20,7 @@ LOSSES = 2 + 2 * WEIGHTS
 """Numbers that scored events add to, see `models.blend`."""
 HISTORIES = 10
 """Lengths of a user's history that are told apart: 1, 2-3, 4-7, …, 512 and more events."""
-CHOICES = 10
+CHOICES = 11
 """Weights of popularity that are compared, see `models.popularity.weights`."""
 GAINS = 1 + 2 * CHOICES
 """Numbers that scored events add to for each length of history."""

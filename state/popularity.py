@@ -1,7 +1,8 @@
 """What a user bucket has seen of the worth of popularity (magic `PW`).
 
-Payload of version 1, little-endian: histories (u16), sums (u16), then float64[histories, sums], see
-`models.popularity.weights`. Sums of another shape belong to other weights: they are read as none.
+Payload, little-endian: histories (u16), sums (u16), then float64[histories, sums], see
+`models.popularity.weights`. Version 1 has no sums of the largest weight: they are read as those of
+the one before. Sums of another shape belong to other weights: they are read as none.
 """
 
 import struct
@@ -9,12 +10,13 @@ import struct
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import GAINS, HISTORIES
+from models.arrays import CHOICES, GAINS, HISTORIES
 from models.popularity.weights import no_sums
 from state.codec import corrupt, open_sealed, seal
 
 MAGIC = b"PW"
-VERSION = 1
+VERSION = 2
+READ_VERSIONS = (1, 2)
 _WHERE = "weights of popularity"
 _SHAPE = struct.Struct("<HH")
 
@@ -35,14 +37,16 @@ def decode(value: bytes | None) -> NDArray[np.float64]:
     """
     if value is None:
         return no_sums()
-    _, payload = open_sealed(value, MAGIC, (VERSION,), _WHERE)
+    version, payload = open_sealed(value, MAGIC, READ_VERSIONS, _WHERE)
     if len(payload) < _SHAPE.size:
         raise corrupt(_WHERE, "a shape", f"{len(payload)} bytes")
     histories, sums = _SHAPE.unpack_from(payload)
     if len(payload) != _SHAPE.size + 8 * histories * sums:
         expected = f"{histories} x {sums} numbers"
         raise corrupt(_WHERE, expected, f"{len(payload) - _SHAPE.size} bytes")
-    if (histories, sums) != (HISTORIES, GAINS):
-        return no_sums()
     found = np.frombuffer(payload, "<f8", offset=_SHAPE.size).reshape(histories, sums)
+    if version == 1 and sums == GAINS - 2:
+        found = np.insert(found, (CHOICES, sums), found[:, (CHOICES - 1, sums - 1)], axis=1)
+    if found.shape != (HISTORIES, GAINS):
+        return no_sums()
     return found.copy() if np.isfinite(found).all() else no_sums()

@@ -3,7 +3,7 @@
 Of somebody new it may say more than anything else, of a regular little; how much depends on the
 data. As with the deep model (`models.blend`), every event that is ranked before it is learnt is
 ranked by each weight of a grid, and the weight is taken whose places are surely worth more than
-those of the weight that all begin with.
+those of the weight that such histories begin with.
 """
 
 import numpy as np
@@ -13,10 +13,15 @@ from models.arrays import CHOICES, GAINS, HISTORIES, ItemArrays, PopularArrays
 from models.compiled import Integer, Real, entry, kernel
 from models.places import rank_by_weights, worth
 
-GRID = np.array([0.1, 0.2, 0.3, 0.5, 0.8, 1.3, 2.0, 4.0, 8.0], np.float32)
+GRID = np.array([0.1, 0.2, 0.3, 0.5, 0.8, 1.3, 2.0, 4.0, 8.0, 20.0], np.float32)
 """(CHOICES - 1,) weights that popularity may have, besides 0; ascending."""
 _FIRST = 2
-_LEAST = 30
+"""Place of the weight that gains are counted from."""
+_STARTS = np.full(HISTORIES, _FIRST)
+_STARTS[:3] = 6, 5, 4
+"""(HISTORIES,) places of the weights to begin with: of users with 1, 2 to 3, 4 to 7 events, who are
+best told by what is popular, and of others."""
+_LEAST = 20
 """Events of a length of history before which its weight stays what it is."""
 _KEPT = 4096.0
 """Events of a bucket and length after which their sums are halved: worlds change."""
@@ -60,17 +65,26 @@ def gains_of(
 
 @kernel
 def choose(p: PopularArrays, history: Integer) -> None:
-    """Take the weight whose mean gain less its standard error is largest; the first by default."""
-    sums, best = p.total[history], _FIRST
+    """Take the weight that surely gains most on the one to begin with; that one by default."""
+    sums, start = p.total[history], _STARTS[history]
+    best: Integer = start
     most: Real = 0.0
     if sums[0] >= _LEAST:
+        held, spread = _gain(sums, start)
         for k in range(CHOICES):
-            mean = sums[1 + k] / sums[0]
-            spread = max(sums[1 + CHOICES + k] / sums[0] - mean * mean, 0.0)
-            sure = mean - np.sqrt(spread / sums[0])
+            mean, other = _gain(sums, k)
+            # at an event the gains of all weights go the same way, more or less far
+            sure = mean - held - abs(other - spread) / np.sqrt(sums[0])
             if sure > most:
                 best, most = k, sure
     p.weights[history] = _CHOICES[best]
+
+
+@kernel
+def _gain(sums: NDArray[np.float64], k: Integer) -> tuple[Real, Real]:
+    """Return the mean and the standard deviation of what a weight gained."""
+    mean = sums[1 + k] / sums[0]
+    return mean, np.sqrt(max(sums[1 + CHOICES + k] / sums[0] - mean * mean, 0.0))
 
 
 @kernel
@@ -101,7 +115,7 @@ class PopularityWeights:
     """The weights of a worker, and the sums of its user buckets that they are learnt from."""
 
     def __init__(self) -> None:
-        self.weights = np.full(HISTORIES, _CHOICES[_FIRST], np.float32)
+        self.weights = _CHOICES[_STARTS]
         """(HISTORIES,)"""
         self._total = no_sums()
         self._buckets: dict[int, PopularArrays] = {}

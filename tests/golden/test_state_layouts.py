@@ -480,11 +480,20 @@ def test_knobs_are_written_as_version_1() -> None:
     assert np.array_equal(knobs.decode(value, start), sums)
 
 
-def test_what_popularity_was_worth_is_written_as_version_1() -> None:
-    (value,) = golden("popularity-v1")
-    made = np.arange(210).reshape(10, 21) / 8 - 4
+def test_what_popularity_was_worth_is_written_as_version_2() -> None:
+    (value,) = golden("popularity-v2")
+    made = np.arange(230).reshape(10, 23) / 8 - 4
     assert popularity.encode(made) == value
     assert np.array_equal(popularity.decode(value), made)
+
+
+def test_what_popularity_was_worth_in_version_1_is_read_without_the_largest_weight() -> None:
+    (value,) = golden("popularity-v1")
+    made = np.arange(210).reshape(10, 21) / 8 - 4
+    found = popularity.decode(value)
+    assert np.array_equal(found[:, :11], made[:, :11])
+    assert np.array_equal(found[:, 12:22], made[:, 11:])
+    assert np.array_equal(found[:, [11, 22]], made[:, [10, 20]])
 
 
 def test_accounting_of_version_1_is_read_without_its_first_offsets() -> None:
@@ -611,7 +620,7 @@ def test_a_new_user_starts_from_the_same_factors_for_ever() -> None:
         *(f"users-v{n}" for n in range(1, 9)),
         *(f"{kind}-v{n}" for kind in ("items", "accepted") for n in (1, 2, 3, 4, 5)),
         *("marks-v1", "marks-v2"),
-        "popularity-v1",
+        *("popularity-v1", "popularity-v2"),
         "knobs-v1",
         *(f"accounting-v{n}" for n in (1, 2, 3, 4, 5)),
     ],

@@ -10,7 +10,8 @@ from state.codec import StateError
 from tests.columns import new_items
 from tests.kernels import count_event, fill_popularity, gains_of, history_of, learn_gains
 
-DEFAULT = GRID[1]
+STARTS = np.array([1.3, 0.8, 0.5, *[0.2] * 7], np.float32)
+"""Weights to begin with, by length of history."""
 
 
 def taught(
@@ -73,13 +74,23 @@ def test_the_sums_are_of_gains_and_their_squares() -> None:
 def test_a_weight_is_taken_that_surely_brings_more_for_users_of_as_long_a_history() -> None:
     weights = taught(PopularityWeights(), 0, 3, {9: 0.1})
     assert weights.weights[3] == GRID[8]
-    assert (np.delete(weights.weights, 3) == DEFAULT).all()
+    assert (np.delete(weights.weights, 3) == np.delete(STARTS, 3)).all()
 
 
 def test_without_evidence_the_weight_stays() -> None:
     weights = taught(PopularityWeights(), 0, 3, {9: 0.1}, events=10)
     taught(weights, 1, 4, {9: -0.1, 0: -0.01})
-    assert (weights.weights == DEFAULT).all()
+    assert (weights.weights == STARTS).all()
+
+
+def test_new_users_begin_with_more_until_that_brings_less() -> None:
+    """What ranks gained at the weight to begin with is what others are held against."""
+    harms = {choice: -0.01 * choice for choice in range(CHOICES)}
+    assert taught(PopularityWeights(), 0, 0, harms).weights[0] == 0
+    random, weights = np.random.default_rng(2), PopularityWeights()
+    for _ in range(400):  # all weights gain alike, but for a little noise
+        learn_gains(weights.of(0), 0, random.normal(0, 0.1) + np.zeros(CHOICES))
+    assert weights.weights[0] == STARTS[0]
 
 
 def test_popularity_can_come_to_weigh_nothing() -> None:
@@ -90,17 +101,17 @@ def test_buckets_add_up_and_are_restored_one_by_one() -> None:
     weights, restored = PopularityWeights(), PopularityWeights()
     values = []
     for bucket in (1, 2):
-        taught(weights, bucket, 2, {5: 0.2}, events=20)
+        taught(weights, bucket, 2, {5: 0.2}, events=15)
         values.append(popularity.encode(weights.of(bucket).bucket))
     assert weights.weights[2] == GRID[4]
     restored.restore(1, popularity.decode(values[0]))
     assert restored.knows(1)
     assert not restored.knows(2)
-    assert restored.weights[2] == DEFAULT  # twenty events are not enough
+    assert restored.weights[2] == STARTS[2]  # fifteen events are not enough
     restored.restore(2, popularity.decode(values[1]))
     assert restored.weights[2] == GRID[4]
     restored.restore(2, popularity.decode(None))
-    assert restored.weights[2] == DEFAULT
+    assert restored.weights[2] == STARTS[2]
 
 
 def test_sums_are_to_be_stored_once_they_changed() -> None:

@@ -149,6 +149,11 @@ class Observed(Corridor):
         if self.deep.model is not None:
             self.deep.blend.learn(taught.learnt.loss)
 
+    def weights(self) -> dict[str, float]:
+        """Return the weights of scores that follow ranked events, as they are served now."""
+        found = self._learn.knobs.values() if self._adaptive else {}
+        return found | ({"deep": self.deep.blend.deep} if self.deep.model is not None else {})
+
     def costs(self) -> dict[str, float]:
         """Return the CPU time of learning an event, and of ranking one before, µs.
 

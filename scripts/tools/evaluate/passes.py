@@ -51,6 +51,8 @@ class Pass:
     fates: Counter[str] = field(default_factory=Counter)
     codes: Counter[str] = field(default_factory=Counter)
     recommended: dict[str, set[int]] = field(default_factory=dict)
+    weights: list[tuple[int, dict[str, float]]] = field(default_factory=list)
+    """After each micro-batch: events done, and the weights of scores by name."""
     listing: bool = True
     """Whether lists are made, for coverage."""
 
@@ -66,6 +68,7 @@ class Pass:
             self._count(outcome)
             if self.listing:
                 self._list()
+            self.weights.append((done, self.corridor.weights()))
             report(done, name)
             if beside is not None:
                 beside.after(outcome, done, report)
@@ -104,6 +107,12 @@ class Pass:
             return {}
         known = int((self.corridor.items.count > 0).sum())
         return {"coverage": len(self.recommended[model]) / max(1, known)}
+
+
+def weights_of(passes: dict[str, Pass]) -> list[tuple[int, dict[str, float]]]:
+    """Return the weights of the pass of `online` over the stream; none where they are all fixed."""
+    found = passes["online"].weights if "online" in passes else []
+    return found if found and found[-1][1] else []
 
 
 class Beside:

@@ -23,7 +23,7 @@ from scripts.tools.data.accepted import ratings_outside, unknown_types
 from scripts.tools.data.behaviour import Recorded, Source, source
 from scripts.tools.evaluate import ablation, deep_options, ranking_plot, ranking_view, rounds
 from scripts.tools.evaluate.output import add_options, chosen, console_beside, write
-from scripts.tools.evaluate.passes import DEEP, MODELS
+from scripts.tools.evaluate.passes import DEEP, MODELS, weights_of
 from scripts.tools.evaluate.ranking_figures import GE4, rows, sizes
 from scripts.tools.evaluate.ranking_run import Evaluation, evaluated
 from scripts.tools.evaluate.ties import TIES, Shuffled
@@ -177,5 +177,6 @@ def _keep(options: argparse.Namespace, found: list[dict[str, Any]], whole: Evalu
         )
     if options.plot is not None:
         swaps = [each.events for each in done]
-        ranking_plot.draw(options.plot, whole.sampled, whole.data.events, swaps)
+        weights = weights_of(whole.passes)
+        ranking_plot.draw(options.plot, whole.sampled, whole.data.events, swaps, weights)
         progress(f"plot in {options.plot}")

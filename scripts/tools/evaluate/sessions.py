@@ -27,7 +27,7 @@ from scripts.tools.evaluate.output import (
     row,
     write,
 )
-from scripts.tools.evaluate.passes import Pass, own
+from scripts.tools.evaluate.passes import Pass, own, weights_of
 from scripts.tools.evaluate.sessions_data import COLUMNS, Clicks
 from scripts.tools.evaluate.sessions_figures import METRICS, by_period, mean
 from scripts.tools.evaluate.sessions_run import run
@@ -97,7 +97,7 @@ def evaluate(options: argparse.Namespace) -> int:
             clicks=clicks.events,
         )
     if options.plot is not None:
-        sessions_plot.draw(options.plot, periods)
+        sessions_plot.draw(options.plot, periods, weights_of(passes))
         progress(f"plot in {options.plot}")
     return 0
 
