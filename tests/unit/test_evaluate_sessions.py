@@ -130,6 +130,16 @@ def test_the_deep_model_is_fine_tuned_beside_and_blended(run):
     assert scored["blend", 3] == scored["online", 3] == scored["deep", 3]
 
 
+@pytest.mark.skipif(
+    not TRAINER_PYTHON.exists(), reason=".venv-train is missing: scripts/setup --train"
+)
+def test_a_private_deep_model_is_fine_tuned_within_its_budget(run):
+    options = ("--score-every", "1", "--fine-tune-every", "0.3", "--steps", "3")
+    private = ("--models", "online,deep", *options, "--noise", "20", "--epsilon")
+    assert len(run(columns(), *private, "100")["rounds"]) == 3
+    assert run(columns(), *private, "0.001")["rounds"] == []
+
+
 def test_periods_count_alike_and_unknown_items_do_not():
     period = np.array([0, 1, 1, 1, 2])
     ranked = Ranked(np.arange(5), np.array([0, 0, 19, -1, 20], np.int32))

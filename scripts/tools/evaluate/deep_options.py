@@ -4,6 +4,10 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from conf.deep_rules import PrivacyRules
+from models.deep.privacy import Privacy
 from models.deep.shape import NETWORKS
 from scripts.tools.cluster.paths import trainer_python
 from scripts.tools.console import ToolError, positive
@@ -26,6 +30,19 @@ def add_to(parser: argparse.ArgumentParser, models: Sequence[str]) -> None:
     add("--network", choices=NETWORKS, default="recurrent", help="deep network")
     add(
         "--steps", type=positive(int), default=250, metavar="N", help="steps a round (default: 250)"
+    )
+    add(
+        "--epsilon",
+        type=float,
+        metavar="E",
+        help="fine-tune with user-level differential privacy, within this budget of all rounds",
+    )
+    add(
+        "--noise",
+        type=float,
+        default=PrivacyRules().noise,
+        metavar="SIGMA",
+        help="fine_tune.privacy.noise: the more, the more steps fit into the budget (default: 1)",
     )
     add("--store", type=Path, metavar="DIR", help="keep the deep models here")
 
@@ -64,5 +81,25 @@ def fine_tuning(
         every=options.fine_tune_every,
         steps=options.steps,
         seed=options.seed,
+        privacy=_privacy(options.epsilon, options.noise),
         frozen="deep_frozen" in models,
     )
+
+
+def _privacy(epsilon: float | None, noise: float) -> Privacy | None:
+    """Return the job's settings with another budget and noise; None without a budget.
+
+    Raises
+    ------
+    ToolError
+        If the job does not take them.
+    """
+    if epsilon is None:
+        return None
+    try:
+        given = PrivacyRules(enabled=True, epsilon=epsilon, noise=noise)
+    except ValidationError as error:
+        (first, *_) = error.errors()
+        told = f"--{first['loc'][0]}: {first['msg']}, got {first['input']:g}"
+        raise ToolError(told, code=2) from None
+    return Privacy(**given.model_dump(exclude={"enabled"}))

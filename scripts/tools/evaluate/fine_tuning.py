@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.columns import NOT_SCORED
+from models.deep.privacy import Privacy
 from models.deep.shape import Shape
+from operators.privacy_budget import PrivacyBudget
 from operators.rounds import RoundParams, conclude, prepare, write_columns
 from operators.trainer import Trainer, TrainerParams
-from scripts.tools.console import ToolError
+from scripts.tools.console import ToolError, progress
 from scripts.tools.evaluate.corridor import Notebook
 from scripts.tools.evaluate.figures import Ranked
 from scripts.tools.evaluate.output import SLICES, first_of
@@ -21,6 +23,7 @@ from scripts.tools.evaluate.rounds import Round
 from state.codec import StateError
 from state.model_store import WEIGHTS, Manifest, ModelStore
 from state.topics.model_pointer import ModelPointer
+from state.tuner_state import TunerState
 
 
 @dataclass
@@ -57,6 +60,8 @@ class FineTuning(Beside):
     seed: int
     frozen: bool
     rounds: list[Round] = field(default_factory=list)
+    privacy: Privacy | None = None
+    """Budget of all rounds; None: without."""
     seconds: float = 0.0
     """Spent on training."""
 
@@ -68,6 +73,7 @@ class FineTuning(Beside):
         self._trained = 0
         self._manifest: Manifest | None = None
         self._store = ModelStore(str(self.store))
+        self._budget = PrivacyBudget(self.privacy, TunerState())
         self._kept: Pass | None = None
 
     def before(
@@ -108,13 +114,15 @@ class FineTuning(Beside):
 
     def _fine_tune(self, folder: Path) -> None:
         """Run one round as the job does, and wait for it."""
-        if not self._examples:
+        if not self._examples or self._budget.exhausted:
             return
         number = len(self.rounds) + 1
         columns = zip(*self._examples, strict=True)
         users, items, times = (np.concatenate(column) for column in columns)
         self._examples = [(users, items, times)]
-        params = RoundParams(shape=self.shape, steps=self.steps, seed=self.seed)
+        params = RoundParams(
+            shape=self.shape, steps=self.steps, seed=self.seed, privacy=self.privacy
+        )
         parent = self._manifest
         prepare(
             folder,
@@ -123,9 +131,15 @@ class FineTuning(Beside):
             new_from=self._trained,
             store=self._store,
             parent=parent.version if parent else 0,
+            spent=self._budget.ledger.privacy,
         )
         write_columns(folder, {"users": users, "items": items, "times": times})
+        self._budget.begin()
         seconds = self._train(folder)
+        self._budget.charge(folder)
+        if self._budget.exhausted:
+            progress(f"round {number}: {self._budget.reached()}")
+            return
         try:
             done = conclude(folder, params, self._store, version=number, parent=parent, offsets={})
         except StateError as error:
