@@ -112,6 +112,8 @@ def fine_tune(
             tolerance=rules.tolerance,
             scale=_learning(config).scale,
             privacy=_privacy(config),
+            # else nobody would find out that it was expected in vain
+            expects=config.evaluation.share > 0,
         ),
         trainer=TrainerParams(
             python="" if ratings else rules.python,

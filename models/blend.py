@@ -159,25 +159,36 @@ class Blend:
         kept = list(proof) if len(proof) == len(_unproven()) else _unproven()
         return cls(deep, events, gains, squares, kept)
 
-    def expect(self, events: float, gains: Sequence[float], squares: Sequence[float]) -> None:
-        """Begin with what a first model's trainer expects of each weight, (WEIGHTS,) sums.
+    def expect(self, *expected: Sequence[float | None]) -> None:
+        """Begin with what a first model's trainer expects of each weight.
 
         It weighs like few ranked events, and half of it is believed: if the weights bring less,
-        that is soon outweighed. Weights that surely bring something are served at once.
+        that is soon outweighed. Weights that surely bring something are served at once. What makes
+        no sense is not listened to.
+
+        Parameters
+        ----------
+        *expected : sequences of float
+            Events (1,), and of all weights (WEIGHTS,) sums of gains, of their squares, and the
+            variances of the sums of gains.
         """
-        given, spread = np.array(gains) / 2, np.array(squares)
-        whole = len(given) == len(spread) == WEIGHTS
-        if self.events > 0 or not whole or not events > 0:
+        given = [np.array(one, np.float64) for one in expected]  # None: no number
+        sizes = [len(one) for one in given]
+        if self.events > 0 or sizes != [1, WEIGHTS, WEIGHTS, WEIGHTS]:
             return
-        if not (np.isfinite(given).all() and np.isfinite(spread).all()):
+        events, (gains, squares, variances) = float(given[0][0]), given[1:]
+        possible = (np.abs(gains) <= events) & (squares >= 0) & (squares <= events)
+        possible &= (variances >= 0) & (variances <= events * events)
+        if not (_LEAST <= events < _MANY and possible.all()):
             return
-        sure = given > _SURE * np.sqrt(np.maximum(spread, 0))
+        gains = gains / 2
+        sure = gains > _SURE * np.sqrt(variances)
         scale = min(1.0, _EXPECTED / events)
-        self.events, given, spread = scale * events, scale * given, scale * spread
-        self.gains, self.squares = given.tolist(), spread.tolist()
+        self.events = scale * events
+        self.gains, self.squares = (scale * gains).tolist(), (scale * squares).tolist()
         capital = np.where(sure[:, None], _NEEDED + _CREDIT, 0.0) * np.ones(len(_BETS))
         self.proof = [self.proof[0], *capital.reshape(-1).tolist()]
-        self.deep = _best(self.events, given, sure)
+        self.deep = _best(self.events, scale * gains, scale * squares, sure)
 
     def learn(self, sums: NDArray[np.float64], *, memory: float = 5_000.0) -> None:
         """Take the weight that is surely worth most: none, until one has shown to help.
@@ -202,7 +213,7 @@ class Blend:
         # what no longer gains has to show anew that it does
         capital[proven & (gains <= 0)] = 0
         self.proof = [self.proof[0] + count, *capital.reshape(-1).tolist()]
-        self.deep = _best(self.events, gains, proven & (gains > 0))
+        self.deep = _best(self.events, gains, squares, proven & (gains > 0))
 
 
 def _betted(
@@ -222,15 +233,24 @@ def _betted(
     return after
 
 
-def _best(events: float, gains: NDArray[np.float64], proven: NDArray[np.bool_]) -> float:
-    """Return the proven weight that gains most, or 0."""
+def _best(
+    events: float,
+    gains: NDArray[np.float64],
+    squares: NDArray[np.float64],
+    proven: NDArray[np.bool_],
+) -> float:
+    """Return the proven weight whose mean gain less half its standard error is largest, or 0."""
     if events < _LEAST or not proven.any():
         return 0.0
-    best = int(np.argmax(np.where(proven, gains, -np.inf)))
+    mean = gains / events
+    error = np.sqrt(np.maximum(squares / events - mean**2, 0) / events)
+    best = int(np.argmax(np.where(proven, mean - error / 2, -np.inf)))
     return round(float(GRID[best]), 3)
 
 
 _LEAST = 100.0
+_MANY = 1e9
+"""Events of which nobody makes that many."""
 _EXPECTED = 300.0
 """Ranked events that an expectation weighs like, at most."""
 _SURE = 2.0

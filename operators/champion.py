@@ -88,8 +88,8 @@ class Champion:
 
     def _expect(self, expected: Expected) -> None:
         blend = self.weighing()
-        if isinstance(blend, Blend) and len(expected.events) == 1:
-            blend.expect(expected.events[0], expected.gains, expected.squares)
+        if isinstance(blend, Blend):
+            blend.expect(expected.events, expected.gains, expected.squares, expected.variances)
             self._note(blend)
 
     def roll_back(self, why: str, usable: Mapping[int, Manifest]) -> str:

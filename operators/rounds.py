@@ -50,6 +50,8 @@ class RoundParams:
     """Lowest and highest rating; None where no ratings are learnt."""
     privacy: Privacy | None = None
     """User-level differential privacy; None: without."""
+    expects: bool = True
+    """Whether the first round's trainer is asked what the model should bring."""
 
     def plan(self, number: int, new_from: int, spent: Sequence[Spend] = ()) -> dict[str, Any]:
         """Return the plan of a round; `spent` is what earlier ones spent of the privacy budget."""
@@ -58,7 +60,7 @@ class RoundParams:
             "memory_bytes",
         )  # fmt: skip
         told = {name: getattr(self, name) for name in names}
-        if self.anew:
+        if self.anew and self.expects and number == 1:
             told["weights"] = [round(float(weight), 3) for weight in GRID]
         if self.scale is not None:
             told["scale"] = list(self.scale)

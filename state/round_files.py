@@ -45,11 +45,13 @@ class Spent(msgspec.Struct, frozen=True):
 class Expected(msgspec.Struct, frozen=True):
     """What weights of the deep score should bring, see `models.deep.training.expected`."""
 
-    events: list[float] = []
-    """[n]"""
-    gains: list[float] = []
+    events: list[float | None] = []
+    """[n]; empty where nothing is expected."""
+    gains: list[float | None] = []
     """Sums of each weight's."""
-    squares: list[float] = []
+    squares: list[float | None] = []
+    variances: list[float | None] = []
+    """Of the sums, users being what is drawn."""
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -62,7 +64,7 @@ class Report(msgspec.Struct, frozen=True):
     loss: list[float | None]
     champion: Figures
     challenger: Figures
-    expected: Expected = Expected()
+    expected: Expected | None = None
 
 
 def progress(folder: Path) -> Progress:

@@ -126,7 +126,9 @@ class TunedKnobs:
         """Return the knobs as they are served, by their names."""
         way = np.array(NOTCHES) * self.steps
         found = np.where(_LOGARITHMIC, self.start * np.exp(way), self.start + way)
-        moved = np.where(self.steps == 0, self.start, np.clip(found, _LOWEST, _HIGHEST))
+        # one that is set beyond a bound may come back from there, and does not jump
+        low, high = np.minimum(_LOWEST, self.start), np.maximum(_HIGHEST, self.start)
+        moved = np.where(self.steps == 0, self.start, np.clip(found, low, high))
         return dict(zip(NAMES, moved.tolist(), strict=True))
 
     def _forget(self) -> None:

@@ -171,7 +171,7 @@ FEW = np.array([0.001, 0.004, 0.01, 0.014, 0.02, 0.018, 0.01, 0.0, -0.02])
 
 def expecting(gains: np.ndarray, *, events: float = 1_500.0) -> Blend:
     found = Blend()
-    found.expect(events, (events * gains).tolist(), [events * 0.01] * WEIGHTS)
+    found.expect([events], (events * gains).tolist(), *[[events * 0.01] * WEIGHTS] * 2)
     return found
 
 
@@ -179,15 +179,21 @@ def test_what_a_first_model_is_surely_expected_to_bring_is_served_at_once() -> N
     assert expecting(FEW).deep == pytest.approx(0.3)
     assert expecting(FEW / 10).deep == 0
     assert expecting(-FEW[::-1]).deep == pytest.approx(0.05)  # the only one that gains
-    assert expecting(FEW, events=50.0).deep == 0
 
 
 def test_expectations_that_make_no_sense_are_none() -> None:
-    found = Blend()
-    found.expect(1e3, [math.nan] * WEIGHTS, [1.0] * WEIGHTS)
-    found.expect(1e3, [1.0], [1.0])
-    found.expect(0.0, [1.0] * WEIGHTS, [0.0] * WEIGHTS)
+    found, some = Blend(), [1.0] * WEIGHTS
+    for bad in (math.nan, math.inf, -math.inf, None, 1e300, -1e300):
+        for place in range(4):
+            given: list[list[float | None]] = [[1e3], [*some], [*some], [*some]]
+            given[place][0] = bad
+            found.expect(*given)
+    found.expect([1e3], [1.0], [1.0], [1.0])
+    found.expect([], [], [], [])
+    found.expect([99.0], [90.0] * WEIGHTS, some, some)  # few
     assert found == Blend()
+    found.expect([1e3], some, some, some)
+    assert found != Blend()
 
 
 def test_ranked_events_know_better_than_expectations() -> None:
@@ -201,7 +207,7 @@ def test_ranked_events_know_better_than_expectations() -> None:
         assert right.deep > 0
     learnt = taught(0.4, events=2_000)
     before = learnt.gains
-    learnt.expect(1e3, [-9.0] * WEIGHTS, [1.0] * WEIGHTS)
+    learnt.expect([1e3], *[[1.0] * WEIGHTS] * 3)
     assert learnt.gains == before
 
 

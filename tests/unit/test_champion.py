@@ -12,7 +12,7 @@ from state.round_files import Expected
 from state.tuner_state import TunerState
 
 SHAPE = Shape(dim=8, width=8)
-HELPS = Expected([1_000.0], [20.0] * (WEIGHTS - 1) + [30.0], [10.0] * WEIGHTS)
+HELPS = Expected([1_000.0], [20.0] * (WEIGHTS - 1) + [30.0], [10.0] * WEIGHTS, [10.0] * WEIGHTS)
 
 
 def champion(state: TunerState, *, rated: bool = False) -> Champion:
@@ -47,7 +47,7 @@ def test_after_a_rollback_only_ranked_events_are_believed() -> None:
     assert (state.deep, state.judged) == (0, 0)
 
 
-@pytest.mark.parametrize("expected", [None, Expected(), Expected([1.0], [9.0], [9.0])])
+@pytest.mark.parametrize("expected", [None, Expected(), Expected([1.0], [9.0], [9.0], [9.0])])
 def test_without_expectations_a_model_begins_at_nothing(expected: Expected | None) -> None:
     state = TunerState()
     champion(state).serve(manifest(1), expected)

@@ -122,12 +122,37 @@ for row, mine in enumerate(last):
     total = sum(w * both[i].sum() for w, i in zip(weight, mine))
     plain[row] = np.log1p(share / total / 1e-5) - 0.3 * np.log(each)
 found["transitions"] = float(np.abs(scores.scores(last) - plain).max())
-target = np.array([20, 21, 22])
-wanted = torch.zeros(50, 3)
-wanted[target, [0, 1, 2]] = 9.0
+last, target = np.repeat(last, 4, axis=0), np.arange(20, 32)
+users, wanted = np.repeat([5, 6, 7], 4), torch.zeros(50, 12)
+wanted[target, torch.arange(12)] = 9.0
 for name, sign in (("knows", 1), ("errs", -1), ("says nothing", 0)):
-    y = sign * torch.eye(3)
-    found[name] = expected.gains(scores, last, target, y, wanted, torch.zeros(50), (0.1, 9.0))
+    judged = expected.Judged(last, target, users, sign * torch.eye(12))
+    found[name] = expected.gains(scores, judged, wanted, torch.zeros(50), (0.1, 9.0))
+parts = list(scores.blocks(np.full((9, 4), 3)))
+found["blocks"] = [part.stop - part.start for part in parts]
+expected._BLOCK = 200
+found["small blocks"] = [part.stop - part.start for part in scores.blocks(np.full((9, 4), 3))]
+found["cut"] = expected.gains(scores, judged, wanted, torch.zeros(50), (0.1, 9.0)) == found[name]
+many = np.arange(100)
+spread = expected.Judged(np.zeros((100, 4), np.int64), many, many, torch.eye(100))
+found["some"] = spread.some(10).target.tolist()
+
+# a world in which nothing but popularity tells what comes next
+users, items = np.arange(12_000) % 600, np.minimum(random.zipf(1.3, 12_000), 900).astype(np.int32)
+alike = Histories.of(users.astype(np.uint64), items, np.arange(12_000) * 60_000, 0)
+weights = tuple(float(one) for one in (0.05, 0.1, 0.2, 0.4, 0.8, 1.2))
+task = NextItems(Plan(shape=Shape(dim=16, width=32), weights=weights, held_out=0.2),
+                 alike, 901, np.random.default_rng(4))
+torch.manual_seed(5)
+network = recurrent.Network(Shape(dim=16, width=32), 901)
+task.begin(network, 1)
+with torch.no_grad():  # what it learns of it is all it learns
+    network.targets.weight.zero_()
+    network.targets.bias.copy_(torch.from_numpy(np.log1p(task._each)))
+told = task.expect(network)
+found["popularity alone"] = (
+    np.array(told["gains"]) / 2 / np.sqrt(told["variances"])
+).tolist()
 print(json.dumps(found))
 """
 
@@ -179,7 +204,16 @@ def test_what_a_score_should_bring_beside_the_transitions(found: Any) -> None:
     assert found["transitions"] == pytest.approx(0, abs=1e-4)
     for name, sign in (("knows", 1), ("errs", -1), ("says nothing", 0)):
         (events,), gains = found[name]["events"], found[name]["gains"]
-        assert events == 3
+        assert events == 12
         assert np.sign(gains).tolist() == [sign, sign]
         assert abs(gains[1]) >= abs(gains[0])
-        assert (np.array(found[name]["squares"]) >= np.square(gains) / 3 - 1e-9).all()
+        assert (np.array(found[name]["squares"]) >= np.square(gains) / 12 - 1e-9).all()
+        assert min(found[name]["variances"]) >= 0
+    assert found["blocks"] == [9]
+    assert (sum(found["small blocks"]), max(found["small blocks"]) < 9) == (9, True)
+    assert found["cut"]
+    assert found["some"] == [*range(0, 99, 11), 99]
+
+
+def test_what_a_network_knows_of_popularity_is_not_expected_to_help(found: Any) -> None:
+    assert max(found["popularity alone"]) < 2

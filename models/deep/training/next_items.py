@@ -51,6 +51,7 @@ class NextItems:
         judged_by &= able | (plan.privacy is not None)  # others have nothing to judge by
         trained = ~judged_by if (~judged_by & (histories.count > 1)).any() else ~judged_by | True
         self._plan, self._histories, self._trained = plan, histories, trained
+        self._apart = not (trained & judged_by).any()
         self._able = np.flatnonzero(trained & (histories.count > 1))
         self._sampler = Sampler(histories, trained, length=length, random=random)
         self.steps = min(
@@ -116,9 +117,12 @@ class NextItems:
             start.open_gates(network)
         network.eval()
         random = torch.Generator().manual_seed(seed)
-        self._counts = start.begin(
+        counts = start.begin(
             network, self._histories, self._trained, lambda: self._outputs(network), random
         )
+        # of users that are trained nothing can be expected
+        if self._plan.weights and self._apart:
+            self._counts = counts
 
     def _outputs(self, network: nn.Module) -> tuple[Tensor, Tensor]:
         """Return y and the next items at some positions of users that are held out."""
@@ -155,18 +159,22 @@ class NextItems:
 
     def expect(self, network: nn.Module) -> dict[str, list[float]]:
         """Return what weights beside the transitions bring at what `judge` ranks."""
-        if self._counts is None or not self._plan.weights or not self._wanted.any():
+        if self._counts is None or not self._wanted.any():
             return {}
         network.eval()
         device, wanted = network.targets.weight.device, self._wanted
         with torch.no_grad():
             y = network(self._items[:, :-1].to(device), self._gaps[:, :-1].to(device))[wanted]
             before = functional.pad(self._items[:, :-1], (start.LAGS - 1, 0), value=-1)
-            return expected.gains(
-                expected.Transitions(self._counts, self._each),
+            judged = expected.Judged(
                 before.unfold(1, start.LAGS, 1)[wanted].numpy().astype(np.int64),
                 self._items[:, 1:][wanted].numpy().astype(np.int64),
+                torch.nonzero(wanted)[:, 0].numpy(),
                 y.cpu(),
+            )
+            return expected.gains(
+                expected.Transitions(self._counts, self._each),
+                judged,
                 network.targets.weight.cpu(),
                 network.targets.bias.cpu(),
                 self._plan.weights,

@@ -83,9 +83,16 @@ def train(
     elif not task.empty:
         _steps(network, optimizer, task, report, progress, rank)
     report.challenger, ranks["challenger"] = task.judge(network)
-    report.expected = task.expect(network)
+    report.expected = _expected(task, network)
     report.seconds = time.monotonic() - begin
     return report, ranks
+
+
+def _expected(task: Task, network: nn.Module) -> dict[str, list[float]]:
+    try:
+        return task.expect(network)
+    except MemoryError:  # what is trained is worth more
+        return {}
 
 
 def _steps(

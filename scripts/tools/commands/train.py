@@ -170,6 +170,7 @@ def _training(options: argparse.Namespace, uri: str, python: Path) -> Training:
         network=options.network, dim=options.dim, width=options.width, layers=options.layers
     )
     params = RoundParams(
+        expects=False,
         shape=shape,
         steps=options.steps,
         batch=options.batch,

@@ -146,10 +146,8 @@ class FineTuning(Beside):
             raise ToolError(str(error)) from None
         blend, report = self.one.corridor.deep.blend, done.report
         if done.manifest is not None:
-            if parent is None:
-                expected = report.expected
-                for events in expected.events:
-                    blend.expect(events, expected.gains, expected.squares)
+            if parent is None and (expected := report.expected) is not None:
+                blend.expect(expected.events, expected.gains, expected.squares, expected.variances)
             self._serve(done.manifest)
             self._trained = len(users)
         self.rounds.append(
