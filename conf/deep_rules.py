@@ -102,12 +102,12 @@ class FineTuneRules(Section):
         " local disk;"
         " a fifth as many older ones of some users come on top.",
     )
-    steps: int = Field(
-        default=250,
+    steps: int | None = Field(
+        default=None,
         ge=1,
         le=1_000_000,
-        description="Steps of a round, at most: few events take fewer, but 50; `ncf` and private"
-        " rounds take them all; without effect on `mf`, as what they are made of.",
+        description="Steps of a round, at most: few events take fewer, but 50. By default 1,000;"
+        " `ncf` and private rounds take 250, or all that are set; without effect on `mf`.",
     )
     batch: int = Field(
         default=64,

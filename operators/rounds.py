@@ -35,7 +35,7 @@ class RoundParams:
     """How a round trains; what is not here is `models.deep.training.plan.Plan`'s."""
 
     shape: Shape
-    steps: int = 250
+    steps: int | None = None
     batch: int = 64
     new_share: float | None = None
     negatives: int = 1024

@@ -55,7 +55,7 @@ class NextItems:
         self._able = np.flatnonzero(trained & (histories.count > 1))
         self._sampler = Sampler(histories, trained, length=length, random=random)
         self.steps = min(
-            plan.steps,
+            plan.most_steps,
             max(_LEAST_STEPS, _EPOCHS * len(histories.item) // (plan.batch * length)),
         )
         dropped = plan.dropped

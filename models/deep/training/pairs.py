@@ -67,7 +67,7 @@ class Pairs:
         self._target = torch.from_numpy(histories.item[newest].astype(np.int64))
         self._plan, self._rows = plan, rows
         self._new = round(plan.batch * plan.share_of_new)
-        self.steps = plan.steps
+        self.steps = plan.most_steps
         kept = histories.without_newest(judged)
         everyone = np.ones(len(kept), np.bool_)
         self._sampler = Sampler(kept, everyone, length=plan.shape.length, random=random)

@@ -6,6 +6,8 @@ from typing import Any
 from models.deep.privacy import Privacy, Spend
 from models.deep.shape import SEQUENCES, Shape
 
+FEW_STEPS, MANY_STEPS = 250, 1_000
+"""Usual steps at most: of a round that goes on, and of one that learns all events anew."""
 _FAST, _SLOW = 6e-3, 1e-3
 """Usual rates, of a cycle and of constant ones."""
 
@@ -17,8 +19,8 @@ class Plan:
     shape: Shape = field(default_factory=Shape)
     round: int = 1
     seed: int = 1
-    steps: int = 250
-    """At most."""
+    steps: int | None = None
+    """At most; None: the usual."""
     batch: int = 64
     """Rows of a step, `shape.length` pairs each."""
     new_share: float | None = None
@@ -50,6 +52,11 @@ class Plan:
     def anew(self) -> bool:
         """Whether all is learnt anew: from counts, by rows of sequences and one cycle of rates."""
         return self.shape.network in SEQUENCES and self.privacy is None
+
+    @property
+    def most_steps(self) -> int:
+        """Steps of the round, at most."""
+        return self.steps or (MANY_STEPS if self.anew else FEW_STEPS)
 
     @property
     def rates(self) -> tuple[float, float]:

@@ -165,7 +165,7 @@ def steps(
     if users.rate == 0:
         return 0
     budget = Budget(plan.spent, noise=privacy.noise, rate=users.rate, delta=privacy.delta)
-    allowed = budget.steps(privacy.epsilon, plan.steps)
+    allowed = budget.steps(privacy.epsilon, plan.most_steps)
     announce(
         {
             "noise": privacy.noise,

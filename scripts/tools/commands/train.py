@@ -202,19 +202,19 @@ def _train(training: Training, options: argparse.Namespace, folder: Path) -> Non
         data = train_events.prepare(
             files, folder, options.rounds, lambda done: bar.update(reading, completed=done)
         )
-        task = bar.add_task("training", total=options.rounds * options.steps)
+        task = bar.add_task("training", total=options.rounds)
 
         def told(what: Mapping[str, Any]) -> None:
             number = len(training.rounds)
             loss = f", loss {what['loss']:.3f}" if "loss" in what else ""
             bar.update(
                 task,
-                completed=number * options.steps + what.get("step", 0),
+                completed=number + what.get("step", 0) / max(1, what.get("steps", 1)),
                 description=f"round {number + 1}/{options.rounds}{loss}",
             )
 
         training.run(data, folder, told)
-        bar.update(task, completed=options.rounds * options.steps)
+        bar.update(task, completed=options.rounds)
 
 
 def _mib(size: int) -> str:
@@ -264,7 +264,7 @@ def _parser() -> argparse.ArgumentParser:
         help="fine-tune in N rounds over slices of time with as many events each (default: 1)",
     )
     add("--steps", type=whole, default=default.steps, metavar="N",
-        help="steps a round, at most (default: %(default)s)")  # fmt: skip
+        help="steps a round, at most (default: as fine_tune.steps)")  # fmt: skip
     add("--batch", type=whole, default=default.batch, metavar="N",
         help="rows of sequences a step (default: %(default)s)")  # fmt: skip
     add("--rate", type=real, default=default.rate, metavar="R",

@@ -29,7 +29,10 @@ def add_to(parser: argparse.ArgumentParser, models: Sequence[str]) -> None:
     )
     add("--network", choices=NETWORKS, default="recurrent", help="deep network")
     add(
-        "--steps", type=positive(int), default=250, metavar="N", help="steps a round (default: 250)"
+        "--steps",
+        type=positive(int),
+        metavar="N",
+        help="fine_tune.steps: steps a round, at most (default: the job's)",
     )
     add(
         "--epsilon",

@@ -56,7 +56,7 @@ class FineTuning(Beside):
     folder: Path
     store: Path
     every: float
-    steps: int
+    steps: int | None
     seed: int
     frozen: bool
     rounds: list[Round] = field(default_factory=list)
