@@ -163,8 +163,8 @@ class Blend:
         """Begin with what a first model's trainer expects of each weight.
 
         It weighs like few ranked events, and half of it is believed: if the weights bring less,
-        that is soon outweighed. Weights that surely bring something are served at once. What makes
-        no sense is not listened to.
+        that is soon outweighed. Small weights that surely bring something are served at once. What
+        makes no sense is not listened to.
 
         Parameters
         ----------
@@ -182,7 +182,7 @@ class Blend:
         if not (_LEAST <= events < _MANY and possible.all()):
             return
         gains = gains / 2
-        sure = gains > _SURE * np.sqrt(variances)
+        sure = (gains > _SURE * np.sqrt(variances)) & (GRID <= _CAUTIOUS)
         scale = min(1.0, _EXPECTED / events)
         self.events = scale * events
         self.gains, self.squares = (scale * gains).tolist(), (scale * squares).tolist()
@@ -255,6 +255,8 @@ _EXPECTED = 300.0
 """Ranked events that an expectation weighs like, at most."""
 _SURE = 2.0
 """Standard errors above 0 of a weight that is served at once."""
+_CAUTIOUS = 0.31
+"""Weights above have to be proven by ranked events: beside all of the online model less is best."""
 _CREDIT = 3.0
 """Capital beyond what is needed, as a logarithm: chance alone does not take it away at once."""
 _FALSE = 0.05

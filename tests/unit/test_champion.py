@@ -3,7 +3,6 @@
 import pytest
 
 from models.arrays import WEIGHTS
-from models.blend import GRID
 from models.deep.shape import Shape
 from operators.champion import Champion
 from state.model_store import WEIGHTS as FILE
@@ -12,7 +11,12 @@ from state.round_files import Expected
 from state.tuner_state import TunerState
 
 SHAPE = Shape(dim=8, width=8)
-HELPS = Expected([1_000.0], [20.0] * (WEIGHTS - 1) + [30.0], [10.0] * WEIGHTS, [10.0] * WEIGHTS)
+HELPS = Expected(
+    [1_000.0],
+    [15.0, 20.0, 20.0, 20.0, 30.0, 40.0, 50.0, 60.0, 60.0],
+    [10.0] * WEIGHTS,
+    [10.0] * WEIGHTS,
+)
 
 
 def champion(state: TunerState, *, rated: bool = False) -> Champion:
@@ -31,9 +35,9 @@ def manifest(version: int, parent: int = 0) -> Manifest:
 def test_the_first_model_serves_at_once_where_it_should_help() -> None:
     state = TunerState()
     champion(state).serve(manifest(1), HELPS)
-    assert state.deep == pytest.approx(float(GRID[-1]))
+    assert state.deep == pytest.approx(0.3)
     champion(state).serve(manifest(2, parent=1), HELPS)  # what is known goes on
-    assert state.deep == pytest.approx(float(GRID[-1]))
+    assert state.deep == pytest.approx(0.3)
     assert state.judged == pytest.approx(300)
 
 
