@@ -7,7 +7,7 @@ from pydantic import Field
 from conf.section import Section
 from conf.units import Duration, Size, duration, size
 from models.deep.shape import Shape
-from models.params import RefitParams
+from models.params.refit import RefitParams
 
 _SHAPE, _REFIT = Shape(), RefitParams()
 """Sizes are the model's own: defaults are taken from it."""

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from conf.section import Section
 from conf.units import Duration
-from models.params import KalmanParams, RatingParams
+from models.params.rating import KalmanParams, RatingParams
 
 _SGD, _EKF = RatingParams(), KalmanParams()
 """What a model learns with is its own: defaults are taken from it."""

@@ -21,19 +21,12 @@ from conf.section import Section, refusal, refuse
 from conf.units import Day, Duration, Size, day, duration, size
 from models.deep.shape import Shape
 from models.items.table import HALF_LIFE_MS
-from models.params import (
-    MODELS,
-    SENTINEL_PATTERNS,
-    SENTINELS,
-    WEIGHTS,
-    EventPolicy,
-    KalmanParams,
-    NeighbourParams,
-    RankingParams,
-    RatingParams,
-    TransitionParams,
-    UserParams,
-)
+from models.params.events import SENTINEL_PATTERNS, SENTINELS, WEIGHTS, EventPolicy
+from models.params.neighbours import NeighbourParams
+from models.params.ranking import MODELS, RankingParams
+from models.params.rating import KalmanParams, RatingParams
+from models.params.transitions import TransitionParams
+from models.params.users import UserParams
 from models.users.past import ALWAYS
 
 # what a model learns with, or an event is held against, is its own: defaults are taken from it
@@ -479,7 +472,7 @@ def _by_model(name: str) -> str:
 class RankingRules(Section):
     """The ranking model: components, and how their factors are learnt.
 
-    What is null is as the model has it, see `models.params.MODELS`.
+    What is null is as the model has it, see `models.params.ranking.MODELS`.
     """
 
     model: Literal["full", "light"] = Field(

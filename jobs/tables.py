@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from conf.kafka_classes import for_job
 from conf.schema import JobConfig
-from models.columns import OFFSET_BITS
+from models.columns.events import OFFSET_BITS
 from models.keys import MIXER, MIXER_SHIFT, origin_of
 from state import bounds
 from state.topics import trending as topic

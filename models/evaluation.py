@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.columns import NOT_SCORED
+from models.columns.learnt import NOT_SCORED
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def ranking_sums(rank: NDArray[np.int32], k: int) -> RankingSums:
     Parameters
     ----------
     rank : int32[n]
-        0-based ranks, or `models.columns.NOT_SCORED` or `UNKNOWN`.
+        0-based ranks, or `models.columns.learnt.NOT_SCORED` or `UNKNOWN`.
     k : int
         Length of the list a hit must be on.
     """

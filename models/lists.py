@@ -6,10 +6,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import ItemArrays, Scratch, UserArrays
-from models.columns import POPULAR, TRENDING, Recommended
+from models.arrays.items import ItemArrays
+from models.arrays.users import UserArrays
+from models.arrays.work import Scratch
+from models.columns.lists import POPULAR, TRENDING, Recommended
 from models.compiled import Integer, entry, kernel
-from models.items.bounds import listable
+from models.index.ceilings import listable
 from models.popularity.levels import most_popular
 from models.users.own import mark_own
 
@@ -22,7 +24,7 @@ _RECENT = 64
 
 
 class Lists(NamedTuple):
-    """The columns of `models.columns.Recommended`, and what every user's list starts from."""
+    """The columns of `models.columns.lists.Recommended`, and what every user's list starts from."""
 
     rows: NDArray[np.int32]
     scores: NDArray[np.float32]

@@ -5,8 +5,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import DeepArrays
-from models.columns import AcceptedBatch, Events, Learnt, Recommended, Users
+from models.arrays.deep import DeepArrays
+from models.columns.accepted import AcceptedBatch
+from models.columns.events import Events
+from models.columns.learnt import Learnt
+from models.columns.lists import Recommended
+from models.columns.users import Users
 from models.items.table import Items
 
 

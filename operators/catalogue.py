@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from models.columns import AcceptedBatch, ItemRows
+from models.columns.accepted import AcceptedBatch
+from models.columns.items import ItemRows
 from models.items.applied import Applied
 from models.popularity.levels import levels_of, worth
 from operators.params import LearnItemsParams

@@ -6,9 +6,9 @@ from uuid import uuid4
 
 import msgspec
 
-from models.blend import Blend
 from models.deep.shape import Shape
 from models.rating.stacking import Stacking
+from models.weights.blend import Blend
 from operators.drift import DriftAlarm
 from operators.store_calls import Found
 from state.model_store import WEIGHTS, Manifest

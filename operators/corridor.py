@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from models.columns import ACCEPTED, FACTORS, NEW, Events, Recommended, Users
+from models.columns.events import ACCEPTED, Events
+from models.columns.lists import FACTORS, NEW, Recommended
+from models.columns.users import Users
 from models.items.table import Items
 from models.keys import key_of
 from models.rating.stars import Stars

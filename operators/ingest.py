@@ -10,7 +10,7 @@ from pyflink.common import Row
 from pyflink.datastream import RuntimeContext
 from pyflink.datastream.functions import KeyedBroadcastProcessFunction
 
-from models.columns import AcceptedBatch, ages
+from models.columns.accepted import AcceptedBatch, ages
 from operators.events.identity import Identity
 from operators.learn_users import learned_row
 from operators.memory import Memory

@@ -6,16 +6,13 @@ from typing import Literal
 
 from models.deep.shape import Shape
 from models.items.differences import width_of
-from models.params import (
-    EventPolicy,
-    KalmanParams,
-    NeighbourParams,
-    RankingParams,
-    RatingParams,
-    RefitParams,
-    TransitionParams,
-    UserParams,
-)
+from models.params.events import EventPolicy
+from models.params.neighbours import NeighbourParams
+from models.params.ranking import RankingParams
+from models.params.rating import KalmanParams, RatingParams
+from models.params.refit import RefitParams
+from models.params.transitions import TransitionParams
+from models.params.users import UserParams
 from models.rating.stars import Stars
 from state.lineage import Lineage
 from state.topics.lease import Lease

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.blend import GRID
 from models.deep.gate import Verdict, judge, judge_errors
 from models.deep.privacy import Privacy, Spend
 from models.deep.shape import SEQUENCES, Shape
+from models.weights.blend import GRID
 from state import model_file, round_files
 from state.codec import CorruptError, StateError
 from state.model_store import (

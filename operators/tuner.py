@@ -12,10 +12,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import LOSSES
-from models.blend import COUNT, LOSS
-from models.columns import OFFSET_BITS
+from models.arrays.weights import LOSSES
+from models.columns.events import OFFSET_BITS
 from models.deep import watch
+from models.weights.blend import COUNT, LOSS
 from operators import rounds, store_calls
 from operators.background import Background, Done
 from operators.blocks import Blocks, Memory, of_share

@@ -59,9 +59,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.columns import OFFSET_BITS, AcceptedBatch
+from models.columns.accepted import AcceptedBatch
+from models.columns.events import OFFSET_BITS
 from models.compiled import compiled
-from models.parts import halves
+from models.items.halves import halves
 from state.codec import SKIP, corrupt, open_sealed, seal
 
 MAGIC = b"AC"
@@ -148,7 +149,7 @@ def encode_within(batch: AcceptedBatch, limit: int, window: int) -> list[bytes]:
     limit : int
         Most bytes of a message; one event always fits (`conf.rules`).
     window : int
-        See `models.parts.halves`.
+        See `models.items.halves.halves`.
     """
     data = encode(batch)
     if len(data) <= limit or len(batch) == 1:

@@ -12,7 +12,7 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from models.columns import OFFSET_BITS
+from models.columns.events import OFFSET_BITS
 from state import json_codec
 from state.codec import open_sealed, seal
 from state.lineage import Lineage

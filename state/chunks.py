@@ -44,7 +44,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from models.columns import ItemRows
+from models.columns.items import ItemRows
 from state import bounds, marks
 from state.codec import SKIP, StateError, UnknownVersionError, corrupt
 
@@ -77,7 +77,7 @@ class About:
     total: int = 0
     """Items of the bucket that the chunk is of."""
     marks: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 0), np.int64))
-    """See `models.items.marks`."""
+    """See `models.index.marks`."""
 
     @cached_property
     def packed(self) -> bytes:

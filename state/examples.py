@@ -8,7 +8,7 @@ field            type  count        holds
 events           u32   1            n
 scored           u32   1            s, events that were ranked by both the blend and online
 model            i64   1            version of the deep model that was served, 0 none
-loss             f64   20           sums, see `models.blend`
+loss             f64   20           sums, see `models.weights.blend`
 user             u64   n            keys of the users
 item             u64   n            keys of the items
 time             i64   n            event times, ms
@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import LOSSES
+from models.arrays.weights import LOSSES
 from state.codec import HEADER, SKIP, corrupt, open_sealed, seal
 
 MAGIC = b"EX"

@@ -43,8 +43,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.columns import ItemRows
-from models.initial import INITIAL_DEVIATION, initial_factors
+from models.columns.items import ItemRows
+from models.numeric.initial import INITIAL_DEVIATION, initial_factors
 from state.codec import (
     Payloads,
     corrupt,

@@ -1,7 +1,7 @@
 """What a user bucket's ranked events said of the knobs of scores (magic `KN`).
 
 Payload of version 1, little-endian: knobs (u16), sums (u16), float64[knobs] where they started,
-then float64[sums], see `models.ranking.knobs`. Sums of other knobs, or of other starts, are read as
+then float64[sums], see `models.weights.knobs`. Sums of other knobs, or of other starts, are read as
 none: they count from there.
 """
 
@@ -10,8 +10,8 @@ import struct
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import KNOBS, TUNINGS
-from models.ranking.knobs import no_sums
+from models.arrays.weights import KNOBS, TUNINGS
+from models.weights.knobs import no_sums
 from state.codec import corrupt, open_sealed, seal
 
 MAGIC = b"KN"

@@ -1,4 +1,4 @@
-"""What item rows contain, as bytes (magic `MK`): see `models.items.marks`.
+"""What item rows contain, as bytes (magic `MK`): see `models.index.marks`.
 
 Payload of version 2, little-endian:
 

@@ -1,7 +1,7 @@
 """What a user bucket has seen of the worth of popularity (magic `PW`).
 
 Payload, little-endian: histories (u16), sums (u16), then float64[histories, sums], see
-`models.popularity.weights`. Version 1 has no sums of the largest weight: they are read as those of
+`models.weights.popularity`. Version 1 has no sums of the largest weight: they are read as those of
 the one before. Sums of another shape belong to other weights: they are read as none.
 """
 
@@ -10,8 +10,8 @@ import struct
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import CHOICES, GAINS, HISTORIES
-from models.popularity.weights import no_sums
+from models.arrays.weights import CHOICES, GAINS, HISTORIES
+from models.weights.popularity import no_sums
 from state.codec import corrupt, open_sealed, seal
 
 MAGIC = b"PW"

@@ -85,7 +85,7 @@ class TunerState(msgspec.Struct, omit_defaults=True):
     offsets: dict[str, list[int]] = {}
     """First and last offset since the last accepted model, by partition."""
     deep: float = 0.0
-    """Weight of the deep score, see `models.blend`."""
+    """Weight of the deep score, see `models.weights.blend`."""
     judged: float = 0.0
     """Ranked events that it is learnt from."""
     gains: list[float] = []

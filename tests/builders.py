@@ -6,16 +6,13 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
-from models.columns import OFFSET_BITS
+from models.columns.events import OFFSET_BITS
 from models.deep.shape import Shape
-from models.params import (
-    EventPolicy,
-    KalmanParams,
-    RankingParams,
-    RatingParams,
-    TransitionParams,
-    UserParams,
-)
+from models.params.events import EventPolicy
+from models.params.ranking import RankingParams
+from models.params.rating import KalmanParams, RatingParams
+from models.params.transitions import TransitionParams
+from models.params.users import UserParams
 from operators.params import LearningParams, LearnItemsParams, LearnUsersParams
 from scripts.tools.data.generator import EVENT_TYPES, Generator, GeneratorParams
 

@@ -5,10 +5,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.columns import AcceptedBatch, Events, Learnt, Users, ages
-from models.initial import initial_factors
+from models.columns.accepted import AcceptedBatch, ages
+from models.columns.events import Events
+from models.columns.learnt import Learnt
+from models.columns.users import Users
 from models.items.table import Items
-from models.params import TransitionParams
+from models.numeric.initial import initial_factors
+from models.params.transitions import TransitionParams
 from models.users.past import ALWAYS
 
 FACTORS = 4

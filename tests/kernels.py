@@ -5,14 +5,15 @@ from typing import Any, TypeVar
 
 import numba
 
-from models import blend, initial
-from models.items import moved
+from models.index import moved
 from models.neighbours import learn, sequences, share
-from models.popularity import counts, part, weights
-from models.ranking import knobs
-from models.rating import kalman, stack
+from models.numeric import initial
+from models.popularity import counts, part
+from models.rating import kalman
 from models.transitions import rows
 from models.users import history
+from models.weights import blend, knobs, popularity
+from scripts.tools.evaluate import ratings_stack as stack
 
 _Kernel = TypeVar("_Kernel", bound=Callable[..., Any])
 
@@ -29,11 +30,11 @@ contains = called(history.contains)
 count_event = called(counts.count_event)
 fill_neighbours = called(share.fill)
 find_neighbours = called(share.find)
-gains_of = called(weights.gains_of)
+gains_of = called(popularity.gains_of)
 note = called(moved.note)
 fill_popularity = called(part.fill)
-history_of = called(weights.history_of)
-learn_gains = called(weights.learn)
+history_of = called(popularity.history_of)
+learn_gains = called(popularity.learn)
 learn_knobs = called(knobs.learn)
 learn_place = called(learn.learn)
 learn_rating = called(kalman.learn)

@@ -13,14 +13,11 @@ import pytest
 
 from models.deep.shape import Shape
 from models.keys import bucket_of
-from models.params import (
-    MODELS,
-    EventPolicy,
-    KalmanParams,
-    RatingParams,
-    TransitionParams,
-    UserParams,
-)
+from models.params.events import EventPolicy
+from models.params.ranking import MODELS
+from models.params.rating import KalmanParams, RatingParams
+from models.params.transitions import TransitionParams
+from models.params.users import UserParams
 from operators.catalogue import Catalogue
 from operators.corridor import Corridor
 from operators.params import LearningParams

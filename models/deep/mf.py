@@ -1,4 +1,4 @@
-"""A refitted factorisation, served: the items' side stays, users learn (`models.rating.fold`)."""
+"""A refitted factorisation, served: the items' side stays, users learn (`models.refit.fold`)."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from models.compiled import entry
 from models.deep.functions import Array
 from models.deep.shape import Shape
-from models.vectors import joined
+from models.numeric.vectors import joined
 
 NEVER = np.float32(-1e30)
 """Of a user or an item that the network does not know: no unit answers."""

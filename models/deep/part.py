@@ -3,10 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import SIZE, DeepArrays, Work
+from models.arrays.deep import DeepArrays
+from models.arrays.items import SIZE
+from models.arrays.work import Work
 from models.compiled import Integer, Real, kernel
-from models.component import DEEP
-from models.vectors import dot, joined
+from models.components import DEEP
+from models.numeric.vectors import dot, joined
 
 
 @kernel

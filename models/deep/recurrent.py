@@ -84,7 +84,7 @@ class Recurrent:
         user, item : int32[n]
             Row of the state, and of the embeddings: items it does not know are left out.
         gap : uint8[n]
-            See `models.deep.gaps`.
+            See `models.users.gaps`.
         wanted : int[w]
             Events after which y is asked for.
 

@@ -8,9 +8,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import DeepArrays
-from models.blend import Blend
-from models.columns import Events, Users
+from models.arrays.deep import DeepArrays
+from models.columns.events import Events
+from models.columns.users import Users
 from models.compiled import compiled
 from models.deep.mf import Mf
 from models.deep.ncf import NEVER, Ncf
@@ -18,9 +18,10 @@ from models.deep.recurrent import Recurrent
 from models.deep.sasrec import SasRec
 from models.deep.shape import Shape
 from models.items.table import Items
-from models.params import RefitParams
-from models.rating import fold
+from models.params.refit import RefitParams
+from models.refit import fold
 from models.users.history import as_counted
+from models.weights.blend import Blend
 
 Network: TypeAlias = Recurrent | SasRec | Ncf | Mf
 
@@ -52,7 +53,7 @@ class Model:
     bias: NDArray[np.float32]
     """(K,)"""
     output: NDArray[np.float32]
-    """(h,) weights of hidden units, see `models.arrays.DeepArrays`."""
+    """(h,) weights of hidden units, see `models.arrays.deep.DeepArrays`."""
     sha256: str = ""
     """Of the weights file: what tells two models of one version apart."""
 

@@ -3,9 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import KNOWN, RECENT, ItemArrays, UserArrays
+from models.arrays.items import KNOWN, RECENT, ItemArrays
+from models.arrays.users import UserArrays
 from models.compiled import Integer, Truth, kernel
-from models.initial import scrambled
+from models.numeric.initial import scrambled
 from models.users.own import is_own, may_be_own
 
 

@@ -15,15 +15,17 @@ factors learn only what the counts miss.
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import BatchArrays, EventArrays, ItemArrays, Knobs, LearntArrays, Work
+from models.arrays.events import BatchArrays, EventArrays, LearntArrays
+from models.arrays.items import ItemArrays
+from models.arrays.work import Knobs, Work
 from models.compiled import Integer, Truth, kernel
 from models.factors.negatives import draw_negative, first_word
 from models.factors.part import look, part_of
 from models.factors.steps import move_item, move_user
-from models.initial import GAMMA
-from models.items.marks import is_new
+from models.index.marks import is_new
+from models.numeric.initial import GAMMA
+from models.numeric.vectors import norm
 from models.transitions.share import add_parts, weigh
-from models.vectors import norm
 
 
 @kernel

@@ -10,10 +10,11 @@ et al., WWW 2010; Kabbur et al., KDD 2013). Where items have no context factors 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import SIZE, Work
+from models.arrays.items import SIZE
+from models.arrays.work import Work
 from models.compiled import Integer, Real, entry, kernel
-from models.component import FACTORS
-from models.vectors import dot
+from models.components import FACTORS
+from models.numeric.vectors import dot
 
 
 @kernel

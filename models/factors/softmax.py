@@ -17,18 +17,20 @@ that the factors learn only what the counts miss.
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import SKIPPED, EventArrays, Work
+from models.arrays.events import EventArrays
+from models.arrays.items import SKIPPED
+from models.arrays.work import Work
 from models.compiled import Integer, Real, Truth, kernel
 from models.factors.negatives import draw_negative, first_word
 from models.factors.part import look, part_of
 from models.factors.steps import START, move_item, move_user
-from models.finite import finite
-from models.initial import GAMMA
-from models.items.marks import is_new
-from models.items.moved import note
+from models.index.marks import is_new
+from models.index.moved import note
+from models.numeric.finite import finite
+from models.numeric.initial import GAMMA
+from models.numeric.vectors import move, norm
 from models.transitions.share import add_parts, weigh
 from models.users.own import note_own
-from models.vectors import move, norm
 
 
 @kernel

@@ -3,11 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import SKIPPED, ItemArrays, Knobs, Work
+from models.arrays.items import SKIPPED, ItemArrays
+from models.arrays.work import Knobs, Work
 from models.compiled import Integer, Real, kernel
-from models.finite import finite
-from models.items.bounds import raise_factors
-from models.vectors import move, norm
+from models.index.ceilings import raise_factors
+from models.numeric.finite import finite
+from models.numeric.vectors import move, norm
 
 START = np.float32(0.1)
 """What the AdaGrad sums start from: the first steps are not the largest."""

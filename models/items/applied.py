@@ -5,9 +5,9 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-from models.columns import OFFSET_BITS
+from models.columns.events import OFFSET_BITS
 from models.compiled import Integer, entry
-from models.items.marks import within
+from models.index.marks import within
 from models.transitions.rows import extended
 
 _SNAPSHOTS = 24
@@ -55,7 +55,7 @@ class Applied:
         bucket : int
             User bucket the events belong to.
         coordinate : int64[n]
-            See `models.columns.OFFSET_BITS`.
+            See `models.columns.events.OFFSET_BITS`.
 
         Returns
         -------

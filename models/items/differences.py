@@ -14,14 +14,15 @@ filter: Mutambara, Decentralized Estimation and Control, 1998), and the factors 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import MOVED, TOLD, ItemArrays
-from models.columns import OFFSET_BITS, AcceptedBatch
+from models.arrays.items import MOVED, TOLD, ItemArrays
+from models.columns.accepted import AcceptedBatch
+from models.columns.events import OFFSET_BITS
 from models.compiled import Integer, Truth, compiled
 from models.factors.steps import START
-from models.items.bounds import raise_all
+from models.index.ceilings import raise_all
+from models.index.moved import next_moved, note
 from models.items.damping import Together, shorten
-from models.items.moved import next_moved, note
-from models.params import GROWTH
+from models.params.rating import GROWTH
 
 _SINGLES = ("bias", "gradient_sum", "context_gradient_sum", "bias_gradient_sum")
 _MOST = np.float32(60_000)
@@ -108,7 +109,7 @@ def add_batch(
     owned : bool[D], optional
         Keys whose rows are to be changed, by default all.
     until
-        See `models.items.marks`.
+        See `models.index.marks`.
     """
     moved, newest = rows[batch.moved], batch.coordinate[-1]
     taken = (moved >= 0) & (until[a.mark[moved], newest >> OFFSET_BITS] < newest)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import (
+from models.arrays.items import (
     EVENTS,
     EVICTED,
     KNOWN,
@@ -24,15 +24,17 @@ from models.arrays import (
     ItemArrays,
     Lookup,
 )
-from models.columns import OFFSET_BITS, ItemRows
-from models.initial import INITIAL_DEVIATION, initial_factors
+from models.columns.events import OFFSET_BITS
+from models.columns.items import ItemRows
+from models.index.ceilings import blocks, empty_tops, raise_all
+from models.index.lookup import empty_slots, enter_all, find_rows
+from models.index.marks import Marks
 from models.items import differences
-from models.items.bounds import blocks, empty_tops, raise_all
-from models.items.lookup import empty_slots, enter_all, find_rows
-from models.items.marks import Marks
 from models.neighbours.table import NONE as NO_NEIGHBOURS
 from models.neighbours.table import Neighbours
-from models.params import NeighbourParams, TransitionParams
+from models.numeric.initial import INITIAL_DEVIATION, initial_factors
+from models.params.neighbours import NeighbourParams
+from models.params.transitions import TransitionParams
 from models.popularity.counts import replace_counts
 from models.popularity.levels import levels, worth
 from models.popularity.recent import Recent, in_order
@@ -244,12 +246,12 @@ class Items:
         return found
 
     def until(self, bucket: int, coordinate: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return what rows contain already of a bucket's events, see `models.items.marks`."""
+        """Return what rows contain already of a bucket's events, see `models.index.marks`."""
         partitions = int(coordinate.max() >> OFFSET_BITS) + 1 if len(coordinate) else 1
         return self.marks.until(bucket, partitions)
 
     def mark_of(self, marks: NDArray[np.int64], applied: NDArray[np.int64]) -> int:
-        """Return the number of what rows that come contain, see `models.items.marks.Marks.put`."""
+        """Return the number of what rows that come contain, see `models.index.marks.Marks.put`."""
         return self.marks.put(marks, applied, self.arrays.mark[: self.size])
 
     def trending_rows(self) -> NDArray[np.int32]:
@@ -435,7 +437,7 @@ class Items:
             Pass over items of which this worker has counted as many events itself, unless it has
             not changed them since `step`: then what is exported contains all that is in the row.
         step, mark : int
-            See `models.arrays.ItemArrays.touched` and `.mark`.
+            See `models.arrays.items.ItemArrays.touched` and `.mark`.
         as_it_is : bool
             Forget what was learnt of rows that were never heard of, unless all their events are
             known here: it set out from a new row, and says nothing of the one that comes.

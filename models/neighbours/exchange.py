@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays.neighbours import SLOT_SHIFT, NeighbourArrays
 from models.compiled import Integer, Truth, compiled, entry, kernel
-from models.neighbours.arrays import SLOT_SHIFT, NeighbourArrays
 from models.neighbours.learn import place_at
 from models.neighbours.sequences import item_of, set_item
 

@@ -1,7 +1,7 @@
 """What an event teaches session neighbours: one more place of its item."""
 
+from models.arrays.neighbours import NeighbourArrays
 from models.compiled import Integer, kernel
-from models.neighbours.arrays import NeighbourArrays
 from models.neighbours.sequences import enter, extend, set_item
 
 

@@ -1,10 +1,11 @@
 """Session neighbours as a component of the ranking model."""
 
-from models.arrays import SIZE, Work
-from models.columns import NEIGHBOURS as SESSION_NEIGHBOURS
+from models.arrays.items import SIZE
+from models.arrays.work import Work
+from models.columns.lists import NEIGHBOURS as SESSION_NEIGHBOURS
 from models.compiled import Integer, kernel
-from models.component import NEIGHBOURS
-from models.items.lookup import row_of
+from models.components import NEIGHBOURS
+from models.index.lookup import row_of
 from models.lists import Lists
 from models.neighbours import share
 

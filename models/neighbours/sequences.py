@@ -7,9 +7,7 @@ in the wrong place.
 import numpy as np
 from numpy.typing import NDArray
 
-from models.compiled import Integer, entry, kernel
-from models.initial import scrambled
-from models.neighbours.arrays import (
+from models.arrays.neighbours import (
     CHUNKS,
     GIVEN_UP,
     SLOT_SHIFT,
@@ -18,6 +16,8 @@ from models.neighbours.arrays import (
     SPARE_SLOTS,
     NeighbourArrays,
 )
+from models.compiled import Integer, entry, kernel
+from models.numeric.initial import scrambled
 
 
 @kernel

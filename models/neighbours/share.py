@@ -12,10 +12,10 @@ sequences: those found by a newer item, then those with the newer place.
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays.neighbours import FOUND, RANK_BITS, SLOT_SHIFT, UNIT, NeighbourArrays
 from models.compiled import Integer, Real, kernel
-from models.logarithm import log1p
-from models.neighbours.arrays import FOUND, RANK_BITS, SLOT_SHIFT, UNIT, NeighbourArrays
 from models.neighbours.sequences import chunk_of, item_of, slot_of
+from models.numeric.logarithm import log1p
 
 _LOWEST = (1 << RANK_BITS) - 1
 

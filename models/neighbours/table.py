@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.neighbours.arrays import (
+from models.arrays.neighbours import (
     CHUNKS,
     RANK_BITS,
     SLOT_SHIFT,
@@ -20,7 +20,7 @@ from models.neighbours.arrays import (
 )
 from models.neighbours.exchange import export_places, replace_row
 from models.neighbours.sequences import enter_all
-from models.params import NeighbourParams
+from models.params.neighbours import NeighbourParams
 from models.transitions.rows import extended
 
 _FIRST_SEQUENCES = 1024

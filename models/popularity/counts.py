@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import EVENTS, KNOWN, RECENT, ItemArrays
+from models.arrays.items import EVENTS, KNOWN, RECENT, ItemArrays
 from models.compiled import Integer, entry, kernel
-from models.items.bounds import raise_popularity
+from models.index.ceilings import raise_popularity
 
 
 @kernel

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import SIZE, ItemArrays
-from models.best import keep_best
-from models.columns import ItemRows
+from models.arrays.items import SIZE, ItemArrays
+from models.columns.items import ItemRows
 from models.compiled import Integer, Real, compiled, kernel
+from models.numeric.best import keep_best
 
 SEVERAL = 8.0
 """Halvings of popularity that a second event makes up for, where rows are given up: each of a

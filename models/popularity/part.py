@@ -6,9 +6,9 @@ They are halved every half-life.
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import SIZE, ItemArrays
+from models.arrays.items import SIZE, ItemArrays
 from models.compiled import Integer, Real, entry, kernel
-from models.logarithm import exp2, log1p
+from models.numeric.logarithm import exp2, log1p
 
 
 @kernel

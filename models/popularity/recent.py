@@ -8,7 +8,7 @@ that knew only its own events would compare with nothing else after a restart.
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import RECENT, ItemArrays
+from models.arrays.items import RECENT, ItemArrays
 
 
 class Recent:

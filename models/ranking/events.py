@@ -3,23 +3,16 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import (
-    KNOWN,
-    BatchArrays,
-    EventArrays,
-    ItemArrays,
-    Knobs,
-    LearntArrays,
-    TransitionArrays,
-    Window,
-    Work,
-)
+from models.arrays.events import BatchArrays, EventArrays, LearntArrays
+from models.arrays.items import KNOWN, ItemArrays
+from models.arrays.neighbours import NeighbourArrays
+from models.arrays.transitions import TransitionArrays
+from models.arrays.work import Knobs, Window, Work
 from models.compiled import Integer, Truth, entry, kernel
 from models.factors.pairs import apply_event as apply_pairs
 from models.factors.pairs import learn_event as learn_pairs
 from models.factors.softmax import learn_event as learn_softmax
-from models.items.marks import is_new
-from models.neighbours.arrays import NeighbourArrays
+from models.index.marks import is_new
 from models.neighbours.learn import place_at
 from models.popularity.counts import count_event
 from models.ranking.ranks import is_ranked, rank_all

@@ -3,19 +3,20 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import SIZE, ItemArrays, Work
-from models.best import keep_best
+from models.arrays.items import SIZE, ItemArrays
+from models.arrays.work import Work
 from models.compiled import Integer, compiled, entry, kernel
-from models.component import POPULARITY, add_up, join
+from models.components import POPULARITY, add_up, join
 from models.deep import part as deep
 from models.factors import part as factors
-from models.items.bounds import listable
+from models.index.ceilings import listable
 from models.lists import Lists
 from models.neighbours import part as neighbours
-from models.popularity.weights import history_of
+from models.numeric.best import keep_best
 from models.ranking.reasons import set_reasons
 from models.transitions import share as transitions
 from models.users.own import mark_own
+from models.weights.popularity import history_of
 
 
 @compiled

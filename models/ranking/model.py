@@ -1,38 +1,37 @@
-"""The ranking objective: the components of `models.component`, learnt and listed together."""
+"""The ranking objective: the components of `models.components`, learnt and listed together."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import (
-    SIZE,
-    BatchArrays,
-    DeepArrays,
-    EventArrays,
-    Knobs,
-    LearntArrays,
-    Lookup,
-    PopularArrays,
-    Scratch,
-    TunedArrays,
-    UserArrays,
-    Work,
-)
-from models.columns import AcceptedBatch, Events, Learnt, Recommended, Users
-from models.component import COMPONENTS, POPULARITY
+from models.arrays.deep import DeepArrays
+from models.arrays.events import BatchArrays, EventArrays, LearntArrays
+from models.arrays.items import SIZE, Lookup
+from models.arrays.users import UserArrays
+from models.arrays.weights import PopularArrays, TunedArrays
+from models.arrays.work import Knobs, Scratch, Work
+from models.columns.accepted import AcceptedBatch
+from models.columns.events import Events
+from models.columns.learnt import Learnt
+from models.columns.lists import Recommended
+from models.columns.users import Users
+from models.components import COMPONENTS, POPULARITY
 from models.factors.part import look_all
 from models.items.differences import add_batch
 from models.items.table import Items
 from models.lists import Lists, blocks, fill_empty
 from models.neighbours.sequences import leads_of
-from models.params import NeighbourParams, RankingParams, TransitionParams, UserParams
+from models.params.neighbours import NeighbourParams
+from models.params.ranking import RankingParams
+from models.params.transitions import TransitionParams
+from models.params.users import UserParams
 from models.popularity import part as popularity
-from models.popularity.weights import PopularityWeights
 from models.ranking.events import apply_events, learn_events
-from models.ranking.knobs import TunedKnobs
 from models.ranking.listing import list_block, recommendable
 from models.ranking.ranks import RANKED
 from models.ranking.shortlist import SLACK, list_all
 from models.users.history import empty_window, open_window, pack, unpack
+from models.weights.knobs import TunedKnobs
+from models.weights.popularity import PopularityWeights
 
 SHORT_FROM = 1 << 13
 """Items from which on lists are made without a look at every item; of fewer, looking is cheaper."""
@@ -42,7 +41,7 @@ _NO_PRODUCTS = np.empty((0, 0), np.float32)
 
 
 class Ranking:
-    """Learns what comes next and recommends it; see `models.component` and the rooms of its parts.
+    """Learns what comes next and recommends it; see `models.components` and the rooms of its parts.
 
     Parameters
     ----------

@@ -3,20 +3,22 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import KNOWN, SIZE, ItemArrays, Knobs, LearntArrays, Work
-from models.blend import add_event
-from models.columns import UNKNOWN
+from models.arrays.events import LearntArrays
+from models.arrays.items import KNOWN, SIZE, ItemArrays
+from models.arrays.work import Knobs, Work
+from models.columns.learnt import UNKNOWN
 from models.compiled import Integer, Real, Truth, kernel
-from models.component import DEEP, NEIGHBOURS, POPULARITY, TRANSITIONS, add, join
+from models.components import DEEP, NEIGHBOURS, POPULARITY, TRANSITIONS, add, join
 from models.deep import part as deep_model
 from models.factors import part as factors
 from models.neighbours import part as neighbours
 from models.popularity import part as popularity
 from models.popularity.levels import level_of
-from models.popularity.weights import gains_of, history_of, learn
 from models.ranking.slopes import learn_event as learn_slopes
 from models.transitions import share as transitions
 from models.users.own import is_own, mark_own
+from models.weights.blend import add_event
+from models.weights.popularity import gains_of, history_of, learn
 
 _KEYS = 1 << 32
 RANKED = 20_000

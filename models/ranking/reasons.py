@@ -1,9 +1,9 @@
 """Why an item is on a list: the component that lifts it most, and the user's item behind that."""
 
-from models.arrays import Work
-from models.columns import FACTORS, NEW, TRANSITION
+from models.arrays.work import Work
+from models.columns.lists import FACTORS, NEW, TRANSITION
 from models.compiled import Integer, kernel
-from models.component import REASONS, winner
+from models.components import REASONS, winner
 from models.items.table import NEW_BELOW
 from models.lists import Lists
 from models.neighbours import part as neighbours

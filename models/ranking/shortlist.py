@@ -1,8 +1,8 @@
 """The list of a user without a look at every item: the same as over the whole catalogue.
 
 What the user's last items or neighbours name is scored first. The k-th best of that is more than
-nearly all other items can reach, by `models.items.bounds`: only blocks of rows whose tops exceed it
-are looked at, row by row, and only rows whose own bound exceeds it are scored.
+nearly all other items can reach, by `models.index.ceilings`: only blocks of rows whose tops exceed
+it are looked at, row by row, and only rows whose own bound exceeds it are scored.
 """
 
 from typing import NamedTuple
@@ -10,31 +10,23 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import SIZE, Work
-from models.best import keep_best
+from models.arrays.items import SIZE
+from models.arrays.work import Work
 from models.compiled import Integer, Real, Truth, entry, kernel
-from models.component import DEEP, FACTORS, NEIGHBOURS, POPULARITY, TRANSITIONS
+from models.components import DEEP, FACTORS, NEIGHBOURS, POPULARITY, TRANSITIONS
 from models.factors import part as factors
-from models.items.bounds import (
-    BLOCK,
-    CEILING,
-    LENGTH,
-    MOST,
-    SHIFT,
-    ceiling_of,
-    listable,
-    most_of,
-)
+from models.index.ceilings import BLOCK, CEILING, LENGTH, MOST, SHIFT, ceiling_of, listable, most_of
 from models.lists import Lists
-from models.logarithm import log1p
 from models.neighbours import part as neighbours
 from models.neighbours import share as heard
+from models.numeric.best import keep_best
+from models.numeric.logarithm import log1p
+from models.numeric.vectors import dot, norm
 from models.popularity.part import part_of as popularity_of
-from models.popularity.weights import history_of
 from models.ranking.reasons import set_reasons
 from models.transitions import share as transitions
 from models.users.own import mark_own
-from models.vectors import dot, norm
+from models.weights.popularity import history_of
 
 SLACK = 1e-5
 """What rounding may add to a score, for every unit that its terms may be large."""

@@ -1,4 +1,4 @@
-r"""Which way an event's worth goes with each knob: the gradient that `models.ranking.knobs` follow.
+r"""Which way an event's worth goes with each knob: the gradient that `models.weights.knobs` follow.
 
 What the place of an event's item t is worth, made smooth in the scores s of all items that may be
 recommended:
@@ -17,15 +17,17 @@ says nothing, as in ranks. With :math:`x_{kj}` the slope of :math:`s_j` by knob 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import KNOBS, SIZE, TRASH, ItemArrays, Scratch, Work
-from models.best import keep_best
+from models.arrays.items import SIZE, ItemArrays
+from models.arrays.weights import KNOBS
+from models.arrays.work import TRASH, Scratch, Work
 from models.compiled import Integer, Real, Truth, kernel
-from models.component import FACTORS, NEIGHBOURS
-from models.finite import finite
-from models.logarithm import exp2, log1p
-from models.places import SOFT, worth
-from models.ranking.knobs import NOTCHES, learn
+from models.components import FACTORS, NEIGHBOURS
+from models.numeric.best import keep_best
+from models.numeric.finite import finite
+from models.numeric.logarithm import exp2, log1p
 from models.transitions.share import LN_2, log_count
+from models.weights.knobs import NOTCHES, learn
+from models.weights.ranks import SOFT, worth
 
 _WIDTH = 0.25
 """tau"""

@@ -13,18 +13,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import (
-    SKIPPED,
-    BatchArrays,
-    EventArrays,
-    ItemArrays,
-    LearntArrays,
-    Scratch,
-    UserArrays,
-)
+from models.arrays.events import BatchArrays, EventArrays, LearntArrays
+from models.arrays.items import SKIPPED, ItemArrays
+from models.arrays.users import UserArrays
+from models.arrays.work import Scratch
 from models.compiled import Integer, Real, Truth, entry, kernel
-from models.finite import finite
-from models.items.marks import is_new
+from models.index.marks import is_new
+from models.numeric.finite import finite
+from models.numeric.vectors import dot, move, norm
 from models.rating.shared import (
     Scale,
     clipped,
@@ -34,11 +30,10 @@ from models.rating.shared import (
     mean_rating,
     remember_event,
 )
-from models.vectors import dot, move, norm
 
 
 class Knobs(NamedTuple):
-    """Hyper-parameters, see `models.params.RatingParams`."""
+    """Hyper-parameters, see `models.params.rating.RatingParams`."""
 
     rate: float
     bias_rate: float

@@ -7,28 +7,29 @@ of the items they moved as differences, see `models.items.differences`.
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import (
-    SKIPPED,
-    BatchArrays,
-    DeepArrays,
-    EventArrays,
-    LearntArrays,
-    Scratch,
-    UserArrays,
-)
-from models.columns import AcceptedBatch, Events, Learnt, Recommended, Users
-from models.initial import initial_factors
+from models.arrays.deep import DeepArrays
+from models.arrays.events import BatchArrays, EventArrays, LearntArrays
+from models.arrays.items import SKIPPED
+from models.arrays.users import UserArrays
+from models.arrays.work import Scratch
+from models.columns.accepted import AcceptedBatch
+from models.columns.events import Events
+from models.columns.learnt import Learnt
+from models.columns.lists import Recommended
+from models.columns.users import Users
 from models.items import differences
 from models.items.table import Items, Start
 from models.lists import Lists, blocks, fill_empty
-from models.params import KalmanParams, UserParams
+from models.numeric.initial import initial_factors
+from models.params.rating import KalmanParams
+from models.params.users import UserParams
 from models.rating import kalman
 from models.rating.filtered import Work, count_events, learn_events
 from models.rating.kalman import Kalman, KalmanItems, KalmanUsers, first_variance, locate_users
 from models.rating.shared import Scale, constant_predictions, list_block, second_block
 
 MOOD, MOOD_VARIANCE, RATED_TIME = range(3)
-"""Places in `models.columns.Users.mood`."""
+"""Places in `models.columns.users.Users.mood`."""
 
 
 class FilteredRating:

@@ -5,18 +5,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import (
-    BatchArrays,
-    DeepArrays,
-    EventArrays,
-    ItemArrays,
-    LearntArrays,
-    UserArrays,
-)
+from models.arrays.deep import DeepArrays
+from models.arrays.events import BatchArrays, EventArrays, LearntArrays
+from models.arrays.items import ItemArrays
+from models.arrays.users import UserArrays
 from models.compiled import Integer, Real, Truth, entry, kernel
 from models.deep.part import part_of
-from models.items.marks import is_new
-from models.items.moved import note
+from models.index.marks import is_new
+from models.index.moved import note
 from models.rating.kalman import Kalman, held_by, learn_sides
 from models.rating.shared import (
     Scale,

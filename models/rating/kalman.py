@@ -31,10 +31,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.compiled import Integer, Real, Truth, entry, kernel
-from models.finite import finite
-from models.initial import initial_factors
-from models.params import GROWTH, KalmanParams
-from models.vectors import shorten
+from models.numeric.finite import finite
+from models.numeric.initial import initial_factors
+from models.numeric.vectors import shorten
+from models.params.rating import GROWTH, KalmanParams
 
 NEVER = np.iinfo(np.int64).min // 2
 """Time of the last rating of who has none."""
@@ -49,7 +49,7 @@ def first_variance(params: KalmanParams, side: Literal["user", "item"]) -> NDArr
 
 
 class Knobs(NamedTuple):
-    """Hyper-parameters as numbers of 32 bits, see `models.params.KalmanParams`."""
+    """Hyper-parameters as numbers of 32 bits, see `models.params.rating.KalmanParams`."""
 
     noise: Real
     user_variance: Real

@@ -3,11 +3,19 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import BatchArrays, DeepArrays, EventArrays, LearntArrays, Scratch, UserArrays
-from models.columns import AcceptedBatch, Events, Learnt, Recommended, Users
+from models.arrays.deep import DeepArrays
+from models.arrays.events import BatchArrays, EventArrays, LearntArrays
+from models.arrays.users import UserArrays
+from models.arrays.work import Scratch
+from models.columns.accepted import AcceptedBatch
+from models.columns.events import Events
+from models.columns.learnt import Learnt
+from models.columns.lists import Recommended
+from models.columns.users import Users
 from models.items.table import Items
 from models.lists import Lists, blocks, fill_empty
-from models.params import RatingParams, UserParams
+from models.params.rating import RatingParams
+from models.params.users import UserParams
 from models.rating.biased import Knobs, Work, apply_events, learn_events
 from models.rating.shared import Scale, constant_predictions, list_block
 

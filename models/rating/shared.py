@@ -5,38 +5,34 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import (
-    EVENTS,
-    SIZE,
-    BatchArrays,
-    DeepArrays,
-    EventArrays,
-    ItemArrays,
-    Scratch,
-    UserArrays,
-)
-from models.best import keep_best
-from models.columns import FACTORS, NEW
+from models.arrays.deep import DeepArrays
+from models.arrays.events import BatchArrays, EventArrays
+from models.arrays.items import EVENTS, SIZE, ItemArrays
+from models.arrays.users import UserArrays
+from models.arrays.work import Scratch
+from models.columns.lists import FACTORS, NEW
 from models.compiled import Integer, Real, Truth, compiled, entry, kernel
-from models.items.marks import is_new
+from models.index.marks import is_new
 from models.lists import Lists
-from models.params import KalmanParams, RatingParams, UserParams
+from models.numeric.best import keep_best
+from models.params.rating import KalmanParams, RatingParams
+from models.params.users import UserParams
 from models.popularity.counts import count_event
-from models.rating.fold import known
+from models.refit.fold import known
 from models.users.history import remember, remember_positive
 from models.users.own import mark_own
 from models.users.past import note_past
 
 
 class Scale(NamedTuple):
-    """What a rating is and what is asked of lists, see `models.params.RatingParams`."""
+    """What a rating is and what is asked of lists, see `models.params.rating.RatingParams`."""
 
     lowest: Real
     highest: Real
     """32 bits both, as the ratings have: 4.9 is not above 4.9."""
     support: int
     strong: float
-    """See `models.params.UserParams`."""
+    """See `models.params.users.UserParams`."""
 
     @classmethod
     def of(cls, params: RatingParams | KalmanParams, users: UserParams) -> "Scale":

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from models.blend import COUNT, LOSS
 from models.compiled import Real, kernel
+from models.weights.blend import COUNT, LOSS
 
 PRODUCT, SQUARE = 2, 3
-"""Places in the sums, beside those of `models.blend`: e d and d². The loss is the squared error of
-what was served."""
+"""Places in the sums, beside those of `models.weights.blend`: e d and d². The loss is the squared
+error of what was served."""
 
 _RIDGE = 50.0
 """λ: how much must be seen until the second prediction counts; about 500 ratings."""
@@ -44,7 +44,7 @@ def _nothing() -> list[float]:
 
 @dataclass(slots=True)
 class Stacking:
-    """The weight of the second prediction, and what it is learnt from; as `models.blend.Blend`."""
+    """The weight of the second prediction, and what it is learnt from; as `Blend`."""
 
     deep: float = 0.0
     events: float = 0.0
@@ -63,7 +63,7 @@ class Stacking:
         events: float,
         gains: list[float],
         squares: list[float],
-        proof: Sequence[float] = (),  # noqa: ARG003  # as of `models.blend.Blend`
+        proof: Sequence[float] = (),  # noqa: ARG003  # as of `models.weights.blend.Blend`
     ) -> "Stacking":
         """Return what was stored; a new one where that was learnt otherwise."""
         if len(gains) != 1 or len(squares) != 1:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import TransitionArrays
+from models.arrays.transitions import TransitionArrays
 from models.compiled import Integer, compiled, entry
 from models.transitions.rows import heaviest, replace
 

@@ -6,17 +6,12 @@ last time that the user had the item was counted then.
 
 import numpy as np
 
-from models.arrays import (
-    BatchArrays,
-    EventArrays,
-    ItemArrays,
-    Knobs,
-    TransitionArrays,
-    Window,
-    Work,
-)
+from models.arrays.events import BatchArrays, EventArrays
+from models.arrays.items import ItemArrays
+from models.arrays.transitions import TransitionArrays
+from models.arrays.work import Knobs, Window, Work
 from models.compiled import Integer, Truth, kernel
-from models.items.marks import is_new
+from models.index.marks import is_new
 from models.transitions.rows import add, fetch
 
 

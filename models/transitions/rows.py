@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import TransitionArrays
+from models.arrays.transitions import TransitionArrays
 from models.compiled import Integer, Real, entry, kernel
-from models.params import TransitionParams
+from models.params.transitions import TransitionParams
 
 _SMALLEST = 8
 _SPREAD = 0x9E3779B1

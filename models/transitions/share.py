@@ -13,10 +13,12 @@ served has its own ones in c.
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import SIZE, TRASH, ItemArrays, TransitionArrays, Window, Work
+from models.arrays.items import SIZE, ItemArrays
+from models.arrays.transitions import TransitionArrays
+from models.arrays.work import TRASH, Window, Work
 from models.compiled import Integer, Real, kernel
-from models.component import TRANSITIONS
-from models.logarithm import exp2, log1p
+from models.components import TRANSITIONS
+from models.numeric.logarithm import exp2, log1p
 from models.transitions.rows import add_weights, look_first, weight_of
 
 LN_2 = np.float32(0.6931471805599453)

@@ -5,11 +5,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import Lookup, UserArrays, Window
-from models.columns import Users
+from models.arrays.items import Lookup
+from models.arrays.users import UserArrays
+from models.arrays.work import Window
+from models.columns.users import Users
 from models.compiled import Integer, Truth, compiled, entry, kernel
-from models.deep.gaps import LONGEST
-from models.items.lookup import row_of
+from models.index.lookup import row_of
+from models.users.gaps import LONGEST
 
 NEWEST = np.uint8(0x80)
 """Bit of a gap: its item is that of the user's last event that counted."""
@@ -122,7 +124,7 @@ def gaps_of(
     time: NDArray[np.int64],
     last_positive: NDArray[np.int64],
 ) -> NDArray[np.uint8]:
-    """Return the octave of seconds since each user's newest event before, see `models.deep.gaps`.
+    """Return the octave of seconds since each user's newest event before, see `models.users.gaps`.
 
     Parameters
     ----------

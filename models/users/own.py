@@ -3,9 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import OWN_WORDS, ItemArrays, Scratch, UserArrays
+from models.arrays.items import ItemArrays
+from models.arrays.users import UserArrays
+from models.arrays.work import OWN_WORDS, Scratch
 from models.compiled import Integer, Truth, kernel
-from models.items.lookup import mark_short, row_of
+from models.index.lookup import mark_short, row_of
 from models.users.history import contains
 from models.users.past import is_past, minute_of
 

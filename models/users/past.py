@@ -8,9 +8,9 @@ entry hold the minute since 1970 until which it is.
 
 import numpy as np
 
-from models.arrays import UserArrays
+from models.arrays.users import UserArrays
 from models.compiled import Integer, Truth, kernel
-from models.items.lookup import short_of
+from models.index.lookup import short_of
 
 ALWAYS = np.iinfo(np.int64).max
 """Hidden for ever, as a duration."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from models.params import EventPolicy
+from models.params.events import EventPolicy
 from operators.events.codes import Code, IgnoredError, RefusedError
 from operators.events.document import document_of, tree_of
 

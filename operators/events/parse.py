@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from models.params import EventPolicy
+from models.params.events import EventPolicy
 from operators.events.codes import Code, Ignored, IgnoredError, RefusedError, Rejected
 from operators.events.document import MAX_DEPTH, depth_of, is_sound
 from operators.events.fields import Event, Fields

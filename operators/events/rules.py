@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.keys import bucket_of
-from models.params import EventPolicy
+from models.params.events import EventPolicy
 from operators.events.codes import Code
 from operators.events.fields import Event
 

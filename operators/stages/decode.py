@@ -12,9 +12,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from models.columns import Events
+from models.columns.events import Events
 from models.keys import key_of
-from models.params import EventPolicy
+from models.params.events import EventPolicy
 from models.users.past import ALWAYS
 from operators.events.codes import Ignored, Rejected
 from operators.events.fields import INT64, Event, Line

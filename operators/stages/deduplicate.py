@@ -23,10 +23,11 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from models.columns import ACCEPTED, CONFLICT, DUPLICATE, LATE, Events, Users
+from models.columns.events import ACCEPTED, CONFLICT, DUPLICATE, LATE, Events
+from models.columns.users import Users
 from models.compiled import Integer, Real, Truth, compiled, kernel
-from models.items.lookup import short_of
-from models.params import UserParams
+from models.index.lookup import short_of
+from models.params.users import UserParams
 
 _ITEM = np.uint32(0xFFFFFF03)
 """Bits of a subject that are of its item, and whether it has a weight, and one below 0."""

@@ -1,7 +1,7 @@
 """What the evaluation says of a micro-batch: sums over the events that were scored."""
 
 from models import evaluation
-from models.columns import NOT_SCORED, Learnt
+from models.columns.learnt import NOT_SCORED, Learnt
 from state.topics.window import Sums
 
 

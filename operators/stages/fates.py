@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.columns import ACCEPTED, CONFLICT, DUPLICATE, LATE
+from models.columns.events import ACCEPTED, CONFLICT, DUPLICATE, LATE
 from operators.events.codes import Code, Rejected
 from operators.stages.decode import Decoded
 

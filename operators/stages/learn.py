@@ -7,23 +7,27 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.columns import AcceptedBatch, Events, ItemRows, Learnt, Users, ages
+from models.columns.accepted import AcceptedBatch, ages
+from models.columns.events import Events
+from models.columns.items import ItemRows
+from models.columns.learnt import Learnt
+from models.columns.users import Users
 from models.deep.serving import Deep
+from models.index.marks import NEVER_HEARD
 from models.items.admission import Admission
 from models.items.applied import Applied, touch
 from models.items.damping import Share, Together
 from models.items.dictionary import Dictionary
 from models.items.differences import take
-from models.items.marks import NEVER_HEARD
 from models.items.table import Items
 from models.objective import Objective
-from models.params import KalmanParams
-from models.popularity.weights import PopularityWeights
-from models.ranking.knobs import TunedKnobs
+from models.params.rating import KalmanParams
 from models.ranking.model import Ranking
 from models.rating.ekf import FilteredRating, start_of
 from models.rating.model import Rating
 from models.users.history import gaps_of
+from models.weights.knobs import TunedKnobs
+from models.weights.popularity import PopularityWeights
 from operators.params import LearningParams
 from state.chunks import About
 from state.codec import ForeignError

@@ -1,6 +1,7 @@
 """Rank: the best items for every user of the micro-batch."""
 
-from models.columns import Recommended, Users
+from models.columns.lists import Recommended
+from models.columns.users import Users
 from models.deep.serving import Deep
 from models.items.table import Items
 from models.objective import Objective
@@ -13,5 +14,5 @@ class Rank:
         self._k = k
 
     def __call__(self, items: Items, objective: Objective, users: Users, deep: Deep) -> Recommended:
-        """Return the k best items of every user, see `models.columns.Recommended`."""
+        """Return the k best items of every user, see `models.columns.lists.Recommended`."""
         return objective.recommend(items, users, self._k, deep.score(items, users))

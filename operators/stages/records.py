@@ -6,19 +6,18 @@ from hashlib import sha256
 import numpy as np
 from numpy.typing import NDArray
 
-from models.columns import (
+from models.columns.events import OFFSET_BITS, Events
+from models.columns.lists import (
     DEEP,
     FACTORS,
     NEIGHBOURS,
     NEW,
-    OFFSET_BITS,
     POPULAR,
     TRANSITION,
     TRENDING,
-    Events,
     Recommended,
-    Users,
 )
+from models.columns.users import Users
 from models.items.table import Items
 from models.keys import key_of
 from operators.events.identity import Identity

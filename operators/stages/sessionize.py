@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.columns import Events, Users
+from models.columns.events import Events
+from models.columns.users import Users
 from models.compiled import compiled
 
 

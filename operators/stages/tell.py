@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from models.columns import NOT_SCORED, Events, Learnt, Users
+from models.columns.events import Events
+from models.columns.learnt import NOT_SCORED, Learnt
+from models.columns.users import Users
 from state.examples import Examples
 
 

@@ -67,7 +67,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.columns import Users
+from models.columns.users import Users
 
 MAGIC = b"US"
 VERSION = 8

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.columns import Block, Users
-from models.initial import initial_factors
+from models.columns.users import Block, Users
 from models.keys import key_of
-from models.params import UserParams
+from models.numeric.initial import initial_factors
+from models.params.users import UserParams
 from models.users.past import FOREVER
 from state.codec import (
     HEADER,

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.arrays import RECENT
-from models.columns import AcceptedBatch
+from models.arrays.items import RECENT
+from models.columns.accepted import AcceptedBatch
 from models.items.table import Items
 from operators.stages import learn
 from state import accepted

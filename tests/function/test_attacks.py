@@ -14,7 +14,8 @@ from functools import cache
 import numpy as np
 import pytest
 
-from models.params import MODELS, UserParams
+from models.params.ranking import MODELS
+from models.params.users import UserParams
 from models.popularity.levels import levels
 from operators.catalogue import Catalogue
 from tests.builders import (

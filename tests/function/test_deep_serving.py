@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
-from models.columns import Users
+from models.columns.users import Users
 from models.deep.ncf import Ncf
 from models.deep.serving import NETWORKS
 from models.deep.shape import Shape

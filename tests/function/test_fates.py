@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.keys import bucket_of, key_of
-from models.params import EventPolicy
+from models.params.events import EventPolicy
 from tests.bad_input import BAD, MAX_BYTES
 from tests.builders import (
     HOUR,

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.columns import OFFSET_BITS
+from models.columns.events import OFFSET_BITS
 from models.keys import key_of
 from operators.catalogue import Catalogue
 from state import chunks

@@ -6,7 +6,7 @@ import pytest
 
 from conf.schema import JobConfig
 from jobs import parameters
-from models.columns import OFFSET_BITS
+from models.columns.events import OFFSET_BITS
 from operators.ingest import MODEL_VERSION, IngestFunction
 from state import accepted
 from state.topics import lease

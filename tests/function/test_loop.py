@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from models.columns import ItemRows
+from models.columns.items import ItemRows
 from models.keys import bucket_of
-from models.params import EventPolicy, RankingParams
+from models.params.events import EventPolicy
+from models.params.ranking import RankingParams
 from state import accepted, chunks
 from state.topics import lease
 from state.topics.lease import Lease, TakenOverError

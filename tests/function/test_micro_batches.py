@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.columns import ItemRows
-from models.params import EventPolicy
+from models.columns.items import ItemRows
+from models.params.events import EventPolicy
 from tests.builders import (
     DAY,
     HOUR,

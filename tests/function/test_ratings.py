@@ -12,7 +12,9 @@ from safetensors.numpy import save
 from models.deep.mf import Mf
 from models.deep.shape import Shape
 from models.keys import key_of
-from models.params import EventPolicy, KalmanParams, RatingParams, RefitParams
+from models.params.events import EventPolicy
+from models.params.rating import KalmanParams, RatingParams
+from models.params.refit import RefitParams
 from models.rating import kalman
 from models.rating.kalman import Kalman, KalmanItems, KalmanUsers
 from operators.stages.learn import empty_items

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.columns import OFFSET_BITS
-from models.params import EventPolicy, UserParams
+from models.columns.events import OFFSET_BITS
+from models.params.events import EventPolicy
+from models.params.users import UserParams
 from models.users.past import ALWAYS
 from state.topics.trending import Trending
 from tests.builders import (

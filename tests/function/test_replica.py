@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.keys import key_of
-from models.params import EventPolicy
+from models.params.events import EventPolicy
 from operators.catalogue import Catalogue
 from operators.stages import learn as learn_stage
 from state.topics import worker

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from models.params import RankingParams
+from models.params.ranking import RankingParams
 from state.codec import CorruptError, IncompatibleError, StateError, UnknownVersionError
 from state.descriptors import ACCOUNTING_ENTRY
 from tests.builders import (

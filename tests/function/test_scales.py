@@ -9,15 +9,16 @@ import pytest
 
 from conf.loader import load
 from jobs.parameters import fine_tune
-from models.arrays import LOSSES
-from models.blend import COUNT
+from models.arrays.weights import LOSSES
 from models.deep.mf import Mf
 from models.deep.serving import Model
 from models.deep.shape import Shape
-from models.params import EventPolicy, KalmanParams, RatingParams
-from models.rating.refit import Refit
+from models.params.events import EventPolicy
+from models.params.rating import KalmanParams, RatingParams
 from models.rating.stacking import SQUARE
 from models.rating.stars import Stars
+from models.refit.refit import Refit
+from models.weights.blend import COUNT
 from operators.catalogue import Catalogue
 from state import examples
 from state.codec import IncompatibleError

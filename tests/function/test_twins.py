@@ -19,12 +19,12 @@ from pyflink.common import Row
 from safetensors.numpy import save
 
 from jobs.types import ITEM_BATCH, KEYED_RECORD
-from models.columns import Users
+from models.columns.users import Users
 from models.deep.serving import NETWORKS
 from models.deep.shape import Shape
 from models.items.table import Items
 from models.keys import bucket_of, key_of
-from models.params import EventPolicy
+from models.params.events import EventPolicy
 from operators.params import LearningParams
 from operators.stages import learn as learn_stage
 from state.accounting import Accounting

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.columns import AcceptedBatch, ItemRows, Users
-from models.initial import INITIAL_DEVIATION, initial_factors
+from models.columns.accepted import AcceptedBatch
+from models.columns.items import ItemRows
+from models.columns.users import Users
 from models.keys import key_of
-from models.params import UserParams
+from models.numeric.initial import INITIAL_DEVIATION, initial_factors
+from models.params.users import UserParams
 from models.users.history import NEWEST, as_counted
 from models.users.past import FOREVER
 from operators.stages.records import Triggers, recommendation_id, trigger_keys

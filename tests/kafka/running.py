@@ -16,7 +16,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from conf.loader import load
 from conf.schema import JobConfig
-from models.columns import OFFSET_BITS
+from models.columns.events import OFFSET_BITS
 from scripts.tools.cluster import processes
 from scripts.tools.cluster.instance import Local
 from scripts.tools.cluster.paths import LOCAL_CONFIG

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from models.columns import AcceptedBatch
+from models.columns.accepted import AcceptedBatch
 from state import accepted
 from state.codec import CorruptError, StateError, seal
 

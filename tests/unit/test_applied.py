@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.columns import OFFSET_BITS
+from models.columns.events import OFFSET_BITS
 from models.items.applied import Applied
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.columns import OFFSET_BITS
+from models.columns.events import OFFSET_BITS
 from scripts.tools.kafka.accounting import Metrics
 from scripts.tools.kafka.balance import Balance, Consumed, Log, balance, plain
 from state.accounting import GAPS, UNKNOWN, Accounting

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from models.arrays import LOSSES, WEIGHTS
-from models.blend import COUNT, GAIN, GRID, LOSS, SQUARE, Blend
+from models.arrays.weights import LOSSES, WEIGHTS
 from models.items.table import Items
+from models.weights.blend import COUNT, GAIN, GRID, LOSS, SQUARE, Blend
 from tests.columns import key, new_items
 from tests.kernels import add_event
 

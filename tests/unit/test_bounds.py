@@ -10,10 +10,14 @@ from hypothesis import strategies as st
 
 from conf.schema import JobConfig
 from jobs import tables
-from models.columns import OFFSET_BITS, TRANSITION, ItemRows, Recommended, Users
+from models.columns.events import OFFSET_BITS
+from models.columns.items import ItemRows
+from models.columns.lists import TRANSITION, Recommended
+from models.columns.users import Users
 from models.items.table import Items
 from models.keys import key_of
-from models.params import TransitionParams, UserParams
+from models.params.transitions import TransitionParams
+from models.params.users import UserParams
 from operators.stages.decode import Rejected
 from operators.stages.records import DeadLetters, Recommendations, Triggers
 from state import bounds, chunks

@@ -2,7 +2,7 @@
 
 import pytest
 
-from models.arrays import WEIGHTS
+from models.arrays.weights import WEIGHTS
 from models.deep.shape import Shape
 from operators.champion import Champion
 from state.model_store import WEIGHTS as FILE

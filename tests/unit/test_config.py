@@ -11,16 +11,12 @@ from conf.schema import JobConfig, NeighbourRules, RankingRules
 from conf.units import DURATIONS, SIZES, duration, parse, render, size
 from conf.written import as_yaml
 from models.deep.shape import Shape
-from models.params import (
-    MODELS,
-    EventPolicy,
-    KalmanParams,
-    NeighbourParams,
-    RankingParams,
-    RatingParams,
-    TransitionParams,
-    UserParams,
-)
+from models.params.events import EventPolicy
+from models.params.neighbours import NeighbourParams
+from models.params.ranking import MODELS, RankingParams
+from models.params.rating import KalmanParams, RatingParams
+from models.params.transitions import TransitionParams
+from models.params.users import UserParams
 from models.users.past import ALWAYS
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ import pytest
 from models.items import differences
 from models.items.damping import Share, shorten
 from models.items.table import Items, Start
-from models.params import TransitionParams
+from models.params.transitions import TransitionParams
 from tests.kernels import note
 
 RADIUS = 8.0

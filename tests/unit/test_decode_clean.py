@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.columns import Events
-from models.params import EventPolicy
+from models.columns.events import Events
+from models.params.events import EventPolicy
 from operators.events.parse import Parse
 from operators.stages.decode import Decode, Decoded
 

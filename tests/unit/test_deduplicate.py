@@ -8,8 +8,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.columns import ACCEPTED, CONFLICT, DUPLICATE, LATE, Events, Users
-from models.params import UserParams
+from models.columns.events import ACCEPTED, CONFLICT, DUPLICATE, LATE, Events
+from models.columns.users import Users
+from models.params.users import UserParams
 from operators.stages.deduplicate import deduplicate
 from state.users.state import UserState
 

@@ -12,7 +12,8 @@ from safetensors.numpy import load, load_file
 from models.deep.serving import Deep, Model
 from models.deep.shape import Shape
 from models.items.table import Items
-from models.params import RankingParams, TransitionParams
+from models.params.ranking import RankingParams
+from models.params.transitions import TransitionParams
 from models.ranking.model import Ranking
 from operators import rounds
 from operators.rounds import RoundParams

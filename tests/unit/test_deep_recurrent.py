@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.deep.gaps import LONGEST, gaps
 from models.deep.sasrec import SasRec
 from models.deep.shape import Shape
+from models.users.gaps import LONGEST, gaps
 from models.users.history import gaps_of
 from scripts.tools.cluster.paths import ROOT, TRAINER_PYTHON
 from state import model_file

@@ -5,8 +5,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from models.columns import NOT_SCORED, UNKNOWN
-from models.initial import GAMMA
+from models.columns.learnt import NOT_SCORED, UNKNOWN
+from models.numeric.initial import GAMMA
 from scripts.tools.data.behaviour import Recorded
 from scripts.tools.evaluate.baselines.bpr import Bpr
 from scripts.tools.evaluate.baselines.item_knn import ItemKnn

@@ -5,7 +5,7 @@ from math import isnan, log2
 import numpy as np
 import pytest
 
-from models.columns import NOT_SCORED, UNKNOWN
+from models.columns.learnt import NOT_SCORED, UNKNOWN
 from models.evaluation import ErrorSums, RankingSums, error_sums, ranking_sums
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models.compiled import entry
-from models.finite import finite
+from models.numeric.finite import finite
 
 MODELS = Path(__file__).parents[2] / "models"
 
@@ -40,7 +40,7 @@ def test_nothing_but_numbers_is_finite(kind: type) -> None:
 
 
 def test_no_kernel_asks_numpy() -> None:
-    """See `models.finite`: of a sum it would say yes whatever it is."""
+    """See `models.numeric.finite`: of a sum it would say yes whatever it is."""
     asked = []
     for path in MODELS.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

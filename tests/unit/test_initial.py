@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from models.initial import initial_factors
+from models.numeric.initial import initial_factors
 
 KEYS = np.array([0, 1, 2, 2**64 - 1], np.uint64)
 

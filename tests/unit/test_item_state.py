@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.columns import ItemRows
+from models.columns.items import ItemRows
 from models.keys import key_of
 from state import chunks
 from state.codec import CorruptError, IncompatibleError, StateError, UnknownVersionError, seal

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.columns import ItemRows
+from models.columns.items import ItemRows
 from models.items.table import Items
 from models.transitions.exchange import export_rows
 from tests.columns import FACTORS, TRANSITIONS, new_items

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.arrays import KNOBS, TUNINGS
-from models.columns import UNKNOWN
-from models.params import MODELS, RankingParams
-from models.ranking.knobs import NAMES, NOTCHES, TunedKnobs
+from models.arrays.weights import KNOBS, TUNINGS
+from models.columns.learnt import UNKNOWN
+from models.params.ranking import MODELS, RankingParams
+from models.weights.knobs import NAMES, NOTCHES, TunedKnobs
 from scripts.tools.benchmarks.candidates.exact import scores_of
 from state import knobs as codec
 from state.codec import StateError

@@ -3,7 +3,7 @@
 import numpy as np
 
 from models.compiled import compiled
-from models.logarithm import exp2, log1p
+from models.numeric.logarithm import exp2, log1p
 from tests.kernels import called
 
 

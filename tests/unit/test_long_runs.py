@@ -5,10 +5,11 @@ import time
 import numpy as np
 import pytest
 
-from models.arrays import EVENTS
-from models.items.bounds import MOST, raise_all
+from models.arrays.items import EVENTS
+from models.index.ceilings import MOST, raise_all
 from models.items.table import Items
-from models.params import NeighbourParams, TransitionParams
+from models.params.neighbours import NeighbourParams
+from models.params.transitions import TransitionParams
 from models.popularity.levels import levels
 from models.transitions.exchange import entries, replace_row
 from models.transitions.rows import HEAVIEST, Transitions

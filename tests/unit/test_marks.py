@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.columns import OFFSET_BITS
+from models.columns.events import OFFSET_BITS
+from models.index.marks import _MOST, PASSED, Marks
 from models.items.applied import Applied, used
-from models.items.marks import _MOST, PASSED, Marks
 from state import marks as codec
 
 

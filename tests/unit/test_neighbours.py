@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.neighbours.arrays import GIVEN_UP, SPARE_CHUNKS, UNIT
+from models.arrays.neighbours import GIVEN_UP, SPARE_CHUNKS, UNIT
 from models.neighbours.table import Neighbours
-from models.params import NeighbourParams
+from models.params.neighbours import NeighbourParams
 from tests.kernels import fill_neighbours, find_neighbours, learn_place, slot_of, sources_of
 
 ITEMS, KEYS = 9, 7

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from models.params import EventPolicy, UserParams
+from models.params.events import EventPolicy
+from models.params.users import UserParams
 
 
 def test_the_defaults_are_sound() -> None:

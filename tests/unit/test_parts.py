@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.columns import AcceptedBatch
-from models.parts import halves
+from models.columns.accepted import AcceptedBatch
+from models.items.halves import halves
 from state import accepted
 
 WINDOW = 3

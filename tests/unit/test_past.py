@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.arrays import UserArrays
-from models.columns import Users
+from models.arrays.users import UserArrays
+from models.columns.users import Users
 from models.compiled import compiled
 from models.users.past import ALWAYS, FOREVER, is_past, note_past
 from tests.columns import new_users

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from models.arrays import CHOICES, GAINS, HISTORIES
-from models.popularity.weights import GRID, PopularityWeights
+from models.arrays.weights import CHOICES, GAINS, HISTORIES
+from models.weights.popularity import GRID, PopularityWeights
 from state import popularity
 from state.codec import StateError
 from tests.columns import new_items

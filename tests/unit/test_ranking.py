@@ -5,21 +5,14 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from models.arrays import DeepArrays
-from models.columns import (
-    FACTORS,
-    NEW,
-    NOT_SCORED,
-    POPULAR,
-    TRANSITION,
-    TRENDING,
-    UNKNOWN,
-    Events,
-    Learnt,
-    Users,
-)
+from models.arrays.deep import DeepArrays
+from models.columns.events import Events
+from models.columns.learnt import NOT_SCORED, UNKNOWN, Learnt
+from models.columns.lists import FACTORS, NEW, POPULAR, TRANSITION, TRENDING
+from models.columns.users import Users
 from models.items.table import Items
-from models.params import RankingParams, UserParams
+from models.params.ranking import RankingParams
+from models.params.users import UserParams
 from models.ranking.model import Ranking
 from tests import columns
 from tests.columns import TRANSITIONS, accepted, events, key, new_items, new_users, rows_of
@@ -75,7 +68,7 @@ def counted(items: Items, x: int, b: int) -> float:
 
 
 def scores(items: Items, users: Users, u: int) -> np.ndarray:
-    """Scores of all items by the equations of `models.component`, in plain numpy."""
+    """Scores of all items by the equations of `models.components`, in plain numpy."""
     a, n = items.arrays, items.size
     history = users.history[u, : users.history_length[u]]
     rows = items.rows(history[-TRANSITIONS.window :], register=False)[::-1]

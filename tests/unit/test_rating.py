@@ -5,10 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.arrays import DeepArrays
-from models.columns import FACTORS, NEW, POPULAR, TRENDING, Events, Learnt, Users
+from models.arrays.deep import DeepArrays
+from models.columns.events import Events
+from models.columns.learnt import Learnt
+from models.columns.lists import FACTORS, NEW, POPULAR, TRENDING
+from models.columns.users import Users
 from models.items.table import Items
-from models.params import RatingParams, UserParams
+from models.params.rating import RatingParams
+from models.params.users import UserParams
 from models.rating.model import Rating
 from tests import columns
 from tests.columns import accepted, events, key, new_items, new_users, rows_of

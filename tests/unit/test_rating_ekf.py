@@ -7,12 +7,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.arrays import DeepArrays
-from models.columns import FACTORS as BY_FACTORS
-from models.columns import NEW, Events, Learnt, Users
+from models.arrays.deep import DeepArrays
+from models.columns.events import Events
+from models.columns.learnt import Learnt
+from models.columns.lists import FACTORS as BY_FACTORS
+from models.columns.lists import NEW
+from models.columns.users import Users
 from models.items.differences import take
 from models.items.table import Items
-from models.params import KalmanParams, UserParams
+from models.params.rating import KalmanParams
+from models.params.users import UserParams
 from models.rating import kalman
 from models.rating.ekf import FilteredRating, start_of
 from models.rating.kalman import Kalman, KalmanItems, KalmanUsers

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from models.params import RefitParams
-from models.rating import fold
-from models.rating.fold import NEVER, Steps
+from models.params.refit import RefitParams
+from models.refit import fold
+from models.refit.fold import NEVER, Steps
 
 USERS, ITEMS, F = 4, 9, 3
 PARAMS = RefitParams(factors=F, lowest=1, highest=5)

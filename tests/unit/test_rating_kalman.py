@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.params import KalmanParams
+from models.params.rating import KalmanParams
 from models.rating.kalman import Kalman, KalmanItems, KalmanUsers, learn_events
 from tests.kernels import learn_rating, predict_rating
 

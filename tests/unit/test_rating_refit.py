@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.params import RefitParams
-from models.rating.refit import Refit
+from models.params.refit import RefitParams
+from models.refit.refit import Refit
 
 USERS, ITEMS = 7, 11
 PARAMS = RefitParams(factors=4, epochs=3, deviation=0.3)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.arrays import LOSSES
+from models.arrays.weights import LOSSES
 from models.compiled import entry
 from models.rating.stacking import Stacking, add_event
 

@@ -4,8 +4,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.columns import Events, Users
-from models.params import UserParams
+from models.columns.events import Events
+from models.columns.users import Users
+from models.params.users import UserParams
 from operators.stages.sessionize import sessionize
 from state.users.state import UserState
 

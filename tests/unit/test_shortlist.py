@@ -8,16 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.arrays import DeepArrays
-from models.columns import AcceptedBatch, Recommended, Users
+from models.arrays.deep import DeepArrays
+from models.columns.accepted import AcceptedBatch
+from models.columns.lists import Recommended
+from models.columns.users import Users
+from models.index.ceilings import BLOCK, CEILING, LENGTH, MOST
 from models.items import differences
-from models.items.bounds import BLOCK, CEILING, LENGTH, MOST
 from models.items.table import Items
 from models.lists import Lists
-from models.params import NeighbourParams, RankingParams, UserParams
-from models.popularity.weights import PopularityWeights
+from models.params.neighbours import NeighbourParams
+from models.params.ranking import RankingParams
+from models.params.users import UserParams
 from models.ranking.model import Ranking
 from models.ranking.shortlist import SLACK, list_all
+from models.weights.popularity import PopularityWeights
 from scripts.tools.benchmarks.candidates.exact import scores_of
 from tests import columns
 from tests.columns import TRANSITIONS, accepted, events, key, new_users, rows_of

@@ -5,12 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.arrays import DeepArrays
-from models.columns import AcceptedBatch, Events, Learnt, Users
+from models.arrays.deep import DeepArrays
+from models.columns.accepted import AcceptedBatch
+from models.columns.events import Events
+from models.columns.learnt import Learnt
+from models.columns.users import Users
 from models.items import differences
 from models.items.damping import Together
 from models.items.table import Items
-from models.params import RankingParams, UserParams
+from models.params.ranking import RankingParams
+from models.params.users import UserParams
 from models.ranking.model import Ranking
 from tests import columns
 from tests.columns import TRANSITIONS, accepted, events, key, new_users, rows_of

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from models.arrays import LearntArrays
-from models.columns import Learnt
+from models.arrays.events import LearntArrays
+from models.columns.learnt import Learnt
 from operators.stages.tell import examples_of
 from tests.columns import events, key, new_users
 

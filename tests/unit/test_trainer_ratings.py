@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
-from models.columns import Events, Users
+from models.columns.events import Events
+from models.columns.users import Users
 from models.deep.serving import Deep, Model
 from models.deep.shape import Shape
 from models.items.table import Items
-from models.params import KalmanParams, RefitParams, UserParams
+from models.params.rating import KalmanParams
+from models.params.refit import RefitParams
+from models.params.users import UserParams
 from models.rating.ekf import FilteredRating, start_of
 from models.rating.stacking import Stacking
 from state import model_file

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.params import TransitionParams
+from models.params.transitions import TransitionParams
 from models.transitions.exchange import entries, replace_row
 from models.transitions.rows import Transitions
 from tests.kernels import add_transition, weight_of

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from models.arrays import LOSSES
-from models.columns import OFFSET_BITS
+from models.arrays.weights import LOSSES
+from models.columns.events import OFFSET_BITS
 from models.deep.recurrent import Recurrent
 from models.deep.shape import Shape
 from operators.rounds import RoundParams

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.columns import DUPLICATE, LATE, Events, Users
-from models.params import UserParams
+from models.columns.events import DUPLICATE, LATE, Events
+from models.columns.users import Users
+from models.params.users import UserParams
 from operators.stages.deduplicate import deduplicate
 from state.codec import CorruptError, IncompatibleError, StateError, seal
 from state.users.state import MAGIC, VERSION, UserState

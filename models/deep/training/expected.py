@@ -8,8 +8,8 @@ next items of users that the round does not train on are ranked by these alone,
 
 (see `models.transitions.share`), with as much popularity as suits them best, else what the network
 knows of that would count as its own; and by :math:`x_j + \theta z_j` with the deep score z. What
-that gains is more than the model will bring beside the whole online one: `models.blend` believes
-half.
+that gains is more than the model will bring beside the whole online one: `models.weights.blend`
+believes half.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,7 +32,7 @@ _BLOCK = 1_000_000
 _POPULARITY = (0.0, 0.1, 0.3, 0.8, 2.0, 5.0, 20.0)
 """Weights of log n that the transitions may have beside them."""
 _SOFT = 10.0
-"""Place that is worth half of the first, as in `models.places`."""
+"""Place that is worth half of the first, as in `models.weights.ranks`."""
 _DECAY, _SOURCE_NORM, _NORM, _BACKWARD, _SMOOTHING = 0.8, 0.6, 0.3, 0.4, 1e-5
 _RARE = 0.02
 """Share of next items that are none of the last ones' below which own items are left out."""

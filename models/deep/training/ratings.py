@@ -1,6 +1,6 @@
 """A round of `mf`: a factorisation refitted to the ratings that are kept; numba, and no torch.
 
-It is judged as it is served (`models.rating.fold`): by the newest ratings, each predicted before
+It is judged as it is served (`models.refit.fold`): by the newest ratings, each predicted before
 its user learns from it, the items' side staying. The champion is asked the same, from where it left
 its users. What was held out is fitted last, so that the newest ratings are not missing from what is
 served.
@@ -22,9 +22,9 @@ from models.deep.mf import Mf
 from models.deep.training.files import column, index_of, known_items, known_users, parent, write
 from models.deep.training.plan import Plan
 from models.deep.training.report import Progress, Report
-from models.params import RefitParams
-from models.rating import fold
-from models.rating.refit import Factorisation, fit
+from models.params.refit import RefitParams
+from models.refit import fold
+from models.refit.refit import Factorisation, fit
 
 _LAST = 2
 """Passes over all ratings once the model was judged."""

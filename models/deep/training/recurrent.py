@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.deep.gaps import LONGEST
 from models.deep.shape import Shape
 from models.deep.training.dropout import Dropout
+from models.users.gaps import LONGEST
 
 _START = 0.02
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.deep.gaps import LONGEST, gaps
 from models.deep.mixing import mixed
+from models.users.gaps import LONGEST, gaps
 
 
 @dataclass(slots=True)
@@ -23,7 +23,7 @@ class Histories:
     item: NDArray[np.int32]
     """(n,) index of the item."""
     gap: NDArray[np.uint8]
-    """(n,) see `models.deep.gaps`."""
+    """(n,) see `models.users.gaps`."""
     new: NDArray[np.int64]
     """(U,) how many of a user's events, the last ones, came since the last round."""
 

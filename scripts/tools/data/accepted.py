@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.params import EventPolicy
+from models.params.events import EventPolicy
 from operators.events.fields import ignoring
 from scripts.tools.console import ToolError, progress
 from scripts.tools.data.behaviour import Recorded, Source

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from conf.schema import JobConfig
 from jobs import parameters
-from models.columns import NOT_SCORED, Events, Users
-from models.component import TRANSITIONS
+from models.columns.events import Events
+from models.columns.learnt import NOT_SCORED
+from models.columns.users import Users
+from models.components import TRANSITIONS
 from models.deep.serving import Deep
 from models.ranking.model import Ranking
 from operators.corridor import Corridor
@@ -24,7 +26,7 @@ RANKS = (
     "rank", "online_rank", "deep_rank", "transition_rank", "neighbour_rank", "hybrid_rank",
     "popularity_rank",
 )  # fmt: skip
-"""Columns of `models.columns.Learnt` that are kept."""
+"""Columns of `models.columns.learnt.Learnt` that are kept."""
 _LISTED = 4
 """One user in so many that had a ranked event has a list made: for coverage."""
 
@@ -38,7 +40,7 @@ class Variant:
     ranking
         What differs in `learning.ranking`.
     alone
-        Component that ranks alone, see `models.component`; factors are not learnt then.
+        Component that ranks alone, see `models.components`; factors are not learnt then.
     """
 
     ranking: dict[str, Any]

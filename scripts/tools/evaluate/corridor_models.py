@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from models.arrays import DeepArrays, Work
-from models.columns import Learnt, Recommended, Users
-from models.component import COMPONENTS
+from models.arrays.deep import DeepArrays
+from models.arrays.work import Work
+from models.columns.learnt import Learnt
+from models.columns.lists import Recommended
+from models.columns.users import Users
+from models.components import COMPONENTS
 from models.items.table import Items
 from models.objective import Objective
 from models.ranking.model import Ranking
@@ -23,7 +26,7 @@ class Alone(Ranking):
     Parameters
     ----------
     component
-        See `models.component`.
+        See `models.components`.
     more
         As of `Ranking`.
     """

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.columns import NOT_SCORED
+from models.columns.learnt import NOT_SCORED
 from models.deep.privacy import Privacy
 from models.deep.shape import Shape
 from operators.privacy_budget import PrivacyBudget

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.columns import UNKNOWN
+from models.columns.learnt import UNKNOWN
 from scripts.tools.data.behaviour import Blocks
 from scripts.tools.evaluate.corridor import VARIANTS, Notebook, Observed
 from scripts.tools.evaluate.figures import Ranked

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from conf.schema import JobConfig
-from models.params import MODELS as RANKING_MODELS
+from models.params.ranking import MODELS as RANKING_MODELS
 from scripts.tools.console import ToolError, positive, progress
 from scripts.tools.data import columns
 from scripts.tools.data.accepted import ratings_outside, unknown_types

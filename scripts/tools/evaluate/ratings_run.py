@@ -9,18 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import Progress
 
-from models.arrays import LOSSES
-from models.blend import COUNT
+from models.arrays.weights import LOSSES
 from models.evaluation import error_sums
-from models.params import KalmanParams, RefitParams
-from models.rating import fold, kalman, stack
+from models.params.rating import KalmanParams
+from models.params.refit import RefitParams
+from models.rating import kalman
 from models.rating.kalman import Kalman, KalmanItems, KalmanUsers
-from models.rating.refit import Factorisation, Refit, fit
-from models.rating.stack import Stack
 from models.rating.stacking import PRODUCT, SQUARE, Stacking
-from scripts.tools.evaluate import ratings_river
+from models.refit import fold
+from models.refit.refit import Factorisation, Refit, fit
+from models.weights.blend import COUNT
+from scripts.tools.evaluate import ratings_river, ratings_stack
 from scripts.tools.evaluate.output import SLICES, first_of, row
 from scripts.tools.evaluate.ratings_data import Ratings
+from scripts.tools.evaluate.ratings_stack import Stack
 
 MODELS = ("ekf", "ekf+mf", "ekf+refit", "biased_mf", "biases")
 """`ekf+mf` is what the job predicts: items stay between refits, and one weight joins both."""
@@ -176,7 +178,7 @@ class Evaluation:
         watch = _Watch()
         for part in (slice(0, 0), slice(0, len(x))):  # the first compiles
             with watch:
-                stack.learn_events(x[part], self._stars[part], model, predicted[part])
+                ratings_stack.learn_events(x[part], self._stars[part], model, predicted[part])
             watch.start_after(part)
         seconds = watch.seconds + sum(one.seconds for one in below)
         return Passed(self._ratings.clipped(predicted), seconds)

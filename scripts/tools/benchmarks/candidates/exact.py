@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import TransitionArrays
-from models.columns import Users
+from models.arrays.neighbours import RANK_BITS, SLOT_SHIFT, UNIT, NeighbourArrays
+from models.arrays.transitions import TransitionArrays
+from models.columns.users import Users
 from models.items.table import Items
-from models.neighbours.arrays import RANK_BITS, SLOT_SHIFT, UNIT, NeighbourArrays
 from operators.params import LearningParams
 
 TIE = 1e-3

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from models.columns import Users
+from models.columns.users import Users
 from scripts.tools.benchmarks.candidates.exact import recall
 from scripts.tools.benchmarks.candidates.world import Learner, World, learner
 from scripts.tools.benchmarks.terminal import progress_bar

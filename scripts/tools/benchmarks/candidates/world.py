@@ -9,8 +9,9 @@ import numpy as np
 
 from conf.schema import JobConfig
 from jobs import parameters
-from models.arrays import DeepArrays
-from models.columns import Recommended, Users
+from models.arrays.deep import DeepArrays
+from models.columns.lists import Recommended
+from models.columns.users import Users
 from models.ranking.model import Ranking
 from operators.corridor import Corridor
 from operators.params import LearningParams, LearnUsersParams

@@ -9,7 +9,7 @@ C[x_h][b] and C[b][x_h] (incremental neighbourhoods: Miranda and Jorge, 2009; ne
 import numpy as np
 from numpy.typing import NDArray
 
-from models.params import TransitionParams
+from models.params.transitions import TransitionParams
 from models.transitions.rows import Transitions
 from scripts.tools.evaluate.baselines.kernels import WINDOW, learn_item_knn
 from scripts.tools.evaluate.baselines.stream import Stream

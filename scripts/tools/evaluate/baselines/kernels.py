@@ -6,10 +6,10 @@ The formulas stand where the classes are: `popularity`, `item_knn`, `bpr`.
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import TransitionArrays
-from models.columns import UNKNOWN
+from models.arrays.transitions import TransitionArrays
+from models.columns.learnt import UNKNOWN
 from models.compiled import Integer, Real, Truth, entry, kernel
-from models.initial import GAMMA, scrambled
+from models.numeric.initial import GAMMA, scrambled
 from models.transitions.rows import add
 from scripts.tools.evaluate.baselines.arrays import BprArrays
 from scripts.tools.evaluate.baselines.stream import Stream

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.columns import NOT_SCORED
+from models.columns.learnt import NOT_SCORED
 from scripts.tools.data.behaviour import Blocks
 from scripts.tools.evaluate.baselines.bpr import Bpr
 from scripts.tools.evaluate.baselines.item_knn import ItemKnn

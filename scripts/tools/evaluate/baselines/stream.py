@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conf.schema import JobConfig
-from models.params import EventPolicy
+from models.params.events import EventPolicy
 from scripts.tools.data.behaviour import Blocks
 from scripts.tools.evaluate.records import positive
 

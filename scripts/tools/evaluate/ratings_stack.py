@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.compiled import Integer, Real, entry, kernel
-from models.finite import finite
+from models.numeric.finite import finite
 
 _RIDGE = 1e-3
 """λ: how much the equal weights of the start count."""

@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import SIZE, ItemArrays, Lookup
+from models.arrays.items import SIZE, ItemArrays, Lookup
 from models.compiled import Integer, Truth, entry, kernel
-from models.initial import scrambled
+from models.numeric.initial import scrambled
 
 
 def empty_slots(rows: int) -> NDArray[np.int32]:

@@ -1,17 +1,18 @@
 """How much popularity weighs, learnt by what it brings to users of as long a history.
 
 Of somebody new it may say more than anything else, of a regular little; how much depends on the
-data. As with the deep model (`models.blend`), every event that is ranked before it is learnt is
-ranked by each weight of a grid, and the weight is taken whose places are surely worth more than
-those of the weight that such histories begin with.
+data. As with the deep model (`models.weights.blend`), every event that is ranked before it is
+learnt is ranked by each weight of a grid, and the weight is taken whose ranks are surely worth more
+than those of the weight that such histories begin with.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import CHOICES, GAINS, HISTORIES, ItemArrays, PopularArrays
+from models.arrays.items import ItemArrays
+from models.arrays.weights import CHOICES, GAINS, HISTORIES, PopularArrays
 from models.compiled import Integer, Real, entry, kernel
-from models.places import rank_by_weights, worth
+from models.weights.ranks import rank_by_weights, worth
 
 GRID = np.array([0.1, 0.2, 0.3, 0.5, 0.8, 1.3, 2.0, 4.0, 8.0, 20.0], np.float32)
 """(CHOICES - 1,) weights that popularity may have, besides 0; ascending."""

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import Window
-from models.columns import AcceptedBatch
+from models.arrays.work import Window
+from models.columns.accepted import AcceptedBatch
 from models.compiled import compiled
 from models.items.dictionary import Dictionary
 from models.users.history import empty_window, pack, remember, unpack

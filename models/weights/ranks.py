@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import SIZE, ItemArrays
+from models.arrays.items import SIZE, ItemArrays
 from models.compiled import Integer, Real, kernel
 
 SOFT = np.float32(10)

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import KNOBS, TUNINGS, TunedArrays
+from models.arrays.weights import KNOBS, TUNINGS, TunedArrays
 from models.compiled import kernel
-from models.params import RankingParams
+from models.params.ranking import RankingParams
 
 NAMES = ("source_decay", "source_norm", "factors_weight", "neighbours")
 """(KNOBS,) fields of `RankingParams`, in the order of all columns."""

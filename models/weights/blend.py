@@ -34,10 +34,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import SIZE, WEIGHTS, ItemArrays
+from models.arrays.items import SIZE, ItemArrays
+from models.arrays.weights import WEIGHTS
 from models.compiled import Integer, Real, kernel
-from models.finite import finite
-from models.places import rank_by_weights, worth
+from models.numeric.finite import finite
+from models.weights.ranks import rank_by_weights, worth
 
 COUNT, LOSS = range(2)
 """Places in the sums: events, and their softmax loss by what is served, for the drift alarm."""

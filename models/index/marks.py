@@ -15,8 +15,8 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import ItemArrays
-from models.columns import OFFSET_BITS
+from models.arrays.items import ItemArrays
+from models.columns.events import OFFSET_BITS
 from models.compiled import Integer, Truth, kernel
 
 NEVER_HEARD, PASSED = 0, 1

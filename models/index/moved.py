@@ -1,6 +1,6 @@
 """Which rows of factors were moved here since others were last told: a queue, oldest first."""
 
-from models.arrays import MOVED, TOLD, ItemArrays
+from models.arrays.items import MOVED, TOLD, ItemArrays
 from models.compiled import Integer, kernel
 
 

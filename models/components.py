@@ -20,10 +20,10 @@ The loops over events and over users are those of `models.ranking`.
 import numpy as np
 from numpy.typing import NDArray
 
-from models.columns import DEEP as DEEP_MODEL
-from models.columns import FACTORS as LATENT_FACTORS
-from models.columns import NEIGHBOURS as SESSION_NEIGHBOURS
-from models.columns import POPULAR, TRANSITION
+from models.columns.lists import DEEP as DEEP_MODEL
+from models.columns.lists import FACTORS as LATENT_FACTORS
+from models.columns.lists import NEIGHBOURS as SESSION_NEIGHBOURS
+from models.columns.lists import POPULAR, TRANSITION
 from models.compiled import Integer, Real, kernel
 
 TRANSITIONS, FACTORS, NEIGHBOURS, DEEP, POPULARITY = 0, 1, 2, 3, 4

@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.compiled import Integer, Real, Truth, entry, kernel
-from models.finite import finite
-from models.initial import initial_factors
-from models.params import RefitParams
-from models.vectors import dot, norm, shorten
+from models.numeric.finite import finite
+from models.numeric.initial import initial_factors
+from models.numeric.vectors import dot, norm, shorten
+from models.params.refit import RefitParams
 
 
 class Steps(NamedTuple):

@@ -14,10 +14,10 @@ them to what they hold, see `models.ranking.shortlist`.
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import ItemArrays
+from models.arrays.items import ItemArrays
 from models.compiled import Integer, Real, Truth, entry, kernel
-from models.logarithm import log1p
-from models.vectors import norm
+from models.numeric.logarithm import log1p
+from models.numeric.vectors import norm
 
 CEILING, MOST, LENGTH = range(3)
 """Rows of `ItemArrays.tops`: C, M and |q|."""

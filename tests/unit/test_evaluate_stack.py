@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.rating.stack import Stack, learn_events
+from scripts.tools.evaluate.ratings_stack import Stack, learn_events
 from tests.kernels import predict_stacked
 
 N = 300

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.compiled import Integer, Real, Truth, entry, kernel
-from models.params import RefitParams
-from models.vectors import dot, shorten
+from models.numeric.vectors import dot, shorten
+from models.params.refit import RefitParams
 
 NEVER = np.float32(-1e30)
 """Bias of an item that the model does not know."""

@@ -1,0 +1,1 @@
+"""Named tuples of arrays: what compiled functions take."""

@@ -1,0 +1,1 @@
+"""Columns of one micro-batch: what the stages pass to each other."""

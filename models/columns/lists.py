@@ -1,0 +1,35 @@
+"""Recommended lists, and the reasons of their items."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+TRANSITION, FACTORS, TRENDING, POPULAR, NEW, DEEP, NEIGHBOURS = range(7)
+"""Why an item is recommended: it follows an item of the user's context, its latent factors fit
+the user's, it is on the list of trending items, it is popular, it has only just appeared, the
+deep model says so, users with the same items went on to it."""
+
+
+@dataclass(slots=True)
+class Recommended:
+    """The k best items of U users, best first; shorter lists are padded with row -1."""
+
+    rows: NDArray[np.int32]
+    """(U, k) rows of `models.items.table.Items`."""
+    scores: NDArray[np.float32]
+    """(U, k) comparable inside one user's list only."""
+    reasons: NDArray[np.uint8]
+    """(U, k) TRANSITION, FACTORS, TRENDING, POPULAR or NEW."""
+    sources: NDArray[np.int32]
+    """(U, k) row of the context item behind a TRANSITION, else -1."""
+
+    @classmethod
+    def empty(cls, users: int, k: int) -> "Recommended":
+        """Return lists without items."""
+        return cls(
+            rows=np.full((users, k), -1, np.int32),
+            scores=np.zeros((users, k), np.float32),
+            reasons=np.zeros((users, k), np.uint8),
+            sources=np.full((users, k), -1, np.int32),
+        )

@@ -1,0 +1,1 @@
+"""Small numerical kernels that know nothing of users or items."""

@@ -1,0 +1,1 @@
+"""Hyper-parameters: frozen, checked where they are made."""

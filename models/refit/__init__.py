@@ -1,0 +1,1 @@
+"""A biased factorisation that is refitted to all kept ratings."""

@@ -1,0 +1,1 @@
+"""Weights of scores that follow what ranked events say."""
