@@ -31,8 +31,8 @@ from models.weights.ranks import SOFT, worth
 
 _WIDTH = 0.25
 """tau"""
-_FARTHEST = -12.0
-"""y below which an item is not looked at."""
+_FARTHEST = 12.0
+"""|y| beyond which an item is surely before or behind, whatever the knobs: p is 1 or 0 to 1e-5."""
 _DECAY, _NORM, _FACTORS, _NEIGHBOURS = range(KNOBS)
 _OWN, _ITS, _SUM, _MEAN = range(4)
 """Rows of `TunedArrays.slopes`: of the event's item, of the one at hand, sums and means."""
@@ -156,7 +156,10 @@ def _set_gradient(
     _set_slopes(_OWN, target, back, known, work)
     for row in range(a.counters[SIZE]):
         y = np.float64(joint[row] - joint[target]) / width
-        if y < _FARTHEST or row == target or a.counts[row] == 0 or scratch.mark[row] == mark:
+        if y < -_FARTHEST or row == target or a.counts[row] == 0 or scratch.mark[row] == mark:
+            continue
+        if y > _FARTHEST:
+            place += 1
             continue
         p = 1 / (1 + np.exp(-y))
         kappa = p * (1 - p)
@@ -196,14 +199,18 @@ def _worth_at_start(mark: Integer, target: Integer, work: Work) -> Real:
     factors = np.float32(t.start[_FACTORS]) - scratch.weights[FACTORS]
     near = np.float32(t.start[_NEIGHBOURS]) - scratch.weights[NEIGHBOURS]
     for row in range(size):
-        followed = log1p(scratch.slopes[row, _FIRST]) - log1p(scratch.slopes[row, _SHARE])
-        scores[row] = scratch.joint[row] + followed
+        scores[row] = scratch.joint[row]
         scores[row] += factors * parts[FACTORS, row] + near * parts[NEIGHBOURS, row]
+        if scratch.slopes[row, _SHARE] > 0:
+            share, first = scratch.slopes[row, _SHARE], scratch.slopes[row, _FIRST]
+            scores[row] += log1p(first) - log1p(share)
     place, width = 0.0, _WIDTH * _spread(scores, a, scratch, mark)
     for row in range(size):
         if row != target and a.counts[row] > 0 and scratch.mark[row] != mark:
             y = np.float64(scores[row] - scores[target]) / width
-            if y >= _FARTHEST:
+            if y > _FARTHEST:
+                place += 1
+            elif y >= -_FARTHEST:
                 place += 1 / (1 + np.exp(-y))
     scores[:size] = 0
     return worth(place)
