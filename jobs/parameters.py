@@ -10,10 +10,10 @@ from conf.problems import ConfigError
 from conf.schema import JobConfig
 from models.deep.privacy import Privacy
 from models.keys import origin_of
+from operators.fine_tune.rounds import RoundParams
+from operators.fine_tune.trainer import TrainerParams
+from operators.fine_tune.tuner import FineTuneParams
 from operators.params import LearningParams, LearnItemsParams, LearnUsersParams
-from operators.rounds import RoundParams
-from operators.trainer import TrainerParams
-from operators.tuner import FineTuneParams
 from state.lineage import Lineage, Topic
 from state.topics.lease import Lease
 

@@ -22,10 +22,10 @@ from jobs.types import (
     TUNE_BATCH,
     TUNED,
 )
-from operators.fine_tune import FineTuneFunction
-from operators.ingest import IngestFunction
-from operators.learn_items import LearnItemsFunction
-from operators.learn_users import LearnUsersFunction
+from operators.fine_tune.function import FineTuneFunction
+from operators.learn_items.function import LearnItemsFunction
+from operators.learn_users.function import LearnUsersFunction
+from operators.learn_users.ingest import IngestFunction
 from state import descriptors
 from state.lineage import Lineage
 from state.topics.lease import Lease

@@ -138,7 +138,8 @@ def _root() -> Path:
 
 def _digest(module: str, source: str) -> str:
     """Return the digest of a module and of all in `models/` that it may have compiled into it."""
-    digest = hashlib.sha256(numba.__version__.encode())
+    # machine code names its module, so a file that was moved is another one
+    digest = hashlib.sha256(f"{numba.__version__} {module}".encode())
     loader: Any = sys.modules[module].__loader__
     for content in [*_inlinable(), loader.get_data(source)]:
         digest.update(content)
@@ -147,12 +148,8 @@ def _digest(module: str, source: str) -> str:
 
 @functools.cache
 def _inlinable() -> list[bytes]:
-    """Return the contents of the files in `models/` and its rooms that have compiled functions."""
-    return [
-        content
-        for file in _sources(importlib.resources.files("models"))
-        if b"models.compiled" in (content := file.read_bytes())
-    ]
+    """Return the contents of the files in `models/`: functions, and constants, are compiled in."""
+    return [file.read_bytes() for file in _sources(importlib.resources.files("models"))]
 
 
 def _sources(folder: Traversable) -> Iterator[Traversable]:

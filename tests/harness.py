@@ -19,10 +19,10 @@ from pyflink.fn_execution.beam.beam_coders import FlinkCoder
 from pyflink.fn_execution.coders import from_type_info
 
 from jobs.types import ITEM_BATCH, KEYED_RECORD, LEARNED, LOOP_RECORD, MICRO_BATCH
-from operators import learn_users
-from operators.ingest import IngestFunction
-from operators.learn_items import LearnItemsFunction
-from operators.learn_users import LearnUsersFunction
+from operators.learn_items.function import LearnItemsFunction
+from operators.learn_users import function
+from operators.learn_users.function import LearnUsersFunction
+from operators.learn_users.ingest import IngestFunction
 from operators.params import LearnItemsParams, LearnUsersParams
 from state.topics import model_pointer
 from tests.builders import NOW, Record
@@ -212,7 +212,7 @@ class Subtask:
 
     def call(self, method: Callable[..., Iterable[Row] | None], value: Any) -> list[Row]:
         """Call a method of the function at the clock's time; return what it emits."""
-        with mock.patch.object(learn_users, "time", self.clock):
+        with mock.patch.object(function, "time", self.clock):
             return list(method(value, self) or ())
 
     def savepoint(self) -> Savepoint:

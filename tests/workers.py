@@ -18,8 +18,8 @@ from models.params.ranking import MODELS
 from models.params.rating import KalmanParams, RatingParams
 from models.params.transitions import TransitionParams
 from models.params.users import UserParams
-from operators.catalogue import Catalogue
-from operators.corridor import Corridor
+from operators.learn_items.authority import Catalogue
+from operators.learn_users.pipeline import Corridor
 from operators.params import LearningParams
 from operators.stages import learn as learn_stage
 from state import accepted as accepted_codec

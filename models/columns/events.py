@@ -46,7 +46,7 @@ class Events:
     `models.users.past`."""
     counts: NDArray[np.bool_]
     """Whether the event teaches about its item: one user's say is bounded, see
-    `operators.stages.deduplicate`."""
+    `operators.learn_users.stages.deduplicate`."""
     moves: NDArray[np.bool_]
     """Whether it moves the factors of its user, as another type of event on an item may that does
     not count."""

@@ -99,7 +99,7 @@ class Users:
     """(U,) those of weight > 0: the place of the next one in the user's sequence."""
     said: NDArray[np.float32] = _column(np.float32)
     """(U,) how many new items the user has named to others lately, see
-    `operators.stages.deduplicate`."""
+    `operators.learn_users.stages.deduplicate`."""
     said_at: NDArray[np.uint32] = _column(np.uint32)
     """(U,) when, as of arrival, seconds since 1970."""
     repeated: NDArray[np.uint64] = _column(np.uint64)

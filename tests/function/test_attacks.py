@@ -17,7 +17,7 @@ import pytest
 from models.params.ranking import MODELS
 from models.params.users import UserParams
 from models.popularity.levels import levels
-from operators.catalogue import Catalogue
+from operators.learn_items.authority import Catalogue
 from tests.builders import (
     DAY,
     HOUR,

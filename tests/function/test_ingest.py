@@ -7,7 +7,7 @@ import pytest
 from conf.schema import JobConfig
 from jobs import parameters
 from models.columns.events import OFFSET_BITS
-from operators.ingest import MODEL_VERSION, IngestFunction
+from operators.learn_users.ingest import MODEL_VERSION, IngestFunction
 from state import accepted
 from state.topics import lease
 from state.topics.lease import Lease, TakenOverError

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from models.keys import key_of
-from operators.catalogue import Catalogue
+from operators.learn_items.authority import Catalogue
 from operators.stages import learn as learn_stage
 from state import accepted, chunks
 from state import marks as marks_codec

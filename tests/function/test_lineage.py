@@ -9,8 +9,8 @@ import pytest
 
 from conf.schema import JobConfig
 from jobs import parameters
-from operators import fine_tune
-from operators.fine_tune import FineTuneFunction
+from operators.fine_tune import function
+from operators.fine_tune.function import FineTuneFunction
 from scripts.tools.kafka.accounting import Metrics
 from state import lineage
 from state.codec import CorruptError, IncompatibleError
@@ -221,7 +221,7 @@ def test_a_damaged_lineage_stops_the_job() -> None:
 def test_fine_tune_says_nothing_on_topics_that_are_not_its_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fine_tune.Scratch, "sweep", pytest.fail)
+    monkeypatch.setattr(function.Scratch, "sweep", pytest.fail)
     params = parameters.fine_tune(JobConfig(), None, submitted(job="blog"))
     tuner = Subtask(FineTuneFunction(params), Clock(), None)
     tuner.function._entries.put(LINEAGE_ENTRY, lineage.encode(FIRST))

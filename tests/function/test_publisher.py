@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.publisher import Publisher
+from operators.learn_items.publisher import Publisher
 
 
 def publisher(*, bytes_per_second: int = 1_000, chunks: int = 4) -> Publisher:

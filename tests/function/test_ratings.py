@@ -17,7 +17,7 @@ from models.params.rating import KalmanParams, RatingParams
 from models.params.refit import RefitParams
 from models.rating import kalman
 from models.rating.kalman import Kalman, KalmanItems, KalmanUsers
-from operators.stages.learn import empty_items
+from operators.learning import empty_items
 from state import examples, model_file
 from state.codec import CorruptError
 from state.model_store import WEIGHTS, Manifest, ModelStore

@@ -4,8 +4,8 @@ from unittest import mock
 
 import pytest
 
-from operators.rehearsal import rehearse
-from operators.stages.learn import Learn
+from operators.learn_users.rehearsal import rehearse
+from operators.learn_users.stages.learn import Learn
 from tests.builders import OBJECTIVES, learn_users, learning
 
 

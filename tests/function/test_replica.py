@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from models.keys import key_of
 from models.params.events import EventPolicy
-from operators.catalogue import Catalogue
+from operators.learn_items.authority import Catalogue
 from operators.stages import learn as learn_stage
 from state.topics import worker
 from tests.builders import (

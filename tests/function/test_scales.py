@@ -19,7 +19,7 @@ from models.rating.stacking import SQUARE
 from models.rating.stars import Stars
 from models.refit.refit import Refit
 from models.weights.blend import COUNT
-from operators.catalogue import Catalogue
+from operators.learn_items.authority import Catalogue
 from state import examples
 from state.codec import IncompatibleError
 from tests.builders import NOW, Record, cut, event, in_order, learn_items, learn_users, learning

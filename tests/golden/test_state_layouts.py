@@ -19,7 +19,7 @@ from models.numeric.initial import INITIAL_DEVIATION, initial_factors
 from models.params.users import UserParams
 from models.users.history import NEWEST, as_counted
 from models.users.past import FOREVER
-from operators.stages.records import Triggers, recommendation_id, trigger_keys
+from operators.learn_users.stages.records import Triggers, recommendation_id, trigger_keys
 from state import accepted, chunks, knobs, lineage, marks, popularity
 from state.accounting import Accounting, PartitionCounts
 from state.codec import IncompatibleError, UnknownVersionError, open_sealed, seal

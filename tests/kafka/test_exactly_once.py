@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import Message
 
 from models.keys import key_of
-from operators.stages.records import recommendation_id
+from operators.learn_users.stages.records import recommendation_id
 from tests.bad_input import BAD
 from tests.builders import NOW, Record, behaviour, event, unkeyed
 from tests.kafka.running import RunningJob, by_coordinate

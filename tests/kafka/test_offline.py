@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from jobs import parameters
-from operators.corridor import Corridor
+from operators.learn_users.pipeline import Corridor
 from scripts.tools.data.behaviour import Generated
 from scripts.tools.data.generator import GeneratorParams
 from scripts.tools.kafka.produce import encoded

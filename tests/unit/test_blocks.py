@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators import blocks
-from operators.blocks import BLOCK_EVENTS, Blocks, of_share
+from operators.fine_tune import blocks
+from operators.fine_tune.blocks import BLOCK_EVENTS, Blocks, of_share
 from state import ring
 from state.codec import StateError
 from state.ring import Block

@@ -18,8 +18,8 @@ from models.items.table import Items
 from models.keys import key_of
 from models.params.transitions import TransitionParams
 from models.params.users import UserParams
-from operators.stages.decode import Rejected
-from operators.stages.records import DeadLetters, Recommendations, Triggers
+from operators.learn_users.stages.decode import Rejected
+from operators.learn_users.stages.records import DeadLetters, Recommendations, Triggers
 from state import bounds, chunks
 from state.accounting import GAPS, Accounting, PartitionCounts
 from state.topics import trending

@@ -4,7 +4,7 @@ import pytest
 
 from models.arrays.weights import WEIGHTS
 from models.deep.shape import Shape
-from operators.champion import Champion
+from operators.fine_tune.champion import Champion
 from state.model_store import WEIGHTS as FILE
 from state.model_store import Manifest, StoredFile
 from state.round_files import Expected

@@ -78,6 +78,17 @@ def test_changed_source_never_meets_old_machine_code(home: Path) -> None:
     assert folder_of(before) != folder_of(after)
 
 
+def test_a_module_that_was_moved_never_meets_its_old_machine_code(home: Path) -> None:
+    """Machine code names the module it came from, which may be gone."""
+    before, after = written(home / "some.py", SOURCE), written(home / "room" / "some.py", SOURCE)
+    module = imported(str(home))
+    sys.modules["room.some"] = module  # the loader reads either file
+    try:
+        assert cache_folder("some", before) != cache_folder("room.some", after)
+    finally:
+        del sys.modules["room.some"]
+
+
 def test_without_a_place_for_the_cache_functions_are_compiled_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from models.keys import bucket_of, key_of
 from models.params.events import EventPolicy
 from operators.events.codes import Code
-from operators.stages.decode import Decode, Decoded
+from operators.learn_users.stages.decode import Decode, Decoded
 
 NOW = 1_750_000_000_000
 POLICY = EventPolicy(max_bytes=300_000)

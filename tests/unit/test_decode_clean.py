@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from models.columns.events import Events
 from models.params.events import EventPolicy
 from operators.events.parse import Parse
-from operators.stages.decode import Decode, Decoded
+from operators.learn_users.stages.decode import Decode, Decoded
 
 NOW = 1_750_000_000_000
 POLICY = EventPolicy(max_bytes=2_000)

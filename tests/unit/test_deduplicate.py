@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from models.columns.events import ACCEPTED, CONFLICT, DUPLICATE, LATE, Events
 from models.columns.users import Users
 from models.params.users import UserParams
-from operators.stages.deduplicate import deduplicate
+from operators.learn_users.stages.deduplicate import deduplicate
 from state.users.state import UserState
 
 CAPACITY = 4

@@ -15,8 +15,8 @@ from models.items.table import Items
 from models.params.ranking import RankingParams
 from models.params.transitions import TransitionParams
 from models.ranking.model import Ranking
-from operators import rounds
-from operators.rounds import RoundParams
+from operators.fine_tune import rounds
+from operators.fine_tune.rounds import RoundParams
 from scripts.tools.cluster.paths import ROOT, TRAINER_PYTHON
 from state import model_file
 from state.codec import CorruptError

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from operators.drift import KEPT, DriftAlarm
+from operators.fine_tune.drift import KEPT, DriftAlarm
 
 
 def losses(*levels: float, each: int = 60) -> list[float]:

@@ -9,7 +9,7 @@ import pytest
 from conf import event_plans
 from conf.loader import ConfigError, load
 from models.keys import bucket_of
-from operators.stages.decode import Decode, Decoded
+from operators.learn_users.stages.decode import Decode, Decoded
 
 NOW = 1_750_000_000_000
 

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from operators.inbox import Inbox, LoopRecord
+from operators.learn_users.inbox import Inbox, LoopRecord
 from state.codec import CorruptError
 
 

@@ -13,8 +13,8 @@ from conf.loader import load
 from jobs import parameters
 from models.deep.recurrent import Recurrent
 from models.deep.shape import Shape
-from operators.scratch import Scratch
-from operators.tuner import Tuner
+from operators.fine_tune.scratch import Scratch
+from operators.fine_tune.tuner import Tuner
 from scripts.tools.cluster.paths import LOCAL_CONFIG
 from scripts.tools.commands import control, models, submit
 from scripts.tools.commands.submit import Submission

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from models.deep.privacy import Privacy, merged
-from operators.rounds import RoundParams
-from operators.trainer import TrainerParams
+from operators.fine_tune.rounds import RoundParams
+from operators.fine_tune.trainer import TrainerParams
 from scripts.tools.cluster.paths import ROOT, TRAINER_PYTHON
 from tests.unit.test_tuner import SHAPE, World, prepared, program, some
 

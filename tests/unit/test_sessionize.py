@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from models.columns.events import Events
 from models.columns.users import Users
 from models.params.users import UserParams
-from operators.stages.sessionize import sessionize
+from operators.learn_users.stages.sessionize import sessionize
 from state.users.state import UserState
 
 GAP = 10

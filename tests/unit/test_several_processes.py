@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from operators.trainer import Trainer, TrainerParams
+from operators.fine_tune.trainer import Trainer, TrainerParams
 from scripts.tools.cluster.paths import TRAINER_PYTHON
 
 PLAN = {

@@ -4,7 +4,7 @@ import numpy as np
 
 from models.arrays.events import LearntArrays
 from models.columns.learnt import Learnt
-from operators.stages.tell import examples_of
+from operators.learn_users.stages.examples import examples_of
 from tests.columns import events, key, new_users
 
 BATCH = events(*((0, n) for n in range(6)), weight=[1, 1, 0, -1, 1, 1],

@@ -7,8 +7,9 @@ import pytest
 
 from models.items import differences
 from models.items.table import Items
+from operators.learn_users.stages.publish import Telling
+from operators.learning import empty_items
 from operators.stages import learn
-from operators.stages.learn import Telling, empty_items
 from tests.builders import learning
 from tests.harness import Clock
 from tests.kernels import note_moved

@@ -22,10 +22,10 @@ from safetensors.numpy import save
 from models.deep.privacy import Privacy, most
 from models.deep.recurrent import Recurrent
 from models.deep.shape import Shape
-from operators import tuner
 from operators.background import Background
-from operators.scratch import Scratch
-from operators.trainer import TrainerParams
+from operators.fine_tune import tuner
+from operators.fine_tune.scratch import Scratch
+from operators.fine_tune.trainer import TrainerParams
 from state.model_store import WEIGHTS, Ledger, ModelStore, StoreError
 from tests.unit.test_tuner import (
     ROLLBACK,

@@ -16,8 +16,8 @@ import pytest
 
 from models.deep.shape import Shape
 from models.deep.training.files import known_items
-from operators.rounds import PARENT
-from operators.trainer import Ended, Trainer, TrainerParams
+from operators.fine_tune.rounds import PARENT
+from operators.fine_tune.trainer import Ended, Trainer, TrainerParams
 from scripts.tools.cluster.paths import ROOT, TRAINER_PYTHON
 from state import model_file
 from state.codec import CorruptError

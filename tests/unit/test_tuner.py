@@ -17,10 +17,10 @@ from models.arrays.weights import LOSSES
 from models.columns.events import OFFSET_BITS
 from models.deep.recurrent import Recurrent
 from models.deep.shape import Shape
-from operators.rounds import RoundParams
-from operators.scratch import Scratch
-from operators.trainer import TrainerParams
-from operators.tuner import STATUS_ENTRY, FineTuneParams, Tuner
+from operators.fine_tune.rounds import RoundParams
+from operators.fine_tune.scratch import Scratch
+from operators.fine_tune.trainer import TrainerParams
+from operators.fine_tune.tuner import STATUS_ENTRY, FineTuneParams, Tuner
 from scripts.tools.cluster.paths import TRAINER_PYTHON
 from state import examples, tuner_state
 from state.codec import StateError
@@ -338,7 +338,7 @@ def test_a_trainer_that_fails_is_tried_thrice_and_the_round_given_up(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # its last words may be late where others take the processors
-    monkeypatch.setattr("operators.trainer._DYING_SECONDS", 10.0)
+    monkeypatch.setattr("operators.fine_tune.trainer._DYING_SECONDS", 10.0)
     script, expected = FAILURES[kind]
     python = str(program(tmp_path, script)) if script else str(tmp_path / "no-such-python")
     seconds = 0.2 if kind == "hangs" else 60

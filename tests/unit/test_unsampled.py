@@ -6,7 +6,7 @@ import pytest
 from apache_beam.runners.worker import statesampler
 from apache_beam.utils.counters import CounterFactory
 
-from operators.unsampled import ORIGINAL, leave_out_sampler
+from operators.learn_users.unsampled import ORIGINAL, leave_out_sampler
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from models.columns.events import DUPLICATE, LATE, Events
 from models.columns.users import Users
 from models.params.users import UserParams
-from operators.stages.deduplicate import deduplicate
+from operators.learn_users.stages.deduplicate import deduplicate
 from state.codec import CorruptError, IncompatibleError, StateError, seal
 from state.users.state import MAGIC, VERSION, UserState
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from conf.schema import JobConfig
 from jobs import parameters
-from operators.corridor import Corridor
+from operators.learn_users.pipeline import Corridor
 from scripts.tools.benchmarks.scale.subtasks import parallelisms
 from scripts.tools.benchmarks.stage import Job, Stage, stage
 from scripts.tools.benchmarks.terminal import progress_bar

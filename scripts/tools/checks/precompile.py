@@ -27,7 +27,7 @@ def precompile(config: JobConfig, report: Callable[[str], None] = progress) -> b
     report("compiling the model's loops (once for this version, up to two minutes)")
     # imported here: numba alone takes longer than a submission that finds everything compiled
     from jobs import parameters
-    from operators.rehearsal import rehearse
+    from operators.learn_users.rehearsal import rehearse
 
     rehearse(parameters.learn_users(config))
     stamp.parent.mkdir(parents=True, exist_ok=True)

@@ -17,9 +17,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from models.deep.shape import NETWORKS, Shape
-from operators import rounds
-from operators.rounds import RoundParams
-from operators.trainer import Ended, Trainer, TrainerParams
+from operators.fine_tune import rounds
+from operators.fine_tune.rounds import RoundParams
+from operators.fine_tune.trainer import Ended, Trainer, TrainerParams
 from scripts.tools.cluster.paths import store_uri, trainer_python
 from scripts.tools.commands.demo_view import console
 from scripts.tools.console import ToolError, answer, positive, progress, run

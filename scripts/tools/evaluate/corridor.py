@@ -16,9 +16,9 @@ from models.columns.users import Users
 from models.components import TRANSITIONS
 from models.deep.serving import Deep
 from models.ranking.model import Ranking
-from operators.corridor import Corridor
+from operators.learn_users.pipeline import Corridor
+from operators.learn_users.stages.learn import Taught
 from operators.params import LearnUsersParams
-from operators.stages.learn import Taught
 from scripts.tools.evaluate.corridor_models import Alone, Noted
 from state.topics.window import Sums
 

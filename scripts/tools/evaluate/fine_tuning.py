@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from models.columns.learnt import NOT_SCORED
 from models.deep.privacy import Privacy
 from models.deep.shape import Shape
-from operators.privacy_budget import PrivacyBudget
-from operators.rounds import RoundParams, conclude, prepare, write_columns
-from operators.trainer import Trainer, TrainerParams
+from operators.fine_tune.privacy_budget import PrivacyBudget
+from operators.fine_tune.rounds import RoundParams, conclude, prepare, write_columns
+from operators.fine_tune.trainer import Trainer, TrainerParams
 from scripts.tools.console import ToolError, progress
 from scripts.tools.evaluate.corridor import Notebook
 from scripts.tools.evaluate.figures import Ranked

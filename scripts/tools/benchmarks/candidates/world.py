@@ -13,7 +13,7 @@ from models.arrays.deep import DeepArrays
 from models.columns.lists import Recommended
 from models.columns.users import Users
 from models.ranking.model import Ranking
-from operators.corridor import Corridor
+from operators.learn_users.pipeline import Corridor
 from operators.params import LearningParams, LearnUsersParams
 from scripts.tools.benchmarks.candidates.exact import Scores, scores_of
 from scripts.tools.console import ToolError

@@ -8,8 +8,8 @@ from pyflink.common import Row
 from pyflink.datastream import RuntimeContext
 from pyflink.datastream.functions import KeyedProcessFunction
 
-from operators.scratch import Scratch
-from operators.tuner import FineTuneParams, Tuner
+from operators.fine_tune.scratch import Scratch
+from operators.fine_tune.tuner import FineTuneParams, Tuner
 from state import descriptors, lineage
 
 _TICK_MS = 1000

@@ -16,16 +16,16 @@ from models.arrays.weights import LOSSES
 from models.columns.events import OFFSET_BITS
 from models.deep import watch
 from models.weights.blend import COUNT, LOSS
-from operators import rounds, store_calls
 from operators.background import Background, Done
-from operators.blocks import Blocks, Memory, of_share
-from operators.champion import Champion, Record
-from operators.drift import KEPT, DriftAlarm
-from operators.privacy_budget import PrivacyBudget
-from operators.rounds import Conclusion, RoundParams
-from operators.scratch import Scratch
-from operators.store_calls import Found
-from operators.trainer import Ended, Trainer, TrainerParams
+from operators.fine_tune import rounds, store_calls
+from operators.fine_tune.blocks import Blocks, Memory, of_share
+from operators.fine_tune.champion import Champion, Record
+from operators.fine_tune.drift import KEPT, DriftAlarm
+from operators.fine_tune.privacy_budget import PrivacyBudget
+from operators.fine_tune.rounds import Conclusion, RoundParams
+from operators.fine_tune.scratch import Scratch
+from operators.fine_tune.store_calls import Found
+from operators.fine_tune.trainer import Ended, Trainer, TrainerParams
 from state import examples, tuner_state
 from state.codec import CorruptError, StateError
 from state.examples import Examples

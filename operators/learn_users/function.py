@@ -11,13 +11,13 @@ from pyflink.datastream import RuntimeContext
 from pyflink.datastream.functions import KeyedBroadcastProcessFunction
 
 from models.keys import MIXER
-from operators.corridor import Corridor
-from operators.hearing import Hearing
-from operators.inbox import Inbox, LoopRecord
+from operators.learn_users.inbox import Inbox, LoopRecord
+from operators.learn_users.pipeline import Corridor
+from operators.learn_users.receiver import Hearing
+from operators.learn_users.rehearsal import rehearse
+from operators.learn_users.stages.records import Outcome
+from operators.learn_users.unsampled import leave_out_sampler
 from operators.params import LearnUsersParams
-from operators.rehearsal import rehearse
-from operators.stages.records import Outcome
-from operators.unsampled import leave_out_sampler
 from state import descriptors, examples, lineage
 from state.descriptors import user_of
 from state.topics import model_pointer

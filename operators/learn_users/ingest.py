@@ -12,13 +12,18 @@ from pyflink.datastream.functions import KeyedBroadcastProcessFunction
 
 from models.columns.accepted import AcceptedBatch, ages
 from operators.events.identity import Identity
-from operators.learn_users import learned_row
+from operators.learn_users.function import learned_row
+from operators.learn_users.stages.account import account, accounting_of
+from operators.learn_users.stages.decode import Decode, Decoded
+from operators.learn_users.stages.fates import Fates
+from operators.learn_users.stages.records import (
+    Outcome,
+    last_events,
+    recommendation_id,
+    trigger_keys,
+)
 from operators.memory import Memory
 from operators.params import LearnUsersParams
-from operators.stages.account import account, accounting_of
-from operators.stages.decode import Decode, Decoded
-from operators.stages.fates import Fates
-from operators.stages.records import Outcome, last_events, recommendation_id, trigger_keys
 from state import accepted as accepted_codec
 from state import descriptors
 from state.topics import lease
@@ -37,9 +42,9 @@ class IngestFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]
     """Decodes micro-batches, counts them, and tells the other subtasks of the events.
 
     Input, output, state
-        Those of `operators.learn_users.LearnUsersFunction`; of users nothing is kept and nothing is
-        learnt. What the others tell is opened and dropped. Where recommendations are wanted,
-        every user of a micro-batch gets one at once, with an empty list.
+        Those of `LearnUsersFunction`; of users nothing is kept and nothing is learnt. What the
+        others publish is opened and dropped. Where recommendations are wanted, every user of a
+        micro-batch gets one at once, with an empty list.
     On failure
         Where a job renews its lease on the topics, it ends: its empty lists would replace the
         job's.

@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.events.codes import WITHOUT_ITEM, Code
+from operators.learn_users.stages.decode import Decoded
+from operators.learn_users.stages.fates import Fates
 from operators.memory import Memory
-from operators.stages.decode import Decoded
-from operators.stages.fates import Fates
 from state.accounting import Accounting
 from state.descriptors import ACCOUNTING_ENTRY
 from state.lineage import Lineage

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models.columns.events import ACCEPTED, CONFLICT, DUPLICATE, LATE
 from operators.events.codes import Code, Rejected
-from operators.stages.decode import Decoded
+from operators.learn_users.stages.decode import Decoded
 
 _NONE = 255
 _BEST = np.array([0, 3, 2, 1], np.uint8)

@@ -8,7 +8,7 @@ from pyflink.common import Row
 from pyflink.datastream import RuntimeContext
 from pyflink.datastream.functions import KeyedProcessFunction
 
-from operators.catalogue import Catalogue
+from operators.learn_items.authority import Catalogue
 from operators.params import LearnItemsParams
 from state import descriptors, lineage
 from state.topics import lease

@@ -2,10 +2,10 @@
 
 import msgspec
 
-from operators.catalogue import Catalogue
-from operators.corridor import Corridor
-from operators.hearing import Hearing
-from operators.inbox import Inbox, LoopRecord
+from operators.learn_items.authority import Catalogue
+from operators.learn_users.inbox import Inbox, LoopRecord
+from operators.learn_users.pipeline import Corridor
+from operators.learn_users.receiver import Hearing
 from operators.params import LearnItemsParams, LearnUsersParams
 
 

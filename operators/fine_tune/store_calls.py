@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from models.deep.shape import Shape
-from operators import rounds
-from operators.rounds import Conclusion, RoundParams
+from operators.fine_tune import rounds
+from operators.fine_tune.rounds import Conclusion, RoundParams
 from state.codec import CorruptError
 from state.model_store import WEIGHTS, Ledger, Manifest, MissingError, ModelStore, now_ms
 

@@ -8,9 +8,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from models.deep.serving import Placed
-from operators.corridor import Corridor
-from operators.inbox import Handler
-from operators.model_loader import ModelLoader
+from operators.learn_users.inbox import Handler
+from operators.learn_users.model_loader import ModelLoader
+from operators.learn_users.pipeline import Corridor
 from operators.params import LearnUsersParams
 from state import accepted as accepted_codec
 from state import chunks

@@ -9,8 +9,8 @@ import msgspec
 from models.deep.shape import Shape
 from models.rating.stacking import Stacking
 from models.weights.blend import Blend
-from operators.drift import DriftAlarm
-from operators.store_calls import Found
+from operators.fine_tune.drift import DriftAlarm
+from operators.fine_tune.store_calls import Found
 from state.model_store import WEIGHTS, Manifest
 from state.round_files import Expected
 from state.topics import model_pointer

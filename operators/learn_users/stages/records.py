@@ -21,7 +21,7 @@ from models.columns.users import Users
 from models.items.table import Items
 from models.keys import key_of
 from operators.events.identity import Identity
-from operators.stages.decode import Rejected
+from operators.learn_users.stages.decode import Rejected
 from state import bounds
 from state.examples import Examples
 from state.topics.recommendation import Item, Recommendation, Session, Trigger, encode

@@ -14,24 +14,24 @@ from models.columns.users import Users
 from models.items.table import Items
 from models.keys import key_of
 from models.rating.stars import Stars
-from operators.memory import Memory
-from operators.params import LearnUsersParams
-from operators.stages.account import account, accounting_of
-from operators.stages.decode import Decode, Decoded
-from operators.stages.deduplicate import deduplicate
-from operators.stages.evaluate import evaluate
-from operators.stages.fates import Fates
-from operators.stages.learn import Learn, Taught
-from operators.stages.rank import Rank
-from operators.stages.records import (
+from operators.learn_users.stages.account import account, accounting_of
+from operators.learn_users.stages.decode import Decode, Decoded
+from operators.learn_users.stages.deduplicate import deduplicate
+from operators.learn_users.stages.evaluate import evaluate
+from operators.learn_users.stages.examples import examples_of, sample
+from operators.learn_users.stages.fates import Fates
+from operators.learn_users.stages.learn import Learn, Taught
+from operators.learn_users.stages.rank import Rank
+from operators.learn_users.stages.records import (
     DeadLetters,
     Outcome,
     Recommendations,
     Triggers,
     last_events,
 )
-from operators.stages.sessionize import sessionize
-from operators.stages.tell import examples_of, sample
+from operators.learn_users.stages.sessionize import sessionize
+from operators.memory import Memory
+from operators.params import LearnUsersParams
 from state import accepted as accepted_codec
 from state import bounds, knobs, popularity
 from state.descriptors import ACCOUNTING_ENTRY, KNOBS_ENTRY, POPULARITY_ENTRY, entry_of

@@ -11,9 +11,9 @@ from models.columns.accepted import AcceptedBatch
 from models.columns.items import ItemRows
 from models.items.applied import Applied
 from models.popularity.levels import levels_of, worth
+from operators.learn_items.publisher import Publisher
+from operators.learning import empty_items, name_new, objective
 from operators.params import LearnItemsParams
-from operators.publisher import Publisher
-from operators.stages.learn import empty_items, name_new, objective
 from state import accepted as accepted_codec
 from state import bounds, chunks
 from state import marks as marks_codec

@@ -1,7 +1,6 @@
-"""Learn: the online model of this subtask, and the columns that tell the other subtasks."""
+"""Learn: the online model of this worker, and the columns that other workers receive."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,25 +15,18 @@ from models.deep.serving import Deep
 from models.index.marks import NEVER_HEARD
 from models.items.admission import Admission
 from models.items.applied import Applied, touch
-from models.items.damping import Share, Together
+from models.items.damping import Share
 from models.items.dictionary import Dictionary
-from models.items.differences import take
-from models.items.table import Items
-from models.objective import Objective
-from models.params.rating import KalmanParams
-from models.ranking.model import Ranking
-from models.rating.ekf import FilteredRating, start_of
-from models.rating.model import Rating
 from models.users.history import gaps_of
 from models.weights.knobs import TunedKnobs
 from models.weights.popularity import PopularityWeights
+from operators.learn_users.stages.publish import Telling
+from operators.learning import empty_items, name_new, objective
 from operators.params import LearningParams
 from state.chunks import About
 from state.codec import ForeignError
 
 _NOTE_SECONDS = 3.0
-_LONGEST_TELLING = 2.0
-"""Seconds whose budget one telling has at most."""
 _PATIENCE = 120.0
 """Seconds without news of old items after which a worker waits for no further ones."""
 _NEWS = 0.01
@@ -43,57 +35,6 @@ _FOREIGN = (
     "loop: expected records of this job, got one of another job or input topic; give each its own"
     " accepted_events and model_updates"
 )
-
-
-OBJECTIVES: dict[
-    str, Callable[[LearningParams, PopularityWeights | None, TunedKnobs | None], Objective]
-] = {
-    "ranking": lambda p, weights, knobs: Ranking(
-        p.ranking,
-        users=p.users,
-        transitions=p.transitions,
-        neighbours=p.sequences,
-        weights=weights if p.ranking.popularity else None,
-        tuned=knobs if p.ranking.adaptive else None,
-    ),
-    "rating": lambda p, *_: (
-        FilteredRating(rating, users=p.users)
-        if isinstance(rating := p.rating_in_stars, KalmanParams)
-        else Rating(rating, users=p.users)
-    ),
-}
-"""How each objective is made."""
-
-
-def objective(
-    params: LearningParams,
-    weights: PopularityWeights | None = None,
-    knobs: TunedKnobs | None = None,
-) -> Objective:
-    """Return the configured objective, which takes what is learnt of scores from there."""
-    return OBJECTIVES[params.objective](params, weights, knobs)
-
-
-def empty_items(params: LearningParams) -> Items:
-    """Return a replica that knows nothing yet."""
-    return Items(
-        factors=params.factors,
-        transitions=params.transitions,
-        limit=params.item_limit,
-        seed=params.seed,
-        half_life_ms=params.half_life_ms,
-        context=params.context,
-        neighbours=params.sequences,
-        start=start_of(params.filter) if params.filter else None,
-        radius=(params.ranking if params.objective == "ranking" else params.rating).radius,
-    )
-
-
-def name_new(items: Items, rows: NDArray[np.int32], ids: list[str]) -> None:
-    """Give those rows their id that have none yet; row n belongs to id n."""
-    if len(rows) and not items.arrays.named[rows].all():
-        unnamed = np.flatnonzero(items.unnamed(rows))
-        items.name(rows[unnamed], [ids[n] for n in unnamed.tolist()])
 
 
 @dataclass(slots=True)
@@ -365,32 +306,6 @@ class Learn:
             user_keys=users.key if self._sequences else users.key[:0],
             position=learnt.position[chosen if self._sequences else slice(0)],
         )
-
-
-class Telling:
-    """When the others are told what was learnt of items, and of how many."""
-
-    def __init__(self, params: LearningParams) -> None:
-        self._width = params.differences
-        self._rates = params.ranking.rate, params.ranking.bias_rate
-        self._wait = params.tell_ms / 1000
-        self._bytes_per_second, self._most = params.tell_bytes_per_second, params.tell_bytes
-        self._told = -np.inf
-
-    def __call__(
-        self, items: Items, *, heard: bool, ratio: float = 1.0
-    ) -> tuple[NDArray[np.int32], NDArray[np.float16]]:
-        """Return rows and their differences, see `models.items.differences.take`."""
-        now = time.monotonic()
-        elapsed = now - self._told
-        if not self._width or elapsed < self._wait:
-            return np.empty(0, np.int32), np.empty((0, self._width), np.float16)
-        self._told = now
-        seconds = max(self._wait, min(elapsed, _LONGEST_TELLING))
-        room = min(self._most, self._bytes_per_second * seconds)
-        most = max(1, int(room / (12 + 2 * self._width)))
-        together = Together(ratio, *self._rates)
-        return take(items.arrays, most, heard=heard, together=together)
 
 
 def _chosen(mask: NDArray[np.bool_]) -> slice | NDArray[np.bool_]:

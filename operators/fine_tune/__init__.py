@@ -1,0 +1,1 @@
+"""fine-tune: the training events, the rounds of training, and the model that serves."""

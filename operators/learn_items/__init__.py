@@ -1,0 +1,1 @@
+"""learn-items: the authoritative copy of everything known about items."""

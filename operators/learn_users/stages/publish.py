@@ -1,0 +1,40 @@
+"""Publish: when other workers receive what was learnt of items, and of how many."""
+
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.items.damping import Together
+from models.items.differences import take
+from models.items.table import Items
+from operators.params import LearningParams
+
+_LONGEST_TELLING = 2.0
+"""Seconds whose budget one telling has at most."""
+
+
+class Telling:
+    """When the others are told what was learnt of items, and of how many."""
+
+    def __init__(self, params: LearningParams) -> None:
+        self._width = params.differences
+        self._rates = params.ranking.rate, params.ranking.bias_rate
+        self._wait = params.tell_ms / 1000
+        self._bytes_per_second, self._most = params.tell_bytes_per_second, params.tell_bytes
+        self._told = -np.inf
+
+    def __call__(
+        self, items: Items, *, heard: bool, ratio: float = 1.0
+    ) -> tuple[NDArray[np.int32], NDArray[np.float16]]:
+        """Return rows and their differences, see `models.items.differences.take`."""
+        now = time.monotonic()
+        elapsed = now - self._told
+        if not self._width or elapsed < self._wait:
+            return np.empty(0, np.int32), np.empty((0, self._width), np.float16)
+        self._told = now
+        seconds = max(self._wait, min(elapsed, _LONGEST_TELLING))
+        room = min(self._most, self._bytes_per_second * seconds)
+        most = max(1, int(room / (12 + 2 * self._width)))
+        together = Together(ratio, *self._rates)
+        return take(items.arrays, most, heard=heard, together=together)
