@@ -7,9 +7,9 @@ from typing import Any
 
 import yaml
 
+from conf.client.secrets import MASK, may_hold_secret
 from conf.problems import ConfigError
-from conf.schema import Kafka
-from conf.secrets import MASK, may_hold_secret
+from conf.sections.kafka import Kafka
 
 Tree = dict[str, Any]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from conf import event_plans
+from conf.client.secrets import MASK, REFERENCE, Secret
 from conf.document import Tree, override, read
 from conf.problems import ConfigError, problems_of, without
 from conf.schema import JobConfig
-from conf.secrets import MASK, REFERENCE, Secret
 from conf.section import Problem
 
 __all__ = ["ConfigError", "load", "written"]

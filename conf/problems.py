@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from conf.rules import RULES
+from conf.client.secrets import MASK, may_hold_secret
+from conf.rules import RULES, broken_rules
 from conf.schema import JobConfig
-from conf.secrets import MASK, may_hold_secret
 from conf.section import Problem
 
 LONGEST_SHOWN = 60
@@ -25,6 +25,20 @@ class ConfigError(ValueError):
     def __init__(self, lines: Iterable[str]) -> None:
         self.lines = list(lines)
         super().__init__("\n".join(self.lines))
+
+
+def checked(tree: dict[str, Any]) -> JobConfig:
+    """Return the configuration of a tree of sections.
+
+    Raises
+    ------
+    ConfigError
+        With every problem of its values and of the rules between keys.
+    """
+    found = problems_of(tree)
+    if found:
+        raise ConfigError([problem.text("configuration") for problem in found])
+    return JobConfig.model_validate(tree)
 
 
 def problems_of(tree: dict[str, Any]) -> list[Problem]:
@@ -50,10 +64,10 @@ def without(tree: dict[str, Any], keys: Iterable[str]) -> dict[str, Any]:
 
 def _refusals(tree: dict[str, Any]) -> list[Problem]:
     try:
-        JobConfig.model_validate(tree)
+        config = JobConfig.model_validate(tree)
     except ValidationError as error:
         return [problem for details in error.errors() for problem in _unfolded(details)]
-    return []
+    return list(broken_rules(config))
 
 
 def _concerns(problem: Problem, bad: list[str]) -> bool:

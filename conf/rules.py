@@ -1,17 +1,13 @@
 """Rules between keys: each names the keys it ties together, so that all broken ones are told."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from conf.parameters import ranking_params, rating_width, wants_deep
+from conf.schema import JobConfig
 from conf.section import Problem
 from conf.written import written
 from state import bounds
-
-if TYPE_CHECKING:
-    from conf.schema import JobConfig
 
 TOLERATED_FAILURES = 5
 """Checkpoints in a row that may fail: the first ones do where Python workers still start."""
@@ -34,14 +30,14 @@ class Rule:
 
 def _entries(config: JobConfig) -> int:
     """Return the most successors and places of an item that travel."""
-    places = config.learning.neighbours.places if config.ranking_params().neighbours else 0
+    places = config.learning.neighbours.places if ranking_params(config).neighbours else 0
     return config.items.successors + places
 
 
 def _factors(config: JobConfig) -> int:
-    ranking = config.ranking_params()
+    ranking = ranking_params(config)
     twice = 2 if ranking.context else 1  # factors as context, too
-    return max(twice * ranking.factors, config.learning.rating.numbers)
+    return max(twice * ranking.factors, rating_width(config))
 
 
 def _room(config: JobConfig) -> int:
@@ -193,9 +189,7 @@ RULES = (
         "fine_tune.privacy.enabled",
         "ranking, or deep.enabled=false: a refit of ratings has factors of each user's own",
         lambda c: (
-            not (
-                c.learning.objective == "rating" and c.wants_deep() and c.fine_tune.privacy.enabled
-            )
+            not (c.learning.objective == "rating" and wants_deep(c) and c.fine_tune.privacy.enabled)
         ),
     ),
     Rule(

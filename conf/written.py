@@ -5,9 +5,9 @@ from typing import Any
 import yaml
 from pydantic.fields import FieldInfo
 
-from conf.repeats import Repeats
-from conf.secrets import MASK, Secret
+from conf.client.secrets import MASK, Secret
 from conf.section import Section
+from conf.sections.repeats import Repeats
 from conf.units import DURATIONS, Day, Duration, Size, render
 from conf.units import SIZES as SIZE_UNITS
 

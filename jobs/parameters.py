@@ -6,6 +6,16 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from conf.parameters import (
+    deep_shape,
+    event_policy,
+    neighbour_params,
+    ranking_params,
+    rating_params,
+    transition_params,
+    user_params,
+    wants_deep,
+)
 from conf.problems import ConfigError
 from conf.schema import JobConfig
 from models.deep.privacy import Privacy
@@ -54,7 +64,7 @@ def learn_users(
 ) -> LearnUsersParams:
     """Return the parameters of learn-users."""
     return LearnUsersParams(
-        policy=config.event_policy(),
+        policy=event_policy(config),
         lease=lease,
         lineage=lineage,
         learning=_learning(config),
@@ -88,11 +98,6 @@ def ingest(config: JobConfig) -> LearnUsersParams:
     return replace(params, learning=replace(params.learning, origin=origin))
 
 
-def wants_deep(config: JobConfig) -> bool:
-    """Return whether the job serves and trains a model beside the online one."""
-    return config.wants_deep()
-
-
 def fine_tune(
     config: JobConfig, lease: Lease | None = None, lineage: Lineage | None = None
 ) -> FineTuneParams:
@@ -100,7 +105,7 @@ def fine_tune(
     rules, ratings = config.fine_tune, config.learning.objective == "rating"
     return FineTuneParams(
         round=RoundParams(
-            shape=config.deep_shape(),
+            shape=deep_shape(config),
             steps=rules.steps,
             batch=rules.batch,
             new_share=None if rules.replay is None else 1 - rules.replay,
@@ -203,12 +208,12 @@ def job_version() -> str:
 def _learning(config: JobConfig) -> LearningParams:
     return LearningParams(
         objective=config.learning.objective,
-        users=config.user_params(),
-        transitions=config.transition_params(),
-        ranking=config.ranking_params(),
-        rating=config.rating_params(),
-        neighbours=config.neighbour_params(),
-        deep=config.deep_shape(),
+        users=user_params(config),
+        transitions=transition_params(config),
+        ranking=ranking_params(config),
+        rating=rating_params(config),
+        neighbours=neighbour_params(config),
+        deep=deep_shape(config),
         item_limit=config.items.limit,
         admission=config.items.admission,
         half_life_ms=config.items.half_life,

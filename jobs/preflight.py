@@ -10,7 +10,7 @@ from typing import Any
 from py4j.protocol import Py4JError
 from pyflink.java_gateway import get_gateway
 
-from conf.kafka_classes import for_job
+from conf.client.classes import for_job
 from conf.schema import JobConfig
 from state.lineage import ABSENT
 

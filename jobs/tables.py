@@ -6,7 +6,7 @@ uids from the order of declaration.
 
 from collections.abc import Sequence
 
-from conf.kafka_classes import for_job
+from conf.client.classes import for_job
 from conf.schema import JobConfig
 from models.columns.events import OFFSET_BITS
 from models.keys import MIXER, MIXER_SHIFT, origin_of

@@ -10,6 +10,7 @@ from pyflink.common import Types
 from pyflink.datastream import DataStream
 from pyflink.table import Schema, StreamTableEnvironment
 
+from conf.parameters import wants_deep
 from conf.schema import JobConfig
 from jobs import parameters, tables, uids
 from jobs.keys import balanced_keys, keyed_by_first_field
@@ -56,7 +57,7 @@ def build(
     )
     sql.create_temporary_view("item_chunks", chunks)
     _sinks(sql, config, generation)
-    if parameters.wants_deep(config):  # last: what a job has without it keeps its uids
+    if wants_deep(config):  # last: what a job has without it keeps its uids
         _fine_tune(sql, config, FineTuneFunction(parameters.fine_tune(config, lease, lineage)))
         _tuned_sinks(sql, config, generation)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conf.kafka_classes import SHADED
+from conf.client.classes import SHADED
 from scripts.tools.cluster import processes
 from scripts.tools.cluster.instance import Ports
 from scripts.tools.cluster.paths import ROOT

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from conf.parameters import ranking_params
 from conf.schema import WEIGHTS
 from scripts.tools.data.behaviour import Generated
 from scripts.tools.data.generator import GeneratorParams
@@ -133,7 +134,7 @@ def test_a_savepoint_in_mid_load_is_continued_by_two_subtasks(job: RunningJob) -
     )
     # what is known was published again after the restore, items without new events too
     assert {i for i, row in published(job, ends).items() if row["count"]} == set(expected)
-    factors = job.config.learning.ranking.params().factors
+    factors = ranking_params(job.config).factors
     assert len(published(job)["tea"]["factors"]) == factors
 
 

@@ -7,7 +7,18 @@ import pytest
 import yaml
 
 from conf.loader import ConfigError, load
-from conf.schema import JobConfig, NeighbourRules, RankingRules
+from conf.parameters import (
+    deep_shape,
+    event_policy,
+    neighbour_params,
+    ranking_params,
+    rating_params,
+    transition_params,
+    user_params,
+    wants_deep,
+)
+from conf.schema import JobConfig
+from conf.sections.ranking import NeighbourRules, RankingRules
 from conf.units import DURATIONS, SIZES, duration, parse, render, size
 from conf.written import as_yaml
 from models.deep.shape import Shape
@@ -304,7 +315,7 @@ def test_what_is_no_list_of_brokers_is_refused(tmp_path, brokers):
 
 def test_weights_are_added_to_the_defaults_and_null_refuses_a_type(tmp_path):
     config = loaded(tmp_path, "events: {weights: {purchase: 9, play: 2, impression: null}}")
-    weights = config.event_policy().weights
+    weights = event_policy(config).weights
     assert weights["purchase"] == 9
     assert weights["play"] == 2
     assert weights["click"] == 1
@@ -329,16 +340,16 @@ def test_quantities_have_units():
 
 def test_the_defaults_of_the_models_are_the_defaults_of_the_configuration():
     config = JobConfig()
-    assert config.user_params() == UserParams()
-    assert config.transition_params() == TransitionParams()
-    assert config.ranking_params() == MODELS["full"]
+    assert user_params(config) == UserParams()
+    assert transition_params(config) == TransitionParams()
+    assert ranking_params(config) == MODELS["full"]
     assert MODELS["light"] == RankingParams()
-    assert config.rating_params() == KalmanParams()
+    assert rating_params(config) == KalmanParams()
     sgd = JobConfig.model_validate({"learning": {"rating": {"model": "sgd"}}})
-    assert sgd.rating_params() == RatingParams()
-    assert config.neighbour_params() == NeighbourParams()
+    assert rating_params(sgd) == RatingParams()
+    assert neighbour_params(config) == NeighbourParams()
     hidden = {name: ALWAYS for name, weight in EventPolicy().weights.items() if weight > 0}
-    assert config.event_policy() == EventPolicy(hide=hidden)
+    assert event_policy(config) == EventPolicy(hide=hidden)
 
 
 @pytest.mark.parametrize(
@@ -358,7 +369,7 @@ def test_every_knob_of_a_model_can_be_configured(section, params):
     ("model", "section"), [("sgd", ()), ("ekf", ("filter",))], ids=["sgd", "ekf"]
 )
 def test_every_knob_of_a_rating_model_can_be_configured(model, section):
-    start = JobConfig.model_validate({"learning": {"rating": {"model": model}}}).rating_params()
+    start = rating_params(JobConfig.model_validate({"learning": {"rating": {"model": model}}}))
     rules = {}
     for field in fields(start):
         if field.name in ("lowest", "highest"):  # `events.rating_min` and `.rating_max`
@@ -371,25 +382,25 @@ def test_every_knob_of_a_rating_model_can_be_configured(model, section):
         else:
             place[field.name] = value + 1 if isinstance(value, int) else value / 2 + 1e-4
     changed = JobConfig.model_validate({"learning": {"rating": {"model": model, **rules}}})
-    found = changed.rating_params()
+    found = rating_params(changed)
     for field in fields(start):
         same = getattr(found, field.name) == getattr(start, field.name)
         assert same == (field.name in ("lowest", "highest")), field.name
 
 
 def test_items_follow_themselves_where_they_may_be_recommended_again(tmp_path):
-    assert not loaded(tmp_path, "job: {name: a}").transition_params().repeats
-    assert loaded(tmp_path, "recommend: {repeats: allow}").transition_params().repeats
+    assert not transition_params(loaded(tmp_path, "job: {name: a}")).repeats
+    assert transition_params(loaded(tmp_path, "recommend: {repeats: allow}")).repeats
     some = loaded(tmp_path, "recommend: {repeats: {click: allow}}")
-    assert some.transition_params().repeats
+    assert transition_params(some).repeats
 
 
 def test_a_model_has_knobs_of_its_own_and_each_can_be_changed(tmp_path):
     full = loaded(tmp_path, "learning: {ranking: {model: full}}")
-    assert full.ranking_params() == MODELS["full"]
-    assert full.ranking_params().context > 0
+    assert ranking_params(full) == MODELS["full"]
+    assert ranking_params(full).context > 0
     changed = loaded(tmp_path, "learning: {ranking: {model: full, negatives: 7}}")
-    assert changed.ranking_params() == replace(MODELS["full"], negatives=7)
+    assert ranking_params(changed) == replace(MODELS["full"], negatives=7)
 
 
 def test_what_is_printed_can_be_loaded_again(tmp_path):
@@ -408,7 +419,7 @@ def test_what_is_printed_can_be_loaded_again(tmp_path):
 )
 def test_repeats_are_written_for_all_types_or_by_type(tmp_path, text, hide):
     config = loaded(tmp_path, f"recommend: {{repeats: {text}}}")
-    told = config.event_policy().hide
+    told = event_policy(config).hide
     assert {kind: told[kind] for kind in ("view", "purchase", "click")} == {
         "view": ALWAYS, "purchase": ALWAYS, "click": hide.get("view", ALWAYS) if "view:" not in text
         else ALWAYS, **hide,
@@ -417,9 +428,9 @@ def test_repeats_are_written_for_all_types_or_by_type(tmp_path, text, hide):
 
 
 def test_no_past_is_kept_where_everything_may_come_back(tmp_path):
-    assert loaded(tmp_path, "recommend: {repeats: allow}").user_params().past == 0
-    assert not loaded(tmp_path, "").user_params().timed
-    assert loaded(tmp_path, "recommend: {repeats: {view: {after: 1d}}}").user_params().timed
+    assert user_params(loaded(tmp_path, "recommend: {repeats: allow}")).past == 0
+    assert not user_params(loaded(tmp_path, "")).timed
+    assert user_params(loaded(tmp_path, "recommend: {repeats: {view: {after: 1d}}}")).timed
 
 
 @pytest.mark.parametrize(
@@ -438,16 +449,16 @@ def test_repeats_of_a_type_without_a_weight_are_refused(tmp_path):
 def test_a_job_of_ratings_has_the_model_of_ratings_beside_its_filter():
     rating = {"learning": {"objective": "rating"}}
     config = JobConfig.model_validate(rating)
-    assert config.wants_deep()
-    assert config.deep_shape() == Shape(network="mf", dim=32)
-    assert config.user_params().deep_state == 33
-    assert JobConfig.model_validate(rating | {"deep": {"dim": 8}}).deep_shape().dim == 8
+    assert wants_deep(config)
+    assert deep_shape(config) == Shape(network="mf", dim=32)
+    assert user_params(config).deep_state == 33
+    assert deep_shape(JobConfig.model_validate(rating | {"deep": {"dim": 8}})).dim == 8
     sgd = JobConfig.model_validate(
         {"learning": {"objective": "rating", "rating": {"model": "sgd"}}}
     )
-    assert not sgd.wants_deep()
-    assert sgd.user_params().deep_state == 0
-    assert JobConfig().deep_shape() == Shape()
+    assert not wants_deep(sgd)
+    assert user_params(sgd).deep_state == 0
+    assert deep_shape(JobConfig()) == Shape()
 
 
 @pytest.mark.parametrize(

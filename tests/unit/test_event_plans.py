@@ -8,6 +8,7 @@ import pytest
 
 from conf import event_plans
 from conf.loader import ConfigError, load
+from conf.parameters import event_policy
 from models.keys import bucket_of
 from operators.learn_users.stages.decode import Decode, Decoded
 
@@ -21,7 +22,7 @@ def config(tmp_path: Path, *overrides: str, text: str = "job: {}") -> Any:
 
 
 def decoded(config: Any, *events: dict[str, Any], user: str = "ann") -> Decoded:
-    policy = config.event_policy()
+    policy = event_policy(config)
     values = [json.dumps(event).encode() for event in events]
     n = len(values)
     return Decode(policy)(
@@ -163,7 +164,7 @@ def test_a_plan_lies_under_what_the_file_says(tmp_path: Path) -> None:
 def test_every_plan_is_a_configuration(tmp_path: Path) -> None:
     assert len(event_plans.names()) >= 3
     for name in event_plans.names():
-        assert config(tmp_path, f"events.plan={name}").event_policy().fields
+        assert event_policy(config(tmp_path, f"events.plan={name}")).fields
 
 
 def test_an_unknown_plan_names_the_known_ones(tmp_path: Path) -> None:
@@ -180,7 +181,7 @@ def test_fields_are_strict(tmp_path: Path) -> None:
 
 def test_a_refused_record_does_not_shift_the_keys_of_an_order(tmp_path: Path) -> None:
     made = config(tmp_path, "events.plan=segment")
-    policy = made.event_policy()
+    policy = event_policy(made)
     order = dict(SEGMENT_ORDER, properties={"products": [{"product_id": "a"}, {"product_id": "b"}]})
     bob = dict(SEGMENT_ORDER, anonymousId="bob", messageId="ajs-2")
     values = [b"{", json.dumps(order).encode(), json.dumps(bob).encode()]
@@ -270,7 +271,7 @@ def test_the_smallest_events_are_taken_by_a_plan(tmp_path: Path, stamp: float) -
     ("key", "code"), [(b'"1"', None), (b"1", None), (b"null", None), (b'"2"', "key_mismatch")]
 )
 def test_record_keys_may_be_json(tmp_path: Path, key: bytes, code: str | None) -> None:
-    policy = config(tmp_path, "events.plan=minimal", "events.keyed=json").event_policy()
+    policy = event_policy(config(tmp_path, "events.plan=minimal", "events.keyed=json"))
     value = json.dumps({"user_id": 1, "item_id": 101, "timestamp": NOW // 1000}).encode()
     bucket = bucket_of("1", policy.buckets)
     found = Decode(policy)([key], [value], [0], [NOW], bucket=bucket, now_ms=NOW)
@@ -302,7 +303,7 @@ def test_a_default_type_is_one_that_has_a_weight(tmp_path: Path) -> None:
 def test_a_key_that_is_not_json_counts_where_it_led_to_the_users_bucket(
     tmp_path: Path, key: bytes
 ) -> None:
-    policy = config(tmp_path, "events.keyed=json", "users.buckets=1024").event_policy()
+    policy = event_policy(config(tmp_path, "events.keyed=json", "users.buckets=1024"))
     user = key.decode()
     event = {"user_id": user, "item_id": "a", "event_type": "view", "timestamp": NOW}
     right = bucket_of(user, policy.buckets)

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from conf.loader import load
+from conf.parameters import event_policy
 from conf.schema import JobConfig
 from scripts.tools.benchmarks import options as benchmark_options
 from scripts.tools.benchmarks import throughput
@@ -30,7 +31,7 @@ from scripts.tools.evaluate.sample import ordinals
 
 T = 1_700_000_000
 """A time, s."""
-POLICY = JobConfig().event_policy()
+POLICY = event_policy(JobConfig())
 
 
 def text(tmp_path, name, content):
@@ -119,11 +120,11 @@ def test_times_of_any_year_stay_in_it(tmp_path, day):
 @pytest.mark.parametrize("plan", ["ga4", "segment", "minimal"])
 def test_a_job_that_reads_events_of_another_form_is_told_before_files_are_sent(tmp_path, plan):
     path = text(tmp_path, "a.csv", f"user_id,item_id,time\nann,a,{T}\n")
-    policy = load(LOCAL_CONFIG, [f"events.plan={plan}"]).event_policy()
+    policy = event_policy(load(LOCAL_CONFIG, [f"events.plan={plan}"]))
     with pytest.raises(ToolError, match="expected a job that takes the project's own events"):
         accepted.check(Recorded(path), policy, send_refused=False)
     accepted.check(Recorded(path), policy, send_refused=True)
-    own = load(LOCAL_CONFIG, ["events.default_type=view", "events.ignore=[page]"]).event_policy()
+    own = event_policy(load(LOCAL_CONFIG, ["events.default_type=view", "events.ignore=[page]"]))
     accepted.check(Recorded(path), own, send_refused=False)
 
 
@@ -135,7 +136,7 @@ def test_settings_that_are_advised_fit(tmp_path, least, most):
         accepted.check(Recorded(path), POLICY, send_refused=False)
     said = shlex.split(str(caught.value).partition("here: ")[2].partition(";")[0])
     fits = load(LOCAL_CONFIG, [said[n + 1] for n in range(0, len(said), 2)])
-    accepted.check(Recorded(path), fits.event_policy(), send_refused=False)
+    accepted.check(Recorded(path), event_policy(fits), send_refused=False)
 
 
 def test_a_packed_file_is_unpacked(tmp_path):
@@ -524,14 +525,14 @@ def test_the_advice_on_types_is_a_setting_that_works(tmp_path, capsys):
     checked(path)
     words = shlex.split(capsys.readouterr().err.splitlines()[-1].rpartition("here: ")[2])
     empty = text(tmp_path, "job.yaml", "events: {weights: {scroll: 0}}")
-    policy = load(empty, [word for word in words if word != "--set"]).event_policy()
+    policy = event_policy(load(empty, [word for word in words if word != "--set"]))
     assert policy.weights["scroll"] == 0
     checked(path, policy)
     assert "dead letters" not in capsys.readouterr().err
 
 
 def test_types_that_are_ignored_are_no_dead_letters(tmp_path, capsys):
-    policy = JobConfig.model_validate({"events": {"ignore": ["page_*"]}}).event_policy()
+    policy = event_policy(JobConfig.model_validate({"events": {"ignore": ["page_*"]}}))
     checked(typed(tmp_path, ["view", "page_view"]), policy)
     assert "dead letters" not in capsys.readouterr().err
 
@@ -557,7 +558,7 @@ def test_ratings_outside_the_range_are_refused_with_what_to_set(tmp_path, capsys
     checked(path, send_refused=True)
     assert fit in capsys.readouterr().err
     sections = {"rating_min": 1, "rating_max": 10, "rating_centre": 5.5}
-    checked(path, JobConfig.model_validate({"events": sections}).event_policy())
+    checked(path, event_policy(JobConfig.model_validate({"events": sections})))
     assert "dead letters" not in capsys.readouterr().err
 
 

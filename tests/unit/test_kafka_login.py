@@ -4,10 +4,11 @@ import zipfile
 
 import pytest
 
-from conf import jaas
-from conf.kafka_classes import HANDLERS, MODULES, OIDC_BEFORE_4, for_job, known
-from conf.schema import JobConfig, Kafka
-from conf.secrets import Secret
+from conf.client import jaas
+from conf.client.classes import HANDLERS, MODULES, OIDC_BEFORE_4, for_job, known
+from conf.client.secrets import Secret
+from conf.schema import JobConfig
+from conf.sections.kafka import Kafka
 from jobs import tables
 from scripts.tools.cluster.paths import connector_jar
 from scripts.tools.console import ToolError

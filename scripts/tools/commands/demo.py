@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from conf.loader import ConfigError, load
+from conf.parameters import event_policy, wants_deep
 from conf.schema import JobConfig
-from jobs import parameters
 from scripts.tools import results
 from scripts.tools.cluster import loopback, ownership, processes
 from scripts.tools.cluster.instance import Local, Ports
@@ -50,7 +50,7 @@ def _play(options: argparse.Namespace) -> int:
     events = source(options.data, columns=options.columns, events=options.events, seed=options.seed)
     # before anything starts
     asked = _config(options.config, options.overrides)
-    accepted.check(events, asked.event_policy(), send_refused=options.send_refused)
+    accepted.check(events, event_policy(asked), send_refused=options.send_refused)
     events = in_time(events, Window.of(asked), options.times)
     build()
     with _running(options.run_dir, keep=options.keep) as local:
@@ -64,7 +64,7 @@ def _play(options: argparse.Namespace) -> int:
         started = time.monotonic() - begin
         sending = Sending(address, config.kafka.topics.user_behavior)
         with observer(address, config) as watch, View(events.events) as view:
-            deep = not options.no_deep and parameters.wants_deep(config)
+            deep = not options.no_deep and wants_deep(config)
             play = Play(local, job, config, sending, watch, view, address, deep)
             ready = play.run(events, Pace(options.rate or None))
             summary = Summary(

@@ -5,6 +5,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from conf.parameters import event_policy
 from scripts.tools import results
 from scripts.tools.console import ToolError, positive, progress, run
 from scripts.tools.data import accepted, columns, event_times
@@ -27,7 +28,7 @@ def main() -> int:
         repeat=options.repeat,
         seed=options.seed,
     )
-    accepted.check(events, job.config.event_policy(), send_refused=options.send_refused)
+    accepted.check(events, event_policy(job.config), send_refused=options.send_refused)
     choice = "keep" if options.start_time else options.times
     events = in_time(events, Window.of(job.config), choice)
     with progress_bar() as bar:

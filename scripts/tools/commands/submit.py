@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from conf.loader import ConfigError, load, written
+from conf.parameters import deep_shape, wants_deep
 from conf.schema import JobConfig
 from conf.written import as_mapping
-from jobs.parameters import wants_deep
 from jobs.preflight import WAITS
 from scripts.tools.checks.precompile import precompile
 from scripts.tools.cluster import processes, submissions
@@ -375,8 +375,8 @@ def with_model(submission: Submission, path: str) -> tuple[Submission, int]:
     if not wants_deep(config):
         message = "--model: expected a job with a deep model, got none; set deep.enabled=true"
         raise ToolError(f"{message}; learning.rating.model=sgd has none", code=2)
-    if shape != config.deep_shape().to_dict():
-        message = f"--model: expected the job's shape {config.deep_shape().to_dict()}, got {shape}"
+    if shape != deep_shape(config).to_dict():
+        message = f"--model: expected the job's shape {deep_shape(config).to_dict()}, got {shape}"
         raise ToolError(f"{message}; set the keys of deep.* to the model's", code=2)
     return found, int(name)
 

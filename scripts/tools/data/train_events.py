@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from conf.parameters import event_policy
 from conf.schema import JobConfig
 from models.keys import key_of
 from scripts.tools.console import ToolError, progress
@@ -156,7 +157,7 @@ def _events(
     files: Sequence[Scanned], unliked: Counter[str]
 ) -> Iterator[tuple[int, NDArray[np.uint64], NDArray[np.uint64], NDArray[np.int64]]]:
     """Yield rows read so far, and keys of users, keys of items and times in ms of a part."""
-    weights = JobConfig().event_policy().weights
+    weights = event_policy(JobConfig()).weights
     liked = {kind for kind, weight in weights.items() if weight > 0}
     before = 0
     for one in files:

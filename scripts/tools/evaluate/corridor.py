@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from conf.schema import JobConfig
+from conf.problems import checked
 from jobs import parameters
 from models.columns.events import Events
 from models.columns.learnt import NOT_SCORED
@@ -205,7 +205,7 @@ def observed(
     sections = {**config, "learning": {**learning, "ranking": given}}
     sections["users"] = {"buckets": 1, **config.get("users", {})}
     sections["recommend"] = {"enabled": False, **config.get("recommend", {})}
-    params = parameters.learn_users(JobConfig.model_validate(sections))
+    params = parameters.learn_users(checked(sections))
     params = replace(params, policy=replace(params.policy, earliest_ms=0))
     if variant.alone is None:
         return Observed(params, every, more)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from conf.deep_rules import PrivacyRules
+from conf.sections.deep import PrivacyRules
 from models.deep.privacy import Privacy
 from models.deep.shape import NETWORKS
 from scripts.tools.cluster.paths import trainer_python

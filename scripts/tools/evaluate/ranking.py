@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from conf.parameters import event_policy
 from conf.schema import JobConfig
 from models.params.ranking import MODELS as RANKING_MODELS
 from scripts.tools.console import ToolError, positive, progress
@@ -136,7 +137,7 @@ def _check_types(data: Recorded) -> None:
     """
     if data.types is None:  # all are views
         return
-    policy = JobConfig().event_policy()
+    policy = event_policy(JobConfig())
     unknown, outside = unknown_types(data, policy), ratings_outside(data, policy)
     if unknown is not None and unknown.is_grave:
         raise ToolError(f"{unknown.told}; rename them in the file")

@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from confluent_kafka.admin import AdminClient
 from numpy.typing import NDArray
 
-from conf.bootstrap import without_blanks
+from conf.client.bootstrap import without_blanks
 from conf.schema import JobConfig
 from scripts.tools.console import ToolError
 from scripts.tools.kafka.login import librdkafka

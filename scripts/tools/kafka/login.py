@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from conf import jaas
-from conf.kafka_classes import OAUTH, PLAIN, SCRAM, UNSECURED, known
+from conf.client import jaas
+from conf.client.classes import OAUTH, PLAIN, SCRAM, UNSECURED, known
 from scripts.tools.console import ToolError
 
 _SAME = (

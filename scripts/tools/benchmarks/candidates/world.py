@@ -7,7 +7,7 @@ from itertools import chain
 
 import numpy as np
 
-from conf.schema import JobConfig
+from conf.problems import checked
 from jobs import parameters
 from models.arrays.deep import DeepArrays
 from models.columns.lists import Recommended
@@ -152,7 +152,7 @@ def learner(model: str, items: int) -> Learner:
         "recommend": {"enabled": False},
         "evaluation": {"share": 0.0},
     }
-    return Learner(parameters.learn_users(JobConfig.model_validate(sections)))
+    return Learner(parameters.learn_users(checked(sections)))
 
 
 def _now_ms() -> int:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from conf.parameters import event_policy
 from conf.schema import JobConfig
 from models.params.events import EventPolicy
 from scripts.tools.data.behaviour import Blocks
@@ -35,7 +36,7 @@ class Stream(NamedTuple):
             Of every event of the source, see there.
         """
         config = JobConfig()
-        policy = config.event_policy()
+        policy = event_policy(config)
         users, items = dict[str, int](), dict[str, int]()
         found: list[tuple[int, int, int]] = []
         number = 0

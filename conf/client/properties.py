@@ -9,10 +9,10 @@ import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 
-from conf import jaas
-from conf.kafka_classes import HANDLERS, MODULES, known
-from conf.kafka_names import NAMES
-from conf.secrets import Secret, is_secret
+from conf.client import jaas
+from conf.client.classes import HANDLERS, MODULES, known
+from conf.client.names import NAMES
+from conf.client.secrets import Secret, is_secret
 from conf.section import Problem, refuse
 
 _OWN = {"max.request.size": "kafka.max_record_bytes", "buffer.memory": "kafka.max_record_bytes"}
@@ -46,7 +46,7 @@ def _problem(name: str, value: object) -> Problem | None:
         close = get_close_matches(name, NAMES, n=1, cutoff=0.8)
         hint = f"did you mean '{close[0]}'?" if close else None
         expected = "a property of Kafka's clients that is known not to load code"
-        return Problem(_name(name), f"{expected} (conf/kafka_names.py)", "another", hint)
+        return Problem(_name(name), f"{expected} (conf/client/names.py)", "another", hint)
     if not isinstance(value, str):
         return Problem(name, 'text (quote it: "…")', _kind(value))
     if is_secret(name, value) and not isinstance(value, Secret):

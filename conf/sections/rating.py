@@ -1,6 +1,6 @@
 """Knobs of the rating objective: which model predicts ratings, and how it learns."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -123,23 +123,3 @@ class RatingRules(Section):
         description="Items with fewer ratings are recommended last: their prediction is a guess.",
     )
     seed: int = Field(default=_EKF.seed, ge=0, description="Seed of first factors.")
-
-    @property
-    def numbers(self) -> int:
-        """Return how many numbers of an item travel besides what all models have."""
-        if self.model == "sgd":
-            return self.factors or _SGD.factors
-        # what it says of its users, a variance of each factor, and one of the bias
-        return 3 * (self.factors or _EKF.factors) + 1
-
-    def params(self, lowest: float, highest: float) -> RatingParams | KalmanParams:
-        """Return the parameters of the model, for ratings of a range."""
-        shared: dict[str, Any] = self.model_dump(
-            include={"factors", "radius", "support", "seed"}, exclude_none=True
-        )
-        shared |= {"lowest": lowest, "highest": highest}
-        if self.model == "sgd":
-            own = self.model_dump(include={"rate", "bias_rate", "decay", "bias_decay"})
-            return RatingParams(**shared, **own)
-        own = self.filter.model_dump(exclude={"session_gap"})
-        return KalmanParams(**shared, **own, session_gap_ms=self.filter.session_gap)

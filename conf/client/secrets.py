@@ -6,7 +6,7 @@ They are never written into a configuration file: they are referenced as `${env:
 
 import re
 
-from conf import jaas
+from conf.client import jaas
 
 MASK = "********"
 

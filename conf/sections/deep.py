@@ -50,12 +50,6 @@ class DeepRules(Section):
         description="Events of a training sequence; `ncf` learns each as a pair.",
     )
 
-    def shape(self, *, ratings: bool) -> Shape:
-        """Return the shape of the network: the one that predicts ratings, or the chosen one."""
-        if ratings:
-            return Shape(network="mf", dim=self.dim or _REFIT.factors)
-        return Shape(**self.model_dump(exclude={"enabled", "dim"}), dim=self.dim or _SHAPE.dim)
-
 
 class PrivacyRules(Section):
     """User-level differential privacy of the deep model's weights."""

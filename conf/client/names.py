@@ -2,7 +2,7 @@
 
 Of the clients of Kafka 4.1 (consumer, producer, admin) those that tell where, how fast and as whom
 to talk to the brokers, and those of Flink's connector. None of them loads a class or runs a
-program; those that name classes are in `conf.kafka_classes`, with the classes that are known.
+program; those that name classes are in `conf.client.classes`, with the classes that are known.
 """
 
 NAMES = frozenset(

@@ -1,0 +1,1 @@
+"""What may be said to Kafka clients, and in which words."""

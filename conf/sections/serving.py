@@ -1,0 +1,61 @@
+"""What is recommended, how that is evaluated, and what is trending."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from conf.section import Section
+from conf.sections.repeats import Repeats
+from conf.units import Duration, duration
+from models.users.past import ALWAYS
+
+
+class Recommend(Section):
+    """What is recommended."""
+
+    enabled: bool = Field(default=True, description="Off: the job learns and measures only.")
+    k: int = Field(default=10, ge=1, le=100, description="Items in a recommendation.")
+    repeats: Annotated[dict[str, int], Repeats()] = Field(
+        default_factory=lambda: {"": ALWAYS},
+        description="Whether an item that the user had is recommended again: `exclude`, `allow` or"
+        " `{after: 30d}`, or one of these by event type: `{view: allow, purchase: {after: 90d}}`.",
+    )
+
+
+class Evaluation(Section):
+    """Test, then learn."""
+
+    share: float = Field(
+        default=0.02,
+        ge=0,
+        le=1,
+        description="Share of users whose events are ranked before learning; of more than 20,000"
+        " items a smaller one, so that it costs no more.",
+    )
+    first: int = Field(
+        default=500_000,
+        ge=0,
+        description="Accepted events of a new job until which five times the share of users is"
+        " ranked, so that weights of scores are found soon.",
+    )
+    k: int = Field(default=10, ge=1, le=1000, description="Cut-off of hit rate, NDCG and MRR.")
+
+
+class Trending(Section):
+    """What is popular now: fallback for users without history."""
+
+    window: Annotated[int, Duration("1m", "30d")] = Field(
+        default=duration("6h"), description="Event-time window that is counted."
+    )
+    hop: Annotated[int, Duration("1s", "1d")] = Field(
+        default=duration("1h"), description="Time between two counts; divides `trending.window`."
+    )
+    top: int = Field(default=100, ge=1, le=10_000, description="Items kept of a count.")
+    lateness: Annotated[int, Duration("0s", "1d")] = Field(
+        default=duration("1m"),
+        description="How far an event may lag behind the newest, also of its micro-batch, and still"
+        " be counted.",
+    )
+    sample: int = Field(
+        default=16, ge=1, le=10_000, description="Most events of a micro-batch that are counted."
+    )
