@@ -7,7 +7,7 @@ from conf.parameters import ranking_params, rating_width, wants_deep
 from conf.schema import JobConfig
 from conf.section import Problem
 from conf.written import written
-from state import bounds
+from state import record_sizes
 
 TOLERATED_FAILURES = 5
 """Checkpoints in a row that may fail: the first ones do where Python workers still start."""
@@ -42,7 +42,7 @@ def _factors(config: JobConfig) -> int:
 
 def _room(config: JobConfig) -> int:
     """Return the bytes a record's key, value and headers may take together."""
-    return config.kafka.max_record_bytes - bounds.OVERHEAD
+    return config.kafka.max_record_bytes - record_sizes.OVERHEAD
 
 
 def _open_for(config: JobConfig) -> int:
@@ -134,13 +134,15 @@ RULES = (
         "items.successors",
         "kafka.max_record_bytes",
         "few enough for one item to fit into a record of kafka.max_record_bytes",
-        lambda c: bounds.chunk(1, _entries(c), _factors(c), c.events.max_id_bytes) <= _room(c),
+        lambda c: (
+            record_sizes.chunk(1, _entries(c), _factors(c), c.events.max_id_bytes) <= _room(c)
+        ),
     ),
     Rule(
         "recommend.k",
         "kafka.max_record_bytes",
         "few enough for a list of the longest ids to fit into kafka.max_record_bytes",
-        lambda c: bounds.recommendation(c.recommend.k, c.events.max_id_bytes) <= _room(c),
+        lambda c: record_sizes.recommendation(c.recommend.k, c.events.max_id_bytes) <= _room(c),
     ),
     Rule(
         "items.publish_interval",

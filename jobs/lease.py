@@ -18,7 +18,7 @@ from jobs.preflight import (
     say,
     warn,
 )
-from state.codec import StateError
+from state.codec.sealed import StateError
 from state.topics import lease
 from state.topics.lease import Lease
 

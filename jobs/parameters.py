@@ -24,7 +24,7 @@ from operators.fine_tune.rounds import RoundParams
 from operators.fine_tune.trainer import TrainerParams
 from operators.fine_tune.tuner import FineTuneParams
 from operators.params import LearningParams, LearnItemsParams, LearnUsersParams
-from state.lineage import Lineage, Topic
+from state.keyed.lineage import Lineage, Topic
 from state.topics.lease import Lease
 
 

@@ -12,7 +12,7 @@ from pyflink.java_gateway import get_gateway
 
 from conf.client.classes import for_job
 from conf.schema import JobConfig
-from state.lineage import ABSENT
+from state.keyed.lineage import ABSENT
 
 _LOG = logging.getLogger(__name__)
 _WAIT_SECONDS = 20
@@ -80,7 +80,7 @@ def topic_ids(config: JobConfig, topics: Iterable[str]) -> dict[str, str]:
     """Return the ids that Kafka gave topics when they were made, by name.
 
     One that cannot be asked (no right to describe it, a broker without ids) is left out; one that
-    the broker does not have is `state.lineage.ABSENT`.
+    the broker does not have is `state.keyed.lineage.ABSENT`.
     """
     names, found = list(topics), dict[str, str]()
     try:

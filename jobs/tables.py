@@ -10,7 +10,7 @@ from conf.client.classes import for_job
 from conf.schema import JobConfig
 from models.columns.events import OFFSET_BITS
 from models.keys import MIXER, MIXER_SHIFT, origin_of
-from state import bounds
+from state import record_sizes
 from state.topics import trending as topic
 from state.topics import window
 
@@ -323,8 +323,8 @@ def trending(config: JobConfig) -> str:
     origin = origin_of(config.job.name, config.kafka.topics.user_behavior)
     end = "UNIX_TIMESTAMP(CAST(window_end AS STRING)) * 1000"
     # as many as fit into a record whatever their ids are
-    room = config.kafka.max_record_bytes - bounds.OVERHEAD
-    top = min(config.trending.top, bounds.most_trending(room, config.events.max_id_bytes))
+    room = config.kafka.max_record_bytes - record_sizes.OVERHEAD
+    top = min(config.trending.top, record_sizes.most_trending(room, config.events.max_id_bytes))
     return f"""INSERT INTO model_updates
         SELECT CAST('{topic.KEY.decode()}' AS BYTES),
           CAST({topic.written_by("item", "seen", end, origin)} AS BYTES)

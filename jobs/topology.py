@@ -27,8 +27,8 @@ from operators.fine_tune.function import FineTuneFunction
 from operators.learn_items.function import LearnItemsFunction
 from operators.learn_users.function import LearnUsersFunction
 from operators.learn_users.ingest import IngestFunction
-from state import descriptors
-from state.lineage import Lineage
+from state.keyed import descriptors
+from state.keyed.lineage import Lineage
 from state.topics.lease import Lease
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from state.codec import StateError
+from state.codec.sealed import StateError
 
 T = TypeVar("T")
 _MOST_STUCK = 4

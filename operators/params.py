@@ -14,7 +14,7 @@ from models.params.refit import RefitParams
 from models.params.transitions import TransitionParams
 from models.params.users import UserParams
 from models.rating.stars import Stars
-from state.lineage import Lineage
+from state.keyed.lineage import Lineage
 from state.topics.lease import Lease
 
 

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays.weights import LOSSES
-from state.codec import HEADER, SKIP, corrupt, open_sealed, seal
+from state.codec.sealed import HEADER, SKIP, corrupt, open_sealed, seal
 
 MAGIC = b"EX"
 VERSION = 5

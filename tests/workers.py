@@ -22,8 +22,8 @@ from operators.learn_items.authority import Catalogue
 from operators.learn_users.pipeline import Corridor
 from operators.params import LearningParams
 from operators.stages import learn as learn_stage
-from state import accepted as accepted_codec
-from state import chunks
+from state.topics import accepted as accepted_codec
+from state.topics import chunks
 from state.topics.window import Sums
 from tests.builders import MINUTE, Record, learn_items, learn_users
 from tests.harness import Clock

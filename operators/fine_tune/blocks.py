@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.deep.mixing import mixed
-from state import ring
-from state.ring import Block
-from state.tuner_state import TunerState
+from state.keyed import ring
+from state.keyed.ring import Block
+from state.keyed.tuner_state import TunerState
 
 BLOCK_EVENTS = 16_384
 _OLD, _NEW = "a", "b"

@@ -11,11 +11,11 @@ from models.rating.stacking import Stacking
 from models.weights.blend import Blend
 from operators.fine_tune.drift import DriftAlarm
 from operators.fine_tune.store_calls import Found
-from state.model_store import WEIGHTS, Manifest
-from state.round_files import Expected
+from state.keyed.tuner_state import TunerState
+from state.store.model_store import WEIGHTS, Manifest
+from state.store.round_files import Expected
 from state.topics import model_pointer
 from state.topics.model_pointer import ModelPointer
-from state.tuner_state import TunerState
 
 _LOG = logging.getLogger(__name__)
 _BLEND_MS = 2_000

@@ -10,7 +10,7 @@ from pyflink.datastream.functions import KeyedProcessFunction
 
 from operators.fine_tune.scratch import Scratch
 from operators.fine_tune.tuner import FineTuneParams, Tuner
-from state import descriptors, lineage
+from state.keyed import descriptors, lineage
 
 _TICK_MS = 1000
 

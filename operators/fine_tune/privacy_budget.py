@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from models.deep.privacy import Privacy, merged, most
-from state import round_files
-from state.model_store import Ledger
-from state.tuner_state import TunerState
+from state.keyed.tuner_state import TunerState
+from state.store import round_files
+from state.store.model_store import Ledger
 
 
 class PrivacyBudget:

@@ -14,9 +14,9 @@ from models.deep.gate import Verdict, judge, judge_errors
 from models.deep.privacy import Privacy, Spend
 from models.deep.shape import SEQUENCES, Shape
 from models.weights.blend import GRID
-from state import model_file, round_files
-from state.codec import CorruptError, StateError
-from state.model_store import (
+from state.codec.sealed import CorruptError, StateError
+from state.store import model_file, round_files
+from state.store.model_store import (
     OPTIMIZER,
     WEIGHTS,
     Manifest,
@@ -25,7 +25,7 @@ from state.model_store import (
     details,
     now_ms,
 )
-from state.round_files import Report
+from state.store.round_files import Report
 
 PARENT = {WEIGHTS: "parent.safetensors", OPTIMIZER: "parent-optimizer.safetensors"}
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from models.deep.shape import Shape
 from operators.fine_tune import rounds
 from operators.fine_tune.rounds import Conclusion, RoundParams
-from state.codec import CorruptError
-from state.model_store import WEIGHTS, Ledger, Manifest, MissingError, ModelStore, now_ms
+from state.codec.sealed import CorruptError
+from state.store.model_store import WEIGHTS, Ledger, Manifest, MissingError, ModelStore, now_ms
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import IO
 
 import models
-from state import round_files
-from state.round_files import Progress
+from state.store import round_files
+from state.store.round_files import Progress
 
 _KEPT_OUTPUT = 8_192
 """Last bytes of its output that are kept, however much it prints."""

@@ -26,14 +26,15 @@ from operators.fine_tune.rounds import Conclusion, RoundParams
 from operators.fine_tune.scratch import Scratch
 from operators.fine_tune.store_calls import Found
 from operators.fine_tune.trainer import Ended, Trainer, TrainerParams
-from state import examples, tuner_state
-from state.codec import CorruptError, StateError
+from state import examples
+from state.codec.sealed import CorruptError, StateError
 from state.examples import Examples
-from state.lineage import Lineage
-from state.model_store import Ledger, MissingError
-from state.ring import Block
+from state.keyed import tuner_state
+from state.keyed.lineage import Lineage
+from state.keyed.ring import Block
+from state.keyed.tuner_state import RoundState, TunerState, Waiting
+from state.store.model_store import Ledger, MissingError
 from state.topics import control
-from state.tuner_state import RoundState, TunerState, Waiting
 
 _LOG = logging.getLogger(__name__)
 STATUS_ENTRY = "status"

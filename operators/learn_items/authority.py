@@ -14,11 +14,12 @@ from models.popularity.levels import levels_of, worth
 from operators.learn_items.publisher import Publisher
 from operators.learning import empty_items, name_new, objective
 from operators.params import LearnItemsParams
-from state import accepted as accepted_codec
-from state import bounds, chunks
-from state import marks as marks_codec
-from state.codec import IncompatibleError
-from state.item_state import ItemState
+from state import record_sizes
+from state.codec.sealed import IncompatibleError
+from state.keyed.item_state import ItemState
+from state.topics import accepted as accepted_codec
+from state.topics import chunks
+from state.topics import marks as marks_codec
 
 _LONGEST_NAME = 32
 _LOG = logging.getLogger(__name__)
@@ -141,7 +142,7 @@ class Catalogue:
         A chunk that is too large for one record comes in parts.
         """
         publisher = self._publishers[bucket]
-        room = self._params.max_record_bytes - bounds.OVERHEAD - _LONGEST_NAME
+        room = self._params.max_record_bytes - record_sizes.OVERHEAD - _LONGEST_NAME
         about = self._about(bucket, room)
         for name, keys in publisher.due(now_ms):
             rows = self._items.export(self._items.rows(keys, register=False))

@@ -10,7 +10,7 @@ from pyflink.datastream.functions import KeyedProcessFunction
 
 from operators.learn_items.authority import Catalogue
 from operators.params import LearnItemsParams
-from state import descriptors, lineage
+from state.keyed import descriptors, lineage
 from state.topics import lease
 
 _TICK_MS = 1000

@@ -18,8 +18,9 @@ from operators.learn_users.rehearsal import rehearse
 from operators.learn_users.stages.records import Outcome
 from operators.learn_users.unsampled import leave_out_sampler
 from operators.params import LearnUsersParams
-from state import descriptors, examples, lineage
-from state.descriptors import user_of
+from state import examples
+from state.keyed import descriptors, lineage
+from state.keyed.descriptors import user_of
 from state.topics import model_pointer
 
 _LOG = logging.getLogger(__name__)

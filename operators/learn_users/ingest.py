@@ -24,8 +24,8 @@ from operators.learn_users.stages.records import (
 )
 from operators.memory import Memory
 from operators.params import LearnUsersParams
-from state import accepted as accepted_codec
-from state import descriptors
+from state.keyed import descriptors
+from state.topics import accepted as accepted_codec
 from state.topics import lease
 from state.topics.lease import TakenOverError
 from state.topics.recommendation import Recommendation, Session, Trigger, encode

@@ -8,7 +8,7 @@ from functools import partial
 from models.deep.serving import Model, Placed
 from models.deep.shape import Shape
 from operators.background import Background
-from state.model_store import ModelStore
+from state.store.model_store import ModelStore
 from state.topics.model_pointer import ModelPointer
 
 _LOG = logging.getLogger(__name__)

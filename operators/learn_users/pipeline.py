@@ -32,9 +32,10 @@ from operators.learn_users.stages.records import (
 from operators.learn_users.stages.sessionize import sessionize
 from operators.memory import Memory
 from operators.params import LearnUsersParams
-from state import accepted as accepted_codec
-from state import bounds, knobs, popularity
-from state.descriptors import ACCOUNTING_ENTRY, KNOBS_ENTRY, POPULARITY_ENTRY, entry_of
+from state import record_sizes
+from state.keyed import knobs, popularity
+from state.keyed.descriptors import ACCOUNTING_ENTRY, KNOBS_ENTRY, POPULARITY_ENTRY, entry_of
+from state.topics import accepted as accepted_codec
 from state.topics import worker
 from state.topics.window import Sums
 from state.users.state import UserState
@@ -217,7 +218,7 @@ class Corridor:
             ranking = params.learning.objective == "ranking"
             outcome.accepted = accepted_codec.encode_within(
                 taught.message,
-                params.max_record_bytes - bounds.OVERHEAD - _BUCKET_KEY,
+                params.max_record_bytes - record_sizes.OVERHEAD - _BUCKET_KEY,
                 params.learning.transitions.window if ranking else 0,
             )
         if scored.any():

@@ -12,10 +12,9 @@ from operators.learn_users.inbox import Handler
 from operators.learn_users.model_loader import ModelLoader
 from operators.learn_users.pipeline import Corridor
 from operators.params import LearnUsersParams
-from state import accepted as accepted_codec
-from state import chunks
-from state.codec import IncompatibleError, StateError
-from state.topics import lease, model_pointer, trending, worker
+from state.codec.sealed import IncompatibleError, StateError
+from state.topics import accepted as accepted_codec
+from state.topics import chunks, lease, model_pointer, trending, worker
 from state.topics.lease import TakenOverError
 from state.topics.model_pointer import ModelPointer
 

@@ -7,9 +7,9 @@ from typing import Literal
 
 import msgspec
 
-from state import json_codec
-from state.codec import SKIP
-from state.json_codec import Count
+from state.codec import json_codec
+from state.codec.json_codec import Count
+from state.codec.sealed import SKIP
 
 COMMANDS = ("fine_tune_now", "rollback_model", "promote_model")
 

@@ -6,9 +6,9 @@ must not write any more, and one that is to start asks first whether somebody st
 
 import msgspec
 
-from state import json_codec
-from state.codec import SKIP, CorruptError
-from state.json_codec import Count
+from state.codec import json_codec
+from state.codec.json_codec import Count
+from state.codec.sealed import SKIP, CorruptError
 
 KEY = b"lease"
 VERSION = 1

@@ -10,9 +10,9 @@ import math
 import msgspec
 
 from models.deep.shape import Shape
-from state import json_codec
-from state.codec import SKIP, CorruptError, UnknownVersionError
-from state.json_codec import Count
+from state.codec import json_codec
+from state.codec.json_codec import Count
+from state.codec.sealed import SKIP, CorruptError, UnknownVersionError
 
 KEY = b"model"
 VERSION = 2

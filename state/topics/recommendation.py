@@ -5,8 +5,8 @@ Version 1: the fields below. New ones may be added; none is renamed or removed w
 
 import msgspec
 
-from state import json_codec
-from state.codec import SKIP
+from state.codec import json_codec
+from state.codec.sealed import SKIP
 
 VERSION = 1
 

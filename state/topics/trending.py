@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.keys import key_of
-from state import json_codec
-from state.codec import SKIP, CorruptError
-from state.json_codec import Count
+from state.codec import json_codec
+from state.codec.json_codec import Count
+from state.codec.sealed import SKIP, CorruptError
 
 KEY = b"trending"
 VERSION = 1

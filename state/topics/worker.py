@@ -2,8 +2,8 @@
 
 import msgspec
 
-from state import json_codec
-from state.codec import SKIP
+from state.codec import json_codec
+from state.codec.sealed import SKIP
 
 
 class Serving(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,8 @@ from models.keys import key_of
 from models.numeric.initial import initial_factors
 from models.params.users import UserParams
 from models.users.past import FOREVER
-from state.codec import (
+from state.codec.ragged import bounds_of, rows_at
+from state.codec.sealed import (
     HEADER,
     Payloads,
     corrupt,
@@ -21,7 +22,6 @@ from state.codec import (
     open_all,
     seal_all,
 )
-from state.ragged import bounds_of, rows_at
 from state.users import rows as records
 from state.users.layouts import (
     COLUMNS,

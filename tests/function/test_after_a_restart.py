@@ -9,7 +9,7 @@ from models.arrays.items import RECENT
 from models.columns.accepted import AcceptedBatch
 from models.items.table import Items
 from operators.stages import learn
-from state import accepted
+from state.topics import accepted
 from tests.builders import (
     DAY,
     NOW,

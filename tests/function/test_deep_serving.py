@@ -23,7 +23,7 @@ from models.deep.serving import NETWORKS
 from models.deep.shape import Shape
 from models.keys import key_of
 from operators.params import LearnUsersParams
-from state.model_store import WEIGHTS, Manifest, ModelStore
+from state.store.model_store import WEIGHTS, Manifest, ModelStore
 from state.topics import model_pointer, worker
 from state.topics.lease import Lease
 from state.topics.model_pointer import ModelPointer

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from state.descriptors import ACCOUNTING_ENTRY
+from state.keyed.descriptors import ACCOUNTING_ENTRY
 from tests.builders import DAY, HOUR, NOW, Record, event, in_order, learn_users, learning
 from tests.harness import Clock, UsersSubtask
 

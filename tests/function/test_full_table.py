@@ -9,7 +9,7 @@ import pytest
 from models.columns.events import OFFSET_BITS
 from models.keys import key_of
 from operators.learn_items.authority import Catalogue
-from state import chunks
+from state.topics import chunks
 from tests.builders import DAY, NOW, Record, event, in_order, learn_items, learn_users, learning
 from tests.harness import Clock, ItemsSubtask, Savepoint, UsersSubtask
 

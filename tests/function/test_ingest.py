@@ -8,8 +8,7 @@ from conf.schema import JobConfig
 from jobs import parameters
 from models.columns.events import OFFSET_BITS
 from operators.learn_users.ingest import MODEL_VERSION, IngestFunction
-from state import accepted
-from state.topics import lease
+from state.topics import accepted, lease
 from state.topics.lease import Lease, TakenOverError
 from tests.builders import Record, behaviour, in_order, learn_users, learning
 from tests.harness import Clock, UsersSubtask

@@ -7,9 +7,8 @@ import pytest
 from models.keys import key_of
 from operators.learn_items.authority import Catalogue
 from operators.stages import learn as learn_stage
-from state import accepted, chunks
-from state import marks as marks_codec
-from state.topics import lease
+from state.topics import accepted, chunks, lease
+from state.topics import marks as marks_codec
 from state.topics.lease import Lease
 from tests.builders import (
     NOW,

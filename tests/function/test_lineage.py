@@ -12,10 +12,10 @@ from jobs import parameters
 from operators.fine_tune import function
 from operators.fine_tune.function import FineTuneFunction
 from scripts.tools.kafka.accounting import Metrics
-from state import lineage
-from state.codec import CorruptError, IncompatibleError
-from state.descriptors import LINEAGE_ENTRY
-from state.lineage import ABSENT, Lineage, Topic
+from state.codec.sealed import CorruptError, IncompatibleError
+from state.keyed import lineage
+from state.keyed.descriptors import LINEAGE_ENTRY
+from state.keyed.lineage import ABSENT, Lineage, Topic
 from state.topics import lease
 from state.topics.lease import Lease
 from tests.builders import MINUTE, NOW, event, in_order, learn_items, learn_users

@@ -12,8 +12,7 @@ from models.columns.items import ItemRows
 from models.keys import bucket_of
 from models.params.events import EventPolicy
 from models.params.ranking import RankingParams
-from state import accepted, chunks
-from state.topics import lease
+from state.topics import accepted, chunks, lease
 from state.topics.lease import Lease, TakenOverError
 from tests.builders import (
     OBJECTIVES,

@@ -18,9 +18,10 @@ from models.params.refit import RefitParams
 from models.rating import kalman
 from models.rating.kalman import Kalman, KalmanItems, KalmanUsers
 from operators.learning import empty_items
-from state import examples, model_file
-from state.codec import CorruptError
-from state.model_store import WEIGHTS, Manifest, ModelStore
+from state import examples
+from state.codec.sealed import CorruptError
+from state.store import model_file
+from state.store.model_store import WEIGHTS, Manifest, ModelStore
 from state.topics import model_pointer
 from state.topics.model_pointer import ModelPointer
 from state.users.state import UserState

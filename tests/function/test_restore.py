@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from models.params.ranking import RankingParams
-from state.codec import CorruptError, IncompatibleError, StateError, UnknownVersionError
-from state.descriptors import ACCOUNTING_ENTRY
+from state.codec.sealed import CorruptError, IncompatibleError, StateError, UnknownVersionError
+from state.keyed.descriptors import ACCOUNTING_ENTRY
 from tests.builders import (
     MINUTE,
     NOW,

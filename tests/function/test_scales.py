@@ -21,7 +21,7 @@ from models.refit.refit import Refit
 from models.weights.blend import COUNT
 from operators.learn_items.authority import Catalogue
 from state import examples
-from state.codec import IncompatibleError
+from state.codec.sealed import IncompatibleError
 from tests.builders import NOW, Record, cut, event, in_order, learn_items, learn_users, learning
 from tests.harness import Clock, UsersSubtask
 

@@ -27,9 +27,9 @@ from models.keys import bucket_of, key_of
 from models.params.events import EventPolicy
 from operators.params import LearningParams
 from operators.stages import learn as learn_stage
-from state.accounting import Accounting
-from state.descriptors import ACCOUNTING_ENTRY, is_user
-from state.model_store import WEIGHTS, Manifest, ModelStore
+from state.keyed.accounting import Accounting
+from state.keyed.descriptors import ACCOUNTING_ENTRY, is_user
+from state.store.model_store import WEIGHTS, Manifest, ModelStore
 from state.topics import model_pointer
 from state.topics.model_pointer import ModelPointer
 from state.users.state import UserState

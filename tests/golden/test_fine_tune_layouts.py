@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from models.deep.shape import Shape
-from state import examples, ring, tuner_state
-from state.codec import StateError, UnknownVersionError, seal
+from state import examples
+from state.codec.sealed import StateError, UnknownVersionError, seal
 from state.examples import Examples
-from state.ring import Block
+from state.keyed import ring, tuner_state
+from state.keyed.ring import Block
+from state.keyed.tuner_state import RoundState, TunerState, Waiting
 from state.topics import model_pointer
 from state.topics.model_pointer import ModelPointer
-from state.tuner_state import RoundState, TunerState, Waiting
 
 FOLDER = Path(__file__).parent / "state"
 

@@ -20,11 +20,12 @@ from models.params.users import UserParams
 from models.users.history import NEWEST, as_counted
 from models.users.past import FOREVER
 from operators.learn_users.stages.records import Triggers, recommendation_id, trigger_keys
-from state import accepted, chunks, knobs, lineage, marks, popularity
-from state.accounting import Accounting, PartitionCounts
-from state.codec import IncompatibleError, UnknownVersionError, open_sealed, seal
-from state.item_state import ItemState
-from state.lineage import Lineage, Topic
+from state.codec.sealed import IncompatibleError, UnknownVersionError, open_sealed, seal
+from state.keyed import knobs, lineage, popularity
+from state.keyed.accounting import Accounting, PartitionCounts
+from state.keyed.item_state import ItemState
+from state.keyed.lineage import Lineage, Topic
+from state.topics import accepted, chunks, marks
 from state.users.state import UserState
 
 FOLDER = Path(__file__).parent / "state"

@@ -8,8 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from models.columns.accepted import AcceptedBatch
-from state import accepted
-from state.codec import CorruptError, StateError, seal
+from state.codec.sealed import CorruptError, StateError, seal
+from state.topics import accepted
 
 
 def batch(

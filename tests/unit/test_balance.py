@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from models.columns.events import OFFSET_BITS
 from scripts.tools.kafka.accounting import Metrics
 from scripts.tools.kafka.balance import Balance, Consumed, Log, balance, plain
-from state.accounting import GAPS, UNKNOWN, Accounting
-from state.codec import StateError
+from state.codec.sealed import StateError
+from state.keyed.accounting import GAPS, UNKNOWN, Accounting
 from tests.unit.test_accounting_reader import account
 
 PARTITION = 3

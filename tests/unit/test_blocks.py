@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from operators.fine_tune import blocks
 from operators.fine_tune.blocks import BLOCK_EVENTS, Blocks, of_share
-from state import ring
-from state.codec import StateError
-from state.ring import Block
-from state.tuner_state import TunerState
+from state.codec.sealed import StateError
+from state.keyed import ring
+from state.keyed.ring import Block
+from state.keyed.tuner_state import TunerState
 
 LIMIT = 4 * BLOCK_EVENTS
 SMALL = 64

@@ -20,9 +20,9 @@ from models.params.transitions import TransitionParams
 from models.params.users import UserParams
 from operators.learn_users.stages.decode import Rejected
 from operators.learn_users.stages.records import DeadLetters, Recommendations, Triggers
-from state import bounds, chunks
-from state.accounting import GAPS, Accounting, PartitionCounts
-from state.topics import trending
+from state import record_sizes
+from state.keyed.accounting import GAPS, Accounting, PartitionCounts
+from state.topics import chunks, trending
 from state.users.state import UserState
 
 LIMIT = 64 << 10
@@ -59,10 +59,10 @@ def test_a_dead_letter_fits_and_says_what_was_left_out(
     letters = DeadLetters("topic", "1.2.3", max_bytes, LIMIT)
     coordinate = 3 << OFFSET_BITS | 5
     ((found_key, found_value, headers),) = letters([REJECTED], [k], [v], [coordinate], [7])
-    assert java_size(found_key, found_value, headers) <= bounds.record(
+    assert java_size(found_key, found_value, headers) <= record_sizes.record(
         found_key, found_value, headers
     )
-    assert bounds.record(found_key, found_value, headers) <= LIMIT
+    assert record_sizes.record(found_key, found_value, headers) <= LIMIT
     for found, sent, name in ((found_key, k, "src.key"), (found_value, v, "src")):
         if found == sent:
             assert f"{name}.size" not in headers
@@ -71,7 +71,7 @@ def test_a_dead_letter_fits_and_says_what_was_left_out(
             assert sent is not None
             assert headers[f"{name}.size"] == b"%d" % len(sent)
             assert headers[f"{name}.sha256"] == sha256(sent).hexdigest().encode()
-    if bounds.record(k, v) < LIMIT - 2_048 and len(v or b"") <= max_bytes:
+    if record_sizes.record(k, v) < LIMIT - 2_048 and len(v or b"") <= max_bytes:
         assert (found_key, found_value) == (k, v)
 
 
@@ -110,7 +110,7 @@ def test_a_recommendation_keeps_its_bound(k: int, id_bytes: int, characters: str
     triggers = Triggers(np.zeros(1, np.int32), [user], big.astype(np.uint64), big, big)
     writer = Recommendations("m" * 200)
     ((key, value),) = writer([user], users, triggers, best, items, 2**62)
-    assert len(key) + len(value) <= bounds.recommendation(k, id_bytes)
+    assert len(key) + len(value) <= record_sizes.recommendation(k, id_bytes)
 
 
 @settings(deadline=None, max_examples=50)
@@ -125,7 +125,7 @@ def test_chunks_keep_their_bound_and_hold_all_rows(
 ) -> None:
     rows = item_rows(items, successors, factors, id_bytes)
     whole = chunks.encode(rows)
-    assert len(whole) <= bounds.chunk(items, successors, factors, id_bytes)
+    assert len(whole) <= record_sizes.chunk(items, successors, factors, id_bytes)
     parts = chunks.encode_within(rows, LIMIT)
     assert max(map(len, parts)) <= LIMIT
     found = [key for part in parts for key in chunks.decode(part).keys.tolist()]
@@ -173,7 +173,7 @@ def test_accounting_of_many_partitions_takes_several_records(partitions: int) ->
     }
     whole = Accounting("accounting", 32_767, counts, dict.fromkeys(map(str, range(40)), most), most)
     records = whole.records()
-    assert max(bounds.record(key, value) for key, value in records) <= LIMIT
+    assert max(record_sizes.record(key, value) for key, value in records) <= LIMIT
     assert records[0][0] == b"accounting/32767"
     assert len({key for key, _ in records}) == len(records)
     read = [msgspec.json.decode(value) for _, value in records]
@@ -182,7 +182,7 @@ def test_accounting_of_many_partitions_takes_several_records(partitions: int) ->
 
 
 def test_trending_keeps_its_bound() -> None:
-    most = bounds.most_trending(64 << 10, 128)
+    most = record_sizes.most_trending(64 << 10, 128)
     seen = {f"{n:03}" + WORST * 62: 2**62 for n in range(most)}
     listed = trending.Trending(origin="f" * 16, window_end=2**62, seen=seen)
     assert most > 100

@@ -5,10 +5,10 @@ import pytest
 from models.arrays.weights import WEIGHTS
 from models.deep.shape import Shape
 from operators.fine_tune.champion import Champion
-from state.model_store import WEIGHTS as FILE
-from state.model_store import Manifest, StoredFile
-from state.round_files import Expected
-from state.tuner_state import TunerState
+from state.keyed.tuner_state import TunerState
+from state.store.model_store import WEIGHTS as FILE
+from state.store.model_store import Manifest, StoredFile
+from state.store.round_files import Expected
 
 SHAPE = Shape(dim=8, width=8)
 HELPS = Expected(

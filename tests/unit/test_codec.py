@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from state import codec
+from state.codec import sealed as codec
 
 SEALED = codec.seal(b"XX", 2, b"payload")
 

@@ -15,23 +15,24 @@ from hypothesis import strategies as st
 
 from models.deep.shape import Shape
 from scripts.tools.kafka.accounting import Metrics
-from state import (
+from state import examples
+from state.codec import json_codec
+from state.codec.sealed import HEADER, StateError, seal
+from state.keyed import lineage, popularity, ring, tuner_state
+from state.keyed.accounting import Accounting
+from state.store import model_file, round_files
+from state.store.model_store import Manifest, ModelStore
+from state.topics import (
     accepted,
     chunks,
-    examples,
-    json_codec,
-    lineage,
+    control,
+    lease,
     marks,
-    model_file,
-    popularity,
-    ring,
-    round_files,
-    tuner_state,
+    model_pointer,
+    recommendation,
+    trending,
+    worker,
 )
-from state.accounting import Accounting
-from state.codec import HEADER, StateError, seal
-from state.model_store import Manifest, ModelStore
-from state.topics import control, lease, model_pointer, recommendation, trending, worker
 from tests.builders import learn_users
 from tests.golden.test_state_layouts import FILTERED_ITEMS, ITEMS, USERS
 from tests.harness import Clock, UsersSubtask

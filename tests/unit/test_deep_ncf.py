@@ -18,9 +18,9 @@ from models.ranking.model import Ranking
 from operators.fine_tune import rounds
 from operators.fine_tune.rounds import RoundParams
 from scripts.tools.cluster.paths import ROOT, TRAINER_PYTHON
-from state import model_file
-from state.codec import CorruptError
-from state.model_store import WEIGHTS, ModelStore
+from state.codec.sealed import CorruptError
+from state.store import model_file
+from state.store.model_store import WEIGHTS, ModelStore
 from tests.builders import USERS
 from tests.columns import FACTORS, events, new_items, new_users, rows_of
 

@@ -12,8 +12,8 @@ from models.deep.shape import Shape
 from models.users.gaps import LONGEST, gaps
 from models.users.history import gaps_of
 from scripts.tools.cluster.paths import ROOT, TRAINER_PYTHON
-from state import model_file
-from state.codec import CorruptError, IncompatibleError, StateError
+from state.codec.sealed import CorruptError, IncompatibleError, StateError
+from state.store import model_file
 
 _TORCH = """
 import json, sys

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from operators.learn_users.inbox import Inbox, LoopRecord
-from state.codec import CorruptError
+from state.codec.sealed import CorruptError
 
 
 def refuse(_: bytes, __: bytes) -> None:

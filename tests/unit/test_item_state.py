@@ -11,9 +11,15 @@ from hypothesis import strategies as st
 
 from models.columns.items import ItemRows
 from models.keys import key_of
-from state import chunks
-from state.codec import CorruptError, IncompatibleError, StateError, UnknownVersionError, seal
-from state.item_state import MAGIC, VERSION, ItemState
+from state.codec.sealed import (
+    CorruptError,
+    IncompatibleError,
+    StateError,
+    UnknownVersionError,
+    seal,
+)
+from state.keyed.item_state import MAGIC, VERSION, ItemState
+from state.topics import chunks
 
 FACTORS = 3
 STATE = ItemState(FACTORS, context_seed=3, variances=FACTORS + 1)

@@ -10,8 +10,8 @@ from models.columns.learnt import UNKNOWN
 from models.params.ranking import MODELS, RankingParams
 from models.weights.knobs import NAMES, NOTCHES, TunedKnobs
 from scripts.tools.benchmarks.candidates.exact import scores_of
-from state import knobs as codec
-from state.codec import StateError
+from state.codec.sealed import StateError
+from state.keyed import knobs as codec
 from tests import columns
 from tests.columns import events, rows_of
 from tests.kernels import learn_knobs

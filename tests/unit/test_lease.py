@@ -17,7 +17,7 @@ from conf.schema import JobConfig
 from jobs import lease as writer
 from jobs.preflight import WAITS, PreflightError
 from scripts.tools.cluster.paths import LOCAL_CONFIG
-from state.codec import StateError
+from state.codec.sealed import StateError
 from state.topics import lease
 from state.topics.lease import Lease
 

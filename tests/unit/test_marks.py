@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from models.columns.events import OFFSET_BITS
 from models.index.marks import _MOST, PASSED, Marks
 from models.items.applied import Applied, used
-from state import marks as codec
+from state.topics import marks as codec
 
 
 def full(buckets: int, partitions: int, offset: int) -> np.ndarray:

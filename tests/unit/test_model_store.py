@@ -9,9 +9,9 @@ from safetensors.numpy import load, save
 
 from models.deep.recurrent import Recurrent
 from models.deep.shape import Shape
-from state import model_store
-from state.codec import CorruptError, IncompatibleError, StateError
-from state.model_store import OPTIMIZER, WEIGHTS, Manifest, ModelStore, StoreError
+from state.codec.sealed import CorruptError, IncompatibleError, StateError
+from state.store import model_store
+from state.store.model_store import OPTIMIZER, WEIGHTS, Manifest, ModelStore, StoreError
 from state.topics.model_pointer import ModelPointer
 
 SHAPE = Shape(dim=8, width=8)

@@ -19,7 +19,7 @@ from scripts.tools.cluster.paths import LOCAL_CONFIG
 from scripts.tools.commands import control, models, submit
 from scripts.tools.commands.submit import Submission
 from scripts.tools.console import ToolError
-from state.model_store import OPTIMIZER, WEIGHTS, Manifest, ModelStore
+from state.store.model_store import OPTIMIZER, WEIGHTS, Manifest, ModelStore
 from state.topics import model_pointer
 
 SHAPE = Shape(dim=4, width=6)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from models.columns.accepted import AcceptedBatch
 from models.items.halves import halves
-from state import accepted
+from state.topics import accepted
 
 WINDOW = 3
 

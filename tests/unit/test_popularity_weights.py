@@ -5,8 +5,8 @@ import pytest
 
 from models.arrays.weights import CHOICES, GAINS, HISTORIES
 from models.weights.popularity import GRID, PopularityWeights
-from state import popularity
-from state.codec import StateError
+from state.codec.sealed import StateError
+from state.keyed import popularity
 from tests.columns import new_items
 from tests.kernels import count_event, fill_popularity, gains_of, history_of, learn_gains
 

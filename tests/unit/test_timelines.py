@@ -26,7 +26,7 @@ from operators.background import Background
 from operators.fine_tune import tuner
 from operators.fine_tune.scratch import Scratch
 from operators.fine_tune.trainer import TrainerParams
-from state.model_store import WEIGHTS, Ledger, ModelStore, StoreError
+from state.store.model_store import WEIGHTS, Ledger, ModelStore, StoreError
 from tests.unit.test_tuner import (
     ROLLBACK,
     SHAPE,

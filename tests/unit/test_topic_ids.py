@@ -10,7 +10,7 @@ from py4j.protocol import Py4JError
 
 from conf.schema import JobConfig
 from jobs import preflight
-from state.lineage import ABSENT
+from state.keyed.lineage import ABSENT
 
 NONE = "AAAAAAAAAAAAAAAAAAAAAA"
 

@@ -13,7 +13,7 @@ from scripts.tools.cluster.paths import TRAINER_PYTHON
 from scripts.tools.commands import train
 from scripts.tools.console import ToolError
 from scripts.tools.data import tables, train_events
-from state.model_store import ModelStore
+from state.store.model_store import ModelStore
 
 with_torch = pytest.mark.skipif(
     not TRAINER_PYTHON.exists(), reason=".venv-train is missing: scripts/setup --train"

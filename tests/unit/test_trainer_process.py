@@ -19,9 +19,9 @@ from models.deep.training.files import known_items
 from operators.fine_tune.rounds import PARENT
 from operators.fine_tune.trainer import Ended, Trainer, TrainerParams
 from scripts.tools.cluster.paths import ROOT, TRAINER_PYTHON
-from state import model_file
-from state.codec import CorruptError
-from state.model_store import WEIGHTS
+from state.codec.sealed import CorruptError
+from state.store import model_file
+from state.store.model_store import WEIGHTS
 
 SHAPE = Shape(dim=8, width=8, length=8)
 

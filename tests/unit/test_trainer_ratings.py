@@ -19,7 +19,7 @@ from models.params.refit import RefitParams
 from models.params.users import UserParams
 from models.rating.ekf import FilteredRating, start_of
 from models.rating.stacking import Stacking
-from state import model_file
+from state.store import model_file
 from tests.columns import TRANSITIONS, events, key, rows_of
 
 ROOT = Path(__file__).parents[2]

@@ -22,10 +22,11 @@ from operators.fine_tune.scratch import Scratch
 from operators.fine_tune.trainer import TrainerParams
 from operators.fine_tune.tuner import STATUS_ENTRY, FineTuneParams, Tuner
 from scripts.tools.cluster.paths import TRAINER_PYTHON
-from state import examples, tuner_state
-from state.codec import StateError
+from state import examples
+from state.codec.sealed import StateError
 from state.examples import Examples
-from state.model_store import OPTIMIZER, WEIGHTS, Manifest, ModelStore, StoreError
+from state.keyed import tuner_state
+from state.store.model_store import OPTIMIZER, WEIGHTS, Manifest, ModelStore, StoreError
 from state.topics import model_pointer
 from state.topics.model_pointer import ModelPointer
 

@@ -12,7 +12,7 @@ from models.columns.events import DUPLICATE, LATE, Events
 from models.columns.users import Users
 from models.params.users import UserParams
 from operators.learn_users.stages.deduplicate import deduplicate
-from state.codec import CorruptError, IncompatibleError, StateError, seal
+from state.codec.sealed import CorruptError, IncompatibleError, StateError, seal
 from state.users.state import MAGIC, VERSION, UserState
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "state"

@@ -7,9 +7,9 @@ from operators.events.codes import WITHOUT_ITEM, Code
 from operators.learn_users.stages.decode import Decoded
 from operators.learn_users.stages.fates import Fates
 from operators.memory import Memory
-from state.accounting import Accounting
-from state.descriptors import ACCOUNTING_ENTRY
-from state.lineage import Lineage
+from state.keyed.accounting import Accounting
+from state.keyed.descriptors import ACCOUNTING_ENTRY
+from state.keyed.lineage import Lineage
 from state.topics.window import Sums
 
 

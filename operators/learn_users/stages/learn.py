@@ -23,8 +23,8 @@ from models.weights.popularity import PopularityWeights
 from operators.learn_users.stages.publish import Telling
 from operators.learning import empty_items, name_new, objective
 from operators.params import LearningParams
-from state.chunks import About
-from state.codec import ForeignError
+from state.codec.sealed import ForeignError
+from state.topics.chunks import About
 
 _NOTE_SECONDS = 3.0
 _PATIENCE = 120.0

@@ -22,7 +22,7 @@ from models.items.table import Items
 from models.keys import key_of
 from operators.events.identity import Identity
 from operators.learn_users.stages.decode import Rejected
-from state import bounds
+from state import record_sizes
 from state.examples import Examples
 from state.topics.recommendation import Item, Recommendation, Session, Trigger, encode
 from state.topics.window import Sums
@@ -196,7 +196,7 @@ class DeadLetters:
         if value is not None and len(value) > self.max_bytes:
             headers |= _statement("src", value)
             value = None
-        while bounds.record(key, value, headers) > self.max_record_bytes and (key or value):
+        while record_sizes.record(key, value, headers) > self.max_record_bytes and (key or value):
             if len(key or b"") > len(value or b""):
                 headers |= _statement("src.key", key or b"")
                 key = None

@@ -12,7 +12,7 @@ from conf.schema import JobConfig
 from scripts.tools.console import ToolError, answer, run
 from scripts.tools.kafka.client import KafkaAddress, consumer, records
 from scripts.tools.kafka.target import add_arguments, target
-from state import json_codec
+from state.codec import json_codec
 from state.topics.control import COMMANDS
 
 WAIT_SECONDS = 60.0

@@ -22,9 +22,9 @@ from scripts.tools.commands import control
 from scripts.tools.commands.demo_view import console
 from scripts.tools.console import ToolError, answer, progress, run
 from scripts.tools.kafka.target import Target, add_arguments, target
-from state import model_file
-from state.codec import StateError
-from state.model_store import WEIGHTS, Manifest, ModelStore
+from state.codec.sealed import StateError
+from state.store import model_file
+from state.store.model_store import WEIGHTS, Manifest, ModelStore
 
 _HIT_RATE = "hr_at_10"
 

@@ -39,8 +39,8 @@ from scripts.tools.commands.build import build
 from scripts.tools.console import ToolError, answer, progress, run
 from scripts.tools.kafka import topics
 from scripts.tools.kafka.client import KafkaAddress, cluster_id
-from state.codec import StateError
-from state.model_store import ModelStore
+from state.codec.sealed import StateError
+from state.store.model_store import ModelStore
 
 JOB = "jobs.recommend"
 _RUNNING_SECONDS = 120

@@ -25,8 +25,8 @@ from scripts.tools.commands.demo_view import console
 from scripts.tools.console import ToolError, answer, positive, progress, run
 from scripts.tools.data import columns, train_events
 from scripts.tools.data.train_events import EVENT_BYTES, SORTING_BYTES, Prepared
-from state.codec import StateError
-from state.model_store import Manifest, ModelStore
+from state.codec.sealed import StateError
+from state.store.model_store import Manifest, ModelStore
 
 Told = Callable[[Mapping[str, Any]], None]
 """Called with what the trainer says of itself: step, steps, loss."""

@@ -20,10 +20,10 @@ from scripts.tools.evaluate.figures import Ranked
 from scripts.tools.evaluate.output import SLICES, first_of
 from scripts.tools.evaluate.passes import Beside, Pass, Report
 from scripts.tools.evaluate.rounds import Round
-from state.codec import StateError
-from state.model_store import WEIGHTS, Manifest, ModelStore
+from state.codec.sealed import StateError
+from state.keyed.tuner_state import TunerState
+from state.store.model_store import WEIGHTS, Manifest, ModelStore
 from state.topics.model_pointer import ModelPointer
-from state.tuner_state import TunerState
 
 
 @dataclass

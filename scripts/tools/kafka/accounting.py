@@ -18,9 +18,9 @@ from scripts.tools.kafka.balance import UNKNOWN, Consumed
 from scripts.tools.kafka.client import KafkaAddress, read_all
 from scripts.tools.kafka.ranges import BEGIN, END, Range, common, joined
 from scripts.tools.kafka.windows import Quality, Sums, Windows
-from state import json_codec
-from state.accounting import PartitionCounts
-from state.codec import StateError
+from state.codec import json_codec
+from state.codec.sealed import StateError
+from state.keyed.accounting import PartitionCounts
 from state.topics import worker
 from state.topics.worker import Worker
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from state import json_codec
-from state.codec import StateError
+from state.codec import json_codec
+from state.codec.sealed import StateError
 
 _LEAST = 1_024
 """Windows that are kept whatever their age, before the old ones are looked for."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models.arrays.weights import CHOICES, GAINS, HISTORIES
 from models.weights.popularity import no_sums
-from state.codec import corrupt, open_sealed, seal
+from state.codec.sealed import corrupt, open_sealed, seal
 
 MAGIC = b"PW"
 VERSION = 2

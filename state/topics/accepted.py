@@ -63,7 +63,7 @@ from models.columns.accepted import AcceptedBatch
 from models.columns.events import OFFSET_BITS
 from models.compiled import compiled
 from models.items.halves import halves
-from state.codec import SKIP, corrupt, open_sealed, seal
+from state.codec.sealed import SKIP, corrupt, open_sealed, seal
 
 MAGIC = b"AC"
 VERSION = 5

@@ -13,9 +13,9 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from models.columns.events import OFFSET_BITS
-from state import json_codec
-from state.codec import open_sealed, seal
-from state.lineage import Lineage
+from state.codec import json_codec
+from state.codec.sealed import open_sealed, seal
+from state.keyed.lineage import Lineage
 
 MAGIC = b"AU"
 VERSION = 5

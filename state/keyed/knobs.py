@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models.arrays.weights import KNOBS, TUNINGS
 from models.weights.knobs import no_sums
-from state.codec import corrupt, open_sealed, seal
+from state.codec.sealed import corrupt, open_sealed, seal
 
 MAGIC = b"KN"
 VERSION = 1

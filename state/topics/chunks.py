@@ -26,8 +26,8 @@ place_positions   list<int32>             where in them
 
 and, in the metadata, whose rows these are (`streamrec.origin`), how many items there are in all
 item buckets of that kind (`streamrec.total`) and which events the rows contain
-(`streamrec.marks`, `state.marks`). Version 3 had no variances. Version 2 had no places and no
-factors as context; version 1 had no popularity and none of the metadata.
+(`streamrec.marks`, `state.topics.marks`). Version 3 had no variances. Version 2 had no places and
+no factors as context; version 1 had no popularity and none of the metadata.
 
 Rows are absolute values: to read one twice is harmless. Kafka checksums its records, so a chunk
 carries no CRC of its own.
@@ -45,8 +45,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from models.columns.items import ItemRows
-from state import bounds, marks
-from state.codec import SKIP, StateError, UnknownVersionError, corrupt
+from state import record_sizes
+from state.codec.sealed import SKIP, StateError, UnknownVersionError, corrupt
+from state.topics import marks
 
 VERSION = 4
 READ_VERSIONS = (1, 2, 3, 4)
@@ -99,10 +100,10 @@ def encode_within(rows: ItemRows, limit: int, about: About | None = None) -> lis
     ids = [len(identifier.encode()) for identifier in rows.ids]
     followed = np.diff(rows.successor_start) + np.diff(rows.place_start)
     sizes = [
-        bounds.item_row(entries, factors, length)
+        record_sizes.item_row(entries, factors, length)
         for entries, length in zip(followed.tolist(), ids, strict=True)
     ]
-    edges, held, room = [0], 0, limit - bounds.chunk(0, 0, factors, 0) - len(about.packed)
+    edges, held, room = [0], 0, limit - record_sizes.chunk(0, 0, factors, 0) - len(about.packed)
     for at, row_size in enumerate(sizes):
         if held + row_size > room and at > edges[-1]:
             edges.append(at)

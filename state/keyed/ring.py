@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from state.codec import corrupt, open_sealed, seal
+from state.codec.sealed import corrupt, open_sealed, seal
 
 MAGIC = b"RB"
 VERSION = 2

@@ -4,7 +4,7 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from state.codec import RESTORE, CorruptError
+from state.codec.sealed import RESTORE, CorruptError
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 """A number from 0 that fits into 64 bits."""

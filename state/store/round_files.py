@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from state.codec import CorruptError
-from state.json_codec import Count
+from state.codec.json_codec import Count
+from state.codec.sealed import CorruptError
 
 _T = TypeVar("_T")
 _REMEDY = "the round is begun anew; see the trainer's output"

@@ -9,8 +9,8 @@ weighs nothing until it has shown to help.
 import msgspec
 
 from models.deep.privacy import Spend
-from state import json_codec
-from state.codec import open_sealed, seal
+from state.codec import json_codec
+from state.codec.sealed import open_sealed, seal
 
 MAGIC = b"FT"
 VERSION = 3

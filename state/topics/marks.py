@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.items.applied import used
-from state.codec import corrupt, open_sealed, seal
+from state.codec.sealed import corrupt, open_sealed, seal
 
 MAGIC = b"MK"
 VERSION = 2

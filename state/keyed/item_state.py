@@ -45,7 +45,8 @@ from numpy.typing import NDArray
 
 from models.columns.items import ItemRows
 from models.numeric.initial import INITIAL_DEVIATION, initial_factors
-from state.codec import (
+from state.codec.ragged import as_bytes, bounds_of, copy_ranges, rows_at
+from state.codec.sealed import (
     Payloads,
     corrupt,
     incompatible_factors,
@@ -53,7 +54,6 @@ from state.codec import (
     open_all,
     seal_all,
 )
-from state.ragged import as_bytes, bounds_of, copy_ranges, rows_at
 
 MAGIC = b"IT"
 VERSION = 5

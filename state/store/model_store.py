@@ -17,10 +17,11 @@ from pyarrow.fs import FileSelector, FileSystem, FileType
 from models.deep.privacy import Spend, most
 from models.deep.serving import Model
 from models.deep.shape import Shape
-from state import json_codec, model_file
-from state.codec import CorruptError, StateError
-from state.json_codec import Count
-from state.round_files import Figures, Report
+from state.codec import json_codec
+from state.codec.json_codec import Count
+from state.codec.sealed import CorruptError, StateError
+from state.store import model_file
+from state.store.round_files import Figures, Report
 from state.topics.model_pointer import ModelPointer
 
 WEIGHTS, OPTIMIZER = "weights.safetensors", "optimizer.safetensors"

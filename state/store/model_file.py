@@ -10,7 +10,7 @@ from safetensors.numpy import load
 
 from models.deep.serving import NETWORKS, Model
 from models.deep.shape import Shape
-from state.codec import CorruptError, IncompatibleError
+from state.codec.sealed import CorruptError, IncompatibleError
 
 _LARGEST = 1e4
 """Largest number sane weights hold."""

@@ -33,7 +33,7 @@ def user_of(entry: str) -> str:
 
 
 LINEAGE_ENTRY = "lineage"
-"""Entry of `loop` and of `fine_tune` that says what the state belongs to, see `state.lineage`."""
+"""Entry of `loop` and of `fine_tune`: what the state belongs to, see `state.keyed.lineage`."""
 
 
 def users() -> MapStateDescriptor:
@@ -52,9 +52,9 @@ def fine_tune() -> MapStateDescriptor:
 
 
 MARKS_ENTRY = -1
-"""Entry of `items` that says what the records contain, see `state.marks`; no item's key is that."""
+"""Entry of `items`, no item's key: which events the records contain, see `state.topics.marks`."""
 ITEMS_LINEAGE_ENTRY = -2
-"""Entry of `items` that says what the state belongs to, see `state.lineage`; nor is it that."""
+"""Entry of `items`, no item's key: what the state belongs to, see `state.keyed.lineage`."""
 
 
 def items() -> MapStateDescriptor:

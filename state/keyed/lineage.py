@@ -7,9 +7,9 @@ holds offsets keeps the ids that Kafka gave the topics, and a restored job compa
 
 import msgspec
 
-from state import json_codec
-from state.codec import IncompatibleError, UnknownVersionError
-from state.json_codec import Count
+from state.codec import json_codec
+from state.codec.json_codec import Count
+from state.codec.sealed import IncompatibleError, UnknownVersionError
 
 VERSION = 1
 ABSENT = "absent"

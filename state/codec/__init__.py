@@ -1,0 +1,1 @@
+"""How bytes are sealed, checked and read back."""

@@ -1,0 +1,1 @@
+"""What lies in Flink's keyed state, besides users."""

@@ -1,0 +1,1 @@
+"""Files of the model store, and of a round of training."""
