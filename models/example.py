@@ -126,7 +126,8 @@ class Example:
         A copy of the user learns a rating of it, and says what it had expected. Nothing changes.
         """
         if isinstance(self._params, RankingParams):
-            raise TypeError("Example.predict: expected a model of ratings, got one that ranks")
+            message = "Example.predict: expected a model of ratings, got one that ranks"
+            raise TypeError(message)
         rating, one = self._params.highest, self._one(user)
         second = int(one.session_last[0]) // 1000
         events = events_of([(user, item, rating, second)], np.zeros(1, np.int32), first=self._next)
