@@ -109,10 +109,20 @@ class Example:
         self.learnt = self._learn(self.users, events, fresh=True)
         np.maximum.at(self.users.session_last, user, events.time)
 
-    def recommend(self, user: str, k: int = 3) -> list[tuple[str, float, str]]:
-        """Return item, score and reason of the k best items of a user, the best first."""
+    def recommend(
+        self, user: str, k: int = 3, *, deep: DeepArrays | None = None
+    ) -> list[tuple[str, float, str]]:
+        """Return item, score and reason of the k best items of a user, the best first.
+
+        Parameters
+        ----------
+        user : str
+        k : int
+        deep : DeepArrays, optional
+            What a deep model says of this user, its `y` being one row; without, there is none.
+        """
         one = self._one(user)
-        found = self.objective.recommend(self.items, one, k, DeepArrays.none())
+        found = self.objective.recommend(self.items, one, k, deep or DeepArrays.none())
         columns = (found.rows[0].tolist(), found.scores[0].tolist(), found.reasons[0].tolist())
         return [
             (self.items.id_of(row) or "", round(score, 2), REASONS[reason])
