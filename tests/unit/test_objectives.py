@@ -269,6 +269,33 @@ def test_what_was_heard_is_not_learnt_again_by_whom_the_user_comes_to(
     assert np.array_equal(second.users.history, first.users.history)
 
 
+def of_a_chunk(worker: Worker) -> Worker:
+    """A worker that has heard a chunk with all that another one knows of items."""
+    other = Worker(worker.params)
+    marks = worker.stage._applied.highest
+    rows, about = chunks.decode_all(chunks.encode(all_of(worker.items), chunks.About(marks=marks)))
+    other.stage.hear(b"items/0", rows, about)
+    return other
+
+
+def test_messages_that_a_chunk_contains_are_not_applied_again(params: LearningParams) -> None:
+    worker = Worker(params)
+    for at in range(0, len(LOG), 20):
+        worker.learn(LOG[at : at + 20])
+    other = of_a_chunk(worker)
+    items = other.known_items()
+    assert_same(other.hear(*worker.told).known_items(), items)
+
+
+def test_events_that_a_chunk_contains_teach_the_user_and_no_item(params: LearningParams) -> None:
+    worker = Worker(params).learn(LOG)
+    other = of_a_chunk(worker)
+    items = other.known_items()
+    other.learn(LOG, scored=False)
+    assert_same(other.known_items(), items)
+    assert np.array_equal(other.users.events, worker.users.events)
+
+
 def test_an_event_teaches_the_same_whether_it_is_ranked_or_not(params: LearningParams) -> None:
     ranked, silent = Worker(params).learn(LOG), Worker(params).learn(LOG, scored=False)
     assert_same(silent.known(), ranked.known())
