@@ -45,6 +45,6 @@ def test_every_objective_and_every_component_shows_an_example() -> None:
     assert {f"models.{name}" for name in wanted} <= set(SHOWN)
 
 
-def test_an_example_that_lies_is_found(tmp_path: Path) -> None:
+def test_an_example_that_lies_is_found() -> None:
     test = doctest.DocTestParser().get_doctest(">>> 1 + 1\n3\n", {}, "lie", None, None)
     assert doctest.DocTestRunner(optionflags=FLAGS).run(test, out=lambda _: None).failed == 1
