@@ -15,7 +15,17 @@ from models.items.table import Items
 
 
 class Objective(Protocol):
-    """What `models.ranking.model.Ranking` and `models.rating.model.Rating` have in common."""
+    """An objective is `Ranking`, `Rating` or `FilteredRating`, or another that keeps the contract.
+
+    - A user's events are learnt in the order given, and change no other user.
+    - An event that is not fresh, or does not count, teaches its user at most, never its item.
+    - Where a log is cut into micro-batches changes no bit of users and items.
+    - Numbers stay finite and vectors in their ball, whatever events say, and messages that
+      `state.accepted.decode` lets pass.
+    - Who applies a message knows of items what the sender learnt: to half precision where rows
+      travel as differences, and else where no user has two events in it.
+    - To rank or predict events first, or to recommend, teaches nothing about users and items.
+    """
 
     def learn(  # noqa: PLR0913  # columns
         self,

@@ -1,4 +1,14 @@
-"""What the deep model says of an item to a user, as a component of the ranking model."""
+"""What the deep model says of an item to a user, as a component of the ranking model.
+
+>>> from models.example import Example
+>>> example, targets = Example(), np.array([[0], [1], [20]], np.float32)
+>>> example.learn([("ann", "tea", "view", 0), ("ann", "cup", "view", 8), ("ben", "pot", "view", 9)])
+>>> example.learn([("cat", "tea", "view", 20)])
+>>> y, bias = np.ones((1, 1), np.float32), np.zeros(3, np.float32)
+>>> deep = DeepArrays.none()._replace(y=y, targets=targets, bias=bias, weight=1.0)
+>>> example.recommend("cat", deep=deep)  # without, it is the cup
+[('pot', 20.93, 'deep'), ('cup', 11.07, 'transition')]
+"""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -5,6 +5,14 @@ r"""What factors say of an item to a user: :math:`x_j = z_u q_j + b_j`.
 
 over the user's last items x_1 (newest), x_2, …: a factorised sequence model (FPMC and FISM: Rendle
 et al., WWW 2010; Kabbur et al., KDD 2013). Where items have no context factors e, z is p alone.
+
+>>> from models.example import Example
+>>> from models.params import RankingParams
+>>> example = Example(RankingParams(context=3, rate=0.1, popularity=False))
+>>> example.learn([(user, "pot", "view", n) for n, user in enumerate("abcdef")])
+>>> example.learn([("ann", "tea", "view", 7), ("ann", "cup", "view", 8), ("ben", "tea", "view", 9)])
+>>> example.recommend("ben")  # no pot came after a tea
+[('cup', 9.32, 'transition'), ('pot', -0.76, 'factors')]
 """
 
 import numpy as np

@@ -1,4 +1,14 @@
-"""Session neighbours as a component of the ranking model."""
+"""Session neighbours as a component of the ranking model.
+
+>>> from models.example import Example
+>>> from models.params import RankingParams, TransitionParams
+>>> both = RankingParams(neighbours=1.0), TransitionParams(backward=0)
+>>> example = Example(both[0], transitions=both[1])
+>>> example.learn([("ann", item, "view", n) for n, item in enumerate(("pot", "tea", "cup"))])
+>>> example.learn([("cat", "mug", "view", 12), ("ben", "tea", "view", 20)])
+>>> example.recommend("ben", k=2)  # the pot came before the tea, where only neighbours look
+[('cup', 15.84, 'transition'), ('pot', 6.12, 'neighbours')]
+"""
 
 from models.arrays.items import SIZE
 from models.arrays.work import Work

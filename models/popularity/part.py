@@ -1,6 +1,15 @@
 r"""Popularity as a component: :math:`x_j = \ln(1 + n_j)`, n the events of an item until now.
 
 They are halved every half-life.
+
+>>> from models.example import Example
+>>> example, scores = Example(), np.zeros(2, np.float32)
+>>> example.learn([("ann", "tea", "view", 0), ("ben", "tea", "view", 0), ("ben", "cup", "view", 0)])
+>>> for days in (0, 7):
+...     fill_all(example.items.arrays, days * 86_400_000, scores)
+...     print(scores.round(2))
+[1.1 0.69]
+[0.69 0.41]
 """
 
 import numpy as np

@@ -54,6 +54,23 @@ class Ranking:
         Without, popularity is no part of the model.
     tuned : TunedKnobs, optional
         Without, all knobs stay what the parameters say.
+
+    Examples
+    --------
+    >>> from models.example import Example
+    >>> from models.params import MODELS
+    >>> rows = [
+    ...     ("ann", "tea", "view", 0), ("ann", "cup", "view", 20), ("ann", "pot", "purchase", 40),
+    ...     ("ben", "tea", "view", 60), ("ben", "cup", "view", 80), ("cat", "cup", "view", 100),
+    ...     ("cat", "pot", "view", 120), ("dan", "mug", "view", 140), ("dan", "tea", "view", 160),
+    ... ]
+    >>> light, full = Example(MODELS["light"]), Example(MODELS["full"])
+    >>> light.learn(rows)
+    >>> light.recommend("dan")
+    [('cup', 9.2, 'transition'), ('pot', 8.08, 'new')]
+    >>> full.learn(rows)
+    >>> full.recommend("dan")
+    [('cup', 14.34, 'neighbours'), ('pot', 12.64, 'neighbours')]
     """
 
     def __init__(

@@ -30,6 +30,20 @@ class Rating:
     ----------
     params : RatingParams
     users : UserParams
+
+    Examples
+    --------
+    >>> from models.example import Example
+    >>> example = Example(RatingParams(support=1))
+    >>> example.learn([
+    ...     ("ann", "tea", 5.0, 0), ("ann", "cup", 4.0, 10), ("ann", "pot", 2.0, 20),
+    ...     ("ben", "tea", 5.0, 30), ("ben", "cup", 4.0, 40), ("cat", "cup", 3.0, 50),
+    ...     ("cat", "pot", 4.5, 60), ("dan", "mug", 2.0, 70), ("dan", "tea", 4.0, 80),
+    ... ])
+    >>> example.recommend("dan")
+    [('pot', 3.53, 'factors'), ('cup', 3.53, 'factors')]
+    >>> example.predict("ben", "pot")
+    3.69
     """
 
     def __init__(self, params: RatingParams, *, users: UserParams) -> None:

@@ -8,6 +8,13 @@ r"""What transitions say of an item to a user: its share of all that followed th
 over the user's last items x_1 (newest), x_2, … The offset that factors are learnt with has one
 :math:`\delta` and :math:`\alpha` in both places, those that transitions are learnt with; what is
 served has its own ones in c.
+
+>>> from models.example import Example
+>>> example = Example()
+>>> example.learn([("ann", "tea", "view", 0), ("ann", "cup", "view", 8), ("ben", "pot", "view", 9)])
+>>> example.learn([("cat", "tea", "view", 20)])
+>>> example.recommend("cat")  # the cup came after the tea
+[('cup', 10.07, 'transition'), ('pot', 0.93, 'new')]
 """
 
 import numpy as np
