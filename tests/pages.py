@@ -61,8 +61,11 @@ def pages() -> list[Path]:
     """Return all pages that are in the repository, or are to be, relative to it."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", "*.md"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
+        cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
+    if listed.returncode != 0:  # an unpacked archive
+        found = (path.relative_to(ROOT) for path in ROOT.rglob("*.md"))
+        return sorted(path for path in found if not path.parts[0].startswith("."))
     return sorted(Path(name) for name in listed.stdout.split("\n") if (ROOT / name).is_file())
 
 
