@@ -10,29 +10,27 @@ from dataclasses import fields
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import DeepArrays
-from models.columns import Events, Learnt, Users
-from models.initial import initial_factors
+from models.arrays.deep import DeepArrays
+from models.columns.events import Events
+from models.columns.learnt import Learnt
+from models.columns.users import Users
 from models.items.table import HALF_LIFE_MS, Items
 from models.keys import key_of
+from models.numeric.initial import initial_factors
 from models.objective import Objective
-from models.params import (
-    MODELS,
-    WEIGHTS,
-    KalmanParams,
-    NeighbourParams,
-    RankingParams,
-    RatingParams,
-    TransitionParams,
-    UserParams,
-)
-from models.popularity.weights import PopularityWeights
-from models.ranking.knobs import TunedKnobs
+from models.params.events import WEIGHTS
+from models.params.neighbours import NeighbourParams
+from models.params.ranking import MODELS, RankingParams
+from models.params.rating import KalmanParams, RatingParams
+from models.params.transitions import TransitionParams
+from models.params.users import UserParams
 from models.ranking.model import Ranking
 from models.rating.ekf import FilteredRating, start_of
 from models.rating.model import Rating
 from models.users.history import gaps_of
 from models.users.past import ALWAYS
+from models.weights.knobs import TunedKnobs
+from models.weights.popularity import PopularityWeights
 
 Row = tuple[str, str, str | float, int]
 """User, item, type of the event or a rating, and its time in seconds."""
@@ -256,7 +254,7 @@ def _is_context(params: RankingParams | RatingParams | KalmanParams) -> bool:
 def _widths(
     params: RankingParams | RatingParams | KalmanParams, users: UserParams
 ) -> dict[str, int]:
-    """Return the widths of the lists of users, see `models.columns.Users.new`."""
+    """Return the widths of the lists of users, see `models.columns.users.Users.new`."""
     filtered = isinstance(params, KalmanParams)
     return {
         "factors": params.factors,

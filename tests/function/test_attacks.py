@@ -2,7 +2,7 @@
 
 All attack at once, each for an item of its own, after a day of honest behaviour. How many honest
 users' lists they reach is printed by `python -m tests.function.test_attacks`, for the table in
-tests/README.md.
+tests/attacks.md.
 """
 
 import json

@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.columns import ItemRows, Users
+from models.columns.items import ItemRows
+from models.columns.users import Users
 from models.example import REASONS, Example, events_of
-from models.params import MODELS, KalmanParams, RatingParams
-from operators.stages import records
-from operators.stages.learn import Learn
+from models.params.ranking import MODELS
+from models.params.rating import KalmanParams, RatingParams
+from operators.learn_users.stages import records
+from operators.learn_users.stages.learn import Learn
 from tests.builders import TOLD, learning
 
 ROWS = [

@@ -1,7 +1,7 @@
 """What every objective keeps to, whichever it is: the contract of `models.objective`.
 
 The objectives are those that the job makes, with each of their models; a new one is in all of these
-tests by itself. They learn through `operators.stages.learn.Learn`, which says what is fresh.
+tests by itself. They learn through `Learn`, the job's stage, which says what is fresh.
 """
 
 import pickle
@@ -16,17 +16,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.arrays import DeepArrays
-from models.columns import AcceptedBatch, Events, ItemRows, Learnt, Recommended, Users
+from models.arrays.deep import DeepArrays
+from models.columns.accepted import AcceptedBatch
+from models.columns.events import Events
+from models.columns.items import ItemRows
+from models.columns.learnt import Learnt
+from models.columns.lists import Recommended
+from models.columns.users import Users
 from models.example import Row, events_of
 from models.items.differences import vectors
 from models.items.table import Items
 from models.keys import key_of
-from models.params import MODELS
+from models.params.ranking import MODELS
+from operators.learn_users.stages.learn import Learn
+from operators.learning import OBJECTIVES, empty_items
 from operators.params import LearningParams
-from operators.stages.learn import OBJECTIVES, Learn, empty_items
-from state import accepted, chunks, popularity
-from state.item_state import ItemState
+from state.keyed import popularity
+from state.keyed.item_state import ItemState
+from state.topics import accepted, chunks
 from state.users import layouts
 from state.users.state import UserState
 from tests.builders import TOLD, fixed, learning

@@ -20,7 +20,7 @@ TICK_SECONDS = 0.01
 
 
 class Event(msgspec.Struct, omit_defaults=True):
-    """One event as it is written; see the topic contract in README.md."""
+    """One event as it is written; see conf/event_plans/README.md."""
 
     event_id: str
     user_id: str
