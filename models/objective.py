@@ -21,7 +21,7 @@ class Objective(Protocol):
     - An event that is not fresh, or does not count, teaches its user at most, never its item.
     - Where a log is cut into micro-batches changes no bit of users and items.
     - Numbers stay finite and vectors in their ball, whatever events say, and messages that
-      `state.accepted.decode` lets pass.
+      `state.topics.accepted.decode` lets pass.
     - Who applies a message knows of items what the sender learnt: to half precision where rows
       travel as differences, and else where no user has two events in it.
     - To rank or predict events first, or to recommend, teaches nothing about users and items.

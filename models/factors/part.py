@@ -7,7 +7,7 @@ over the user's last items x_1 (newest), x_2, …: a factorised sequence model (
 et al., WWW 2010; Kabbur et al., KDD 2013). Where items have no context factors e, z is p alone.
 
 >>> from models.example import Example
->>> from models.params import RankingParams
+>>> from models.params.ranking import RankingParams
 >>> example = Example(RankingParams(context=3, rate=0.1, popularity=False))
 >>> example.learn([(user, "pot", "view", n) for n, user in enumerate("abcdef")])
 >>> example.learn([("ann", "tea", "view", 7), ("ann", "cup", "view", 8), ("ben", "tea", "view", 9)])

@@ -1,7 +1,8 @@
 """Session neighbours as a component of the ranking model.
 
 >>> from models.example import Example
->>> from models.params import RankingParams, TransitionParams
+>>> from models.params.ranking import RankingParams
+>>> from models.params.transitions import TransitionParams
 >>> both = RankingParams(neighbours=1.0), TransitionParams(backward=0)
 >>> example = Example(both[0], transitions=both[1])
 >>> example.learn([("ann", item, "view", n) for n, item in enumerate(("pot", "tea", "cup"))])

@@ -58,7 +58,7 @@ class Ranking:
     Examples
     --------
     >>> from models.example import Example
-    >>> from models.params import MODELS
+    >>> from models.params.ranking import MODELS
     >>> rows = [
     ...     ("ann", "tea", "view", 0), ("ann", "cup", "view", 20), ("ann", "pot", "purchase", 40),
     ...     ("ben", "tea", "view", 60), ("ben", "cup", "view", 80), ("cat", "cup", "view", 100),

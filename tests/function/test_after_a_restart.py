@@ -8,7 +8,7 @@ import pytest
 from models.arrays.items import RECENT
 from models.columns.accepted import AcceptedBatch
 from models.items.table import Items
-from operators.stages import learn
+from operators.learn_users.stages import learn
 from state.topics import accepted
 from tests.builders import (
     DAY,

@@ -6,7 +6,7 @@ import pytest
 
 from models.keys import key_of
 from operators.learn_items.authority import Catalogue
-from operators.stages import learn as learn_stage
+from operators.learn_users.stages import learn as learn_stage
 from state.topics import accepted, chunks, lease
 from state.topics import marks as marks_codec
 from state.topics.lease import Lease

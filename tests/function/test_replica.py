@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from models.keys import key_of
 from models.params.events import EventPolicy
 from operators.learn_items.authority import Catalogue
-from operators.stages import learn as learn_stage
+from operators.learn_users.stages import learn as learn_stage
 from state.topics import worker
 from tests.builders import (
     DAY,

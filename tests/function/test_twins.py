@@ -26,7 +26,7 @@ from models.items.table import Items
 from models.keys import bucket_of, key_of
 from models.params.events import EventPolicy
 from operators.params import LearningParams
-from operators.stages import learn as learn_stage
+from operators.learn_users.stages import learn as learn_stage
 from state.keyed.accounting import Accounting
 from state.keyed.descriptors import ACCOUNTING_ENTRY, is_user
 from state.store.model_store import WEIGHTS, Manifest, ModelStore

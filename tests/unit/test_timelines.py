@@ -573,7 +573,7 @@ def test_no_temporary_folder_costs_a_round(tmp_path: Path, monkeypatch: pytest.M
 LEAVES = """
 import subprocess, sys
 from pathlib import Path
-from operators.scratch import Scratch
+from operators.fine_tune.scratch import Scratch
 folder = Scratch("left-", Path(sys.argv[1])).folder()
 (folder / "users-b1.npy").write_bytes(b"somebody's events")
 child = subprocess.Popen(["sleep", "600"], cwd=folder)

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.skipif(
 _PARENT = """
 import sys, time
 from pathlib import Path
-from operators.trainer import Trainer, TrainerParams
+from operators.fine_tune.trainer import Trainer, TrainerParams
 trainer = Trainer(TrainerParams(python=sys.argv[1], nice=0), Path(sys.argv[2]))
 print(trainer._process.pid, flush=True)
 time.sleep(600)
