@@ -20,8 +20,8 @@ from models.params.transitions import TransitionParams
 from models.params.users import UserParams
 from operators.learn_items.authority import Catalogue
 from operators.learn_users.pipeline import Corridor
-from operators.params import LearningParams
 from operators.learn_users.stages import learn as learn_stage
+from operators.params import LearningParams
 from state.topics import accepted as accepted_codec
 from state.topics import chunks
 from state.topics.window import Sums

@@ -25,8 +25,8 @@ from models.deep.shape import Shape
 from models.items.table import Items
 from models.keys import bucket_of, key_of
 from models.params.events import EventPolicy
-from operators.params import LearningParams
 from operators.learn_users.stages import learn as learn_stage
+from operators.params import LearningParams
 from state.keyed.accounting import Accounting
 from state.keyed.descriptors import ACCOUNTING_ENTRY, is_user
 from state.store.model_store import WEIGHTS, Manifest, ModelStore

@@ -7,9 +7,9 @@ import pytest
 
 from models.items import differences
 from models.items.table import Items
+from operators.learn_users.stages import learn
 from operators.learn_users.stages.publish import Telling
 from operators.learning import empty_items
-from operators.learn_users.stages import learn
 from tests.builders import learning
 from tests.harness import Clock
 from tests.kernels import note_moved
