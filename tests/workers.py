@@ -21,6 +21,7 @@ from models.params.users import UserParams
 from operators.learn_items.authority import Catalogue
 from operators.learn_users.pipeline import Corridor
 from operators.learn_users.stages import learn as learn_stage
+from operators.learn_users.stages import publish
 from operators.params import LearningParams
 from state.topics import accepted as accepted_codec
 from state.topics import chunks
@@ -101,7 +102,8 @@ class Workers:
         items: bool = False,
     ) -> None:
         self._clock = Clock()
-        patch.setattr(learn_stage, "time", self._clock)
+        for stage in (learn_stage, publish):
+            patch.setattr(stage, "time", self._clock)
         users = learn_users(
             policy=EventPolicy(buckets=BUCKETS, rating_centre=None),
             learning=params,

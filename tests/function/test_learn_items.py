@@ -7,6 +7,7 @@ import pytest
 from models.keys import key_of
 from operators.learn_items.authority import Catalogue
 from operators.learn_users.stages import learn as learn_stage
+from operators.learn_users.stages import publish
 from state.topics import accepted, chunks, lease
 from state.topics import marks as marks_codec
 from state.topics.lease import Lease
@@ -176,7 +177,8 @@ def test_a_burst_of_moved_rows_is_told_within_the_budget_and_none_is_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock, per_second = Clock(), 2_000
-    monkeypatch.setattr(learn_stage, "time", clock)
+    for stage in (learn_stage, publish):
+        monkeypatch.setattr(stage, "time", clock)
     params = learning(objective="full", tell_ms=1_000, tell_bytes_per_second=per_second)
     users = UsersSubtask(learn_users(learning=params), clock)
     items = ItemsSubtask(learn_items(learning=params), Clock())

@@ -12,6 +12,7 @@ from models.keys import key_of
 from models.params.events import EventPolicy
 from operators.learn_items.authority import Catalogue
 from operators.learn_users.stages import learn as learn_stage
+from operators.learn_users.stages import publish
 from state.topics import worker
 from tests.builders import (
     DAY,
@@ -90,7 +91,8 @@ def test_a_chunk_from_before_a_message_does_not_take_back_what_it_told(
 ) -> None:
     """What was moved at an earlier step than it is told at: the chunk has its event, not this."""
     clock = Clock()
-    monkeypatch.setattr(learn_stage, "time", clock)
+    for stage in (learn_stage, publish):
+        monkeypatch.setattr(stage, "time", clock)
     params = learning(objective="full", tell_ms=1_000)
     made, users = catalogue(learning=params), subtask(learning=params)
     made.learn(0, users.take(LOG[:100]).messages)

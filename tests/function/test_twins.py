@@ -26,6 +26,7 @@ from models.items.table import Items
 from models.keys import bucket_of, key_of
 from models.params.events import EventPolicy
 from operators.learn_users.stages import learn as learn_stage
+from operators.learn_users.stages import publish
 from operators.params import LearningParams
 from state.keyed.accounting import Accounting
 from state.keyed.descriptors import ACCOUNTING_ENTRY, is_user
@@ -63,7 +64,8 @@ BOTH: Parts = ((0,), (1,))
 
 @pytest.fixture(autouse=True)
 def _one_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learn_stage, "time", CLOCK)
+    for stage in (learn_stage, publish):
+        monkeypatch.setattr(stage, "time", CLOCK)
 
 
 @dataclass

@@ -7,7 +7,7 @@ import pytest
 
 from models.items import differences
 from models.items.table import Items
-from operators.learn_users.stages import learn
+from operators.learn_users.stages import publish
 from operators.learn_users.stages.publish import Telling
 from operators.learning import empty_items
 from tests.builders import learning
@@ -21,7 +21,7 @@ PER_SECOND = 5_000
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(learn, "time", made)
+    monkeypatch.setattr(publish, "time", made)
     return made
 
 
