@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays.deep import DeepArrays
+from models.arrays.lesson import Lesson
 from models.columns.events import Events
 from models.columns.learnt import Learnt
 from models.columns.users import Users
@@ -148,17 +149,16 @@ class Example:
 
     def _learn(self, users: Users, events: Events, *, fresh: bool) -> Learnt:
         positive = (events.weight > 0) & events.counts
-        return self.objective.learn(
-            self.items,
-            users,
-            events,
-            self.items.rows(events.item, register=False),
+        lesson = Lesson(
+            events=events,
+            rows=self.items.rows(events.item, register=False),
             bucket=0,
             fresh=np.full(len(events), fresh),
             scored=np.ones(len(events), np.bool_),
             gap=gaps_of(events.user, positive, events.time, users.last_positive),
             deep=DeepArrays.none(),
         )
+        return self.objective.learn(self.items, users, lesson)
 
     def _meet(self, names: Iterable[str]) -> NDArray[np.int32]:
         """Return the places of users, who get one where they are new."""

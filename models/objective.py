@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays.deep import DeepArrays
+from models.arrays.lesson import Lesson
 from models.columns.accepted import AcceptedBatch
-from models.columns.events import Events
 from models.columns.learnt import Learnt
 from models.columns.lists import Recommended
 from models.columns.users import Users
@@ -27,19 +27,7 @@ class Objective(Protocol):
     - To rank or predict events first, or to recommend, teaches nothing about users and items.
     """
 
-    def learn(  # noqa: PLR0913  # columns
-        self,
-        items: Items,
-        users: Users,
-        events: Events,
-        rows: NDArray[np.int32],
-        *,
-        bucket: int,
-        fresh: NDArray[np.bool_],
-        scored: NDArray[np.bool_],
-        gap: NDArray[np.uint8],
-        deep: DeepArrays,
-    ) -> Learnt:
+    def learn(self, items: Items, users: Users, lesson: Lesson) -> Learnt:
         """Learn accepted events in order, see `models.ranking.model.Ranking.learn`."""
 
     def apply(

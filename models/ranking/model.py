@@ -6,11 +6,11 @@ from numpy.typing import NDArray
 from models.arrays.deep import DeepArrays
 from models.arrays.events import BatchArrays, EventArrays, LearntArrays
 from models.arrays.items import SIZE, Lookup
+from models.arrays.lesson import Lesson
 from models.arrays.users import UserArrays
 from models.arrays.weights import PopularArrays, TunedArrays
 from models.arrays.work import Knobs, Scratch, Work
 from models.columns.accepted import AcceptedBatch
-from models.columns.events import Events
 from models.columns.learnt import Learnt
 from models.columns.lists import Recommended
 from models.columns.users import Users
@@ -96,44 +96,18 @@ class Ranking:
         """For evaluations: lower halves of users' keys below which their ranked events teach the
         weights of popularity and of the deep model; by default all."""
 
-    def learn(  # noqa: PLR0913  # columns
-        self,
-        items: Items,
-        users: Users,
-        events: Events,
-        rows: NDArray[np.int32],
-        *,
-        bucket: int,
-        fresh: NDArray[np.bool_],
-        scored: NDArray[np.bool_],
-        gap: NDArray[np.uint8],
-        deep: DeepArrays,
-    ) -> Learnt:
+    def learn(self, items: Items, users: Users, lesson: Lesson) -> Learnt:
         """Learn accepted events in order; users are updated in place.
 
         An event of weight > 0 is ranked (scored ones of users with a past only), learnt, counted,
         and becomes the newest of the user's history; a repeated item moves there. One of weight
         < 0 joins the exclusions.
-
-        Parameters
-        ----------
-        rows : int32[n]
-            `items.rows(events.item)`; events without a row only change the user's lists.
-        bucket : int
-            User bucket that the events belong to.
-        fresh : bool[n]
-            Events whose item side was not learnt before; the user side always is.
-        scored : bool[n]
-            Events that are ranked before they are learnt.
-        gap : uint8[n]
-            See `models.users.history.gaps_of`.
-        deep : DeepArrays
-            What the deep model says before each scored event.
         """
-        items.neighbours.make_room(len(rows) if self._neighbours else 0)
+        events, bucket, many = lesson.events, lesson.bucket, len(lesson)
+        items.neighbours.make_room(many if self._neighbours else 0)
         # where rows travel as differences, nobody else needs the user's factors
         factors = users.factors[:, :0] if self._params.context else users.factors.copy()
-        work = self._work(items, users, deep)
+        work = self._work(items, users, lesson.deep)
         work = work._replace(until=items.until(bucket, events.coordinate))
         if self._weights:
             work = work._replace(popular=self._weights.of(bucket))
@@ -142,17 +116,19 @@ class Ranking:
         context, context_start = pack(work.window)
         pairs = 0 if self._params.context else self._params.negatives
         out = LearntArrays.empty(
-            len(rows), negatives=pairs, gradients=pairs and 1 + pairs, parts=self.ranks_parts
+            many, negatives=pairs, gradients=pairs and 1 + pairs, parts=self.ranks_parts
         )
-        columns, done = EventArrays.of(events, gap), -1
+        columns, done = EventArrays.of(events, lesson.gap), -1
         if self._neighbours:
             lead = np.empty(len(users), np.int32)
             leads_of(items.neighbours.arrays, users.key, users.positives, lead)
             out.position[:] = lead[events.user]
-        while done < len(rows):
+        while done < many:
             items.transitions.make_room(items.transitions.reserve)
             work = work._replace(transitions=items.transitions.arrays)
-            done = learn_events(max(done, 0), columns, rows, fresh, scored, work, out)
+            done = learn_events(
+                max(done, 0), columns, lesson.rows, lesson.fresh, lesson.scored, work, out
+            )
         if self._tuned:
             self._tuned.move()
         return Learnt(

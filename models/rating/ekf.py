@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from models.arrays.deep import DeepArrays
 from models.arrays.events import BatchArrays, EventArrays, LearntArrays
 from models.arrays.items import SKIPPED
+from models.arrays.lesson import Lesson
 from models.arrays.users import UserArrays
 from models.arrays.work import Scratch
 from models.columns.accepted import AcceptedBatch
-from models.columns.events import Events
 from models.columns.learnt import Learnt
 from models.columns.lists import Recommended
 from models.columns.users import Users
@@ -66,38 +66,27 @@ class FilteredRating:
         self._first_variance = first_variance(params, "user")
         self._scale = Scale.of(params, users)
 
-    def learn(  # noqa: PLR0913  # columns
-        self,
-        items: Items,
-        users: Users,
-        events: Events,
-        rows: NDArray[np.int32],
-        *,
-        bucket: int,
-        fresh: NDArray[np.bool_],
-        scored: NDArray[np.bool_],
-        gap: NDArray[np.uint8],
-        deep: DeepArrays,
-    ) -> Learnt:
+    def learn(self, items: Items, users: Users, lesson: Lesson) -> Learnt:
         """Learn accepted events in order; users are updated in place.
 
-        Parameters as of `models.ranking.model.Ranking.learn`. There are no gradients, no negatives,
+        There are no gradients, no negatives,
         no context and no ranks. `error` is against the prediction clipped to the range: that of the
         filter, or what the refitted model (`deep`) and it say together where that knows the item.
         The filter learns from its own errors.
         """
         self._start(users)
-        out = LearntArrays.empty(len(rows))
+        out = LearntArrays.empty(len(lesson))
         work = Work(
             users=UserArrays.of(users),
             items=items.arrays,
             scale=self._scale,
             model=self._model(items, users),
             rated=users.rated,
-            deep=deep,
+            deep=lesson.deep,
         )
-        until = items.until(bucket, events.coordinate)
-        learn_events(EventArrays.of(events, gap), rows, fresh, scored, work, until, out)
+        until = items.until(lesson.bucket, lesson.events.coordinate)
+        columns = EventArrays.of(lesson.events, lesson.gap)
+        learn_events(columns, lesson.rows, lesson.fresh, lesson.scored, work, until, out)
         _keep(users, work.model.users)
         return Learnt(
             context=np.empty(0, np.int32),

@@ -5,10 +5,10 @@ from numpy.typing import NDArray
 
 from models.arrays.deep import DeepArrays
 from models.arrays.events import BatchArrays, EventArrays, LearntArrays
+from models.arrays.lesson import Lesson
 from models.arrays.users import UserArrays
 from models.arrays.work import Scratch
 from models.columns.accepted import AcceptedBatch
-from models.columns.events import Events
 from models.columns.learnt import Learnt
 from models.columns.lists import Recommended
 from models.columns.users import Users
@@ -58,30 +58,19 @@ class Rating:
         )
         self._scale = Scale.of(params, users)
 
-    def learn(  # noqa: PLR0913  # columns
-        self,
-        items: Items,
-        users: Users,
-        events: Events,
-        rows: NDArray[np.int32],
-        *,
-        bucket: int,
-        fresh: NDArray[np.bool_],
-        scored: NDArray[np.bool_],
-        gap: NDArray[np.uint8],
-        deep: DeepArrays,  # noqa: ARG002  # it predicts no ratings
-    ) -> Learnt:
+    def learn(self, items: Items, users: Users, lesson: Lesson) -> Learnt:
         """Learn accepted events in order; users are updated in place.
 
-        Parameters as of `models.ranking.model.Ranking.learn`. The gradients (n, 1) are the errors e
+        The gradients (n, 1) are the errors e
         of the equations; there are no negatives, no context and no ranks. `error` is against the
         prediction clipped to the range.
         """
         factors = users.factors.copy()
-        out = LearntArrays.empty(len(rows), gradients=1)
-        columns = EventArrays.of(events, gap)
-        until = items.until(bucket, events.coordinate)
-        learn_events(columns, rows, fresh, scored, self._work(items, users), until, out)
+        out = LearntArrays.empty(len(lesson), gradients=1)
+        columns = EventArrays.of(lesson.events, lesson.gap)
+        until = items.until(lesson.bucket, lesson.events.coordinate)
+        work = self._work(items, users)
+        learn_events(columns, lesson.rows, lesson.fresh, lesson.scored, work, until, out)
         return Learnt(
             context=np.empty(0, np.int32),
             context_start=np.zeros(len(users) + 1, np.int32),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, load_file
 
+from models.arrays.lesson import Lesson
 from models.deep.serving import Deep, Model
 from models.deep.shape import Shape
 from models.items.table import Items
@@ -166,13 +167,15 @@ def test_lists_and_ranks_hold_the_deep_score(done: tuple[Path, list[rounds.Concl
     ranking.learn(
         items,
         users,
-        log,
-        rows,
-        bucket=0,
-        fresh=everything,
-        scored=everything,
-        gap=gap,
-        deep=said,
+        Lesson(
+            log,
+            rows,
+            bucket=0,
+            fresh=everything,
+            scored=everything,
+            gap=gap,
+            deep=said,
+        ),
     )
     scores = served(model(top), [100, 5], items)[0]
     found = ranking.recommend(items, users, 5, deep.score(items, users))

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from models.arrays.lesson import Lesson
 from models.arrays.weights import KNOBS, TUNINGS
 from models.columns.learnt import UNKNOWN
 from models.params.ranking import MODELS, RankingParams
@@ -37,10 +38,9 @@ class Tuned(World):
         batch = events((u, item), first=self.done)
         self.done += 1
         learnt = self.model.learn(
-            self.items, self.users, batch, rows_of(self.items, batch), bucket=0,
+            self.items, self.users, Lesson(batch, rows_of(self.items, batch), bucket=0,
             fresh=np.ones(1, np.bool_), scored=np.ones(1, np.bool_), gap=np.zeros(1, np.uint8),
-            deep=NONE,
-        )  # fmt: skip
+            deep=NONE,))  # fmt: skip
         return int(learnt.rank[0]), self.tuned.of(0).bucket - before
 
     def worth(self, u: int, target: int, params: RankingParams) -> float:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from models.arrays.deep import DeepArrays
+from models.arrays.lesson import Lesson
 from models.columns.events import Events
 from models.columns.learnt import NOT_SCORED, UNKNOWN, Learnt
 from models.columns.lists import FACTORS, NEW, POPULAR, TRANSITION, TRENDING
@@ -38,13 +39,15 @@ def learn(
     return (model or objective()).learn(
         items,
         users,
-        batch,
-        rows_of(items, batch),
-        bucket=0,
-        fresh=np.full(len(batch), fresh),
-        scored=np.full(len(batch), sampled),
-        gap=np.zeros(len(batch), np.uint8),
-        deep=DeepArrays.none(),
+        Lesson(
+            batch,
+            rows_of(items, batch),
+            bucket=0,
+            fresh=np.full(len(batch), fresh),
+            scored=np.full(len(batch), sampled),
+            gap=np.zeros(len(batch), np.uint8),
+            deep=DeepArrays.none(),
+        ),
     )
 
 
@@ -429,13 +432,15 @@ def test_items_without_a_name_or_an_event_are_never_recommended() -> None:
     model.learn(
         items,
         users,
-        batch,
-        rows,
-        bucket=0,
-        fresh=np.ones(3, np.bool_),
-        scored=np.zeros(3, np.bool_),
-        gap=np.zeros(3, np.uint8),
-        deep=NONE,
+        Lesson(
+            batch,
+            rows,
+            bucket=0,
+            fresh=np.ones(3, np.bool_),
+            scored=np.zeros(3, np.bool_),
+            gap=np.zeros(3, np.uint8),
+            deep=NONE,
+        ),
     )
     items.name(items.rows(np.array([key(4)], np.uint64)), ["four"])
     learn(items, users, events((1, 1), first=3), model=model)

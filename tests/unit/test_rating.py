@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from models.arrays.deep import DeepArrays
+from models.arrays.lesson import Lesson
 from models.columns.events import Events
 from models.columns.learnt import Learnt
 from models.columns.lists import FACTORS, NEW, POPULAR, TRENDING
@@ -31,13 +32,15 @@ def learn(
     return objective().learn(
         items,
         users,
-        batch,
-        rows_of(items, batch),
-        bucket=0,
-        fresh=np.full(len(batch), fresh),
-        scored=np.full(len(batch), sampled),
-        gap=np.zeros(len(batch), np.uint8),
-        deep=DeepArrays.none(),
+        Lesson(
+            batch,
+            rows_of(items, batch),
+            bucket=0,
+            fresh=np.full(len(batch), fresh),
+            scored=np.full(len(batch), sampled),
+            gap=np.zeros(len(batch), np.uint8),
+            deep=DeepArrays.none(),
+        ),
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from models.arrays.deep import DeepArrays
+from models.arrays.lesson import Lesson
 from models.columns.accepted import AcceptedBatch
 from models.columns.lists import Recommended
 from models.columns.users import Users
@@ -84,9 +85,8 @@ class World:
         self.done += n
         rows = rows_of(self.items, batch)
         learnt = self.model.learn(
-            self.items, self.users, batch, rows, bucket=0, fresh=np.ones(n, np.bool_),
-            scored=np.zeros(n, np.bool_), gap=np.zeros(n, np.uint8), deep=NONE,
-        )  # fmt: skip
+            self.items, self.users, Lesson(batch, rows, bucket=0, fresh=np.ones(n, np.bool_),
+            scored=np.zeros(n, np.bool_), gap=np.zeros(n, np.uint8), deep=NONE,))  # fmt: skip
         self.users.session_last[batch.user] = batch.time
         sent = accepted(batch, rows, learnt, self.items)
         if self.items.context_seed is not None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from models.arrays.deep import DeepArrays
+from models.arrays.lesson import Lesson
 from models.columns.accepted import AcceptedBatch
 from models.columns.events import Events
 from models.columns.learnt import Learnt
@@ -46,13 +47,15 @@ def learn(
     return (by or model()).learn(
         items,
         users,
-        batch,
-        rows_of(items, batch),
-        bucket=0,
-        fresh=np.ones(len(batch), np.bool_),
-        scored=np.full(len(batch), scored),
-        gap=np.zeros(len(batch), np.uint8),
-        deep=DeepArrays.none(),
+        Lesson(
+            batch,
+            rows_of(items, batch),
+            bucket=0,
+            fresh=np.ones(len(batch), np.bool_),
+            scored=np.full(len(batch), scored),
+            gap=np.zeros(len(batch), np.uint8),
+            deep=DeepArrays.none(),
+        ),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
+from models.arrays.lesson import Lesson
 from models.columns.events import Events
 from models.columns.users import Users
 from models.deep.serving import Deep, Model
@@ -123,7 +124,9 @@ def test_together_with_the_filter_errors_are_smaller_than_the_filters(tmp_path: 
         rows = rows_of(items, batch)
         said = deep.learn(items, users, batch, rows, gap, every)
         learnt = model.learn(
-            items, users, batch, rows, bucket=0, fresh=every, scored=every, gap=gap, deep=said
+            items,
+            users,
+            Lesson(batch, rows, bucket=0, fresh=every, scored=every, gap=gap, deep=said),
         )
         if begin < 12_000:
             continue

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays.lesson import Lesson
 from models.columns.accepted import AcceptedBatch, ages
 from models.columns.events import Events
 from models.columns.items import ItemRows
@@ -108,17 +109,8 @@ class Learn:
         positive = (events.weight > 0) & events.counts
         gap = gaps_of(events.user, positive, events.time, users.last_positive)
         deep = self.deep.learn(self.items, users, events, rows, gap, scored)
-        learnt = self.objective.learn(
-            self.items,
-            users,
-            events,
-            rows,
-            bucket=bucket,
-            fresh=fresh,
-            scored=scored,
-            gap=gap,
-            deep=deep,
-        )
+        lesson = Lesson(events, rows, bucket, fresh, scored, gap, deep)
+        learnt = self.objective.learn(self.items, users, lesson)
         self._touch(rows[taught], learnt.context, learnt.negatives.reshape(-1))
         return Taught(learnt, rows, self._message(bucket, users, events, rows, learnt, told))
 

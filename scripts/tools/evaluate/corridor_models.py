@@ -2,11 +2,13 @@
 
 import time
 from collections import deque
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from models.arrays.deep import DeepArrays
+from models.arrays.lesson import Lesson
 from models.arrays.work import Work
 from models.columns.learnt import Learnt
 from models.columns.lists import Recommended
@@ -46,13 +48,13 @@ class Noted:
 
     def __init__(self, model: Objective) -> None:
         self._model = model
-        self._told: deque[tuple[Items, Users, tuple[Any, ...], dict[str, Any]]]
+        self._told: deque[tuple[Items, Users, Lesson]]
         self._told = deque(maxlen=_LEARNT_AGAIN)
 
-    def learn(self, items: Items, users: Users, *columns: Any, **more: Any) -> Learnt:
+    def learn(self, items: Items, users: Users, lesson: Lesson) -> Learnt:
         """Learn."""
-        self._told.append((items, _copied(users), columns, more))
-        return self._model.learn(items, users, *columns, **more)
+        self._told.append((items, _copied(users), lesson))
+        return self._model.learn(items, users, lesson)
 
     def costs(self) -> dict[str, float]:
         """Return the CPU time of learning an event, and of ranking one before, µs."""
@@ -67,13 +69,13 @@ class Noted:
         """
         if isinstance(self._model, Ranking):
             self._model.ranks_parts = False  # the job does not ask for them
-        told = [(a, _copied(users), b, more) for a, users, b, more in self._told][-batches:]
-        events = sum(len(more["scored"]) for *_, more in told)
+        told = [(items, _copied(users), lesson) for items, users, lesson in self._told][-batches:]
+        events = sum(len(lesson) for *_, lesson in told)
         begin = time.process_time()
-        for items, users, columns, more in told:
-            scored = np.full_like(more["scored"], ranked)
-            again = {**more, "scored": scored, "deep": DeepArrays.none()}
-            self._model.learn(items, users, *columns, **again)
+        for items, users, lesson in told:
+            scored = np.full_like(lesson.scored, ranked)
+            again = replace(lesson, scored=scored, deep=DeepArrays.none())
+            self._model.learn(items, users, again)
         return 1e6 * (time.process_time() - begin) / max(1, events)
 
     def apply(self, *columns: Any, **more: Any) -> None:
