@@ -19,6 +19,7 @@ from models.params.rating import KalmanParams, RatingParams
 from models.params.transitions import TransitionParams
 from models.params.users import UserParams
 from operators.learn_items.authority import Catalogue
+from operators.learn_users.micro_batch import MicroBatch
 from operators.learn_users.pipeline import Corridor
 from operators.learn_users.stages import learn as learn_stage
 from operators.learn_users.stages import publish
@@ -144,14 +145,14 @@ class Workers:
             at = bucket % len(self.learn)
             if last[at] == n:  # the next to be told: all that was moved in this round
                 self.learn[at]._telling._told = -np.inf
-            outcome = self._corridors[at].process(
+            micro_batch = MicroBatch(
                 bucket,
                 [record.key for record in batch],
                 [record.value for record in batch],
                 [record.coordinate for record in batch],
                 [record.published for record in batch],
-                self._memory[bucket],
             )
+            outcome = self._corridors[at].process(micro_batch, self._memory[bucket])
             sent[at] += outcome.accepted
             total += astuple(outcome.metrics)
         self._clock.now_ms += 1_000 * len(records) // _EVENTS_A_SECOND

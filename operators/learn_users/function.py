@@ -12,6 +12,7 @@ from pyflink.datastream.functions import KeyedBroadcastProcessFunction
 
 from models.keys import MIXER
 from operators.learn_users.inbox import Inbox, LoopRecord
+from operators.learn_users.micro_batch import MicroBatch
 from operators.learn_users.pipeline import Corridor
 from operators.learn_users.receiver import Hearing
 from operators.learn_users.rehearsal import rehearse
@@ -70,17 +71,17 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
         if not self._restored:
             self._restore(ctx)
         self._hearing.follow_model()
-        bucket, keys, values, coordinates, published = value
-        if bucket not in self._warm:
-            self._warm_bucket(bucket, ctx)
-        outcome = self._corridor.process(bucket, keys, values, coordinates, published, self._users)
+        batch = MicroBatch(*value)
+        if batch.bucket not in self._warm:
+            self._warm_bucket(batch.bucket, ctx)
+        outcome = self._corridor.process(batch, self._users)
         if time.monotonic() >= self._told_until:
             self._told_until = time.monotonic() + _GAUGE_SECONDS
             gauges = self._corridor.gauges(
                 self._subtask, self._inbox.skipped, self._hearing.serving()
             )
             outcome.accounting.append(gauges)
-        yield learned_row(outcome, pack("<I", bucket))
+        yield learned_row(outcome, pack("<I", batch.bucket))
 
     def process_broadcast_element(self, value: Row, ctx: Any) -> Iterator[Row]:
         """Take one record of the loop; the model pointer is kept for a restored job."""

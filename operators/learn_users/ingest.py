@@ -13,6 +13,7 @@ from pyflink.datastream.functions import KeyedBroadcastProcessFunction
 from models.columns.accepted import AcceptedBatch, ages
 from operators.events.identity import Identity
 from operators.learn_users.function import learned_row
+from operators.learn_users.micro_batch import MicroBatch
 from operators.learn_users.stages.account import account, accounting_of
 from operators.learn_users.stages.decode import Decode, Decoded
 from operators.learn_users.stages.fates import Fates
@@ -60,10 +61,9 @@ class IngestFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]
 
     def process_element(self, value: Row, ctx: Any) -> Iterator[Row]:  # noqa: ARG002
         """Take one micro-batch."""
-        bucket, keys, values, coordinates, published = value
-        now_ms = time.time_ns() // 1_000_000
-        decoded = self._decode(keys, values, coordinates, published, bucket=bucket, now_ms=now_ms)
-        fates = Fates.of(decoded, np.zeros(len(decoded.events), np.uint8), len(values))
+        batch, now_ms = MicroBatch(*value), time.time_ns() // 1_000_000
+        bucket, decoded = batch.bucket, self._decode(batch, now_ms)
+        fates = Fates.of(decoded, np.zeros(len(decoded.events), np.uint8), len(batch))
         outcome = Outcome()
         if len(decoded.events):
             outcome.event_time = int(decoded.events.time.max())
@@ -73,9 +73,14 @@ class IngestFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]
                 outcome.recommendations = _answers(decoded, now_ms, self._params.policy.identity)
                 outcome.metrics.recommended = len(outcome.recommendations)
         outcome.accounting = account(
-            accounting_of(bucket, self._memory), decoded, fates, np.asarray(coordinates, np.int64),
-            self._memory, now_ms, outcome.metrics,
-        )  # fmt: skip
+            accounting_of(bucket, self._memory),
+            decoded,
+            fates,
+            np.asarray(batch.coordinates, np.int64),
+            self._memory,
+            now_ms,
+            outcome.metrics,
+        )
         yield learned_row(outcome, pack("<I", bucket))
 
     def process_broadcast_element(self, value: Row, ctx: Any) -> Iterator[Row]:  # noqa: ARG002

@@ -14,6 +14,7 @@ from models.columns.users import Users
 from models.items.table import Items
 from models.keys import key_of
 from models.rating.stars import Stars
+from operators.learn_users.micro_batch import MicroBatch
 from operators.learn_users.stages.account import account, accounting_of
 from operators.learn_users.stages.decode import Decode, Decoded
 from operators.learn_users.stages.deduplicate import deduplicate
@@ -21,7 +22,6 @@ from operators.learn_users.stages.evaluate import evaluate
 from operators.learn_users.stages.examples import examples_of, sample
 from operators.learn_users.stages.fates import Fates
 from operators.learn_users.stages.learn import Learn, Taught
-from operators.learn_users.stages.rank import Rank
 from operators.learn_users.stages.records import (
     DeadLetters,
     Outcome,
@@ -63,7 +63,6 @@ class Corridor:
         )
         self._learn = Learn(params.learning)
         self._stars = params.learning.stars
-        self._rank = Rank(k=params.k)
         self._online = f"online-{params.learning.objective}-1"
         self._recommendations = Recommendations(self._online, params.policy.identity)
         self.newest = 0
@@ -79,30 +78,20 @@ class Corridor:
         learning = params.learning
         self._adaptive = learning.objective == "ranking" and learning.ranking.adaptive
 
-    def process(
-        self,
-        bucket: int,
-        keys: list[bytes | None],
-        values: list[bytes | None],
-        coordinates: list[int],
-        published: list[int],
-        memory: Memory,
-    ) -> Outcome:
-        """Take one micro-batch of raw records of a user bucket, in the order of consumption."""
-        now_ms = self._clock_ms()
+    def process(self, batch: MicroBatch, memory: Memory) -> Outcome:
+        """Take one micro-batch; `memory` is that of its user bucket."""
+        bucket, now_ms = batch.bucket, self._clock_ms()
         accounting = accounting_of(bucket, memory, self.lineage)
         self._sample(accounting.accepted)
-        decoded = self._decode(keys, values, coordinates, published, bucket=bucket, now_ms=now_ms)
+        decoded = self._decode(batch, now_ms)
         stored = [memory.get(entry_of(user)) for user in decoded.users]
         if self._stars is not None:
             decoded.events.value = self._stars.of(decoded.events.value)
         users = self._user_state.decode(stored, decoded.users, most_of_one(decoded.events.user))
         fate = deduplicate(users, decoded.events, self._params.learning.users, now_ms)
-        fates = Fates.of(decoded, fate, len(values))
+        fates = Fates.of(decoded, fate, len(batch))
         letters = sorted([*decoded.rejected, *fates.letters], key=lambda one: one.position)
-        outcome = Outcome(
-            dead_letters=self._dead_letters(letters, keys, values, coordinates, published),
-        )
+        outcome = Outcome(dead_letters=self._dead_letters(letters, batch))
         if (fate == ACCEPTED).any():
             self._recall_weights(bucket, memory)
             self._accept(bucket, decoded, users, fate == ACCEPTED, outcome, now_ms)
@@ -113,7 +102,7 @@ class Corridor:
             accounting,
             decoded,
             fates,
-            np.asarray(coordinates, np.int64),
+            np.asarray(batch.coordinates, np.int64),
             memory,
             self._clock_ms(),
             outcome.metrics,
@@ -121,7 +110,7 @@ class Corridor:
             self._params.lease.epoch if self._params.lease else 0,
         )
         outcome.metrics.recommended = len(outcome.recommendations)
-        outcome.metrics.age = max(0, self._clock_ms() - min(published, default=now_ms))
+        outcome.metrics.age = max(0, self._clock_ms() - min(batch.published, default=now_ms))
         return outcome
 
     @property
@@ -168,6 +157,13 @@ class Corridor:
         """Return the users that were last updated before a processing time."""
         seen = self._user_state.seen(values, ids)
         return [ids[u] for u in np.flatnonzero(seen < before_ms).tolist()]
+
+    def lists(self, users: Users) -> Recommended:
+        """Return the k best items of every user, over the whole catalogue."""
+        items, deep = self._learn.items, self._learn.deep
+        return self._learn.objective.recommend(
+            items, users, self._params.k, deep.score(items, users)
+        )
 
     def gauges(
         self, subtask: int, skipped: Mapping[str, int], deep: worker.Serving
@@ -263,7 +259,7 @@ class Corridor:
     ) -> list[tuple[bytes, bytes | None]]:
         everyone = len(triggers.users) == len(users)
         chosen = users if everyone else users.take(triggers.users)
-        lists = self._rank(self._learn.items, self._learn.objective, chosen, self._learn.deep)
+        lists = self.lists(chosen)
         if self._stars is not None:
             lists.scores = as_ratings(lists, self._stars)
         return self._recommendations(

@@ -4,6 +4,7 @@ import msgspec
 
 from operators.learn_items.authority import Catalogue
 from operators.learn_users.inbox import Inbox, LoopRecord
+from operators.learn_users.micro_batch import MicroBatch
 from operators.learn_users.pipeline import Corridor
 from operators.learn_users.receiver import Hearing
 from operators.params import LearnItemsParams, LearnUsersParams
@@ -20,7 +21,8 @@ def rehearse(params: LearnUsersParams) -> None:
     for half in (slice(0, 4), slice(4, 6)):
         at = list(range(half.start, half.stop))
         keys: list[bytes | None] = [b"u", b"v"] * (len(at) // 2)
-        outcome = learner.process(0, keys, values[half], at, [now_ms] * len(at), memory)
+        batch = MicroBatch(0, keys, values[half], at, [now_ms] * len(at))
+        outcome = learner.process(batch, memory)
         if outcome.accepted:
             inbox.take(LoopRecord("accepted_events", b"", outcome.accepted[0]))
             restored.open(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from jobs import parameters
+from operators.learn_users.micro_batch import MicroBatch
 from operators.learn_users.pipeline import Corridor
 from scripts.tools.data.behaviour import Generated
 from scripts.tools.data.generator import GeneratorParams
@@ -39,9 +40,10 @@ def offline(job: RunningJob) -> tuple[int, int]:
     for first in range(0, EVENTS, BATCH):
         part = job.sent[first : first + BATCH]
         coordinates = list(range(first, first + len(part)))
-        outcome = corridor.process(
-            0, [r.key for r in part], [r.value for r in part], coordinates, coordinates, memory
+        batch = MicroBatch(
+            0, [r.key for r in part], [r.value for r in part], coordinates, coordinates
         )
+        outcome = corridor.process(batch, memory)
         hits += outcome.metrics.online_hits
         scored += outcome.metrics.scored
     return hits, scored

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from models.keys import bucket_of, key_of
 from models.params.events import EventPolicy
 from operators.events.codes import Code
+from operators.learn_users.micro_batch import MicroBatch
 from operators.learn_users.stages.decode import Decode, Decoded
 
 NOW = 1_750_000_000_000
@@ -41,7 +42,7 @@ def decode(*values: bytes | None, keys: list[bytes | None] | None = None) -> Dec
     """Decode records without key, or with the given ones, in the bucket of user ann."""
     n = len(values)
     bucket = bucket_of("ann", POLICY.buckets)
-    return DECODE(keys or [None] * n, values, range(n), [NOW] * n, bucket=bucket, now_ms=NOW)
+    return DECODE(MicroBatch(bucket, keys or [None] * n, values, range(n), [NOW] * n), NOW)
 
 
 def test_good_events_become_columns() -> None:
@@ -316,7 +317,7 @@ def test_messages_are_short_and_hold_no_payload() -> None:
 def test_a_long_list_of_event_types_does_not_make_a_long_message() -> None:
     names = {f"type-{i}": 1.0 for i in range(100)} | {"rating": 1.0}
     (one,) = Decode(EventPolicy(weights=names))(
-        [b"ann"], [event()], [0], [NOW], bucket=0, now_ms=NOW
+        MicroBatch(0, [b"ann"], [event()], [0], [NOW]), NOW
     ).rejected
     assert one.code == "unknown_event_type"
     assert len(one.message) <= 200

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from models.columns.events import Events
 from models.params.events import EventPolicy
 from operators.events.parse import Parse
+from operators.learn_users.micro_batch import MicroBatch
 from operators.learn_users.stages.decode import Decode, Decoded
 
 NOW = 1_750_000_000_000
@@ -54,7 +55,7 @@ def long_way() -> Decode:
 def both(values: list[bytes]) -> tuple[Decoded, Decoded]:
     keys, n = [key_in(value) for value in values], len(values)
     short, long = (
-        each(keys, values, range(n), [NOW] * n, bucket=0, now_ms=NOW)
+        each(MicroBatch(0, keys, values, range(n), [NOW] * n), NOW)
         for each in (Decode(POLICY), long_way())
     )
     return short, long
@@ -166,5 +167,5 @@ def test_any_mix_has_the_fates_of_the_long_way(values: list[bytes]) -> None:
 
 
 def test_a_key_of_somebody_else_goes_the_long_way() -> None:
-    decoded = Decode(POLICY)([b"bob"], [event(1)], [0], [NOW], bucket=0, now_ms=NOW)
+    decoded = Decode(POLICY)(MicroBatch(0, [b"bob"], [event(1)], [0], [NOW]), NOW)
     assert [one.code for one in decoded.rejected] == ["key_mismatch"]

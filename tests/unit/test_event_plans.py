@@ -10,6 +10,7 @@ from conf import event_plans
 from conf.loader import ConfigError, load
 from conf.parameters import event_policy
 from models.keys import bucket_of
+from operators.learn_users.micro_batch import MicroBatch
 from operators.learn_users.stages.decode import Decode, Decoded
 
 NOW = 1_750_000_000_000
@@ -26,12 +27,10 @@ def decoded(config: Any, *events: dict[str, Any], user: str = "ann") -> Decoded:
     values = [json.dumps(event).encode() for event in events]
     n = len(values)
     return Decode(policy)(
-        [user.encode()] * n,
-        values,
-        range(n),
-        [NOW] * n,
-        bucket=bucket_of(user, policy.buckets),
-        now_ms=NOW,
+        MicroBatch(
+            bucket_of(user, policy.buckets), [user.encode()] * n, values, range(n), [NOW] * n
+        ),
+        NOW,
     )
 
 
@@ -185,9 +184,7 @@ def test_a_refused_record_does_not_shift_the_keys_of_an_order(tmp_path: Path) ->
     order = dict(SEGMENT_ORDER, properties={"products": [{"product_id": "a"}, {"product_id": "b"}]})
     bob = dict(SEGMENT_ORDER, anonymousId="bob", messageId="ajs-2")
     values = [b"{", json.dumps(order).encode(), json.dumps(bob).encode()]
-    found = Decode(policy)(
-        [b"x", b"ann", b"bob"], values, range(3), [NOW] * 3, bucket=0, now_ms=NOW
-    )
+    found = Decode(policy)(MicroBatch(0, [b"x", b"ann", b"bob"], values, range(3), [NOW] * 3), NOW)
     assert [one.code for one in found.rejected] == ["truncated"]
     assert found.record.tolist() == [1, 1, 2, 2, 2]
 
@@ -274,7 +271,7 @@ def test_record_keys_may_be_json(tmp_path: Path, key: bytes, code: str | None) -
     policy = event_policy(config(tmp_path, "events.plan=minimal", "events.keyed=json"))
     value = json.dumps({"user_id": 1, "item_id": 101, "timestamp": NOW // 1000}).encode()
     bucket = bucket_of("1", policy.buckets)
-    found = Decode(policy)([key], [value], [0], [NOW], bucket=bucket, now_ms=NOW)
+    found = Decode(policy)(MicroBatch(bucket, [key], [value], [0], [NOW]), NOW)
     assert [one.code for one in found.rejected] == ([code] if code else [])
 
 
@@ -309,7 +306,7 @@ def test_a_key_that_is_not_json_counts_where_it_led_to_the_users_bucket(
     right = bucket_of(user, policy.buckets)
     for bucket, codes in ((right, []), ((right + 1) % policy.buckets, ["ambiguous_user"])):
         value = json.dumps(event).encode()
-        found = Decode(policy)([key], [value], [0], [NOW], bucket=bucket, now_ms=NOW)
+        found = Decode(policy)(MicroBatch(bucket, [key], [value], [0], [NOW]), NOW)
         assert [one.code for one in found.rejected] == codes
 
 

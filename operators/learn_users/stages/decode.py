@@ -21,6 +21,7 @@ from operators.events.fields import INT64, Event, Line
 from operators.events.identity import contents, identities
 from operators.events.parse import Parse
 from operators.events.rules import Columns, Rule, Rules
+from operators.learn_users.micro_batch import MicroBatch
 
 __all__ = ["Decode", "Decoded", "Rejected"]
 
@@ -71,34 +72,21 @@ class Decode:
         hide = [policy.hide.get(name, ALWAYS) for name in policy.weights]
         self._hide = np.array([*hide, ALWAYS], np.int64)
 
-    def __call__(
-        self,
-        keys: Sequence[bytes | None],
-        values: Sequence[bytes | None],
-        coordinates: Sequence[int] | NDArray[np.int64],
-        published: Sequence[int] | NDArray[np.int64],
-        *,
-        bucket: int,
-        now_ms: int,
-    ) -> Decoded:
+    def __call__(self, batch: MicroBatch, now_ms: int) -> Decoded:
         """Decode one micro-batch; never raises because of what a record holds.
 
         Parameters
         ----------
-        keys, values : sequence of bytes or None, length N
-            Of the records, in processing order.
-        coordinates, published : int, length N
-            See `Events`.
-        bucket : int
-            User bucket the records were sent to.
+        batch : MicroBatch
         now_ms : int
             Processing time.
         """
-        events, records, rejected, ignored = self._parse(values)
+        events, records, rejected, ignored = self._parse(batch.values)
+        keys = batch.keys
         record = np.arange(len(events)) if records is None else np.array(records, np.intp)
         if records is not None:
             keys = [keys[at] for at in records]
-        columns = self._columns(events, keys, bucket, now_ms + self._policy.max_future_ms)
+        columns = self._columns(events, keys, batch.bucket, now_ms + self._policy.max_future_ms)
         broken = self._rules.broken(columns) if events else {}
         if broken:
             refused = self._refused(broken, columns, record)
@@ -110,8 +98,8 @@ class Decode:
             records is None,
             record,
             rejected,
-            np.asarray(published, np.int64)[record],
-            np.asarray(coordinates, np.int64)[record],
+            np.asarray(batch.published, np.int64)[record],
+            np.asarray(batch.coordinates, np.int64)[record],
         )
         decoded.ignored = ignored
         if self._policy.items:

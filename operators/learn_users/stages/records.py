@@ -21,6 +21,7 @@ from models.columns.users import Users
 from models.items.table import Items
 from models.keys import key_of
 from operators.events.identity import Identity
+from operators.learn_users.micro_batch import MicroBatch
 from operators.learn_users.stages.decode import Rejected
 from state import record_sizes
 from state.examples import Examples
@@ -160,10 +161,7 @@ class DeadLetters:
     def __call__(
         self,
         rejected: list[Rejected],
-        keys: list[bytes | None],
-        values: list[bytes | None],
-        coordinates: list[int],
-        published: list[int],
+        batch: MicroBatch,
     ) -> list[tuple[bytes | None, bytes | None, dict[str, bytes]]]:
         """Return key, value and headers.
 
@@ -173,7 +171,7 @@ class DeadLetters:
         letters = []
         for record in rejected:
             at = record.position
-            value, coordinate = values[at], coordinates[at]
+            value, coordinate = batch.values[at], batch.coordinates[at]
             headers = {
                 "err.code": record.code,
                 "err.field": record.field,
@@ -181,13 +179,13 @@ class DeadLetters:
                 "src.topic": self.topic,
                 "src.partition": coordinate >> OFFSET_BITS,
                 "src.offset": coordinate & (1 << OFFSET_BITS) - 1,
-                "src.timestamp": published[at],
+                "src.timestamp": batch.published[at],
                 "job.version": self.job_version,
             }
             encoded = {name: str(text).encode()[:_HEADER_BYTES] for name, text in headers.items()}
             if record.lines:
                 encoded["err.line"] = ",".join(map(str, record.lines)).encode()
-            letters.append(self._fitting(keys[at], value, encoded))
+            letters.append(self._fitting(batch.keys[at], value, encoded))
         return letters
 
     def _fitting(

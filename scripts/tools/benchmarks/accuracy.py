@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from conf.schema import JobConfig
 from jobs import parameters
+from operators.learn_users.micro_batch import MicroBatch
 from operators.learn_users.pipeline import Corridor
 from scripts.tools.benchmarks.scale.subtasks import parallelisms
 from scripts.tools.benchmarks.stage import Job, Stage, stage
@@ -90,10 +91,10 @@ def offline(config: JobConfig, events: Blocks) -> Hits:
     corridor = Corridor(parameters.learn_users(config), clock_ms=_now_ms)
     memory, number, hits, ranked = Notebook(), 0, 0, 0
     for keys, values, _ in batches(events):
-        numbers = list(range(number, number + len(keys)))
+        numbers = range(number, number + len(keys))
         number += len(keys)
-        published = [_now_ms()] * len(keys)
-        metrics = corridor.process(0, keys, values, numbers, published, memory).metrics
+        batch = MicroBatch(0, keys, values, numbers, [_now_ms()] * len(keys))
+        metrics = corridor.process(batch, memory).metrics
         hits += metrics.online_hits
         ranked += metrics.scored
     return Hits(ranked, hits)

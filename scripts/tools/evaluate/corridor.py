@@ -185,7 +185,7 @@ class Observed(Corridor):
         return found
 
     def _listed(self, users: Users) -> NDArray[np.int32]:
-        return self._rank(self._learn.items, self._learn.objective, users, self.deep).rows
+        return self.lists(users).rows
 
 
 def observed(

@@ -14,6 +14,7 @@ from models.deep.shape import Shape
 from operators.fine_tune.privacy_budget import PrivacyBudget
 from operators.fine_tune.rounds import RoundParams, conclude, prepare, write_columns
 from operators.fine_tune.trainer import Trainer, TrainerParams
+from operators.learn_users.micro_batch import MicroBatch
 from scripts.tools.console import ToolError, progress
 from scripts.tools.evaluate.corridor import Notebook
 from scripts.tools.evaluate.figures import Ranked
@@ -76,16 +77,10 @@ class FineTuning(Beside):
         self._budget = PrivacyBudget(self.privacy, TunerState())
         self._kept: Pass | None = None
 
-    def before(
-        self,
-        keys: list[bytes | None],
-        values: list[bytes | None],
-        numbers: list[int],
-        times: list[int],
-    ) -> None:
+    def before(self, batch: MicroBatch) -> None:
         """Let the model that is not fine-tuned any more take the micro-batch, too."""
         if self._kept is not None:
-            self._kept.corridor.process(0, keys, values, numbers, times, self._kept.memory)
+            self._kept.corridor.process(batch, self._kept.memory)
 
     def after(self, outcome: Any, done: int, report: Report) -> None:
         """Keep the examples; freeze, or fine-tune, where it is time to."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.columns.learnt import UNKNOWN
+from operators.learn_users.micro_batch import MicroBatch
 from scripts.tools.data.behaviour import Blocks
 from scripts.tools.evaluate.corridor import VARIANTS, Notebook, Observed
 from scripts.tools.evaluate.figures import Ranked
@@ -60,10 +61,10 @@ class Pass:
         """Take all events once, in stored order."""
         done = 0
         for keys, values, times in batches(self.data):
-            numbers = list(range(done, done + len(keys)))
+            batch = MicroBatch(0, keys, values, range(done, done + len(keys)), times)
             if beside is not None:
-                beside.before(keys, values, numbers, times)
-            outcome = self.corridor.process(0, keys, values, numbers, times, self.memory)
+                beside.before(batch)
+            outcome = self.corridor.process(batch, self.memory)
             done += len(keys)
             self._count(outcome)
             if self.listing:
@@ -118,13 +119,7 @@ def weights_of(passes: dict[str, Pass]) -> list[tuple[int, dict[str, float]]]:
 class Beside:
     """What goes on beside a pass."""
 
-    def before(
-        self,
-        keys: list[bytes | None],
-        values: list[bytes | None],
-        numbers: list[int],
-        times: list[int],
-    ) -> None:
+    def before(self, batch: MicroBatch) -> None:
         """Look at a micro-batch before it is taken."""
 
     def after(self, outcome: Any, done: int, report: Report) -> None:

@@ -13,6 +13,7 @@ from models.arrays.deep import DeepArrays
 from models.columns.lists import Recommended
 from models.columns.users import Users
 from models.ranking.model import Ranking
+from operators.learn_users.micro_batch import MicroBatch
 from operators.learn_users.pipeline import Corridor
 from operators.params import LearningParams, LearnUsersParams
 from scripts.tools.benchmarks.candidates.exact import Scores, scores_of
@@ -103,8 +104,9 @@ class Learner(Corridor):
         """Learn all events of a world."""
         done = 0
         for keys, values, _ in batches(world):
-            numbers = list(range(done, done + len(keys)))
-            self.process(0, keys, values, numbers, [_now_ms()] * len(keys), self._memory)
+            numbers = range(done, done + len(keys))
+            batch = MicroBatch(0, keys, values, numbers, [_now_ms()] * len(keys))
+            self.process(batch, self._memory)
             self._names.update(key.decode() for key in keys if key)
             done += len(keys)
             on_progress(done)
