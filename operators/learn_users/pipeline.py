@@ -158,7 +158,7 @@ class Corridor:
         seen = self._user_state.seen(values, ids)
         return [ids[u] for u in np.flatnonzero(seen < before_ms).tolist()]
 
-    def lists(self, users: Users) -> Recommended:
+    def best(self, users: Users) -> Recommended:
         """Return the k best items of every user, over the whole catalogue."""
         items, deep = self._learn.items, self._learn.deep
         return self._learn.objective.recommend(
@@ -259,7 +259,7 @@ class Corridor:
     ) -> list[tuple[bytes, bytes | None]]:
         everyone = len(triggers.users) == len(users)
         chosen = users if everyone else users.take(triggers.users)
-        lists = self.lists(chosen)
+        lists = self.best(chosen)
         if self._stars is not None:
             lists.scores = as_ratings(lists, self._stars)
         return self._recommendations(

@@ -185,7 +185,7 @@ class Observed(Corridor):
         return found
 
     def _listed(self, users: Users) -> NDArray[np.int32]:
-        return self.lists(users).rows
+        return self.best(users).rows
 
 
 def observed(
