@@ -20,9 +20,9 @@ from conf.problems import ConfigError
 from conf.schema import JobConfig
 from models.deep.privacy import Privacy
 from models.keys import origin_of
+from operators.fine_tune.params import FineTuneParams
 from operators.fine_tune.rounds import RoundParams
 from operators.fine_tune.trainer import TrainerParams
-from operators.fine_tune.tuner import FineTuneParams
 from operators.params import LearningParams, LearnItemsParams, LearnUsersParams
 from state.keyed.lineage import Lineage, Topic
 from state.topics.lease import Lease

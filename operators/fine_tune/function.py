@@ -8,8 +8,9 @@ from pyflink.common import Row
 from pyflink.datastream import RuntimeContext
 from pyflink.datastream.functions import KeyedProcessFunction
 
+from operators.fine_tune.params import FineTuneParams
 from operators.fine_tune.scratch import Scratch
-from operators.fine_tune.tuner import FineTuneParams, Tuner
+from operators.fine_tune.tuner import Tuner
 from state.keyed import descriptors, lineage
 
 _TICK_MS = 1000

@@ -1,85 +1,44 @@
 """fine-tune without Flink: the training events, when a round begins, and what becomes of it."""
 
 import logging
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays.weights import LOSSES
 from models.columns.events import OFFSET_BITS
-from models.deep import watch
-from models.weights.blend import COUNT, LOSS
 from operators.background import Background, Done
-from operators.fine_tune import rounds, store_calls
+from operators.fine_tune import store_calls
 from operators.fine_tune.blocks import Blocks, Memory, of_share
 from operators.fine_tune.champion import Champion, Record
-from operators.fine_tune.drift import KEPT, DriftAlarm
+from operators.fine_tune.commands import Commands
+from operators.fine_tune.judge import Judge
+from operators.fine_tune.params import FineTuneParams
 from operators.fine_tune.privacy_budget import PrivacyBudget
-from operators.fine_tune.rounds import Conclusion, RoundParams
 from operators.fine_tune.scratch import Scratch
+from operators.fine_tune.status import record_of, status_of
 from operators.fine_tune.store_calls import Found
-from operators.fine_tune.trainer import Ended, Trainer, TrainerParams
+from operators.fine_tune.training import Training
+from operators.fine_tune.triggers import Triggers
 from state import examples
-from state.codec.sealed import CorruptError, StateError
+from state.codec.sealed import StateError
 from state.examples import Examples
 from state.keyed import tuner_state
-from state.keyed.lineage import Lineage
 from state.keyed.ring import Block
-from state.keyed.tuner_state import RoundState, TunerState, Waiting
-from state.store.model_store import Ledger, MissingError
-from state.topics import control
+from state.keyed.tuner_state import TunerState
+from state.store.model_store import Ledger
 
 _LOG = logging.getLogger(__name__)
 STATUS_ENTRY = "status"
-_FAILURES = 3
-"""Trainers that may fail before their round is given up."""
-_LOSSES_OF = 50
-"""Ranked events whose mean loss the drift alarm is told."""
-_COMMANDS = 256
-"""Command ids remembered."""
-_WAITING = 16
-"""Commands that may wait for the store."""
-_WRITING_SECONDS = 0.05
-"""Of a tick, for the files of a round that is to begin."""
 _STORE_SECONDS = 20.0
 """Waited for the store."""
 _UPLOAD_SECONDS = 600.0
 """Waited for a model to be judged and stored."""
 _LOOK_AGAIN_MS = 30_000
 """Time after which a store that could not be read is looked into again."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FineTuneParams:
-    """Parameters of fine-tune."""
-
-    round: RoundParams
-    trainer: TrainerParams
-    store: str
-    keep: int
-    """Versions kept in the store."""
-    every_events: int
-    """Events between two rounds; 0: only the other triggers."""
-    every_ms: int
-    """Time between two rounds; 0: only the other triggers."""
-    least_events: int
-    """Events below which no round begins by time."""
-    ring_events: int
-    """Events kept for training."""
-    drift: bool = True
-    """Whether a round begins when the loss of what is served rises."""
-    job: str = ""
-    run: str = ""
-    """Name and submission of the job, see `state.topics.lease`."""
-    lineage: Lineage | None = None
-    """What the job's state belongs to; None where nobody compares."""
 
 
 class Tuner:
@@ -120,24 +79,20 @@ class Tuner:
             rated=rated,
             clock_ms=clock_ms,
         )
-        self._trainer: Trainer | None = None
-        self._folder: Path | None = None
-        """Of the round at hand, from its first file to its last."""
-        self._ended: Ended | None = None
-        """How the trainer of the round at hand ended, while its model is judged and stored."""
+        self._budget = PrivacyBudget(params.round.privacy, self.state)
+        self._triggers = Triggers(params, self.state, self._budget, clock_ms)
+        self._judge = Judge(self.state, self._champion, drift=params.drift)
+        self._commands = Commands(self.state, self._champion, self._triggers.by_command, clock_ms)
+        self.training = Training(
+            params, self.state, self._blocks, self._budget, self._champion, self._judge, scratch
+        )
         self._store: Background[Any] = Background(f"model store {params.store}", _STORE_SECONDS)
         self._asked: Callable[[Done[Any]], Iterator[Record]] | None = None
         self._looked = False
         self._look_at = 0
-        self._tidy = False
-        """Whether versions may be in the store that nobody needs any more."""
-        self._budget = PrivacyBudget(params.round.privacy, self.state)
-        self._noted = self._budget.ledger
-        """What the store was told of privacy."""
-        self._told: bytes = b""
-        self._judged = np.zeros(LOSSES)
-        if self.state.last_round_ms == 0:
-            self.state.last_round_ms = clock_ms()
+        self._stored = self._budget.ledger
+        """What the store knows of spent privacy."""
+        self._published = b""
 
     # ---- what comes in ----
     def take(self, messages: Sequence[bytes]) -> None:
@@ -158,51 +113,24 @@ class Tuner:
         for one in found:
             self.state.events += len(one)
             self._note_offsets(one.coordinate)
-            self._judge(one)
-        if self._params.every_events and self.state.since_round >= self._params.every_events:
-            self._trigger("events")
-        if self.state.since_share > self._params.ring_events // 2:
-            self.state.share /= 2  # more comes than is trained on: half the users are enough
-            self.state.since_share = 0
+            if self._judge.learn(one):
+                self._triggers.ask("drift")
+        self._triggers.by_events()
 
     def command(self, key: bytes | None, value: bytes | None) -> Iterator[Record]:
-        """Take a command: answer it, or keep it until the store has been asked.
-
-        A repeated one is answered by nothing.
-        """
-        name = (key or b"").decode(errors="replace")[:200]
-        if name and name in self.state.commands:
-            return
-        self.state.commands = [*self.state.commands, name][-_COMMANDS:]
-        kind = ""
-        try:
-            command = control.decode(value)
-            kind = command.command
-            if kind == "fine_tune_now":
-                yield self._answer(name, kind, self._round_by_command())
-            elif len(self.state.waiting) < _WAITING:
-                self.state.waiting.append(Waiting(name, kind, command.model or 0))
-            else:
-                message = f"control: expected at most {_WAITING} commands at a time, got more"
-                raise StateError(f"{message}; send it again when those before are answered")
-        except ValueError as error:  # StateError is one
-            yield self._answer(name, kind, error)
+        """Take a command, see `Commands.receive`."""
+        yield from self._commands.receive(key, value)
 
     def tick(self) -> Iterator[Record]:
-        """Look after store and trainer, begin what is due, and say what changed."""
+        """Look after store and trainer, begin what is due, and publish what changed."""
         now = self._clock_ms()
+        self._triggers.by_time(now)
         # a clock that was set back must not hold anything up until it is there again
-        self.state.last_round_ms = min(self.state.last_round_ms, now)
         self._look_at = min(self._look_at, now + _LOOK_AGAIN_MS)
-        if self._params.every_ms and now - self.state.last_round_ms >= self._params.every_ms:
-            if self.state.since_round >= self._params.least_events:
-                self._trigger("time")
-            else:
-                self.state.last_round_ms = now
-        if self.state.wealth >= watch.LIMIT and self.state.deep:
+        if self._judge.harmful and self.state.deep:
             self._champion.mute()  # at once, whatever the store does
         yield from self._follow_store()
-        self._follow_trainer()
+        self.training.follow()
         if not self._store.busy:
             self._go_on(now)
         yield from self._champion.pointer()
@@ -214,8 +142,8 @@ class Tuner:
 
     def close(self) -> None:
         """End the trainer and remove the folder."""
-        if self._trainer is not None:
-            self._trainer.kill()
+        if self.training.trainer is not None:
+            self.training.trainer.kill()
         self._scratch.close()
 
     # ---- events ----
@@ -231,32 +159,6 @@ class Tuner:
             low, high = int(mine.min()), int(mine.max())
             known = self.state.offsets.get(str(partition), [low, high])
             self.state.offsets[str(partition)] = [min(known[0], low), max(known[1], high)]
-
-    def _judge(self, one: Examples) -> None:
-        """Learn the blend from events that were ranked, and watch the model that serves."""
-        if one.model != self.state.champion or not one.model:
-            return
-        state = self.state
-        kept = state.deep, state.judged, state.gains, state.squares, state.proof
-        blend = self._champion.weighing.of(*kept)
-        blend.learn(one.loss)
-        state.deep, state.judged = blend.deep, blend.events
-        state.gains, state.squares, state.proof = blend.gains, blend.squares, blend.proof
-        state.wealth = watch.wealth_after(state.wealth, one.rank, one.online_rank)
-        self._watch_loss(one.loss)
-
-    def _watch_loss(self, sums: NDArray[np.float64]) -> None:
-        """Ask for a round when the loss of what is served has risen."""
-        self._judged += sums
-        if self._judged[COUNT] < _LOSSES_OF or not self._params.drift:
-            return
-        loss = round(float(self._judged[LOSS] / self._judged[COUNT]), 4)
-        self._judged = np.zeros(LOSSES)
-        self.state.losses = [*self.state.losses, loss][-KEPT:]
-        if self._champion.alarm.tell(loss):
-            self.state.losses = []
-            self._champion.alarm = DriftAlarm()
-            self._trigger("drift")
 
     # ---- the store: one call at a time ----
     def _ask(
@@ -276,7 +178,9 @@ class Tuner:
 
     def _go_on(self, now: int) -> None:
         """Ask the store for what is due next, or bring the round at hand one step further."""
-        state = self.state
+        state, training = self.state, self.training
+        if training.doubts_champion:
+            training.doubts_champion = self._looked = False  # is the champion whole?
         if not self._looked and now >= self._look_at:
             wanted = state.champion
             self._ask(self._look(wanted, *state.previous, whole=wanted), self._looked_into)
@@ -284,24 +188,31 @@ class Tuner:
             waiting = state.waiting[0]
             wanted = waiting.model
             look = self._look(wanted, *state.previous, whole=wanted)
-            self._ask(look, partial(self._carry_out, waiting))
-        elif state.wealth >= watch.LIMIT:
+            self._ask(look, partial(self._commands.carry_out, waiting))
+        elif self._judge.harmful:
             self._ask(self._look(*state.previous), self._give_way)
-        elif self._tidy:
-            self._tidy = False
+        elif training.left_versions:
+            training.left_versions = False
             needed = {state.champion, *state.previous[-1:]}
             call = partial(store_calls.tidy, self._params.store, self._params.keep, needed)
             self._ask(call, lambda _: iter(()))
-        elif self._unsaid and now >= self._look_at:
+        elif self._owes_ledger and now >= self._look_at:
             ledger = self._budget.ledger
-            call = partial(store_calls.note_spent, self._params.store, ledger)
-            self._ask(call, partial(self._spend_noted, ledger))
-        elif self._ended is not None and self._folder is not None:
-            self._ask(self._conclude(self._folder), self._concluded, _UPLOAD_SECONDS)
-        elif state.round is not None and self._trainer is None and self._may_begin:
-            self._prepare()
-        elif state.round is None and state.trigger and self._blocks.events and self._may_begin:
-            self._begin(now)
+            spent = partial(store_calls.note_spent, self._params.store, ledger)
+            self._ask(spent, partial(self._ledger_stored, ledger))
+        elif (conclude := training.conclude()) is not None:
+            self._ask(conclude, training.concluded, _UPLOAD_SECONDS)
+        elif training.trainer is None and self._may_begin:
+            self._train(now)
+
+    def _train(self, now: int) -> None:
+        """Bring files to the round at hand; begin one where that is due."""
+        if self.state.round is None and self.state.trigger and self._blocks.events:
+            self.training.begin(now)
+        fetch = self.training.prepare()
+        if fetch is not None and self.state.round is not None:
+            fetched = partial(self.training.fetched, self.state.round, self.state.champion)
+            self._ask(fetch, fetched, _UPLOAD_SECONDS)
 
     def _look(self, *versions: int, whole: int = 0) -> Callable[[], Found]:
         asked = [version for version in versions if version]
@@ -314,7 +225,7 @@ class Tuner:
         why = str(done.error)
         if done.value is not None:
             self._budget.recall(done.value.ledger)
-            self._noted = done.value.ledger
+            self._stored = done.value.ledger
             self.state.version = max(self.state.version, *done.value.versions, 0)
             why = self._champion.confirm(done.value)
         self._looked = not why
@@ -324,13 +235,13 @@ class Tuner:
         return iter(())
 
     @property
-    def _unsaid(self) -> bool:
+    def _owes_ledger(self) -> bool:
         """Whether privacy was spent that the store does not know of."""
-        return self._params.round.privacy is not None and self._budget.ledger != self._noted
+        return self._params.round.privacy is not None and self._budget.ledger != self._stored
 
-    def _spend_noted(self, ledger: Ledger, done: Done[None]) -> Iterator[Record]:
+    def _ledger_stored(self, ledger: Ledger, done: Done[None]) -> Iterator[Record]:
         if done.error is None:
-            self._noted = ledger
+            self._stored = ledger
         else:  # it is tried again, and no model is stored without it
             self._look_at = self._clock_ms() + _LOOK_AGAIN_MS
         return iter(())
@@ -344,255 +255,17 @@ class Tuner:
         """
         return self._looked or not (self.state.champion or self._params.round.privacy)
 
-    # ---- commands ----
-    def _answer(self, name: str, kind: str, said: str | Exception) -> Record:
-        ok = not isinstance(said, Exception)
-        answer = control.Answer(name, kind, ok, str(said)[:1000], self._clock_ms())
-        return ("control_results", *control.encode(answer))
-
-    def _round_by_command(self) -> str:
-        if self._budget.exhausted:
-            message = f"control: expected room for a round, got {self._budget.reached()}"
-            raise StateError(f"{message}; raise fine_tune.privacy.epsilon, knowing what it is")
-        self._trigger("command")
-        return "a round follows" if self.state.round else "a round begins"
-
-    def _carry_out(self, waiting: Waiting, done: Done[Found]) -> Iterator[Record]:
-        self.state.waiting = self.state.waiting[1:]
-        said: str | Exception
-        try:
-            if waiting.command == "rollback_model":
-                said = self._roll_back(done)
-            elif done.value is not None:
-                said = self._promote(waiting.model, done.value)
-            else:  # whatever the store's libraries raised: the command is over
-                said = done.error or StateError("control: expected an answer of the store")
-        except ValueError as error:
-            said = error
-        yield self._answer(waiting.id, waiting.command, said)
-
-    def _roll_back(self, done: Done[Found]) -> str:
-        if not self.state.champion:
-            message = "control: expected a model that serves, got none; nothing to do"
-            raise StateError(message)
-        if done.value is None:  # to none, which needs no store
-            return self._champion.roll_back(f"by command, while {done.error}", {})
-        return self._champion.roll_back("by command", done.value.usable)
-
-    def _promote(self, version: int, found: Found) -> str:
-        manifest = found.usable.get(version)
-        if manifest is None:
-            why = found.refused.get(version, f"expected the version of a model, got {version}")
-            raise StateError(f"control: {why}")
-        if version != self.state.champion:
-            self._champion.serve(manifest)
-        # a store that others filled may hold newer ones: the next round must not overwrite them
-        self.state.version = max(self.state.version, *found.versions)
-        return f"model {version} serves"
-
     def _give_way(self, done: Done[Found]) -> Iterator[Record]:
         """Roll back a model that makes lists worse, to none where the store cannot be read."""
         usable = done.value.usable if done.value is not None else {}
         self._champion.roll_back("the blend was worse than the online model alone", usable)
         return iter(())
 
-    # ---- rounds ----
-    def _trigger(self, reason: str) -> None:
-        """Ask for a round; while one runs, the first asker is remembered."""
-        if not self.state.trigger and not self._budget.exhausted:
-            self.state.trigger = reason
-        if self.state.share < 1 and 8 * self.state.since_share < self._params.ring_events:
-            self.state.share *= 2  # the flood is over
-        self.state.since_round = self.state.since_share = 0
-        self.state.last_round_ms = self._clock_ms()
-
-    def _begin(self, now: int) -> None:
-        state = self.state
-        state.version += 1
-        state.round = RoundState(state.version, state.trigger, now, self._blocks.events)
-        state.trigger = ""
-        _LOG.info("round %d begins: %s, %d events", state.version, state.round.reason,
-                  state.round.events)  # fmt: skip
-        self._prepare()
-
-    def _prepare(self) -> None:
-        """Bring files to the round at hand: the events, by and by, then the parent's."""
-        current = self.state.round
-        if current is None:
-            return
-        try:
-            scratch = self._scratch.folder()
-            if not self._blocks.write(scratch / "blocks", _WRITING_SECONDS):
-                return
-        except OSError as error:
-            self._fail(f"expected to write the events, got: {error}")
-            return
-        self._folder = scratch / f"round-{current.version}-{current.failures}"
-        champion = self.state.champion
-        self._ask(
-            partial(store_calls.fetch, self._params.store, self._folder, current.version, champion),
-            partial(self._fetched, current, champion),
-            _UPLOAD_SECONDS,
-        )
-
-    def _fetched(self, current: RoundState, champion: int, done: Done[int]) -> Iterator[Record]:
-        folder = self._folder
-        if done.value is None or folder is None:
-            self._fail(f"expected to begin, got: {done.error}")
-            if isinstance(done.error, CorruptError | MissingError):
-                self._looked = False  # is the champion whole?
-        else:
-            current.version = done.value
-            self.state.version = max(self.state.version, current.version)
-            current.parent = champion
-            self._start(current, folder)
-        return iter(())
-
-    def _start(self, current: RoundState, folder: Path) -> None:
-        """Start the trainer of the round at hand."""
-        current.events, current.new_events = self._blocks.events, self.state.new_events
-        current.offsets = {p: list(ends) for p, ends in self.state.offsets.items()}
-        try:
-            rounds.write_plan(
-                folder,
-                self._params.round,
-                number=current.version,
-                new_from=max(0, current.events - current.new_events),
-                spent=self.state.privacy,
-            )
-            self._blocks.lay_out(folder)
-            self._trainer = Trainer(self._params.trainer, folder)
-            self._budget.begin()
-        except (StateError, OSError) as error:
-            self._fail(f"expected to begin, got: {error}")
-
-    def _follow_trainer(self) -> None:
-        if self._trainer is None:
-            return
-        ended = self._trainer.poll()
-        wrong = ""
-        try:
-            self._budget.charge(self._trainer.folder)
-        except StateError as error:
-            wrong = str(error)
-        if ended is None:
-            return
-        self._trainer = None
-        if self._budget.exhausted:
-            self._stop_rounds()
-        elif ended.ok and not wrong:
-            self._ended = ended
-            return
-        else:
-            self._fail(wrong or ended.reason)
-
-    def _conclude(self, folder: Path) -> Callable[[], Conclusion]:
-        current = self.state.round or RoundState(0, "", 0, 0)
-        return partial(
-            store_calls.conclude,
-            self._params.store,
-            folder,
-            self._params.round,
-            version=current.version,
-            champion=current.parent,
-            offsets=current.offsets,
-            ledger=self._budget.ledger,
-        )
-
-    def _concluded(self, done: Done[Conclusion]) -> Iterator[Record]:
-        state, current, ended = self.state, self.state.round, self._ended
-        self._ended = None
-        if current is None or ended is None:
-            return iter(())
-        if done.value is None:
-            self._fail(str(done.error))
-            # the call may still be writing: its version is nobody else's
-            state.version += 1
-            current.version = state.version
-            return iter(())
-        self._leave_folder()
-        state.round = None
-        manifest, verdict = done.value.manifest, done.value.verdict
-        state.verdict = f"round {current.version}: {verdict.reason} ({ended.seconds:.0f} s)"
-        _LOG.info("%s", state.verdict)
-        self._tidy = manifest is not None
-        if manifest is None:
-            state.rejected += 1
-        elif current.parent != state.champion or state.waiting or state.wealth >= watch.LIMIT:
-            # it was judged against another one: what was decided since is not undone by it
-            state.verdict += (
-                f"; it is stored and not served, as model {state.champion or 'none'} was set or"
-                f" judged meanwhile: scripts/models promote {manifest.version} serves it"
-            )
-        else:
-            # what came while it was trained is new for the next round
-            state.new_events = max(0, state.new_events - current.new_events)
-            state.offsets = _beyond(state.offsets, current.offsets)
-            self._champion.serve(manifest, done.value.report.expected)
-        return iter(())
-
-    def _fail(self, reason: str) -> None:
-        state, current = self.state, self.state.round
-        self._leave_folder()
-        if current is None:
-            return
-        state.failed += 1
-        current.failures += 1
-        state.verdict = f"round {current.version}: trainer failed: {reason}"
-        _LOG.warning("%s", state.verdict)
-        if current.failures >= _FAILURES:
-            state.round = None
-
-    def _leave_folder(self) -> None:
-        folder, self._folder = self._folder, None
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
-
-    def _stop_rounds(self) -> None:
-        self._leave_folder()
-        self.state.round, self.state.trigger = None, ""
-        self.state.verdict = self._budget.reached()
-        _LOG.warning("%s", self.state.verdict)
-
-    # ---- what it says ----
+    # ---- what it publishes ----
     def _status(self) -> Iterator[Record]:
-        """Say where fine-tuning stands, when that has changed."""
-        state, trainer = self.state, self._trainer
-        progress: dict[str, Any] = trainer.progress().told() if trainer else {}
-        trouble = trainer.trouble() if trainer else ""
-        status = {
-            "kind": "fine_tune",
-            "status": "training" if state.round else "idle",
-            "round": state.round.version if state.round else state.version,
-            "trigger": state.round.reason if state.round else state.trigger,
-            **progress,
-            **({"trainer": trouble} if trouble else {}),
-            "model": state.champion,
-            "events": state.events,
-            "ring": self._blocks.events,
-            "since_round": state.since_round,
-            "blend": {"deep": round(state.deep, 3)},
-            "judged": round(state.judged),
-            "verdict": state.verdict,
-            "rejected": state.rejected,
-            "failed": state.failed,
-            "rollbacks": state.rollbacks,
-            **self._budget.status(),
-        }
-        told = msgspec.json.encode(status)
-        if told != self._told:
-            self._told = told
-            status["generated_at"] = self._clock_ms()
-            yield ("recommendation_metrics", b"fine_tune", msgspec.json.encode(status))
-
-
-def _beyond(
-    offsets: Mapping[str, list[int]], trained: Mapping[str, list[int]]
-) -> dict[str, list[int]]:
-    """Return what of each partition's first and last offset comes after what was trained on."""
-    ends = {partition: trained.get(partition, [0, -1])[1] for partition in offsets}
-    return {
-        partition: [max(first, ends[partition] + 1), last]
-        for partition, (first, last) in offsets.items()
-        if last > ends[partition]
-    }
+        """Publish where fine-tuning stands, when that has changed."""
+        status = status_of(self.state, self._blocks, self._budget, self.training.trainer)
+        content = msgspec.json.encode(status)
+        if content != self._published:
+            self._published = content
+            yield record_of(status, self._clock_ms())

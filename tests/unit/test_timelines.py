@@ -629,7 +629,7 @@ def test_a_trainer_that_is_stopped_is_named_and_ends_with_its_worker(tmp_path: P
     world = World(tmp_path)
     world.take(some(100))
     world.tick()
-    running = world.tuner._trainer
+    running = world.tuner.training.trainer
     assert running is not None
     assert running._process is not None
     pid = running._process.pid
@@ -697,7 +697,7 @@ def test_what_is_decided_while_a_model_is_being_stored_holds(
     monkeypatch.setattr(ModelStore, "put", slow)
     world.take(some(100))
     end = time.monotonic() + 20
-    while world.tuner._ended is None:  # its upload is under way
+    while world.tuner.training.ended is None:  # its upload is under way
         assert time.monotonic() < end
         world.said += world.tuner.tick()
         time.sleep(0.01)

@@ -17,10 +17,11 @@ from models.arrays.weights import LOSSES
 from models.columns.events import OFFSET_BITS
 from models.deep.recurrent import Recurrent
 from models.deep.shape import Shape
+from operators.fine_tune.params import FineTuneParams
 from operators.fine_tune.rounds import RoundParams
 from operators.fine_tune.scratch import Scratch
 from operators.fine_tune.trainer import TrainerParams
-from operators.fine_tune.tuner import STATUS_ENTRY, FineTuneParams, Tuner
+from operators.fine_tune.tuner import STATUS_ENTRY, Tuner
 from scripts.tools.cluster.paths import TRAINER_PYTHON
 from state import examples
 from state.codec.sealed import StateError
