@@ -28,7 +28,7 @@ _POLL_MS = 200
 _FIRST_LOOK, _WIDER = 256, 4
 """Records at the end of a partition that are looked at first, and how many times more then."""
 _SEARCH_SECONDS = 60.0
-"""For the last lease; whether a job still writes is then heard only from what it writes next."""
+"""For the last lease; whether a job still writes is then known only from what it writes next."""
 
 
 def claim(config: JobConfig, *, take_over: bool) -> Lease:
@@ -38,7 +38,7 @@ def claim(config: JobConfig, *, take_over: bool) -> Lease:
     moment on and by the clock of this machine alone: whether it has just been stopped, restarts,
     or is gone for weeks cannot be told from the times in its leases, which are another machine's.
 
-    Its epoch is above all that were heard: a clock that is behind must not make the job yield to
+    Its epoch is above all that were received: a clock that is behind must not make the job yield to
     one that has ended.
 
     Parameters

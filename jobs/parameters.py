@@ -91,7 +91,7 @@ def learn_users(
 def ingest(config: JobConfig) -> LearnUsersParams:
     """Return the parameters of the pipe without a model, whose events are nobody else's.
 
-    A job that hears them on its topics passes them over and counts them, as those of another job.
+    A job that receives them on its topics skips and counts them, as those of another job.
     """
     params = learn_users(config)
     origin = origin_of(f"{config.job.name}\npipe", config.kafka.topics.user_behavior)

@@ -313,7 +313,7 @@ class UsersSubtask(Subtask):
         (emitted,) = self.call(self.function.process_element, _MICRO_BATCH.pass_over(batch))
         return Learned(_LEARNED.pass_over(emitted))
 
-    def hear(self, *values: bytes) -> None:
+    def receive(self, *values: bytes) -> None:
         """Take records of the loop."""
         for value in values:
             self.hear_as(*_addressed(value))
@@ -323,7 +323,7 @@ class UsersSubtask(Subtask):
         record = _LOOP_RECORD.pass_over(Row(topic, name, value))
         assert self.call(self.function.process_broadcast_element, record) == []
         if name == model_pointer.KEY and isinstance(self.function, LearnUsersFunction):
-            self.function._hearing._loader.wait(10)
+            self.function._receiver._loader.wait(10)
 
     def remembered(self, *, bucket: int = 0) -> dict[str, bytes]:
         """Return every stored value of a bucket by its entry."""

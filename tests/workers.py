@@ -1,7 +1,7 @@
 """Several workers of learn-users in one process, the loop between them and learn-items.
 
 Whoever learns an event is told by its user's bucket, as in the job. Between two rounds of the loop
-nobody hears anything; then everybody is told everything, so that a round is the lag of the loop.
+nobody receives anything; then everybody is told everything, so that a round is the lag of the loop.
 """
 
 from collections.abc import Sequence
@@ -18,9 +18,9 @@ from models.params.ranking import MODELS
 from models.params.rating import KalmanParams, RatingParams
 from models.params.transitions import TransitionParams
 from models.params.users import UserParams
-from operators.learn_items.authority import Catalogue
+from operators.learn_items.authority import ItemAuthority
 from operators.learn_users.micro_batch import MicroBatch
-from operators.learn_users.pipeline import Corridor
+from operators.learn_users.pipeline import Pipeline
 from operators.learn_users.stages import learn as learn_stage
 from operators.learn_users.stages import publish
 from operators.params import LearningParams
@@ -83,13 +83,13 @@ class Workers:
     ranks : bool
         Whether events are ranked before they are learnt.
     items : bool
-        Whether the authoritative copy hears what is told.
+        Whether the authoritative copy receives what is told.
 
     Attributes
     ----------
     learn : list of Learn
         What each of them has learnt.
-    catalogue : Catalogue
+    catalogue : ItemAuthority
         The authoritative copy.
     """
 
@@ -113,24 +113,24 @@ class Workers:
             recommend=False,
             deep=False,
         )
-        self._corridors = [
-            Corridor(users, clock_ms=lambda: self._clock.now_ms) for _ in range(workers)
+        self._pipelines = [
+            Pipeline(users, clock_ms=lambda: self._clock.now_ms) for _ in range(workers)
         ]
-        self.learn = [corridor.learn for corridor in self._corridors]
+        self.learn = [pipeline.learn for pipeline in self._pipelines]
         self._memory = [Memory() for _ in range(BUCKETS)]
         self._told: list[list[bytes]] = [[] for _ in range(workers)]
-        self.catalogue = Catalogue(learn_items(learning=params, keys=_KEYS))
-        self._hears = items
+        self.catalogue = ItemAuthority(learn_items(learning=params, keys=_KEYS))
+        self._receives = items
         for bucket in range(len(_KEYS)):
             self.catalogue.open(bucket, [])
 
     def round(self, records: Sequence[Record], *, deaf: bool = False) -> Sums:
-        """Learn records, each worker its own, and then hear what the others have learnt.
+        """Learn records, each worker its own, and then receive what the others have learnt.
 
         Parameters
         ----------
         deaf : bool
-            Nobody hears the others yet; the authoritative copy does.
+            Nobody receives the others yet; the authoritative copy does.
         """
         batches = [
             (bucket, batch)
@@ -144,7 +144,7 @@ class Workers:
         for n, (bucket, batch) in enumerate(batches):
             at = bucket % len(self.learn)
             if last[at] == n:  # the next to be told: all that was moved in this round
-                self.learn[at]._telling._told = -np.inf
+                self.learn[at]._publishing._told = -np.inf
             micro_batch = MicroBatch(
                 bucket,
                 [record.key for record in batch],
@@ -152,19 +152,19 @@ class Workers:
                 [record.coordinate for record in batch],
                 [record.published for record in batch],
             )
-            outcome = self._corridors[at].process(micro_batch, self._memory[bucket])
+            outcome = self._pipelines[at].process(micro_batch, self._memory[bucket])
             sent[at] += outcome.accepted
             total += astuple(outcome.metrics)
         self._clock.now_ms += 1_000 * len(records) // _EVENTS_A_SECOND
         self._told = [[*held, *new] for held, new in zip(self._told, sent, strict=True)]
-        for bucket in range(len(_KEYS) if self._hears else 0):
+        for bucket in range(len(_KEYS) if self._receives else 0):
             self.catalogue.learn(bucket, [message for some in sent for message in some])
         if not deaf:
-            self.hear()
+            self.receive()
         return Sums(*total.tolist())
 
-    def hear(self) -> None:
-        """Let every worker hear what the others told since the last time."""
+    def receive(self) -> None:
+        """Let every worker receive what the others told since the last time."""
         for teller, messages in enumerate(self._told):
             for message in map(accepted_codec.decode, messages):
                 for hearer, learn in enumerate(self.learn):
@@ -173,14 +173,14 @@ class Workers:
             messages.clear()
 
     def publish(self) -> None:
-        """Let every worker hear all authoritative rows."""
+        """Let every worker receive all authoritative rows."""
         for learn in self.learn:
             learn._applied.note(learn._step)  # what it does every few seconds
         self._clock.now_ms += MINUTE
         for bucket in range(len(_KEYS)):
             for name, value in self.catalogue.due(bucket, self._clock.now_ms):
                 for learn in self.learn:
-                    learn.hear(name, *chunks.decode_all(value))
+                    learn.receive(name, *chunks.decode_all(value))
 
     def _parts(self, records: Sequence[Record]) -> list[list[list[Record]]]:
         """Return the records of each step by bucket; each worker learns about a micro-batch."""

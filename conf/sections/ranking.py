@@ -194,7 +194,7 @@ class NeighbourRules(Section):
         default=_NEIGHBOURS.reach,
         ge=0,
         le=1000,
-        description="Items heard on either side of the one that is shared.",
+        description="Items considered on either side of the one that is shared.",
     )
     before: float = Field(
         default=_NEIGHBOURS.before, ge=0, le=10, description="Weight of those before it."

@@ -1,11 +1,11 @@
 """What rows of items contain that came from elsewhere: the newest coordinate of each source.
 
-An authoritative row that is received contains some of the events that are still to be heard, and
+An authoritative row that is received contains some of the events that are still to be received, and
 others it does not. The marks that come with it say which: by user bucket and partition, the newest
 coordinate it contains. An event up to there must not be learnt into the row again.
 
 A worker learns no event that is older than what it has applied itself (`models.items.applied`). So
-of marks that reach no further it needs to know no more than that they were heard: they share a
+of marks that reach no further it needs to know no more than that they were received: they share a
 number. The others are few, unless a worker has just begun: most chunks of a publication have the
 same, and it soon gets beyond them.
 """
@@ -19,8 +19,8 @@ from models.arrays.items import ItemArrays
 from models.columns.events import OFFSET_BITS
 from models.compiled import Integer, Truth, kernel
 
-NEVER_HEARD, PASSED = 0, 1
-"""Numbers of marks: of rows that were never heard of, and of those that contain nothing which this
+NEVER_RECEIVED, PASSED = 0, 1
+"""Numbers of marks: of rows that were never received, and of those that contain nothing which this
 worker has not applied itself."""
 _MOST = 64
 """Numbers at most: B x P x 8 bytes each."""
@@ -88,7 +88,7 @@ class Marks:
         passed = [within(self._table[:, n], applied) for n in range(self._next)]
         left = [n for n in range(PASSED + 1, self._next) if used[n] and not passed[n]]
         renamed = np.full(self._next, PASSED, np.int32)
-        renamed[NEVER_HEARD] = NEVER_HEARD
+        renamed[NEVER_RECEIVED] = NEVER_RECEIVED
         joined = max(0, len(left) - _MOST // 2)
         for old, older in zip(left[1 : joined + 1], left[:joined], strict=True):
             np.maximum(self._table[:, old], self._table[:, older], out=self._table[:, old])

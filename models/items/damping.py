@@ -37,30 +37,30 @@ _NOTHING = 1e-30
 
 
 class Share:
-    """How many events all workers learn for each one of this worker; from what it hears of them.
+    """How many events all workers learn for each one of this worker; from what it receives of them.
 
     Parameters
     ----------
     workers : int
-        How many there are: what is expected before any are heard.
+        How many there are: what is expected before any are received.
     """
 
     def __init__(self, workers: int = 1) -> None:
         self.workers = workers
-        self._own = self._heard = 0.0
+        self._own = self._received = 0.0
 
     @property
     def ratio(self) -> float:
         """Return m >= 1."""
         expected = _PRIOR * (max(1, self.workers) - 1)
-        return 1 + (self._heard + expected) / (self._own + _PRIOR)
+        return 1 + (self._received + expected) / (self._own + _PRIOR)
 
-    def note(self, *, own: int = 0, heard: int = 0) -> None:
+    def note(self, *, own: int = 0, received: int = 0) -> None:
         """Count events."""
         self._own += own
-        self._heard += heard
-        if self._own + self._heard > _REMEMBERED:
-            self._own, self._heard = self._own / 2, self._heard / 2
+        self._received += received
+        if self._own + self._received > _REMEMBERED:
+            self._own, self._received = self._own / 2, self._received / 2
 
 
 class Together(NamedTuple):

@@ -51,7 +51,7 @@ def vectors(a: ItemArrays, rows: NDArray[np.int32] | slice) -> NDArray[np.float3
 
 
 def take(
-    a: ItemArrays, most: int, *, heard: bool = False, together: Together | None = None
+    a: ItemArrays, most: int, *, received: bool = False, together: Together | None = None
 ) -> tuple[NDArray[np.int32], NDArray[np.float16]]:
     """Return the rows that wait longest to be told, and their differences; they are told now.
 
@@ -59,8 +59,8 @@ def take(
     ----------
     most : int
         Rows at most.
-    heard : bool
-        Only those of which an authoritative row was heard; the others wait on.
+    received : bool
+        Only those of which an authoritative row was received; the others wait on.
     together : Together, optional
         How others learn at the same time; without, nobody does.
 
@@ -69,7 +69,7 @@ def take(
     int32[m], float16[m, K]
     """
     waiting = int(a.counters[MOVED] - a.counters[TOLD])
-    rows = _next(a, min(most, waiting), waiting, heard)
+    rows = _next(a, min(most, waiting), waiting, received)
     moved = untold(a, rows)
     if together and together.ratio > 1 and not a.variance.shape[1]:  # information adds up as it is
         _shorten(a, rows, moved, together)
@@ -191,7 +191,7 @@ def _set_means(a: ItemArrays, rows: NDArray[np.int32], values: NDArray[np.float3
 
 
 @compiled
-def _next(a: ItemArrays, most: Integer, waiting: Integer, heard: Truth) -> NDArray[np.int32]:
+def _next(a: ItemArrays, most: Integer, waiting: Integer, received: Truth) -> NDArray[np.int32]:
     rows, n = np.empty(most, np.int32), 0
     for _ in range(waiting):  # once round at most: those that wait on are last again
         if n == most:
@@ -199,7 +199,7 @@ def _next(a: ItemArrays, most: Integer, waiting: Integer, heard: Truth) -> NDArr
         row = next_moved(a)
         if row < 0:
             break
-        if heard and a.mark[row] == 0:
+        if received and a.mark[row] == 0:
             note(a, row)
         else:
             rows[n] = row

@@ -439,7 +439,7 @@ class Items:
         step, mark : int
             See `models.arrays.items.ItemArrays.touched` and `.mark`.
         as_it_is : bool
-            Forget what was learnt of rows that were never heard of, unless all their events are
+            Forget what was learnt of rows that were never received, unless all their events are
             known here: it set out from a new row, and says nothing of the one that comes.
         """
         rows = self.rows(exported.keys)

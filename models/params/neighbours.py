@@ -25,7 +25,7 @@ class NeighbourParams:
     decay: float = 0.9
     """Weight of each step further back."""
     reach: int = 10
-    """Items heard on either side of the one that is shared."""
+    """Items considered on either side of the one that is shared."""
     before: float = 0.6
     """Weight of those before it."""
     smoothing: float = 1e-3

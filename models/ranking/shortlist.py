@@ -18,7 +18,7 @@ from models.factors import part as factors
 from models.index.ceilings import BLOCK, CEILING, LENGTH, MOST, SHIFT, ceiling_of, listable, most_of
 from models.lists import Lists
 from models.neighbours import part as neighbours
-from models.neighbours import share as heard
+from models.neighbours import share as received
 from models.numeric.best import keep_best
 from models.numeric.logarithm import log1p
 from models.numeric.vectors import dot, norm
@@ -142,7 +142,7 @@ def _touch(u: Integer, work: Work) -> tuple[Integer, Real, Integer]:
     named = transitions.touch(work, u, mark)
     if work.knobs.neighbours > 0:
         neighbours.find(work, u)
-        named, total = heard.touch(
+        named, total = received.touch(
             work.neighbours, scratch.near, scratch.touched, named, scratch.mark, mark
         )
         if total > 0:

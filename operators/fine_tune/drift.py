@@ -8,7 +8,7 @@ from river.drift import PageHinkley
 _FORGIVEN = 0.1
 """Rise of the loss, in nats or of ratings in squared stars, that is no drift."""
 _LIMIT = 8.0
-"""Sum of what goes beyond it until the alarm: half a nat is heard after twenty windows."""
+"""Sum of what goes beyond it until the alarm: half a nat raises it after twenty windows."""
 _SETTLED = 20
 """Windows before the first alarm."""
 _MEMORY = 100

@@ -55,7 +55,7 @@ class Trainer:
 
     def __init__(self, params: TrainerParams, folder: Path) -> None:
         self._params, self.folder = params, folder
-        self._begin = self._heard = time.monotonic()
+        self._begin = self._received = time.monotonic()
         self._said = Progress()
         self._output: collections.deque[bytes] = collections.deque()
         self._failed: str | None = None
@@ -122,8 +122,8 @@ class Trainer:
             return "stopped by a signal; kill -CONT lets it go on"
         said = self.progress()
         if said != self._said:
-            self._said, self._heard = said, time.monotonic()
-        silent = time.monotonic() - self._heard
+            self._said, self._received = said, time.monotonic()
+        silent = time.monotonic() - self._received
         return f"silent for {silent // 60:.0f} min" if silent > _SILENT_SECONDS else ""
 
     def kill(self) -> None:

@@ -29,7 +29,7 @@ _TOO_LARGE = (
 )
 
 
-class Catalogue:
+class ItemAuthority:
     """Learns the item side of every accepted batch, for the item buckets that were opened."""
 
     def __init__(self, params: LearnItemsParams) -> None:

@@ -8,7 +8,7 @@ from pyflink.common import Row
 from pyflink.datastream import RuntimeContext
 from pyflink.datastream.functions import KeyedProcessFunction
 
-from operators.learn_items.authority import Catalogue
+from operators.learn_items.authority import ItemAuthority
 from operators.params import LearnItemsParams
 from state.keyed import descriptors, lineage
 from state.topics import lease
@@ -41,7 +41,7 @@ class LearnItemsFunction(KeyedProcessFunction):
     def open(self, runtime_context: RuntimeContext) -> None:
         """Get the state handle; a bucket's items are read when it is first touched."""
         self._records = runtime_context.get_map_state(descriptors.items())
-        self._catalogue = Catalogue(self._params)
+        self._catalogue = ItemAuthority(self._params)
         self._renew_at = 0
         self._buckets = {key: bucket for bucket, key in enumerate(self._params.keys)}
 

@@ -1,4 +1,4 @@
-"""learn-users: the Flink shell around the corridor."""
+"""learn-users: the Flink shell around the pipeline."""
 
 import logging
 import time
@@ -13,8 +13,8 @@ from pyflink.datastream.functions import KeyedBroadcastProcessFunction
 from models.keys import MIXER
 from operators.learn_users.inbox import Inbox, LoopRecord
 from operators.learn_users.micro_batch import MicroBatch
-from operators.learn_users.pipeline import Corridor
-from operators.learn_users.receiver import Hearing
+from operators.learn_users.pipeline import Pipeline
+from operators.learn_users.receiver import Receiver
 from operators.learn_users.rehearsal import rehearse
 from operators.learn_users.stages.records import Outcome
 from operators.learn_users.unsampled import leave_out_sampler
@@ -54,31 +54,31 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
     def open(self, runtime_context: RuntimeContext) -> None:
         """Get the state handle and compile the model's loops."""
         self._users = runtime_context.get_map_state(descriptors.users())
-        self._corridor = Corridor(self._params, clock_ms=lambda: time.time_ns() // 1_000_000)
+        self._pipeline = Pipeline(self._params, clock_ms=lambda: time.time_ns() // 1_000_000)
         rehearse(self._params)
         _LOG.info("rehearsed")  # `scripts/benchmark startup` looks for it
         leave_out_sampler()
         self._warm: set[int] = set()
-        self._hearing = Hearing(self._corridor, self._params, lambda: time.monotonic())
-        self._inbox = Inbox(self._hearing.handlers())
+        self._receiver = Receiver(self._pipeline, self._params, lambda: time.monotonic())
+        self._inbox = Inbox(self._receiver.handlers())
         self._restored = self._compared = False
         self._subtask = runtime_context.get_index_of_this_subtask()
-        self._corridor.learn.share.workers = runtime_context.get_number_of_parallel_subtasks()
+        self._pipeline.learn.share.workers = runtime_context.get_number_of_parallel_subtasks()
         self._told_until = 0.0
 
     def process_element(self, value: Row, ctx: Any) -> Iterator[Row]:
         """Take one micro-batch."""
         if not self._restored:
             self._restore(ctx)
-        self._hearing.follow_model()
+        self._receiver.follow_model()
         batch = MicroBatch(*value)
         if batch.bucket not in self._warm:
             self._warm_bucket(batch.bucket, ctx)
-        outcome = self._corridor.process(batch, self._users)
+        outcome = self._pipeline.process(batch, self._users)
         if time.monotonic() >= self._told_until:
             self._told_until = time.monotonic() + _GAUGE_SECONDS
-            gauges = self._corridor.gauges(
-                self._subtask, self._inbox.skipped, self._hearing.serving()
+            gauges = self._pipeline.gauges(
+                self._subtask, self._inbox.skipped, self._receiver.serving()
             )
             outcome.accounting.append(gauges)
         yield learned_row(outcome, pack("<I", batch.bucket))
@@ -93,7 +93,7 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
             self._forget_model(ctx)
         if topic == "model_updates" and key == model_pointer.KEY:
             kept, name = ctx.get_broadcast_state(descriptors.loop()), key.decode()
-            if self._hearing.keeps(content or b"", kept.get(name)):
+            if self._receiver.keeps(content or b"", kept.get(name)):
                 kept.put(name, content)
         self._inbox.take(LoopRecord(topic, key or b"", content or b""))
         return iter(())
@@ -111,18 +111,18 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
         key = model_pointer.KEY
         pointer = ctx.get_broadcast_state(descriptors.loop()).get(key.decode())
         if pointer is not None and self._params.deep:
-            self._hearing.restore_model(pointer)
+            self._receiver.restore_model(pointer)
 
     def _compare(self, ctx: Any) -> bytes | None:
         """Refuse state of other topics or another job; return what is to be kept in its place."""
         held = ctx.get_broadcast_state(descriptors.loop()).get(descriptors.LINEAGE_ENTRY)
         changed = lineage.to_keep(self._params.lineage, held)
         if found := changed or held:
-            self._corridor.lineage = lineage.decode(found)
+            self._pipeline.lineage = lineage.decode(found)
         return changed
 
     def _keep_lineage(self, ctx: Any) -> None:
-        """Keep what the state belongs to; broadcast state is written where the loop is heard."""
+        """Keep what the state belongs to; broadcast state is written where the loop is received."""
         changed = self._compare(ctx)
         if changed is not None:
             ctx.get_broadcast_state(descriptors.loop()).put(descriptors.LINEAGE_ENTRY, changed)
@@ -133,7 +133,7 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
         if not self._restored:
             self._restore(ctx)
         held = {entry: value for entry, value in self._users.items() if descriptors.is_user(entry)}
-        idle = self._corridor.idle(
+        idle = self._pipeline.idle(
             list(held), list(held.values()), timestamp - self._params.user_ttl_ms
         )
         for entry in idle:

@@ -1,4 +1,4 @@
-"""The corridor of learn-users: one micro-batch walks through all stages.
+"""The pipeline of learn-users: one micro-batch walks through all stages.
 
 No Flink in here, so that a file can be replayed through the very same code.
 """
@@ -21,7 +21,7 @@ from operators.learn_users.stages.deduplicate import deduplicate
 from operators.learn_users.stages.evaluate import evaluate
 from operators.learn_users.stages.examples import examples_of, sample
 from operators.learn_users.stages.fates import Fates
-from operators.learn_users.stages.learn import Learn, Taught
+from operators.learn_users.stages.learn import Learn, LearnedBatch
 from operators.learn_users.stages.records import (
     DeadLetters,
     Outcome,
@@ -47,7 +47,7 @@ _BUCKET_KEY = 4
 """Bytes of the key of accepted events."""
 
 
-class Corridor:
+class Pipeline:
     """decode → deduplicate → sessionize → learn → evaluate → tell → rank → records → account."""
 
     def __init__(self, params: LearnUsersParams, *, clock_ms: Callable[[], int]) -> None:
@@ -123,7 +123,7 @@ class Corridor:
         """The online model, and the deep one beside it."""
         return self._learn
 
-    def hear(self, time: int) -> None:
+    def note_time(self, time: int) -> None:
         """Note that somebody accepted an event of a time, ms."""
         self.newest = max(self.newest, time)
 
@@ -148,10 +148,10 @@ class Corridor:
             share = min(1.0, _FIRST_SHARE * share)
         self._sampled_below = int(share * _SHARES)
 
-    def evaluate(self, taught: Taught, metrics: Sums) -> None:
+    def evaluate(self, learned: LearnedBatch, metrics: Sums) -> None:
         """Add what the ranks say to the metrics."""
         unit = self._stars.unit if self._stars else 1.0
-        evaluate(taught.learnt, self._params.evaluation_k, metrics, unit)
+        evaluate(learned.learnt, self._params.evaluation_k, metrics, unit)
 
     def idle(self, ids: list[str], values: list[bytes], before_ms: int) -> list[str]:
         """Return the users that were last updated before a processing time."""
@@ -207,21 +207,21 @@ class Corridor:
         sessionize(users, events, params.learning.users.session_gap_ms)
         users.seen[events.user] = now_ms
         scored = self.scored(decoded.users, events)
-        taught = self._learn(bucket, users, events, item_ids, scored)
+        learned = self._learn(bucket, users, events, item_ids, scored)
         outcome.event_time = int(events.time.max())
-        self.hear(outcome.event_time)
-        if taught.message is not None:
+        self.note_time(outcome.event_time)
+        if learned.message is not None:
             ranking = params.learning.objective == "ranking"
             outcome.accepted = accepted_codec.encode_within(
-                taught.message,
+                learned.message,
                 params.max_record_bytes - record_sizes.OVERHEAD - _BUCKET_KEY,
                 params.learning.transitions.window if ranking else 0,
             )
         if scored.any():
-            self.evaluate(taught, outcome.metrics)
+            self.evaluate(learned, outcome.metrics)
         if params.deep:
             model, scale = self._learn.deep.version, params.learning.scale
-            outcome.examples = examples_of(users, events, taught.learnt, model, scale)
+            outcome.examples = examples_of(users, events, learned.learnt, model, scale)
         outcome.trending = sample(
             events,
             item_ids,

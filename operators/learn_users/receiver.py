@@ -1,4 +1,4 @@
-"""What comes back over the loop, record by record: which part of the corridor it is for."""
+"""What comes back over the loop, record by record: which part of the pipeline it is for."""
 
 import logging
 import time
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from models.deep.serving import Placed
 from operators.learn_users.inbox import Handler
 from operators.learn_users.model_loader import ModelLoader
-from operators.learn_users.pipeline import Corridor
+from operators.learn_users.pipeline import Pipeline
 from operators.params import LearnUsersParams
 from state.codec.sealed import IncompatibleError, StateError
 from state.topics import accepted as accepted_codec
@@ -23,12 +23,12 @@ _RESTORE_SECONDS = 10.0
 """How long a restart waits for the model that was served before it."""
 
 
-class Hearing:
-    """Takes records of the loop for a corridor.
+class Receiver:
+    """Takes records of the loop for a pipeline.
 
     Parameters
     ----------
-    corridor : Corridor
+    pipeline : Pipeline
     params : LearnUsersParams
     clock : function
         Seconds, monotonic.
@@ -36,30 +36,30 @@ class Hearing:
 
     def __init__(
         self,
-        corridor: Corridor,
+        pipeline: Pipeline,
         params: LearnUsersParams,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._corridor = corridor
+        self._pipeline = pipeline
         self._params = params
         self._pointer: ModelPointer | None = None
-        learn = corridor.learn
+        learn = pipeline.learn
         placing = lambda: learn.deep.placing(learn.items)  # noqa: E731
         self._loader = ModelLoader(params.learning.deep, placing, clock)
 
     def handlers(self) -> dict[str, dict[bytes, Handler]]:
         """Return what takes each kind of loop record, by topic and key."""
         return {
-            "accepted_events": {b"": lambda _, value: self._hear_accepted(value)},
+            "accepted_events": {b"": lambda _, value: self._receive_accepted(value)},
             "model_updates": {
-                b"items": self._hear_chunk,
-                trending.KEY: lambda _, value: self._hear_trending(value),
-                lease.KEY: lambda _, value: self._hear_lease(value),
-                model_pointer.KEY: lambda _, value: self.hear_model(value),
+                b"items": self._receive_chunk,
+                trending.KEY: lambda _, value: self._receive_trending(value),
+                lease.KEY: lambda _, value: self._receive_lease(value),
+                model_pointer.KEY: lambda _, value: self.receive_model(value),
             },
         }
 
-    def hear_model(self, value: bytes) -> None:
+    def receive_model(self, value: bytes) -> None:
         """Want the model that a pointer of this submission means."""
         pointer = model_pointer.decode(value)
         if self._is_mine(pointer) and pointer.follows(self._pointer):
@@ -96,7 +96,7 @@ class Hearing:
 
     def serving(self) -> worker.Serving:
         """Return what is served and what is not yet."""
-        deep, pointer = self._corridor.learn.deep, self._pointer
+        deep, pointer = self._pipeline.learn.deep, self._pointer
         model = deep.model
         return worker.Serving(
             model=deep.version,
@@ -110,27 +110,27 @@ class Hearing:
         return self._params.deep and (lease is None or pointer.is_of(lease.job, lease.run))
 
     def _want(self, pointer: ModelPointer) -> None:
-        self._pointer, served = pointer, self._corridor.learn.deep.model
+        self._pointer, served = pointer, self._pipeline.learn.deep.model
         if pointer.model == 0:
             self._loader.want(None)
             self._serve(None, pointer)
         elif served and (served.version, served.sha256) == (pointer.model, pointer.sha256):
             self._loader.want(None)
-            self._corridor.learn.deep.blend.deep = pointer.weight
+            self._pipeline.learn.deep.blend.deep = pointer.weight
         else:
             self._loader.want(pointer)
             # until it is there the one before weighs no more than what is meant: a rollback holds
-            blend = self._corridor.learn.deep.blend
+            blend = self._pipeline.learn.deep.blend
             blend.deep = min(blend.deep, pointer.weight)
 
     def _serve(self, placed: Placed | None, pointer: ModelPointer) -> None:
-        deep = self._corridor.learn.deep
+        deep = self._pipeline.learn.deep
         deep.swap(placed)
         deep.blend.deep = pointer.weight
         network = self._params.learning.deep.network
-        self._corridor.serve(f"+{network}-{deep.version}" if placed else "")
+        self._pipeline.serve(f"+{network}-{deep.version}" if placed else "")
 
-    def _hear_accepted(self, value: bytes) -> None:
+    def _receive_accepted(self, value: bytes) -> None:
         message = accepted_codec.decode(value)
         learning = self._params.learning
         if learning.differences:
@@ -138,30 +138,30 @@ class Hearing:
             self._check_width(message.factors, 0)
         else:
             self._check_width(message.factors, learning.factors)
-        self._corridor.learn.apply(message)
-        self._corridor.hear(message.time)
+        self._pipeline.learn.apply(message)
+        self._pipeline.note_time(message.time)
 
-    def _hear_chunk(self, name: bytes, value: bytes) -> None:
+    def _receive_chunk(self, name: bytes, value: bytes) -> None:
         rows, about = chunks.decode_all(value)
         self._check_width(rows.factors, self._params.learning.factors)
         self._check_width(rows.variance, self._params.learning.variances, len(rows))
-        self._corridor.learn.hear(name, rows, about)
+        self._pipeline.learn.receive(name, rows, about)
 
-    def _hear_trending(self, value: bytes) -> None:
+    def _receive_trending(self, value: bytes) -> None:
         """Take a list unless it is of another job, or of a time long past."""
         listed = trending.decode(value)
         mine = listed.origin in ("", f"{self._params.learning.origin:016x}")
-        if mine and listed.window_end + self._params.trending_window_ms >= self._corridor.newest:
-            self._corridor.items.trending = listed.keys()
+        if mine and listed.window_end + self._params.trending_window_ms >= self._pipeline.newest:
+            self._pipeline.items.trending = listed.keys()
 
-    def _hear_lease(self, value: bytes) -> None:
+    def _receive_lease(self, value: bytes) -> None:
         """End this job where another one has taken over its output topics."""
-        mine, heard = self._params.lease, lease.decode(value)
-        if mine is not None and mine.yields_to(heard):
+        mine, received = self._params.lease, lease.decode(value)
+        if mine is not None and mine.yields_to(received):
             raise TakenOverError(
                 f"lease: expected job {mine.job} (run {mine.run}) to be the only writer of its"
-                f" topics, got job {heard.job} (run {heard.run}), which was submitted later; cancel"
-                " one of the two, or give each topics of its own"
+                f" topics, got job {received.job} (run {received.run}), which was submitted later;"
+                " cancel one of the two, or give each topics of its own"
             )
 
     def _check_width(self, columns: NDArray[Any], expected: int, rows: int = 1) -> None:

@@ -2,21 +2,21 @@
 
 import msgspec
 
-from operators.learn_items.authority import Catalogue
+from operators.learn_items.authority import ItemAuthority
 from operators.learn_users.inbox import Inbox, LoopRecord
 from operators.learn_users.micro_batch import MicroBatch
-from operators.learn_users.pipeline import Corridor
-from operators.learn_users.receiver import Hearing
+from operators.learn_users.pipeline import Pipeline
+from operators.learn_users.receiver import Receiver
 from operators.params import LearnItemsParams, LearnUsersParams
 
 
 def rehearse(params: LearnUsersParams) -> None:
     """Walk made-up events through throw-away operators; compiled code is cached for later."""
     now_ms = params.policy.earliest_ms
-    learner, listener = (Corridor(params, clock_ms=lambda: now_ms) for _ in range(2))
-    catalogue, restored = (Catalogue(_items_params(params)) for _ in range(2))
+    learner, listener = (Pipeline(params, clock_ms=lambda: now_ms) for _ in range(2))
+    catalogue, restored = (ItemAuthority(_items_params(params)) for _ in range(2))
     catalogue.open(0, [])
-    memory, inbox = _Notebook(), Inbox(Hearing(listener, params).handlers())
+    memory, inbox = _Notebook(), Inbox(Receiver(listener, params).handlers())
     values = _events(params)
     for half in (slice(0, 4), slice(4, 6)):
         at = list(range(half.start, half.stop))

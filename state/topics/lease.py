@@ -1,6 +1,6 @@
 """Who writes the output topics: records of `model_updates` with the key `lease` (JSON, version 1).
 
-A job renews its lease once a checkpoint. The newest epoch holds: a job that hears of a newer one
+A job renews its lease once a checkpoint. The newest epoch holds: a job that learns of a newer one
 must not write any more, and one that is to start asks first whether somebody still renews.
 """
 

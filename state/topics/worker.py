@@ -34,7 +34,7 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
     skipped: int
     """Updates left out because they were not finite."""
     complete: float
-    """Share of the catalogue that this worker has heard of since it started; 1 without one."""
+    """Share of the catalogue that this worker has received since it started; 1 without one."""
     loop_skipped: dict[str, int]
     """Records of the loop that could not be used, by topic."""
     deep: Serving = Serving()

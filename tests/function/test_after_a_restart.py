@@ -45,13 +45,13 @@ def run(users: UsersSubtask, items: ItemsSubtask | None, begin: int, end: int) -
             items.take(*messages)
 
 
-def hear(users: UsersSubtask, chunks: Chunks) -> None:
+def receive(users: UsersSubtask, chunks: Chunks) -> None:
     for name, value in chunks:
         users.hear_as("model_updates", name, value)
 
 
 def replica(users: UsersSubtask) -> Items:
-    return users.function._corridor.items
+    return users.function._pipeline.items
 
 
 def authoritative(items: ItemsSubtask) -> Items:
@@ -88,7 +88,7 @@ def test_negatives_are_drawn_by_popularity_after_a_restart(
     users, items = job
     after, published = worker(users), catalogue(items).publish(60_000)
     run(after, None, 3_000, 3_000 + before)
-    hear(after, published)
+    receive(after, published)
     run(after, None, 3_000 + before, 3_500)
     shares = drawn(replica(after))
     assert apart(shares, drawn(replica(users))) < 0.2
@@ -115,7 +115,7 @@ def test_no_item_is_drowned_in_negatives_after_a_restart(
 ) -> None:
     users, items = job
     after = worker(users)
-    hear(after, catalogue(items).publish(60_000))
+    receive(after, catalogue(items).publish(60_000))
     before = replica(after).arrays.bias[: replica(after).size].copy()
     run(after, None, 3_000, 4_500)
     moved = np.abs(replica(after).arrays.bias[: len(before)] - before)
@@ -127,7 +127,7 @@ def told(items: ItemsSubtask) -> dict[str, np.ndarray]:
     return {name or "": held.arrays.factors[row].copy() for row, name in enumerate(held.ids)}
 
 
-def test_what_is_learnt_of_rows_that_were_not_heard_yet_moves_nobody(
+def test_what_is_learnt_of_rows_that_were_not_received_yet_moves_nobody(
     job: tuple[UsersSubtask, ItemsSubtask],
 ) -> None:
     users, items = job
@@ -139,23 +139,23 @@ def test_what_is_learnt_of_rows_that_were_not_heard_yet_moves_nobody(
         assert told(again)[name].tolist() == factors.tolist(), name
     old = {name: row for row, name in enumerate(replica(after).ids) if name in before}
     assert old
-    hear(after, published)
+    receive(after, published)
     arrays = replica(after).arrays
     for name, row in old.items():  # of a few with hardly an event more is known here by now
         if arrays.mark[row]:
             assert arrays.factors[row].tolist() == before[name].tolist()
             assert np.allclose(arrays.told[row, :8], arrays.factors[row])
     assert np.mean([arrays.mark[row] > 0 for row in old.values()]) > 0.9
-    hear(after, again.publish(60_000))
+    receive(after, again.publish(60_000))
     assert all(arrays.mark[row] > 0 for row in old.values())
 
 
-def test_a_worker_that_has_heard_all_rows_tells_what_it_learns(
+def test_a_worker_that_has_received_all_rows_tells_what_it_learns(
     job: tuple[UsersSubtask, ItemsSubtask],
 ) -> None:
     users, items = job
     after, again = worker(users), catalogue(items)
-    hear(after, again.publish(60_000))
+    receive(after, again.publish(60_000))
     before = told(again)
     run(after, again, 3_000, 3_500)
     moved = sum(told(again)[name].tolist() != before[name].tolist() for name in before)
@@ -176,8 +176,8 @@ def test_an_item_that_is_new_after_a_restart_is_told(
     again.take(*after.take(in_order(NEW, first=10_000)).messages)
     row = authoritative(again).ids.index("brand-new")
     start = authoritative(again).arrays.factors[row].copy()
-    hear(after, published)
-    hear(after, again.publish(60_000))
+    receive(after, published)
+    receive(after, again.publish(60_000))
     learnt = replica(after).arrays.factors[replica(after).ids.index("brand-new")].copy()
     assert not np.allclose(learnt, start)
     again.take(*after.take(in_order([event("zoe", at=NOW + 30)], first=20_000)).messages)
@@ -215,7 +215,7 @@ def test_what_the_loop_has_told_already_is_learnt_of_the_user_and_not_ranked(
     killed, after = worker(users), worker(users)
     sent = killed.take(LOG[3_000:3_100])
     assert sent.metrics["scored"] > 50
-    after.hear(*sent.messages)
+    after.receive(*sent.messages)
     again = after.take(LOG[3_000:3_150])
     alone = worker(users).take(LOG[3_100:3_150])
     assert again.metrics["accepted"] == 150

@@ -17,7 +17,7 @@ import pytest
 from models.params.ranking import MODELS
 from models.params.users import UserParams
 from models.popularity.levels import levels
-from operators.learn_items.authority import Catalogue
+from operators.learn_items.authority import ItemAuthority
 from tests.builders import (
     DAY,
     HOUR,
@@ -111,7 +111,10 @@ def attacked(model: str, *, hundred: bool = False) -> Reached:
     """Let a day go by, and then all attacks, or that of a hundred users."""
     told = learning(users=UserParams(), ranking=MODELS[model], item_limit=100_000)
     params = learn_users(learning=told, k=10, evaluation_k=10, deep=False)
-    users, made = UsersSubtask(params, Clock()), Catalogue(learn_items(learning=told, keys=(7,)))
+    users, made = (
+        UsersSubtask(params, Clock()),
+        ItemAuthority(learn_items(learning=told, keys=(7,))),
+    )
     made.open(0, [])
     honest = behaviour(EVENTS, users=1_000, items=480)
     hits = scored = 0.0
@@ -194,7 +197,7 @@ def test_ids_that_one_user_makes_up_push_out_next_to_nothing(admission: int, eac
     ]
     for records in cut(in_order(month), [200] * 40):
         users.take(records)
-    items = users.function._corridor.items
+    items = users.function._pipeline.items
     known = {id_ for id_, n in zip(items.ids, items.count.tolist(), strict=True) if n > 1}
     assert len(known) > 200
     for records in cut(in_order(junk(4_000, each), first=8_000), [200] * 100):

@@ -96,8 +96,8 @@ def served(restored: Savepoint | None = None, shape: Shape = SHAPE) -> UsersSubt
     return UsersSubtask(params, Clock(), restored)
 
 
-def hear(users: UsersSubtask, *pointers: ModelPointer) -> None:
-    users.hear(*(model_pointer.encode(pointer) for pointer in pointers))
+def receive(users: UsersSubtask, *pointers: ModelPointer) -> None:
+    users.receive(*(model_pointer.encode(pointer) for pointer in pointers))
 
 
 def versions(users: UsersSubtask, log: Sequence[Record]) -> set[str]:
@@ -118,10 +118,10 @@ def deep(users: UsersSubtask) -> dict[str, list[float]]:
     return {user: found.deep[0].tolist() for user, found in states(users).items()}
 
 
-def test_a_model_that_was_heard_of_is_served(store: Store) -> None:
+def test_a_model_that_was_received_of_is_served(store: Store) -> None:
     users = served()
     assert versions(users, LOG[:100]) == {"online-ranking-1"}
-    hear(users, store.put(3, 3))
+    receive(users, store.put(3, 3))
     learned = users.take(LOG[100:300])
     found = learned.recommendations.values()
     assert {one["model_version"] for one in found} == {"online-ranking-1+recurrent-3"}
@@ -133,7 +133,7 @@ def test_a_model_that_was_heard_of_is_served(store: Store) -> None:
 def test_a_network_of_users_speaks_only_to_those_it_knows(tmp_path: Path) -> None:
     shape = Shape(network="ncf", dim=8, width=8)
     users, without = served(shape=shape), served(shape=shape)
-    hear(users, Store(tmp_path, shape).put(3, 3))
+    receive(users, Store(tmp_path, shape).put(3, 3))
     found, expected = users.take(LOG), without.take(LOG)
     assert found.recommendations.keys() == expected.recommendations.keys()
     reasons: dict[bool, set[str]] = {True: set(), False: set()}
@@ -150,7 +150,7 @@ def test_a_network_of_users_speaks_only_to_those_it_knows(tmp_path: Path) -> Non
 
 def test_with_a_weight_of_nothing_the_lists_are_those_of_the_online_model(store: Store) -> None:
     with_model, without = served(), served()
-    hear(with_model, store.put(3, 3, deep=0.0))
+    receive(with_model, store.put(3, 3, deep=0.0))
     for records in cut(LOG, [100, 100]):
         found, expected = with_model.take(records), without.take(records)
         for user, one in expected.recommendations.items():
@@ -161,7 +161,7 @@ def test_with_a_weight_of_nothing_the_lists_are_those_of_the_online_model(store:
 
 def test_the_state_is_in_the_users_record_and_goes_on(store: Store) -> None:
     users = served()
-    hear(users, store.put(3, 3))
+    receive(users, store.put(3, 3))
     users.take(LOG[:150])
     before = deep(users)
     assert all(any(state) for state in before.values())
@@ -173,12 +173,12 @@ def test_the_state_is_in_the_users_record_and_goes_on(store: Store) -> None:
 
 def test_the_state_is_carried_over_to_a_version_of_the_same_line(store: Store) -> None:
     users, fresh = served(), served()
-    hear(users, store.put(3, 3))
+    receive(users, store.put(3, 3))
     for one in (users, fresh):
         one.take(LOG[:150])
     successor = store.put(4, 3)
     for one in (users, fresh):
-        hear(one, successor)
+        receive(one, successor)
         one.take(LOG[150:])
     assert versions(users, in_order(behaviour(20, seed=2, users=12, items=60), first=400)) == {
         "online-ranking-1+recurrent-4"
@@ -194,12 +194,12 @@ def test_the_state_is_made_anew_for_another_line(
     store: Store, before: tuple[int, int], after: tuple[int, int]
 ) -> None:
     users, fresh = served(), served()
-    hear(users, store.put(*before))
+    receive(users, store.put(*before))
     for one in (users, fresh):
         one.take(LOG[:150])
     other = store.put(*after)
     for one in (users, fresh):
-        hear(one, other)
+        receive(one, other)
         one.take(LOG[150:])
     touched = {(record.key or b"").decode() for record in LOG[150:]}
     carried, anew = deep(users), deep(fresh)
@@ -211,7 +211,7 @@ SHAPES = {"small": SHAPE, "default": Shape(), "two layers": Shape(dim=12, width=
 
 def learnt(folder: Path, shape: Shape, sizes: Sequence[int]) -> dict[str, bytes]:
     store, users = Store(folder, shape), served(shape=shape)
-    hear(users, store.put(3, 3, deep=0.3))
+    receive(users, store.put(3, 3, deep=0.3))
     for records in cut(LOG, sizes):
         users.take(records)
     return users.remembered()
@@ -240,7 +240,7 @@ def test_events_one_by_one_change_no_bit_of_a_user(tmp_path: Path, name: str) ->
 def test_an_older_pointer_that_comes_late_is_passed_over(store: Store) -> None:
     older, newer = store.put(3, 3), store.put(4, 3)
     users = served()
-    hear(users, newer, older)
+    receive(users, newer, older)
     assert versions(users, LOG[:50]) == {"online-ranking-1+recurrent-4"}
     after = served(users.savepoint())
     assert versions(after, LOG[50:100]) == {"online-ranking-1+recurrent-4"}
@@ -248,9 +248,9 @@ def test_an_older_pointer_that_comes_late_is_passed_over(store: Store) -> None:
 
 def test_a_pointer_to_none_ends_serving(store: Store) -> None:
     users = served()
-    hear(users, store.put(3, 3))
+    receive(users, store.put(3, 3))
     assert versions(users, LOG[:50]) == {"online-ranking-1+recurrent-3"}
-    hear(users, ModelPointer(sequence=9, model=0))
+    receive(users, ModelPointer(sequence=9, model=0))
     assert versions(users, LOG[50:100]) == {"online-ranking-1"}
 
 
@@ -282,16 +282,16 @@ KINDS = ["truncated", "absent", "sha256", "store", "shape", "sizes", "no pointer
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_pointer_that_cannot_be_followed_leaves_the_old_model(store: Store, kind: str) -> None:
     users = served()
-    hear(users, store.put(3, 3))
-    users.hear(broken(kind, store))
+    receive(users, store.put(3, 3))
+    users.receive(broken(kind, store))
     assert versions(users, LOG[:50]) == {"online-ranking-1+recurrent-3"}
-    hear(users, store.put(5, 3))
+    receive(users, store.put(5, 3))
     assert versions(users, LOG[50:100]) == {"online-ranking-1+recurrent-5"}
 
 
 def test_after_a_restore_the_same_model_serves_at_once(store: Store) -> None:
     users = served()
-    hear(users, store.put(3, 3))
+    receive(users, store.put(3, 3))
     users.take(LOG[:150])
     after = served(users.savepoint())
     found = after.take(LOG[150:200]).recommendations
@@ -305,43 +305,43 @@ def test_after_a_restore_the_same_model_serves_at_once(store: Store) -> None:
 def test_states_and_lists_need_no_items_that_are_still_to_come(
     tmp_path: Path, network: str
 ) -> None:
-    """A new line comes to a worker that was restarted and has heard no chunk yet."""
+    """A new line comes to a worker that was restarted and has received no chunk yet."""
     shape = replace(SHAPE, network=network)
     users, pointer = served(shape=shape), Store(tmp_path, shape).put(5, 5)
     users.take(LOG[:250])
     after = served(users.savepoint(), shape)
     said = []
     for one in (users, after):
-        hear(one, pointer)
+        receive(one, pointer)
         one.take(LOG[250:])
-        corridor = one.function._corridor
+        pipeline = one.function._pipeline
         everyone = [states(one, shape)[user] for user in sorted(states(one, shape))]
-        said.append([corridor.learn.deep.score(corridor.items, u).y.tolist() for u in everyone])
+        said.append([pipeline.learn.deep.score(pipeline.items, u).y.tolist() for u in everyone])
     assert deep(users) == deep(after) if network == "recurrent" else True
     assert said[0] == said[1]
 
 
 def test_a_restore_after_something_that_is_no_pointer_serves_what_served(store: Store) -> None:
     users = served()
-    hear(users, store.put(3, 3))
-    users.hear(b'{"sequence":7}')
+    receive(users, store.put(3, 3))
+    users.receive(b'{"sequence":7}')
     assert versions(served(users.savepoint()), LOG[:50]) == {"online-ranking-1+recurrent-3"}
 
 
 def test_a_restore_goes_on_where_the_model_is_gone(store: Store) -> None:
     users = served()
-    hear(users, store.put(3, 3))
+    receive(users, store.put(3, 3))
     users.take(LOG[:100])
     (store.folder / "00000003" / WEIGHTS).unlink()
     after = served(users.savepoint())
     assert versions(after, LOG[100:150]) == {"online-ranking-1"}
-    hear(after, store.put(4, 3))
+    receive(after, store.put(4, 3))
     assert versions(after, LOG[150:200]) == {"online-ranking-1+recurrent-4"}
 
 
 def test_where_no_deep_model_is_wanted_pointers_are_passed_over(store: Store) -> None:
     users = UsersSubtask(learn_users(deep=False), Clock())
-    hear(users, store.put(3, 3))
+    receive(users, store.put(3, 3))
     assert versions(users, LOG[:50]) == {"online-ranking-1"}
 
 
@@ -350,17 +350,17 @@ def test_states_miss_nothing_that_came_while_no_model_served(store: Store) -> No
     there, none = store.put(3, 3), ModelPointer(sequence=2, model=0)
     again = msgspec.structs.replace(there, sequence=3)
     for one in (users, steady):
-        hear(one, there)
+        receive(one, there)
         one.take(LOG[:100])
-    hear(users, none)
+    receive(users, none)
     for one in (users, steady):
         one.take(LOG[100:150])
-    hear(users, again)
+    receive(users, again)
     for one in (users, steady):
         one.take(LOG[150:200])
     fresh = served()
     fresh.take(LOG[:150])
-    hear(fresh, again)
+    receive(fresh, again)
     fresh.take(LOG[150:200])
     touched = {(record.key or b"").decode() for record in LOG[100:150]}
     touched &= {(record.key or b"").decode() for record in LOG[150:200]}
@@ -392,15 +392,15 @@ def test_events_that_do_not_count_are_no_input_of_a_network(
     said = []
     for times in (4, 1):
         users = served(shape=shape)
-        hear(users, pointer)
+        receive(users, pointer)
         log = repeated(times)
         for records in cut(log, sizes):
             users.take(records)
         if network == "recurrent":
             said.append(deep(users))
-        corridor = users.function._corridor
+        pipeline = users.function._pipeline
         one = states_of(users, shape)
-        said.append(corridor.learn.deep.score(corridor.items, one).y.tolist())
+        said.append(pipeline.learn.deep.score(pipeline.items, one).y.tolist())
     assert said[: len(said) // 2] == said[len(said) // 2 :]
 
 
@@ -412,14 +412,14 @@ def test_an_item_that_is_seen_again_is_not_the_last_that_counted(
     pointer, said = Store(tmp_path, shape).put(3, 3), []
     for again in (["item-4", "item-2"], []):
         users = served(shape=shape)
-        hear(users, pointer)
+        receive(users, pointer)
         names = ["item-2", "item-4", *again]
         log = in_order(event("anna", name, at=NOW + 1_000 * n) for n, name in enumerate(names))
         users.take(log[:2])
         for record in log[2:]:
             users.take([record])
-        corridor = users.function._corridor
-        said.append(corridor.learn.deep.score(corridor.items, states_of(users, shape)).y.tolist())
+        pipeline = users.function._pipeline
+        said.append(pipeline.learn.deep.score(pipeline.items, states_of(users, shape)).y.tolist())
     assert said[0] == said[1]
 
 
@@ -441,24 +441,24 @@ def by(pointer: ModelPointer, run: str, start: str, sequence: int) -> ModelPoint
 
 
 def serving(users: UsersSubtask) -> Serving:
-    return users.function._hearing.serving()
+    return users.function._receiver.serving()
 
 
 def test_pointers_of_an_abandoned_timeline_do_not_hold(store: Store) -> None:
     """After an older savepoint the topic still has what was published since."""
     old, new = store.put(9, 9), store.put(2, 2)
     before = UsersSubtask(of_run("one"), Clock())
-    hear(before, by(old, "one", "a", 100))
+    receive(before, by(old, "one", "a", 100))
     after = UsersSubtask(of_run("two"), Clock(), before.savepoint())
     assert versions(after, LOG[:20]) == {"online-ranking-1+recurrent-9"}  # as before the restart
     for sequence in range(101, 151):
-        hear(after, by(old, "one", "a", sequence))
-    hear(after, by(new, "two", "b", 101))
+        receive(after, by(old, "one", "a", sequence))
+    receive(after, by(new, "two", "b", 101))
     assert versions(after, LOG[20:40]) == {"online-ranking-1+recurrent-2"}
     none = by(ModelPointer(sequence=0, model=0), "two", "b", 102)
-    hear(after, none)
+    receive(after, none)
     assert versions(after, LOG[40:60]) == {"online-ranking-1"}  # a rollback is not passed over
-    hear(after, by(old, "one", "a", 999))
+    receive(after, by(old, "one", "a", 999))
     assert versions(after, LOG[60:80]) == {"online-ranking-1"}
     kept = after.savepoint().broadcast
     (value,) = [v for entries in kept.values() for v in entries.values()]
@@ -466,26 +466,26 @@ def test_pointers_of_an_abandoned_timeline_do_not_hold(store: Store) -> None:
 
 
 def test_after_a_failure_the_newer_start_of_fine_tune_holds(store: Store) -> None:
-    """It goes on from a checkpoint, below the sequence that the workers have heard."""
+    """It goes on from a checkpoint, below the sequence that the workers have received."""
     first, second = store.put(3, 3), store.put(4, 3)
     users = UsersSubtask(of_run("one"), Clock())
-    hear(users, by(first, "one", "a", 150), by(second, "one", "b", 101))
+    receive(users, by(first, "one", "a", 150), by(second, "one", "b", 101))
     assert versions(users, LOG[:30]) == {"online-ranking-1+recurrent-4"}
-    hear(users, by(first, "one", "b", 100))
+    receive(users, by(first, "one", "b", 100))
     assert versions(users, LOG[30:60]) == {"online-ranking-1+recurrent-4"}
 
 
 def test_one_version_with_other_weights_is_another_model(store: Store) -> None:
     pointer = store.put(3, 3)
     users = served()
-    hear(users, pointer)
-    before = users.function._corridor.learn.deep.model
+    receive(users, pointer)
+    before = users.function._pipeline.learn.deep.model
     file = store.folder / "00000003" / WEIGHTS
     file.write_bytes(weights(77, SHAPE))
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    hear(users, msgspec.structs.replace(pointer, sequence=2, sha256=digest))
+    receive(users, msgspec.structs.replace(pointer, sequence=2, sha256=digest))
     users.take(LOG[:10])
-    assert users.function._corridor.learn.deep.model is not before
+    assert users.function._pipeline.learn.deep.model is not before
     assert serving(users) == Serving(model=3, sha256=digest[:12], wanted=3)
 
 
@@ -495,7 +495,7 @@ def test_a_load_that_failed_is_tried_again(store: Store) -> None:
     content = file.read_bytes()
     file.unlink()
     users = served()
-    hear(users, pointer)
+    receive(users, pointer)
     assert versions(users, LOG[:20]) == {"online-ranking-1"}
     told = serving(users)
     assert (told.model, told.wanted) == (0, 3)
@@ -505,7 +505,7 @@ def test_a_load_that_failed_is_tried_again(store: Store) -> None:
     while serving(users).model != 3:
         users.clock.now_ms += 1_000
         users.take(LOG[20:21])
-        users.function._hearing._loader.wait(5)
+        users.function._receiver._loader.wait(5)
         tries += 1
         assert tries < 20
     assert serving(users).error == ""
@@ -514,11 +514,11 @@ def test_a_load_that_failed_is_tried_again(store: Store) -> None:
 def test_a_worker_tells_which_model_it_serves_and_which_not(store: Store) -> None:
     users = served()
     pointer = store.put(3, 3)
-    hear(users, pointer)
+    receive(users, pointer)
     (told,) = [worker.decode(v) for _, v in users.take(LOG[:20]).gauges]
     assert told.deep == Serving(model=3, sha256=pointer.sha256[:12], wanted=3)
     broken_one = msgspec.structs.replace(store.put(4, 4), sha256="0" * 64)
-    hear(users, broken_one)
+    receive(users, broken_one)
     users.take(LOG[20:30])
     users.clock.now_ms += 60_000
     (told,) = [worker.decode(v) for _, v in users.take(LOG[30:40]).gauges]
@@ -537,7 +537,7 @@ def test_a_store_that_hangs_holds_up_no_micro_batch(
         forever.wait(60)
 
     monkeypatch.setattr(ModelStore, "load", hang)
-    users.function._hearing.hear_model(model_pointer.encode(pointer))
+    users.function._receiver.receive_model(model_pointer.encode(pointer))
     begin = time.perf_counter()
     assert versions(users, LOG[100:110]) == {"online-ranking-1"}
     assert time.perf_counter() - begin < 0.1
@@ -553,7 +553,7 @@ def test_a_first_event_that_teaches_nothing_is_answered(
     """A new visitor's impression is the most common first event, also after a restart."""
     shape = Shape(network=network, dim=8, width=8)
     users = served(shape=shape)
-    hear(users, Store(tmp_path, shape).put(3, 3))
+    receive(users, Store(tmp_path, shape).put(3, 3))
     if known:
         users.take(LOG[:known])
     after = served(users.savepoint(), shape)
@@ -567,22 +567,22 @@ def test_a_first_event_that_teaches_nothing_is_answered(
 
 def test_until_a_model_is_there_the_one_rolled_back_weighs_nothing(store: Store) -> None:
     users = served()
-    hear(users, store.put(3, 3))
+    receive(users, store.put(3, 3))
     assert versions(users, LOG[:50]) == {"online-ranking-1+recurrent-3"}
     back = store.put(2, 2, deep=0.0)
     (store.folder / "00000002" / WEIGHTS).unlink()
-    hear(users, back)
+    receive(users, back)
     users.take(LOG[50:100])
     assert serving(users).wanted == 2
-    assert users.function._corridor.learn.deep.blend.deep == 0
+    assert users.function._pipeline.learn.deep.blend.deep == 0
 
 
 def test_a_job_without_a_deep_model_keeps_no_pointer_for_one_with_it(store: Store) -> None:
     """Fine-tune would know of no model, and nobody could roll it back."""
     users = served()
-    hear(users, store.put(3, 3))
+    receive(users, store.put(3, 3))
     off = UsersSubtask(learn_users(deep=False), Clock(), users.savepoint())
-    off.hear(b"nothing")
+    off.receive(b"nothing")
     again = served(off.savepoint())
     assert versions(again, LOG[:50]) == {"online-ranking-1"}
 
@@ -592,7 +592,7 @@ def test_items_that_a_network_does_not_know_change_nothing(store: Store) -> None
     known, unknown = (event("zoe", f"item-{n}", at=NOW - MINUTE + n) for n in (2, 3))
     more = [event("zoe", f"item-{n}", at=NOW - MINUTE + 60 * n) for n in (5, 7, 9)]
     one = served()
-    hear(one, store.put(3, 3))
+    receive(one, store.put(3, 3))
     one.take(in_order([known]))
     before = deep(one)["zoe"]
     scores = asked(one)
@@ -602,12 +602,12 @@ def test_items_that_a_network_does_not_know_change_nothing(store: Store) -> None
     assert asked(one) == pytest.approx(scores, abs=1e-6)
     again = served()
     again.take(in_order([known, unknown, *more]))
-    hear(again, store.put(3, 3))
+    receive(again, store.put(3, 3))
     again.take(in_order([more[2]], first=10))  # a repeat: the state is computed anew
     again.take(in_order([event("zoe", "item-11")], first=20))
     assert deep(again)["zoe"] == pytest.approx(before, abs=1e-6)
     nobody = served()
-    hear(nobody, store.put(3, 3))
+    receive(nobody, store.put(3, 3))
     nobody.take(in_order([event("zoe", "item-3")]))
     assert not any(deep(nobody)["zoe"])
     assert not any(asked(nobody))
@@ -615,6 +615,6 @@ def test_items_that_a_network_does_not_know_change_nothing(store: Store) -> None
 
 def asked(users: UsersSubtask) -> list[float]:
     """What the network says of zoe: y."""
-    corridor = users.function._corridor
-    learn = corridor.learn
+    pipeline = users.function._pipeline
+    learn = pipeline.learn
     return learn.deep.score(learn.items, states(users)["zoe"]).y[0].tolist()

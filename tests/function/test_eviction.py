@@ -124,10 +124,10 @@ def test_a_forgotten_user_who_comes_back_goes_on_in_the_sequence_others_know() -
         names = [f"new-{n}-{m}" for m in range(5)]
         log = (event("anna", name, at=at + 5 * n + m) for m, name in enumerate(names))
         after.append(users.take(in_order(log, first=700 + 5 * n)))
-    listener.hear(*UsersSubtask(params, Clock()).take(before).messages)
-    listener.hear(*(message for learned in after for message in learned.messages))
+    listener.receive(*UsersSubtask(params, Clock()).take(before).messages)
+    listener.receive(*(message for learned in after for message in learned.messages))
     for one in (users, listener):
-        items = one.function._corridor.items
+        items = one.function._pipeline.items
         named = {name: row for row, name in enumerate(items.ids)}
         rows = np.array([named[f"new-{n}-{m}"] for n in range(4) for m in range(5)], np.int32)
         start, _, positions = items.neighbours.export(rows)

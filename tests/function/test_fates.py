@@ -228,7 +228,7 @@ def order(*items: str | None, at: int = NOW, event_id: str = "o1", user: str = "
 
 
 def learnt(users: UsersSubtask) -> set[str]:
-    return {name for name in users.function._corridor.items.ids if name}
+    return {name for name in users.function._pipeline.items.ids if name}
 
 
 def test_a_line_that_conflicts_is_a_letter_while_others_are_taken() -> None:
@@ -341,7 +341,7 @@ def test_one_users_repeated_views_teach_once() -> None:
     learned = users.take(in_order(views))
     assert fates(learned) == {"accepted": 50}
     assert learned.row.trending == ["tea"]
-    items = users.function._corridor.items
+    items = users.function._pipeline.items
     assert items.count[items.rows(np.array([key_of("tea")], np.uint64))].tolist() == [1]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from models.columns.events import OFFSET_BITS
 from models.keys import key_of
-from operators.learn_items.authority import Catalogue
+from operators.learn_items.authority import ItemAuthority
 from state.topics import chunks
 from tests.builders import DAY, NOW, Record, event, in_order, learn_items, learn_users, learning
 from tests.harness import Clock, ItemsSubtask, Savepoint, UsersSubtask
@@ -98,7 +98,7 @@ def test_a_bucket_that_gets_no_more_messages_forgets_by_its_timer() -> None:
 
 def test_an_item_that_comes_back_in_the_meantime_stays() -> None:
     params = learn_items(learning=learning(item_limit=16), keys=(7, 19), chunks=8)
-    made = Catalogue(params)
+    made = ItemAuthority(params)
     for bucket in (0, 1):
         made.open(bucket, [])
     name = next(f"item-{n}" for n in range(9) if key_of(f"item-{n}") % 2 == 1)
@@ -155,7 +155,9 @@ def test_popularity_is_compared_at_one_time() -> None:
     """What was hot long ago yields to what is popular now, whatever is opened first."""
     records: dict[int, list[bytes]] = {}
     for bucket, age, times in ((0, 60 * DAY, 30), (1, 0, 2)):
-        made = Catalogue(learn_items(learning=learning(item_limit=LIMIT, half_life_ms=float(DAY))))
+        made = ItemAuthority(
+            learn_items(learning=learning(item_limit=LIMIT, half_life_ms=float(DAY)))
+        )
         made.open(bucket, [])
         names = [n for n in (f"x-{n}" for n in range(600)) if key_of(n) % 2 == bucket][:150]
         for n in range(times):
@@ -167,7 +169,9 @@ def test_popularity_is_compared_at_one_time() -> None:
         rows.last_time -= age
         records[bucket] = made._item_state.encode(rows)
     for order in ((0, 1), (1, 0)):
-        made = Catalogue(learn_items(learning=learning(item_limit=LIMIT, half_life_ms=float(DAY))))
+        made = ItemAuthority(
+            learn_items(learning=learning(item_limit=LIMIT, half_life_ms=float(DAY)))
+        )
         for bucket in order:
             made.open(bucket, records[bucket])
         assert np.count_nonzero(made._items.count == 2) == 150
@@ -178,7 +182,7 @@ def test_popularity_is_compared_at_one_time() -> None:
 def test_a_part_that_a_chunk_does_not_need_any_more_is_emptied() -> None:
     """Or what was given up would stay on a compacted topic for ever."""
     changes: dict[str, Any] = {"learning": learning(item_limit=LIMIT), "keys": (7,), "chunks": 1}
-    made = Catalogue(learn_items(max_record_bytes=24_000, **changes))
+    made = ItemAuthority(learn_items(max_record_bytes=24_000, **changes))
     made.open(0, [])
     made.learn(0, messages(junk(150)))
     newest = dict(made.due(0, NOW))
@@ -189,7 +193,7 @@ def test_a_part_that_a_chunk_does_not_need_any_more_is_emptied() -> None:
     assert sum(len(chunks.decode(value)) for value in newest.values()) == 10
 
 
-def test_a_replica_does_not_count_as_heard_what_left_the_authoritative_copy() -> None:
+def test_a_replica_does_not_count_as_received_what_left_the_authoritative_copy() -> None:
     params = learning(item_limit=LIMIT)
     items = subtask(1)
     users = UsersSubtask(learn_users(learning=learning(item_limit=100_000)), Clock())
@@ -202,9 +206,9 @@ def test_a_replica_does_not_count_as_heard_what_left_the_authoritative_copy() ->
                 users.hear_as("model_updates", name, value)
     for name, value in last.items():  # what left a chunk is forgotten when it comes once more
         users.hear_as("model_updates", name, value)
-    learn = users.function._corridor.learn
+    learn = users.function._pipeline.learn
     assert learn.items.size > LIMIT
-    assert learn._heard <= params.item_limit
+    assert learn._received <= params.item_limit
     # items named as context after they were given up are kept without an event, and not taken
     assert learn.complete > 0.9
 

@@ -29,7 +29,7 @@ def test_records_are_counted_and_events_are_told() -> None:
     offsets = told.coordinate & ((1 << OFFSET_BITS) - 1)
     assert offsets.tolist() == list(range(40))
     assert len(told.keys) == len(set(told.ids))
-    pipe.hear(learned.accepted)
+    pipe.receive(learned.accepted)
 
 
 def test_records_without_an_event_are_counted_too() -> None:
@@ -88,9 +88,9 @@ def test_a_job_passes_over_what_a_pipe_without_a_model_tells_and_counts_it() -> 
     told = pipe.take(LOG).accepted
     assert told is not None
     assert accepted.decode(told).origin == PIPES
-    job.hear(told)
+    job.receive(told)
     assert job.function._inbox.skipped == {"accepted_events": 1}
-    assert job.function._corridor.learn.items.size == 0
+    assert job.function._pipeline.learn.items.size == 0
 
 
 def test_a_pipe_is_no_job_and_no_record_of_before() -> None:

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from models.keys import key_of
-from operators.learn_items.authority import Catalogue
+from operators.learn_items.authority import ItemAuthority
 from operators.learn_users.stages import learn as learn_stage
 from operators.learn_users.stages import publish
 from state.topics import accepted, chunks, lease
@@ -46,7 +46,7 @@ def test_it_counts_what_the_users_side_counts(objective: str) -> None:
     items = ItemsSubtask(learn_items(learning=learning(objective=objective)), Clock())
     for window in cut(sent, [3] * 20):
         items.take(*window)
-    replica = users.function._corridor._learn.items
+    replica = users.function._pipeline._learn.items
     expected = dict(zip(replica.ids, replica.count.tolist(), strict=True))
     found = published(items)
     assert {i: n for i, n in found.items() if n} == {i: n for i, n in expected.items() if n}
@@ -55,7 +55,7 @@ def test_it_counts_what_the_users_side_counts(objective: str) -> None:
 def test_a_price_in_the_rating_range_is_no_rating() -> None:
     users, sent = messages([event("anna", "tea", "purchase", value=4.99)], "rating")
     assert sent == []
-    assert users.function._corridor._learn.items.count.tolist() == []
+    assert users.function._pipeline._learn.items.count.tolist() == []
 
 
 def _records(maps: dict[str, dict[bytes, bytes]]) -> set[bytes]:
@@ -198,7 +198,7 @@ def test_a_burst_of_moved_rows_is_told_within_the_budget_and_none_is_lost(
     assert sizes[0] <= 2 * per_second
     assert sum(sizes[:20]) <= 3 * per_second
     assert max(sizes[20:]) <= per_second
-    mine, theirs = users.function._corridor.items, items.function._catalogue._items
+    mine, theirs = users.function._pipeline.items, items.function._catalogue._items
     burst = sum(size > 0.9 * per_second for size in sizes)
     assert burst > 2, "a burst that one telling holds shows nothing"
     rows = theirs.rows(mine.keys)
@@ -238,7 +238,7 @@ def test_a_bucket_says_only_what_its_own_items_contain() -> None:
     """One bucket's window may be a window further than another's, also in a savepoint."""
     _, sent = messages(LOG)
     params = learn_items()
-    first, second = Catalogue(params), Catalogue(params)
+    first, second = ItemAuthority(params), ItemAuthority(params)
     for bucket in (0, 1):
         first.open(bucket, [])
         first.learn(bucket, sent[:5])

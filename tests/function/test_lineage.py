@@ -51,7 +51,7 @@ def items_of(now: Lineage | None, state: Savepoint | None = None) -> ItemsSubtas
     return ItemsSubtask(learn_items(lineage=now), Clock(), state)
 
 
-def hear(users: UsersSubtask) -> None:
+def receive(users: UsersSubtask) -> None:
     """Hear the lease, as once a checkpoint."""
     users.hear_as("model_updates", lease.KEY, RENEWAL)
 
@@ -60,7 +60,7 @@ def saved(now: Lineage | None = FIRST) -> tuple[Savepoint, Savepoint]:
     """Savepoints of learn-users and learn-items after a few events."""
     users, items = users_of(now), items_of(now)
     learned = users.take(LOG)
-    hear(users)
+    receive(users)
     items.take(learned.accepted or b"")
     return users.savepoint(), items.savepoint()
 
@@ -110,7 +110,7 @@ def test_other_state_is_refused_by_name_before_anything_is_taken(now: Lineage, t
     expected = rf"state: .*{told}.*; restore on the cluster, topics and .*, or start without state"
     walks: tuple[tuple[Callable[[], Subtask], Callable[[Any], object]], ...] = (
         (lambda: users_of(now, users), lambda one: one.take(LATER)),
-        (lambda: users_of(now, users), hear),
+        (lambda: users_of(now, users), receive),
         (lambda: users_of(now, users), lambda one: one.wait(60 * 24 * 60 * MINUTE)),
         (lambda: items_of(now, items), lambda one: one.publish()),
         (lambda: items_of(now, items), lambda one: one.take(b"")),
@@ -138,7 +138,7 @@ def test_a_job_on_its_own_topics_goes_on(now: Lineage | None) -> None:
     users, items = (
         make(now, state) for make, state in zip((users_of, items_of), saved(), strict=True)
     )
-    hear(users)
+    receive(users)
     learned = users.take(LATER)
     assert learned.recommendations
     assert learned.accounting["partitions"]["0"]["consumed"] == len(LOG) + 1
@@ -151,7 +151,7 @@ def test_what_was_not_known_is_kept_once_it_is() -> None:
     unknown = msgspec.structs.replace(FIRST, topics={r: Topic(f"shop.{r}") for r in ROLES})
     users, _ = saved(unknown)
     second = users_of(submitted(), users)
-    hear(second)
+    receive(second)
     assert kept(second.state) == FIRST
     third = users_of(submitted(topics=topic("model_updates", id="new")), second.savepoint())
     with pytest.raises(IncompatibleError, match="model_updates-1"):
@@ -163,16 +163,16 @@ def test_topics_that_are_still_to_be_made_are_not_known_yet() -> None:
     users, _ = saved(msgspec.structs.replace(FIRST, topics=absent))
     assert {one.id for one in kept(users).topics.values()} == {""}
     second = users_of(submitted(topics=absent), users)
-    hear(second)
+    receive(second)
     third = users_of(submitted(), second.savepoint())
-    hear(third)
+    receive(third)
     assert kept(third.state) == FIRST
 
 
 def test_what_cannot_be_asked_any_more_is_still_known() -> None:
     users, _ = saved()
     second = users_of(submitted(topics=topic("control", id="")), users)
-    hear(second)
+    receive(second)
     assert kept(second.state) == FIRST
 
 
@@ -180,7 +180,7 @@ def test_commands_are_forgotten_with_fine_tune() -> None:
     """Switched off and on again, fine-tune begins empty: its topic may be another one."""
     users, _ = saved()
     second = users_of(submitted(topics={r: FIRST.topics[r] for r in ROLES[:3]}), users)
-    hear(second)
+    receive(second)
     third = users_of(submitted(topics=topic("control", id="new")), second.savepoint())
     assert third.take(LATER).recommendations
 
@@ -191,7 +191,7 @@ def test_state_of_before_takes_the_lineage_of_now() -> None:
     now = submitted(topics=topic("user_behavior", id="new"))
     second, catalogue = users_of(now, users), items_of(now, items)
     assert second.take(LATER).recommendations
-    hear(second)
+    receive(second)
     assert catalogue.publish()
     assert kept(second.state) == now
     with pytest.raises(IncompatibleError, match="user_behavior"):
@@ -240,7 +240,7 @@ def status(*learned: Any) -> Metrics:
 def test_a_restored_job_counts_on_and_a_new_one_begins() -> None:
     first = users_of(FIRST)
     rows = [first.take(LOG[:2]), first.take(LOG[2:], bucket=5)]
-    hear(first)
+    receive(first)
     assert status(*rows).totals().consumed == 3
     restored = users_of(submitted(), first.savepoint())
     assert status(*rows, restored.take(LATER)).totals().consumed == 4

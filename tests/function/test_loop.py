@@ -35,7 +35,7 @@ def subtask(**changes: Any) -> UsersSubtask:
 
 def known(users: UsersSubtask) -> dict[int, dict[str, Any]]:
     """All that a replica knows of items that were learnt, by key; successors without order."""
-    items = users.function._corridor._learn.items
+    items = users.function._pipeline._learn.items
     rows = items.export(np.arange(items.size, dtype=np.int32))
     return {int(key): _item(rows, n) for n, key in enumerate(rows.keys) if rows.count[n]}
 
@@ -64,28 +64,28 @@ def test_own_events_that_come_back_change_nothing(objective: str) -> None:
     users = subtask(learning=learning(objective=objective))
     sent = messages(users, LOG)
     before = known(users)
-    users.hear(*sent, *sent[5:], *sent[:5])
+    users.receive(*sent, *sent[5:], *sent[:5])
     assert known(users) == before
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_a_message_heard_twice_counts_once(objective: str) -> None:
+def test_a_message_received_twice_counts_once(objective: str) -> None:
     params = learning(objective=objective)
     sent = messages(subtask(learning=params), LOG)
     once, often = subtask(learning=params), subtask(learning=params)
-    once.hear(*sent)
+    once.receive(*sent)
     for n in range(0, len(sent), 3):
-        often.hear(*sent[max(0, n - 4) : n + 3])
+        often.receive(*sent[max(0, n - 4) : n + 3])
     assert known(often) == known(once)
 
 
 def test_a_message_of_which_a_part_is_known_teaches_the_rest() -> None:
     """After a restart the same events come back cut into other micro-batches."""
     before, after, listener = subtask(), subtask(), subtask()
-    listener.hear(*messages(before, LOG[:200]))
-    listener.hear(*(m for r in cut(LOG, [50] * 8) if (m := after.take(r).accepted)))
+    listener.receive(*messages(before, LOG[:200]))
+    listener.receive(*(m for r in cut(LOG, [50] * 8) if (m := after.take(r).accepted)))
     fresh = subtask()
-    fresh.hear(*messages(subtask(), LOG))
+    fresh.receive(*messages(subtask(), LOG))
     assert {k: v["count"] for k, v in known(listener).items()} == {
         k: v["count"] for k, v in known(fresh).items()
     }
@@ -97,7 +97,7 @@ def test_a_listener_learns_what_the_sender_learnt(objective: str) -> None:
     sender, listener = subtask(learning=params), subtask(learning=params)
     for records in cut(LOG, [1] * len(LOG)):
         if message := sender.take(records).accepted:
-            listener.hear(message)
+            listener.receive(message)
     _assert_alike(known(listener), known(sender))
     # differences travel in half precision
     tolerance = 1e-3 if objective in ("full", "rating") else 1e-5
@@ -118,11 +118,11 @@ def test_two_subtasks_that_exchange_their_messages_count_the_same(objective: str
     left, right = subtask(**params), subtask(**params)
     from_left = messages(left, parts[0], bucket=0)
     from_right = messages(right, parts[1], bucket=1)
-    left.hear(*from_right, *from_left)
-    right.hear(*from_left, *from_right)
+    left.receive(*from_right, *from_left)
+    right.receive(*from_left, *from_right)
     _assert_alike(known(left), known(right))
     everything = subtask(**params)
-    everything.hear(*from_left, *from_right)
+    everything.receive(*from_left, *from_right)
     _assert_alike(known(everything), known(left))
 
 
@@ -136,7 +136,7 @@ def _assert_alike(found: dict[int, dict[str, Any]], expected: dict[int, dict[str
 
 def test_items_learnt_from_the_loop_are_recommended() -> None:
     sender, listener = subtask(), subtask()
-    listener.hear(*messages(sender, in_order([event("ben", i) for i in ("tea", "mate")])))
+    listener.receive(*messages(sender, in_order([event("ben", i) for i in ("tea", "mate")])))
     learned = listener.take([Record(b"anna", event("anna", "tea").value, partition=1)])
     (item,) = learned.recommendations["anna"]["items"]
     assert (item["item_id"], item["reason"], item["from"]) == ("mate", "transition", "tea")
@@ -202,7 +202,7 @@ def test_a_message_with_other_negatives_is_understood() -> None:
     message, _ = _message_and_chunk(learning=params)
     assert accepted.decode(message).negatives.shape[1] == 1
     users = subtask()
-    users.hear(message)
+    users.receive(message)
     assert sorted(item["count"] for item in known(users).values()) == [1, 1]
 
 
@@ -211,16 +211,16 @@ def _message_and_chunk(**changes: Any) -> tuple[bytes, bytes]:
     users = subtask(**changes)
     log = in_order([event("carl", i) for i in ("tea", "mate")], partition=5)
     (message,) = messages(users, log)
-    items = users.function._corridor._learn.items
+    items = users.function._pipeline._learn.items
     return message, chunks.encode(items.export(np.arange(items.size, dtype=np.int32)))
 
 
 def _assert_unmoved(record: bytes) -> None:
-    """A subtask that hears the record goes on as if it had not."""
+    """A subtask that receives the record goes on as if it had not."""
     users = subtask()
     users.take(in_order([event("ben", "tea"), event("ben", "cocoa")]))
     before = known(users)
-    users.hear(record)
+    users.receive(record)
     assert known(users) == before
     learned = users.take(in_order([event("anna", "tea")], first=2))
     assert [i["item_id"] for i in learned.recommendations["anna"]["items"]] == ["cocoa"]

@@ -127,7 +127,7 @@ def fashion(model: str, workers: int, kind: str) -> NDArray[np.float32]:
 
 
 def assert_alike(copies: list[Items]) -> None:
-    """All copies, and what each has told and heard, but for what half precision cannot say."""
+    """All copies, and what each has told and received, but for what half precision cannot say."""
     *_, made = copies
     expected = differences.vectors(made.arrays, slice(0, made.size))
     for items in copies[:-1]:
@@ -186,7 +186,7 @@ def test_an_item_that_all_dislike_is_disliked_as_much(model: str, workers: int) 
 
 @pytest.mark.parametrize("model", ["light", "full", "rating", "sgd"])
 def test_a_publication_makes_every_replica_the_authoritative_copy(model: str) -> None:
-    """Of workers that have not heard the last messages; hearing them then changes nothing."""
+    """Of workers that have not received the last messages; receiving them then changes nothing."""
     log = rated(4_000) if model in ("rating", "sgd") else shopping(4_000, seed=3)
     with pytest.MonkeyPatch.context() as patch:
         made = Workers(4, configured(model), patch, ranks=False, items=True)
@@ -197,7 +197,7 @@ def test_a_publication_makes_every_replica_the_authoritative_copy(model: str) ->
         made.publish()
         copies = [*(learn.items for learn in made.learn), made.catalogue._items]
         assert_same(copies)
-        made.hear()
+        made.receive()
         assert_same(copies)
 
 

@@ -44,7 +44,7 @@ def learnt(
 
 
 def replica(users: UsersSubtask) -> ItemRows:
-    items = users.function._corridor._learn.items
+    items = users.function._pipeline._learn.items
     return items.export(np.arange(items.size, dtype=np.int32))
 
 

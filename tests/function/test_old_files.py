@@ -1,4 +1,4 @@
-"""A file of any age through the job's own corridor: taken where it is shifted, else explained."""
+"""A file of any age through the job's own pipeline: taken where it is shifted, else explained."""
 
 import itertools
 from pathlib import Path

@@ -121,7 +121,7 @@ def test_what_was_viewed_and_bought_before_stands_before_no_rating(objective: st
     )
     errors = [users.take(records).metrics["errors"] for records in cut(in_order(log), [7] * 20)]
     assert sum(errors) == 40
-    assert users.function._corridor.items.count.sum() == 40
+    assert users.function._pipeline.items.count.sum() == 40
 
 
 @pytest.mark.parametrize(("lowest", "highest"), [(0.9, 4.9), (0.0, 4.4), (0.7, 4.7), (0, 99.9)])
@@ -150,7 +150,7 @@ def test_a_restored_job_predicts_the_same() -> None:
     items.take(*(learned.accepted for learned in taken if learned.accepted))
     after = subtask(users.savepoint())
     again = ItemsSubtask(learn_items(learning=MODEL), Clock(), items.savepoint())
-    after.hear(*(chunk for _, chunk in again.publish()))
+    after.receive(*(chunk for _, chunk in again.publish()))
     expected, found = users.take(log[-40:]), after.take(log[-40:])
     assert found.metrics["squared_error"] == pytest.approx(
         expected.metrics["squared_error"], rel=1e-3
@@ -252,16 +252,16 @@ class Folded:
 
 
 @pytest.mark.parametrize("sizes", [[], [1] * 250, [7] * 40])
-def test_where_a_refitted_model_is_heard_of_it_and_the_filter_predict_together(
+def test_where_a_refitted_model_is_received_of_it_and_the_filter_predict_together(
     sizes: list[int], tmp_path: Path
 ) -> None:
     log, rows = ratings(250)
     users = beside()
     users.take(log[:60])
-    users.hear(pointer(tmp_path, 3, 1, 0.0), pointer(tmp_path, 3, 2, 0.5))
+    users.receive(pointer(tmp_path, 3, 1, 0.0), pointer(tmp_path, 3, 2, 0.5))
     told, listed = [], {}
     told += [users.take(records) for records in cut(log[60:160], sizes)]
-    users.hear(pointer(tmp_path, 4, 3, 0.25))
+    users.receive(pointer(tmp_path, 4, 3, 0.25))
     for records in cut(log[160:], sizes):
         told.append(users.take(records))
         listed |= told[-1].recommendations
@@ -296,7 +296,7 @@ def test_where_a_refitted_model_is_heard_of_it_and_the_filter_predict_together(
 def test_users_go_on_after_a_restore_as_if_nothing_had_been(tmp_path: Path) -> None:
     log, _ = ratings(250)
     users = beside()
-    users.hear(pointer(tmp_path, 3, 1, 1.0))
+    users.receive(pointer(tmp_path, 3, 1, 1.0))
     users.take(log[:-40])
     after = beside(users.savepoint())
     kept = [
@@ -314,7 +314,7 @@ def test_a_savepoint_of_before_the_refitted_model_is_taken_over(tmp_path: Path) 
     users = subtask()
     users.take(log[:200])
     after = beside(users.savepoint())
-    after.hear(pointer(tmp_path, 3, 1, 1.0))
+    after.receive(pointer(tmp_path, 3, 1, 1.0))
     learned = after.take(log[200:])
     assert learned.metrics["errors"] == 50
     assert examples.decode(learned.row.examples).loss[0] == sum(
@@ -346,12 +346,12 @@ def test_what_was_rated_while_a_model_was_fitted_is_not_thrown_away(tmp_path: Pa
     log, rows = ratings(200)
     newest = {u: max((time for v, _, _, time in rows if v == u), default=0) for u in range(USERS)}
     users = beside()
-    users.hear(pointer(tmp_path, 3, 1, 1.0))
+    users.receive(pointer(tmp_path, 3, 1, 1.0))
     users.take(log)
     before = states(users)
     late = {u for u in KNOWN_USERS if u % 4 == 0}
     until = {u: newest[u] - (1 if u in late else 0) for u in range(USERS)}
-    users.hear(pointer(tmp_path, 4, 2, 1.0, until))
+    users.receive(pointer(tmp_path, 4, 2, 1.0, until))
     users.take(in_order([event(f"u{u}", "i1", at=NOW) for u in range(USERS)], first=200))
     after, left = states(users), refitted(4)
     for n, u in enumerate(KNOWN_USERS):
@@ -366,10 +366,10 @@ def test_a_model_rolled_back_or_of_before_times_were_kept_sets_users_back(
 ) -> None:
     log, _ = ratings(200)
     users, (old, new) = beside(), swapped
-    users.hear(pointer(tmp_path, old, 1, 1.0))
+    users.receive(pointer(tmp_path, old, 1, 1.0))
     users.take(log)
     until = dict.fromkeys(range(USERS), 0) if new < old else None
-    users.hear(pointer(tmp_path, new, 2, 1.0, until))
+    users.receive(pointer(tmp_path, new, 2, 1.0, until))
     users.take(in_order([event(f"u{u}", "i1", at=NOW) for u in range(USERS)], first=200))
     after, left = states(users), refitted(new)
     for n, u in enumerate(KNOWN_USERS):

@@ -146,7 +146,7 @@ def test_ids_in_a_trending_list_are_what_they_are() -> None:
     users = subtask(k=3)
     names = ['TV-55"', "sofa,3-seat,blue", "商品 42"]
     users.take(in_order(views("ben", *names, "lemon")))
-    users.hear(trending(**{name: 9 - n for n, name in enumerate(names)}))
+    users.receive(trending(**{name: 9 - n for n, name in enumerate(names)}))
     learned = users.take(in_order([event("anna", "tea", "impression")], first=9))
     assert items(learned) == names
 
@@ -154,7 +154,7 @@ def test_ids_in_a_trending_list_are_what_they_are() -> None:
 def test_a_trending_list_of_long_ago_is_not_what_is_trending_now() -> None:
     users = subtask(k=2)
     users.take(in_order(views("ben", "tea", "mate", "tea", "lemon")))
-    users.hear(trending(mate=5), trending(NOW - 60 * DAY, lemon=900))
+    users.receive(trending(mate=5), trending(NOW - 60 * DAY, lemon=900))
     learned = users.take(in_order([event("anna", "cocoa", "impression")], first=9))
     assert items(learned)[0] == "mate"
 
@@ -162,16 +162,16 @@ def test_a_trending_list_of_long_ago_is_not_what_is_trending_now() -> None:
 def test_a_user_without_usable_history_gets_what_is_trending() -> None:
     users = subtask(k=3)
     users.take(in_order(views("ben", *["tea"] * 3, "mate", "cocoa", "lemon")))
-    users.hear(trending(lemon=9, cocoa=12, nobody=99))
+    users.receive(trending(lemon=9, cocoa=12, nobody=99))
     learned = users.take(in_order([event("anna", "tea", "impression")], first=9))
     assert items(learned) == ["cocoa", "lemon", "tea"]
     assert reasons(learned) == ["trending", "trending", "popular"]
 
 
-def test_what_is_trending_is_what_was_heard_last() -> None:
+def test_what_is_trending_is_what_was_received_last() -> None:
     users = subtask(k=1)
     users.take(in_order(views("ben", "tea", "mate")))
-    users.hear(trending(tea=9), trending(mate=2))
+    users.receive(trending(tea=9), trending(mate=2))
     assert items(users.take(in_order([event("anna", "tea", "impression")], first=9))) == ["mate"]
 
 

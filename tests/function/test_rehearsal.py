@@ -13,10 +13,10 @@ from tests.builders import OBJECTIVES, learn_users, learning
 def test_it_learns_tells_applies_and_publishes(objective: str) -> None:
     with (
         mock.patch.object(Learn, "apply", autospec=True, side_effect=Learn.apply) as apply,
-        mock.patch.object(Learn, "hear", autospec=True, side_effect=Learn.hear) as hear,
+        mock.patch.object(Learn, "receive", autospec=True, side_effect=Learn.receive) as receive,
     ):
         rehearse(learn_users(learning=learning(objective=objective)))
     assert apply.call_count == 2
-    assert hear.call_count >= 1
+    assert receive.call_count >= 1
     items = apply.call_args.args[0].items
     assert items.count.sum() == 6

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from models.keys import key_of
 from models.params.events import EventPolicy
-from operators.learn_items.authority import Catalogue
+from operators.learn_items.authority import ItemAuthority
 from operators.learn_users.stages import learn as learn_stage
 from operators.learn_users.stages import publish
 from state.topics import worker
@@ -38,7 +38,7 @@ def subtask(**changes: Any) -> UsersSubtask:
 
 
 def items_of(users: UsersSubtask) -> dict[str, tuple[int, float, dict[int, float]]]:
-    return contents(users.function._corridor.items)
+    return contents(users.function._pipeline.items)
 
 
 def contents(items: Any) -> dict[str, tuple[int, float, dict[int, float]]]:
@@ -53,8 +53,8 @@ def contents(items: Any) -> dict[str, tuple[int, float, dict[int, float]]]:
     return found
 
 
-def catalogue(**changes: Any) -> Catalogue:
-    made = Catalogue(learn_items(keys=(7,), **changes))
+def catalogue(**changes: Any) -> ItemAuthority:
+    made = ItemAuthority(learn_items(keys=(7,), **changes))
     made.open(0, [])
     return made
 
@@ -65,11 +65,11 @@ def messages(params: Any) -> list[bytes]:
     return [message for message in sent if message is not None]
 
 
-def chunks(made: Catalogue, at: int) -> list[bytes]:
+def chunks(made: ItemAuthority, at: int) -> list[bytes]:
     return [value for _, value in made.due(0, at)]
 
 
-def hear(users: UsersSubtask, named: list[tuple[bytes, bytes]]) -> None:
+def receive(users: UsersSubtask, named: list[tuple[bytes, bytes]]) -> None:
     for name, value in named:
         users.hear_as("model_updates", name, value)
 
@@ -81,8 +81,8 @@ def test_a_chunk_and_then_the_messages_it_contains_count_once(objective: str) ->
     made = catalogue(learning=params)
     made.learn(0, sent)
     users = subtask(learning=params)
-    hear(users, list(made.due(0, NOW)))
-    users.hear(*sent[-5:], *sent)
+    receive(users, list(made.due(0, NOW)))
+    users.receive(*sent[-5:], *sent)
     assert_alike(items_of(users), contents(made._items))
 
 
@@ -102,10 +102,10 @@ def test_a_chunk_from_before_a_message_does_not_take_back_what_it_told(
     clock.now_ms += 4_000  # when it notes what is applied, and tells what was moved
     first = max(record.offset for record in LOG) + 1
     telling = users.take(in_order([event("zoe", "item-1")], first=first)).messages
-    mine = users.function._corridor.items.arrays.factors.copy()
-    hear(users, before)
+    mine = users.function._pipeline.items.arrays.factors.copy()
+    receive(users, before)
     made.learn(0, telling)
-    found = users.function._corridor.items
+    found = users.function._pipeline.items
     assert np.array_equal(found.arrays.factors, mine)
     theirs = made._items
     rows = theirs.rows(found.keys)
@@ -122,7 +122,7 @@ def assert_alike(found: dict[str, Any], expected: dict[str, Any]) -> None:
 
 
 STEPS = st.lists(
-    st.tuples(st.sampled_from(["learn", "hear", "publish"]), st.integers(1, 6)), max_size=40
+    st.tuples(st.sampled_from(["learn", "receive", "publish"]), st.integers(1, 6)), max_size=40
 )
 
 
@@ -134,31 +134,31 @@ def test_after_one_full_publication_the_replica_is_the_authoritative_copy(
     params = learning(objective=objective)
     sent = messages(params)
     made, users = catalogue(learning=params), subtask(learning=params)
-    learnt, heard, at = 0, 0, NOW
-    for step, more in [*steps, ("learn", len(sent)), ("hear", len(sent))]:
+    learnt, received, at = 0, 0, NOW
+    for step, more in [*steps, ("learn", len(sent)), ("receive", len(sent))]:
         if step == "learn" and learnt < len(sent):
             made.learn(0, sent[learnt : learnt + more])
             learnt += more
-        elif step == "hear":
-            users.hear(*sent[max(0, heard - 2) : heard + more])  # some of it twice
-            heard += more
+        elif step == "receive":
+            users.receive(*sent[max(0, received - 2) : received + more])  # some of it twice
+            received += more
         elif step == "publish":
             at += MINUTE
-            hear(users, list(made.due(0, at)))
-    learn = users.function._corridor._learn
+            receive(users, list(made.due(0, at)))
+    learn = users.function._pipeline._learn
     learn._applied.note(learn._step)  # what it does every few seconds
     made._publishers[0].mark(made._items.keys)
-    hear(users, list(made.due(0, at + DAY)))
+    receive(users, list(made.due(0, at + DAY)))
     assert_alike(items_of(users), contents(made._items))
 
 
 def test_another_jobs_messages_are_counted_and_teach_nothing() -> None:
     theirs = messages(learning(origin=1))
     users = subtask(learning=learning(origin=2))
-    users.hear(*theirs)
+    users.receive(*theirs)
     made = catalogue(learning=learning(origin=1))
     made.learn(0, theirs)
-    hear(users, list(made.due(0, NOW)))
+    receive(users, list(made.due(0, NOW)))
     assert items_of(users) == {}
     assert users.function._inbox.skipped["accepted_events"] == len(theirs)
     mine = in_order([event(), event(item="mate")])
@@ -179,7 +179,7 @@ def test_a_full_table_gives_up_the_least_popular() -> None:
                 records.pop(name, None)
             else:
                 records[name] = record
-    items = users.function._corridor.items
+    items = users.function._pipeline.items
     assert items.size <= 16
     assert items.evicted > 0
     assert {"tea", "item-39"} <= items_of(users).keys()
@@ -199,16 +199,16 @@ def test_a_full_table_makes_room_for_authoritative_rows_that_are_new() -> None:
     sent = elsewhere.take(in_order(event("zoe", name) for name in names)).messages
     made.learn(0, sent)
     users.take(in_order((event(f"u{n}", f"mine-{n}") for n in range(64)), first=100))
-    assert users.function._corridor.items.size == 64
-    hear(users, list(made.due(0, NOW)))
+    assert users.function._pipeline.items.size == 64
+    receive(users, list(made.due(0, NOW)))
     assert set(names) <= items_of(users).keys()
-    assert (users.function._corridor.items.evicted, len(items_of(users))) == (8, 62)
+    assert (users.function._pipeline.items.evicted, len(items_of(users))) == (8, 62)
 
 
 def test_what_teaches_nothing_takes_no_row() -> None:
     users = subtask()
     users.take(in_order(event(item=f"i{n}", kind="impression") for n in range(100)))
-    assert users.function._corridor.items.size == 0
+    assert users.function._pipeline.items.size == 0
 
 
 def test_items_that_come_once_are_not_admitted_where_that_is_asked() -> None:
@@ -239,7 +239,7 @@ def test_every_copy_counts_popularity_by_the_time_of_each_event(objective: str) 
     old = [event(f"u{n}", "old", at=NOW - 21 * DAY - 137 * n, **kind) for n in range(8)]
     new = [event("zoe", "new", at=NOW - 1, **kind), event("yan", "new", at=NOW - 1_001, **kind)]
     message = users.take(in_order([*old, *new])).accepted or b""
-    listener.hear(message)
+    listener.receive(message)
     made.learn(0, [message])
     copies = [items_of(users), items_of(listener), contents(made._items)]
     for found in copies:
@@ -247,7 +247,7 @@ def test_every_copy_counts_popularity_by_the_time_of_each_event(objective: str) 
         assert found["new"][1] == pytest.approx(2, rel=1e-4)
         assert found["old"][1] == pytest.approx(copies[0]["old"][1], rel=1e-6)
         assert found["new"][1] == pytest.approx(copies[0]["new"][1], rel=1e-6)
-    for worker_items in (users.function._corridor.items, listener.function._corridor.items):
+    for worker_items in (users.function._pipeline.items, listener.function._pipeline.items):
         row = worker_items.rows(np.array([key_of("old")], np.uint64))
         assert worker_items.arrays.last_time[row].tolist() == [NOW - 21 * DAY]
 
@@ -291,7 +291,7 @@ def test_every_item_of_an_order_is_learnt_here_and_by_a_listener() -> None:
     users, listener = subtask(policy=policy), subtask()
     learned = users.take([event(kind="purchase", lines=lines)])
     assert learned.metrics["accepted"] == 1
-    listener.hear(learned.accepted or b"")
+    listener.receive(learned.accepted or b"")
     for one in (users, listener):
         assert {name: n for name, (n, *_) in items_of(one).items()} == {
             "tea": 1,
@@ -301,12 +301,12 @@ def test_every_item_of_an_order_is_learnt_here_and_by_a_listener() -> None:
 
 
 def test_what_teaches_nothing_keeps_no_replica_from_the_authoritative_rows() -> None:
-    """The newest event of a bucket is an impression: nobody else hears of it."""
+    """The newest event of a bucket is an impression: nobody else receives of it."""
     users, made = subtask(), catalogue()
     learned = users.take(in_order([event(), event("ben"), event("carl", kind="impression")]))
     made.learn(0, [learned.accepted or b""])
     made._items.arrays.factors[0] += 1
-    learn = users.function._corridor.learn
+    learn = users.function._pipeline.learn
     learn._applied.note(learn._step)
-    hear(users, list(made.due(0, NOW)))
+    receive(users, list(made.due(0, NOW)))
     assert learn.items.arrays.factors[0].tolist() == made._items.arrays.factors[0].tolist()

@@ -37,11 +37,11 @@ def job(log: Sequence[Record], objective: str = "ranking") -> tuple[UsersSubtask
 
 
 def restored(users: UsersSubtask, items: ItemsSubtask, objective: str = "ranking") -> UsersSubtask:
-    """A new subtask of learn-users that has heard what a new learn-items publishes."""
+    """A new subtask of learn-users that has received what a new learn-items publishes."""
     model = learning(objective=objective)
     fresh = UsersSubtask(learn_users(k=10, learning=model), Clock(), users.savepoint())
     again = ItemsSubtask(learn_items(learning=model), Clock(), items.savepoint())
-    fresh.hear(*(chunk for _, chunk in again.publish()))
+    fresh.receive(*(chunk for _, chunk in again.publish()))
     return fresh
 
 
@@ -115,8 +115,8 @@ def test_counts_learnt_after_the_restore_are_not_lost_to_an_older_chunk() -> Non
     fresh = UsersSubtask(learn_users(k=10), Clock(), users.savepoint())
     fresh.take(in_order([event("new", "only-here")], first=5_000))
     again = ItemsSubtask(learn_items(), Clock(), items.savepoint())
-    fresh.hear(*(chunk for _, chunk in again.publish()))
-    replica = fresh.function._corridor._learn.items
+    fresh.receive(*(chunk for _, chunk in again.publish()))
+    replica = fresh.function._pipeline._learn.items
     count = dict(zip(replica.ids, replica.count.tolist(), strict=True))
     assert count["only-here"] == 1
 
@@ -181,13 +181,13 @@ def test_the_state_of_another_model_of_ratings_is_refused(wrote: str, reads: str
         ItemsSubtask(learn_items(learning=model), Clock(), items.savepoint()).publish()
 
 
-@pytest.mark.parametrize(("wrote", "hears"), [("rating", "sgd"), ("sgd", "rating")])
-def test_loop_records_of_another_model_of_ratings_are_skipped(wrote: str, hears: str) -> None:
+@pytest.mark.parametrize(("wrote", "receives"), [("rating", "sgd"), ("sgd", "rating")])
+def test_loop_records_of_another_model_of_ratings_are_skipped(wrote: str, receives: str) -> None:
     users, items = job(in_order([event("anna", "tea", "rating", value=5)]), wrote)
     message = users.take(in_order([event("ben", "tea", "rating", value=5)], first=1)).accepted
-    listener = UsersSubtask(learn_users(learning=learning(objective=hears)), Clock())
-    listener.hear(message or b"", *(chunk for _, chunk in items.publish()))
-    assert listener.function._corridor.items.count.tolist() == []
+    listener = UsersSubtask(learn_users(learning=learning(objective=receives)), Clock())
+    listener.receive(message or b"", *(chunk for _, chunk in items.publish()))
+    assert listener.function._pipeline.items.count.tolist() == []
     assert sum(listener.function._inbox.skipped.values()) >= 2
 
 

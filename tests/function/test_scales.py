@@ -19,7 +19,7 @@ from models.rating.stacking import SQUARE
 from models.rating.stars import Stars
 from models.refit.refit import Refit
 from models.weights.blend import COUNT
-from operators.learn_items.authority import Catalogue
+from operators.learn_items.authority import ItemAuthority
 from state import examples
 from state.codec.sealed import IncompatibleError
 from tests.builders import NOW, Record, cut, event, in_order, learn_items, learn_users, learning
@@ -128,10 +128,10 @@ def beside(scale: tuple[float, float]) -> tuple[float, np.ndarray]:
         "mean": model.mean.astype(np.float32),
     }  # fmt: skip
     network = Mf(shape, tensors, who)
-    corridor = users.function._corridor
+    pipeline = users.function._pipeline
     targets, bias, output = network.catalogue
-    corridor.learn.deep.swap(Model(1, 1, network, what, targets, bias, output))
-    corridor.learn.deep.blend.deep = 0.5
+    pipeline.learn.deep.swap(Model(1, 1, network, what, targets, bias, output))
+    pipeline.learn.deep.blend.deep = 0.5
     squared, errors, sums = 0.0, 0, np.zeros(LOSSES)
     for records in cut(log(scale)[1500:], [100] * 30):
         learned = users.take(records)
@@ -179,11 +179,11 @@ def test_what_was_learnt_of_another_scale_is_refused() -> None:
     other = replace(before, rating=replace(before.rating, lowest=96.0, highest=100.0))
     policy = replace(params("ekf", (0.0, 100.0))["policy"], lowest_rating=96.0)
     users = UsersSubtask(learn_users(policy=policy, learning=other), Clock())
-    made = Catalogue(learn_items(learning=other))
+    made = ItemAuthority(learn_items(learning=other))
     made.open(0, [])
     message = users.take([event("anna", "tea", "rating", value=99.0)]).accepted or b""
     records = [value for _, value in made.learn(0, [message]) if value is not None]
-    again = Catalogue(learn_items(learning=before))
+    again = ItemAuthority(learn_items(learning=before))
     with pytest.raises(IncompatibleError, match="expected ratings learnt as 1 to 5"):
         again.open(0, records)
-    Catalogue(learn_items(learning=other)).open(0, records)
+    ItemAuthority(learn_items(learning=other)).open(0, records)

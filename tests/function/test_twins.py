@@ -76,7 +76,7 @@ class Snapshot:
     users: Savepoint
     items: Savepoint
     position: int
-    """Of the loop: what was sent before was heard."""
+    """Of the loop: what was sent before was received."""
     pending: tuple[bytes, ...] = ()
     """In learn-items' window."""
 
@@ -145,7 +145,7 @@ class Job:
             for part in users
         ]
         for _, one in self.users:
-            one.function._corridor.learn.share.workers = len(users)
+            one.function._pipeline.learn.share.workers = len(users)
         params_of_items = learn_items(learning=world.learning, keys=KEYS)
         self.items = [
             (
@@ -162,7 +162,7 @@ class Job:
         return Snapshot(self.window, users, items, self.position, tuple(self.pending))
 
     def run(self, until: int, *, silent: int = 0, late: int = 0) -> None:
-        """Take windows, the loop one window behind; learn-items is not heard before `silent`.
+        """Take windows, the loop one window behind; learn-items is not received before `silent`.
 
         Parameters
         ----------
@@ -188,13 +188,13 @@ class Job:
                 self.publish()
 
     def deliver(self, end: int) -> None:
-        """Let workers hear what was sent up to there, and learn-items what waits in its window.
+        """Let workers receive what was sent up to there, and learn-items what waits in its window.
 
         The loop delivers at least once, the way to learn-items exactly once: it is Flink's own.
         """
         messages, self.position = self.loop[self.position : end], max(self.position, end)
         for _, one in self.users:
-            one.hear(*messages)
+            one.receive(*messages)
         waiting, self.pending = self.pending, []
         for part, subtask in self.items if waiting else ():
             for bucket in part:
@@ -213,7 +213,7 @@ class Job:
         self.tell(chunks)
 
     def tell(self, records: Sequence[tuple[bytes, bytes]]) -> None:
-        """Let every subtask of learn-users hear records of `model_updates`."""
+        """Let every subtask of learn-users receive records of `model_updates`."""
         for _, one in self.users:
             for name, value in records:
                 one.hear_as("model_updates", name, value)
@@ -226,7 +226,7 @@ class Job:
             for publisher in catalogue._publishers.values():
                 publisher.mark(np.array(sorted(set().union(*publisher._members.values())), "u8"))
         for _, one in self.users:
-            learn = one.function._corridor.learn
+            learn = one.function._pipeline.learn
             learn._applied.note(learn._step)  # what it does every few seconds
         CLOCK.now_ms += DAY
         self.publish()
@@ -241,7 +241,7 @@ class Restart:
     lost: int
     """Windows after it until the job is killed."""
     silent: int
-    """Windows after it until learn-items is heard; 0 before the first event."""
+    """Windows after it until learn-items is received; 0 before the first event."""
     users: Parts = THREE
     items: Parts = ONE
 
@@ -256,10 +256,10 @@ def restarted(world: World, restarts: Sequence[Restart]) -> tuple[Job, dict[int,
         taken |= job.taken
         job.run(one.at + one.lost, silent=silent, late=late)
         late += 30_000
-        heard = job.published[already:]
+        received = job.published[already:]
         job = Job(world, one.users, one.items, loop=job.loop, begin=saved)
         CLOCK.now_ms = NOW + 1_000 * one.at + late
-        job.tell(heard)  # the topic still has what the killed one published
+        job.tell(received)  # the topic still has what the killed one published
         silent = one.at + one.silent
         if not one.silent:
             job.publish()
@@ -276,7 +276,7 @@ OTHER = (
     Restart(51, 4, 1, THREE, BOTH),
 )
 SWAP = 38
-"""Window before which another deep model comes: in a twin that has heard no chunk yet."""
+"""Window before which another deep model comes: in a twin that has received no chunk yet."""
 
 
 def windows(log: Sequence[Record]) -> list[Window]:
@@ -434,8 +434,8 @@ def test_what_was_restarted_goes_on_as_what_never_was(twins: Twins) -> None:
     }
     often = [name for name, item in whole.items() if item.counted[0] > 20]
     near = [cosine(whole[name].factors, again[name].factors) for name in often]
-    # what is learnt of rows before they are heard is told to nobody: three restarts in 60 windows
-    # cost that, and no more
+    # what is learnt of rows before they are received is not published: three restarts in 60
+    # windows cost that, and no more
     assert np.median(near) > (0.95 if twins.one.world.learning.rated else 0.83)
 
     # after one publication every replica is that copy
@@ -581,7 +581,7 @@ def contents(items: Items) -> dict[str, Item]:
 
 def copies(job: Job) -> list[dict[str, Item]]:
     """Every replica."""
-    return [contents(one.function._corridor.items) for _, one in job.users]
+    return [contents(one.function._pipeline.items) for _, one in job.users]
 
 
 def authoritative(job: Job) -> dict[str, Item]:

@@ -82,7 +82,7 @@ def test_no_record_is_too_large(job: RunningJob) -> None:
         if kept < job.config.kafka.max_record_bytes - 2_048:
             assert (letter.key(), letter.value()) == (record.key, record.value)
 
-    # a listener hears of every event, and the catalogue is published whole, in parts
+    # a listener receives of every event, and the catalogue is published whole, in parts
     job.wait(lambda: published(job) == VIEWS + 2_010, lambda: f"all items, got {published(job)}")
     assert len(job.read("accepted_events")) > 10
 

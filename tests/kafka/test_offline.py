@@ -10,7 +10,7 @@ import pytest
 
 from jobs import parameters
 from operators.learn_users.micro_batch import MicroBatch
-from operators.learn_users.pipeline import Corridor
+from operators.learn_users.pipeline import Pipeline
 from scripts.tools.data.behaviour import Generated
 from scripts.tools.data.generator import GeneratorParams
 from scripts.tools.kafka.produce import encoded
@@ -35,7 +35,7 @@ class Memory(dict[str, bytes]):
 
 def offline(job: RunningJob) -> tuple[int, int]:
     """Return hits and ranked events of one pass in the order of sending, without Flink."""
-    corridor, memory = Corridor(parameters.learn_users(job.config), clock_ms=now_ms), Memory()
+    pipeline, memory = Pipeline(parameters.learn_users(job.config), clock_ms=now_ms), Memory()
     hits = scored = 0
     for first in range(0, EVENTS, BATCH):
         part = job.sent[first : first + BATCH]
@@ -43,7 +43,7 @@ def offline(job: RunningJob) -> tuple[int, int]:
         batch = MicroBatch(
             0, [r.key for r in part], [r.value for r in part], coordinates, coordinates
         )
-        outcome = corridor.process(batch, memory)
+        outcome = pipeline.process(batch, memory)
         hits += outcome.metrics.online_hits
         scored += outcome.metrics.scored
     return hits, scored

@@ -97,7 +97,7 @@ def assert_a_rebuilt_replica_recommends_nearly_the_same(job: RunningJob, users: 
 
     job.wait(
         complete,
-        lambda: f"all {held} items heard of since {killed}, got {job.metrics().workers}",
+        lambda: f"all {held} items received since {killed}, got {job.metrics().workers}",
     )
     after = lists(job, users, "after")
     assert before.keys() == after.keys() == set(users)

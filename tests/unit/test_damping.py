@@ -94,10 +94,10 @@ def test_who_learns_alone_tells_all() -> None:
     assert moved == pytest.approx(np.ones((2, 3)))
 
 
-def test_the_share_is_what_is_heard_and_at_first_what_is_expected() -> None:
+def test_the_share_is_what_is_received_and_at_first_what_is_expected() -> None:
     share = Share(16)
     assert share.ratio == pytest.approx(16)
-    share.note(own=20_000, heard=20_000)
+    share.note(own=20_000, received=20_000)
     assert share.ratio == pytest.approx(2, abs=0.1)
     for _ in range(100):
         share.note(own=1_000)

@@ -275,7 +275,7 @@ def test_no_record_of_the_loop_stops_a_worker() -> None:
     # one of them is a pointer, to a model of sizes that nobody has: taken, and never served
     pointers = sum(key.startswith(b"model") for key in KEYS)
     assert sum(skipped.values()) == len(LOOP) * len(KEYS) * len(values) - pointers
-    assert users.function._hearing.serving().model == 0
+    assert users.function._receiver.serving().model == 0
 
 
 @pytest.mark.parametrize("value", ODD, ids=range(len(ODD)))

@@ -1,4 +1,4 @@
-"""The drift alarm: it hears a rise, not noise and not an improvement, and can be restored."""
+"""The drift alarm: it receives a rise, not noise and not an improvement, and can be restored."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ def alarms(told: list[float]) -> list[int]:
     return [n for n, loss in enumerate(told) if alarm.tell(loss)]
 
 
-def test_a_rise_is_heard_soon() -> None:
+def test_a_rise_is_received_soon() -> None:
     first = alarms(losses(5.5, 8.5))[0]
     assert 60 <= first < 90
 
@@ -25,14 +25,14 @@ def test_noise_and_improvement_are_not() -> None:
     assert alarms(losses(8.5, 5.5)) == []
 
 
-def test_a_rise_is_heard_although_the_first_losses_were_higher() -> None:
+def test_a_rise_is_received_although_the_first_losses_were_higher() -> None:
     told = [8.5] * 300 + losses(5.5, 6.5, each=300)
     first = alarms(told)[0]
     assert 600 <= first < 630
     assert alarms(told[:600]) == []
 
 
-def test_a_rise_is_heard_after_any_calm() -> None:
+def test_a_rise_is_received_after_any_calm() -> None:
     for calm in (60, 1_000, 5_000):
         first = alarms(losses(5.5, each=calm) + losses(6.5, each=60))[0]
         assert calm <= first < calm + 20
@@ -51,8 +51,8 @@ def test_false_alarms_are_rare() -> None:
 def test_a_restored_alarm_knows_what_the_lost_one_did() -> None:
     told = [8.5] * 300 + losses(5.5, 6.0, each=500)
     one, restored = DriftAlarm(told[:700]), DriftAlarm(told[700 - KEPT : 700])
-    heard = [[n for n, loss in enumerate(told[700:]) if a.tell(loss)] for a in (one, restored)]
-    assert heard[0][0] == heard[1][0]
+    received = [[n for n, loss in enumerate(told[700:]) if a.tell(loss)] for a in (one, restored)]
+    assert received[0][0] == received[1][0]
 
 
 def test_a_restored_alarm_hears_what_the_lost_one_would_have() -> None:

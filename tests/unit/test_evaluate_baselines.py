@@ -13,8 +13,8 @@ from scripts.tools.evaluate.baselines.item_knn import ItemKnn
 from scripts.tools.evaluate.baselines.popularity import DecayedPopularity
 from scripts.tools.evaluate.baselines.run import ranked
 from scripts.tools.evaluate.baselines.stream import Stream
-from scripts.tools.evaluate.corridor import VARIANTS, observed
 from scripts.tools.evaluate.passes import Pass
+from scripts.tools.evaluate.pipeline import VARIANTS, observed
 from tests.kernels import scrambled
 
 N, USERS, ITEMS = 500, 7, 40
@@ -164,7 +164,7 @@ def test_one_event_in_so_many_is_ranked_and_all_are_learnt():
         assert some.ranks.tolist() == whole.ranks[kept].tolist()
 
 
-def test_the_corridor_ranks_the_same_events_by_the_same_protocol(tmp_path):
+def test_the_pipeline_ranks_the_same_events_by_the_same_protocol(tmp_path):
     random = np.random.default_rng(2)
     table = {
         "user_id": random.integers(0, 20, N),
@@ -183,14 +183,14 @@ def test_the_corridor_ranks_the_same_events_by_the_same_protocol(tmp_path):
     assert (found == UNKNOWN).sum() > (found[:60] == UNKNOWN).sum()  # the users' own items
 
 
-def test_a_copied_corridor_goes_on_by_itself(tmp_path):
+def test_a_copied_pipeline_goes_on_by_itself(tmp_path):
     table = {"user_id": np.arange(N) % 7, "item_id": np.arange(N) % 60, "timestamp": np.arange(N)}
     table["timestamp"] += 900_000_000
     pq.write_table(pa.table(table), tmp_path / "events.parquet")
     one = Pass(Recorded(tmp_path / "events.parquet"), observed(VARIANTS["transitions"], {}, 1))
-    frozen = one.corridor.copied()
+    frozen = one.pipeline.copied()
     one.run("transitions", lambda *_: None)
-    assert one.corridor.items.size == 60
+    assert one.pipeline.items.size == 60
     assert frozen.items.size == 0
     assert not frozen.numbers
     again = Pass(one.data, frozen)

@@ -12,9 +12,9 @@ from scripts.tools.console import ToolError
 from scripts.tools.data.behaviour import Recorded
 from scripts.tools.evaluate import evaluate
 from scripts.tools.evaluate.ablation import STEPS
-from scripts.tools.evaluate.corridor import VARIANTS, observed
 from scripts.tools.evaluate.figures import Ranked, of_ranks
 from scripts.tools.evaluate.passes import Pass
+from scripts.tools.evaluate.pipeline import VARIANTS, observed
 from scripts.tools.evaluate.sample import Sample
 from scripts.tools.evaluate.ties import Shuffled
 
@@ -197,7 +197,7 @@ def test_weights_are_taught_by_the_share_of_the_job_whatever_else_is_ranked(tmp_
         one.run("online", lambda *_: None)
 
     def learnt(one):
-        return one.corridor.learn.popularity.of(0).bucket
+        return one.pipeline.learn.popularity.of(0).bucket
 
     assert 0 < learnt(some)[:, 0].sum() < learnt(taught_by_all)[:, 0].sum()
     for other in (every, further):
@@ -215,13 +215,13 @@ def test_more_users_are_ranked_until_a_bucket_has_accepted_its_first_events(tmp_
         config = {"evaluation": {"share": 0.1, "first": first}}
         one = Pass(Recorded(path), observed(VARIANTS["online"], config, N), listing=False)
         asked = []
-        scored = one.corridor.scored
-        one.corridor.scored = lambda ids, events, asked=asked, scored=scored: (
+        scored = one.pipeline.scored
+        one.pipeline.scored = lambda ids, events, asked=asked, scored=scored: (
             asked.append(found := scored(ids, events)) or found
         )
         one.run("online", lambda *_: None)
         learnt.append(
-            (one.corridor.learn.popularity.of(0).bucket[:, 0].sum(), sum(map(sum, asked)))
+            (one.pipeline.learn.popularity.of(0).bucket[:, 0].sum(), sum(map(sum, asked)))
         )
     (few, ranked_few), (some, ranked_some), (many, ranked_many) = learnt
     assert few < some <= many

@@ -115,7 +115,7 @@ class Worker:
         if taught.message is not None:
             self.told.append(accepted.decode(accepted.encode(taught.message)))
 
-    def hear(self, *messages: AcceptedBatch) -> "Worker":
+    def receive(self, *messages: AcceptedBatch) -> "Worker":
         for message in messages:
             self.stage.apply(message)
         return self
@@ -229,9 +229,9 @@ def test_an_event_that_does_not_count_teaches_nothing_about_its_item(
     assert np.array_equal(worker.users.bias, bias)
     assert worker.users.events[0] == events + 1
     assert worker.users.history[0, worker.users.history_length[0] - 1] == key_of("item-1")
-    heard = Worker(params).hear(*worker.told[:told])
-    known = heard.known_items()
-    assert_same(heard.hear(*worker.told[told:]).known_items(), known)
+    received = Worker(params).receive(*worker.told[:told])
+    known = received.known_items()
+    assert_same(received.receive(*worker.told[told:]).known_items(), known)
 
 
 def test_events_that_come_again_teach_the_user_and_no_item(params: LearningParams) -> None:
@@ -252,23 +252,23 @@ def test_events_that_come_again_teach_the_user_and_no_item(params: LearningParam
     assert (again.rank < -1).all()
 
 
-def test_what_was_heard_is_not_applied_twice(params: LearningParams) -> None:
+def test_what_was_received_is_not_applied_twice(params: LearningParams) -> None:
     worker = Worker(params)
     for at in range(0, len(LOG), 20):
         worker.learn(LOG[at : at + 20])
-    other = Worker(params).hear(*worker.told)
+    other = Worker(params).receive(*worker.told)
     items = other.known_items()
     assert other.items.events > 50
-    assert_same(other.hear(*worker.told, worker.told[0]).known_items(), items)
+    assert_same(other.receive(*worker.told, worker.told[0]).known_items(), items)
     mine = worker.known_items()
-    assert_same(worker.hear(*worker.told).known_items(), mine)
+    assert_same(worker.receive(*worker.told).known_items(), mine)
 
 
-def test_what_was_heard_is_not_learnt_again_by_whom_the_user_comes_to(
+def test_what_was_received_is_not_learnt_again_by_whom_the_user_comes_to(
     params: LearningParams,
 ) -> None:
     first = Worker(params).learn(LOG)
-    second = Worker(params).hear(*first.told)
+    second = Worker(params).receive(*first.told)
     items = second.known_items()
     second.learn(LOG, scored=False)
     assert_same(second.known_items(), items)
@@ -277,11 +277,11 @@ def test_what_was_heard_is_not_learnt_again_by_whom_the_user_comes_to(
 
 
 def of_a_chunk(worker: Worker) -> Worker:
-    """A worker that has heard a chunk with all that another one knows of items."""
+    """A worker that has received a chunk with all that another one knows of items."""
     other = Worker(worker.params)
     marks = worker.stage._applied.highest
     rows, about = chunks.decode_all(chunks.encode(all_of(worker.items), chunks.About(marks=marks)))
-    other.stage.hear(b"items/0", rows, about)
+    other.stage.receive(b"items/0", rows, about)
     return other
 
 
@@ -291,7 +291,7 @@ def test_messages_that_a_chunk_contains_are_not_applied_again(params: LearningPa
         worker.learn(LOG[at : at + 20])
     other = of_a_chunk(worker)
     items = other.known_items()
-    assert_same(other.hear(*worker.told).known_items(), items)
+    assert_same(other.receive(*worker.told).known_items(), items)
 
 
 def test_events_that_a_chunk_contains_teach_the_user_and_no_item(params: LearningParams) -> None:
@@ -357,7 +357,7 @@ def test_everything_stays_finite(params: LearningParams, poison: str) -> None:
         }
         worker.learn(rows, **columns)
     assert_finite(worker)
-    assert_finite(Worker(params).hear(*worker.told))
+    assert_finite(Worker(params).receive(*worker.told))
 
 
 @pytest.mark.parametrize("ratings", [[5.0], [0.5], [0.5, 5.0]])
@@ -370,7 +370,7 @@ def test_a_thousand_repeats_of_an_item_stay_finite(
         worker.learn(rows)
     assert worker.items.count.max() >= 1_000
     assert_finite(worker)
-    assert_finite(Worker(params).hear(*worker.told))
+    assert_finite(Worker(params).receive(*worker.told))
 
 
 @pytest.mark.parametrize("poison", [np.nan, np.inf, -np.inf, 60_000.0, -60_000.0, 6e-8])
@@ -383,7 +383,7 @@ def test_a_poisoned_message_leaves_everything_finite(params: LearningParams, poi
     if np.isfinite(poison):  # others are refused where the message is read
         message.differences[::2] = poison
         message.differences[1::3, ::2] = poison
-    other.hear(message)
+    other.receive(message)
     assert_finite(other)
     other.next = len(LOG)
     other.learn(stream(60, seed=2))
@@ -422,29 +422,29 @@ def test_who_hears_of_events_knows_what_was_learnt_of_them(params: LearningParam
         told = len(first.told)
         first.learn(batch)
         for message in first.told[told:]:
-            second.hear(message)
+            second.receive(message)
             keys = message.keys[message.moved].tolist()
             last |= zip(keys, np.abs(message.differences.astype(np.float64)), strict=True)
     rows = first.items.rows(second.items.keys, register=False)
     assert (rows >= 0).all()
-    known, heard = first.items.export(rows), all_of(second.items)
+    known, received = first.items.export(rows), all_of(second.items)
     exact = ("ids", "count", "last_time", "value_sum", "place_start", "place_keys")
     for name in (*exact, "place_positions"):
-        assert np.array_equal(getattr(heard, name), getattr(known, name)), name
+        assert np.array_equal(getattr(received, name), getattr(known, name)), name
     # the kernels that count may each multiply and add in one rounding, or in two
-    assert heard.popularity == pytest.approx(known.popularity, rel=1e-12)
-    assert successors(heard) == successors(known)
+    assert received.popularity == pytest.approx(known.popularity, rel=1e-12)
+    assert successors(received) == successors(known)
     if params.differences:  # half precision: 11 bits of what was told last, the rest is still to be
         there = vectors(first.items.arrays, rows)
         found = vectors(second.items.arrays, np.arange(len(rows), dtype=np.int32))
         none = np.zeros(there.shape[1])
-        most = np.array([last.get(key, none) for key in heard.keys.tolist()])
+        most = np.array([last.get(key, none) for key in received.keys.tolist()])
         assert (np.abs(found - there) <= most * 2.0**-10 + 2e-5 * (1 + np.abs(there))).all()
     else:
         for name in ("factors", "bias", "gradient_sum", "bias_gradient_sum"):
             expected = pytest.approx(getattr(known, name), rel=1e-5, abs=1e-6)
-            assert getattr(heard, name) == expected, name
-    moved = np.abs(heard.factors - all_of(untaught(params, heard.keys)).factors)
+            assert getattr(received, name) == expected, name
+    moved = np.abs(received.factors - all_of(untaught(params, received.keys)).factors)
     assert moved.max() > 0.01, "nothing was learnt"
 
 

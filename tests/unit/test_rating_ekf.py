@@ -120,7 +120,7 @@ def test_it_predicts_what_the_pure_model_predicts(history: int, cuts: list[int])
 
 
 def told(here: Items, batch: Events, learnt: Learnt, there: Items) -> None:
-    """Another worker hears what was learnt here."""
+    """Another worker receives what was learnt here."""
     message = accepted(batch, here.rows(batch.item), learnt, here)
     message.moved, message.differences = take(here.arrays, 1_000)
     _apply(there, message, np.ones(len(batch), np.bool_))
@@ -176,9 +176,9 @@ def test_workers_that_meet_the_ball_and_tell_again_stay_alike(radius: float) -> 
             message.moved, message.differences = take(items.arrays, 1_000)
             sent.append(message)
         for at, (items, _) in enumerate(sides):
-            for heard in (one for teller, one in enumerate(sent) if teller != at):
+            for received in (one for teller, one in enumerate(sent) if teller != at):
                 model = FilteredRating(params, users=UserParams())
-                model.apply(items, heard, items.rows(heard.keys), fresh=every)
+                model.apply(items, received, items.rows(received.keys), fresh=every)
         bias = np.abs(sides[0][0].arrays.bias)
         assert bias.max() <= radius * 1.001
         met += np.count_nonzero(bias > radius * 0.99)

@@ -93,7 +93,7 @@ class World:
             sent.moved, sent.differences = differences.take(self.items.arrays, 10_000)
         return sent
 
-    def hear(self, sent: AcceptedBatch) -> None:
+    def receive(self, sent: AcceptedBatch) -> None:
         """Learn what another world accepted."""
         self.items.make_room(sent.keys)
         rows = self.items.rows(sent.keys)
@@ -210,9 +210,9 @@ def unname(world: World) -> None:
     world.items.arrays.named[rows] = False
 
 
-def hear(world: World) -> None:
+def receive(world: World) -> None:
     other = World(world.model._params, 77)
-    world.hear(other.learn(150))
+    world.receive(other.learn(150))
 
 
 def grow(world: World) -> None:
@@ -229,7 +229,7 @@ def replace_some(world: World) -> None:
 
 
 @PARAMS
-@pytest.mark.parametrize("change", [stay, unname, hear, grow, forget, replace_some])
+@pytest.mark.parametrize("change", [stay, unname, receive, grow, forget, replace_some])
 def test_lists_follow_what_changes_between_them(
     params: RankingParams, change: Callable[[World], None]
 ) -> None:

@@ -243,13 +243,13 @@ def message(
 def told_each_other(
     sides: list[tuple[Items, Users]], batches: list[Events], *, by: Ranking | None = None
 ) -> None:
-    """Everyone learns their own events, then everyone hears the others."""
+    """Everyone learns their own events, then everyone receives the others."""
     pairs = zip(sides, batches, strict=True)
     sent = [message(*side, batch, by=by, workers=len(sides)) for side, batch in pairs]
     for at, (items, _) in enumerate(sides):
-        for heard in (one for teller, one in enumerate(sent) if teller != at):
-            every = np.ones(len(heard), np.bool_)
-            (by or model()).apply(items, heard, items.rows(heard.keys), fresh=every)
+        for received in (one for teller, one in enumerate(sent) if teller != at):
+            every = np.ones(len(received), np.bool_)
+            (by or model()).apply(items, received, items.rows(received.keys), fresh=every)
 
 
 def assert_alike(sides: list[tuple[Items, Users]], slack: float = 5e-3) -> None:

@@ -1,1 +1,1 @@
-"""The rooms along the learn-users corridor: each takes and returns columns of one micro-batch."""
+"""The rooms along the learn-users pipeline: each takes and returns columns of one micro-batch."""

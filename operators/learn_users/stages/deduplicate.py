@@ -178,7 +178,7 @@ def _say(
 ) -> tuple[Truth, Truth]:
     """Return whether an event teaches the others, and whether it moves the user's own factors.
 
-    The others hear once of a user and an item within the window of event time, whatever the type;
+    The others learn once of a user and an item within the window of event time, whatever the type;
     of ratings once for each type. And in a window of arrival a user may name `limit` new items to
     them (a bucket that leaks), and each item that the user knows, from the past or the recent
     events, once. A known item is a bit of 64, so that two of them may be taken for one.

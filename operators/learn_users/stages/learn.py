@@ -13,7 +13,7 @@ from models.columns.items import ItemRows
 from models.columns.learnt import Learnt
 from models.columns.users import Users
 from models.deep.serving import Deep
-from models.index.marks import NEVER_HEARD
+from models.index.marks import NEVER_RECEIVED
 from models.items.admission import Admission
 from models.items.applied import Applied, touch
 from models.items.damping import Share
@@ -21,7 +21,7 @@ from models.items.dictionary import Dictionary
 from models.users.history import gaps_of
 from models.weights.knobs import TunedKnobs
 from models.weights.popularity import PopularityWeights
-from operators.learn_users.stages.publish import Telling
+from operators.learn_users.stages.publish import Publishing
 from operators.learning import empty_items, name_new, objective
 from operators.params import LearningParams
 from state.codec.sealed import ForeignError
@@ -31,7 +31,7 @@ _NOTE_SECONDS = 3.0
 _PATIENCE = 120.0
 """Seconds without news of old items after which a worker waits for no further ones."""
 _NEWS = 0.01
-"""Share of all items that must be heard of to be news: some are always new, and come later."""
+"""Share of all items that must be received to be news: some are always new, and come later."""
 _FOREIGN = (
     "loop: expected records of this job, got one of another job or input topic; give each its own"
     " accepted_events and model_updates"
@@ -39,7 +39,7 @@ _FOREIGN = (
 
 
 @dataclass(slots=True)
-class Taught:
+class LearnedBatch:
     """What a micro-batch taught: outcome of the evaluation, and the message to the others."""
 
     learnt: Learnt
@@ -69,11 +69,11 @@ class Learn:
         # keys of each chunk, and those that left it last
         self._chunks: dict[bytes, tuple[NDArray[np.uint64], NDArray[np.uint64]]] = {}
         self._item_buckets = params.item_buckets
-        self._telling = Telling(params)
+        self._publishing = Publishing(params)
         self.share = Share()
         self._holds_back = params.differences > 0 and params.variances == 0
-        self._restored, self._waiting, self._heard_all = False, False, 0.0
-        self._news, self._heard_then = time.monotonic(), 0
+        self._restored, self._waiting, self._received_all = False, False, 0.0
+        self._news, self._received_then = time.monotonic(), 0
         self._sequences = params.sequences is not None
 
     def __call__(
@@ -83,7 +83,7 @@ class Learn:
         events: Events,
         item_ids: list[str],
         scored: NDArray[np.bool_],
-    ) -> Taught:
+    ) -> LearnedBatch:
         """Learn accepted events in order; `users` is updated in place.
 
         Parameters
@@ -94,7 +94,7 @@ class Learn:
             (n,) events that are ranked before they are learnt.
         """
         teaches = self._teaches(events)
-        taught = _chosen(teaches)
+        learned = _chosen(teaches)
         rows = self._admitted(events.item, teaches, events.counts)
         name_new(self.items, rows, item_ids)
         if not self._rating and self._recalls:
@@ -111,8 +111,8 @@ class Learn:
         deep = self.deep.learn(self.items, users, events, rows, gap, scored)
         lesson = Lesson(events, rows, bucket, fresh, scored, gap, deep)
         learnt = self.objective.learn(self.items, users, lesson)
-        self._touch(rows[taught], learnt.context, learnt.negatives.reshape(-1))
-        return Taught(learnt, rows, self._message(bucket, users, events, rows, learnt, told))
+        self._touch(rows[learned], learnt.context, learnt.negatives.reshape(-1))
+        return LearnedBatch(learnt, rows, self._message(bucket, users, events, rows, learnt, told))
 
     def apply(self, message: AcceptedBatch) -> None:
         """Learn another subtask's events; those known already are recognised and left out."""
@@ -124,10 +124,10 @@ class Learn:
         rows = self.items.rows(message.keys)
         name_new(self.items, rows[: len(message.ids)], message.ids)
         self.objective.apply(self.items, message, rows, fresh=fresh)
-        self.share.note(heard=np.count_nonzero(fresh))
+        self.share.note(received=np.count_nonzero(fresh))
         self._touch(rows)
 
-    def hear(self, name: bytes, rows: ItemRows, about: About) -> None:
+    def receive(self, name: bytes, rows: ItemRows, about: About) -> None:
         """Take authoritative rows, by the name of their record, where they know more.
 
         What this worker has not changed since the rows' last event is theirs to say; what it has
@@ -142,11 +142,11 @@ class Learn:
         as_it_is = waits and self._holds_back
         self.items.replace(rows, only_newer=True, step=step, mark=mark, as_it_is=as_it_is)
         self._forget_left(name, rows.keys)
-        if waits and self._heard > self._heard_then + _NEWS * sum(self._totals.values()):
-            self._news, self._heard_then = time.monotonic(), self._heard
+        if waits and self._received > self._received_then + _NEWS * sum(self._totals.values()):
+            self._news, self._received_then = time.monotonic(), self._received
 
     def _forget_left(self, name: bytes, keys: NDArray[np.uint64]) -> None:
-        """Take items for never heard of that left a chunk: they were given up, and do not count.
+        """Treat items that left a chunk as never received: they were given up, and do not count.
 
         Where a chunk has parts, they may only have moved to another one, and stay as they are. When
         it is split first, that is seen at its next publication.
@@ -155,14 +155,15 @@ class Learn:
         self._chunks[name] = keys, np.setdiff1d(before, keys)
         if name.count(b"/") == 1 and name + b"/1" not in self._chunks:
             rows = self.items.rows(np.setdiff1d(left, keys), register=False)
-            self.items.arrays.mark[rows[rows >= 0]] = NEVER_HEARD
+            self.items.arrays.mark[rows[rows >= 0]] = NEVER_RECEIVED
 
     def restored(self) -> None:
         """Note that this worker goes on with users of before, and has no items yet.
 
-        What it learns of a row that it has not heard yet sets out from a new one: random factors,
-        and the longest steps there are. Told, it would be added to a mature row, by each worker
-        once. So nothing is told of such rows until all were heard, and what was learnt of them
+        What it learns of a row that it has not received yet starts from a new one: random factors,
+        and the longest steps there are. Published, it would be added to a mature row, by each
+        worker once. So nothing is published of such rows until all were received, and what was
+        learnt of them
         before is forgotten where they come. An item that is new waits as well, and loses nothing.
 
         Ratings keep theirs: in the information form a difference is a measurement with its own
@@ -191,7 +192,7 @@ class Learn:
         if self._waiting:
             known = len(self._totals) == self._item_buckets and self.complete >= 1
             self._waiting = not known and time.monotonic() - self._news < _PATIENCE
-            self._heard_all = time.monotonic()
+            self._received_all = time.monotonic()
         return self._waiting
 
     @property
@@ -199,17 +200,17 @@ class Learn:
         """Whether items of histories may have no row yet: the newest are published a bit later."""
         if not self._restored:
             return False
-        return self._waits or time.monotonic() - self._heard_all < _PATIENCE
+        return self._waits or time.monotonic() - self._received_all < _PATIENCE
 
     @property
     def complete(self) -> float:
-        """Share of the authoritative items that were heard of; 1 where there are none."""
+        """Share of the authoritative items that were received; 1 where there are none."""
         total = sum(self._totals.values())
-        return min(1.0, self._heard / total) if total else 1.0
+        return min(1.0, self._received / total) if total else 1.0
 
     @property
-    def _heard(self) -> int:
-        """Rows of which an authoritative one was heard."""
+    def _received(self) -> int:
+        """Rows of which an authoritative one was received."""
         return int(np.count_nonzero(self.items.arrays.mark[: self.items.size]))
 
     def _admitted(
@@ -266,9 +267,9 @@ class Learn:
         chosen = _chosen(told)
         item_rows, negatives = rows[chosen], learnt.negatives[chosen]
         weight = events.weight[chosen]
-        heard = self._holds_back and self._waits
+        received = self._holds_back and self._waits
         self.share.note(own=len(item_rows))
-        moved, differences = self._telling(self.items, heard=heard, ratio=self.share.ratio)
+        moved, differences = self._publishing(self.items, received=received, ratio=self.share.ratio)
         self._touch(moved)  # a chunk from before this message must not overwrite what it says
         known, index = self._dictionary(
             self.items.size, item_rows, learnt.context, negatives.reshape(-1), moved

@@ -14,7 +14,7 @@ _LONGEST_TELLING = 2.0
 """Seconds whose budget one telling has at most."""
 
 
-class Telling:
+class Publishing:
     """When the others are told what was learnt of items, and of how many."""
 
     def __init__(self, params: LearningParams) -> None:
@@ -25,7 +25,7 @@ class Telling:
         self._told = -np.inf
 
     def __call__(
-        self, items: Items, *, heard: bool, ratio: float = 1.0
+        self, items: Items, *, received: bool, ratio: float = 1.0
     ) -> tuple[NDArray[np.int32], NDArray[np.float16]]:
         """Return rows and their differences, see `models.items.differences.take`."""
         now = time.monotonic()
@@ -37,4 +37,4 @@ class Telling:
         room = min(self._most, self._bytes_per_second * seconds)
         most = max(1, int(room / (12 + 2 * self._width)))
         together = Together(ratio, *self._rates)
-        return take(items.arrays, most, heard=heard, together=together)
+        return take(items.arrays, most, received=received, together=together)

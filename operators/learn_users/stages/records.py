@@ -212,7 +212,7 @@ def _statement(name: str, left_out: bytes) -> dict[str, bytes]:
 
 @dataclass(slots=True)
 class Outcome:
-    """All that leaves the corridor for one micro-batch."""
+    """All that leaves the pipeline for one micro-batch."""
 
     event_time: int = 0
     """Newest accepted event time, ms; 0 without any."""

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from conf.schema import JobConfig
 from jobs import parameters
 from operators.learn_users.micro_batch import MicroBatch
-from operators.learn_users.pipeline import Corridor
+from operators.learn_users.pipeline import Pipeline
 from scripts.tools.benchmarks.scale.subtasks import parallelisms
 from scripts.tools.benchmarks.stage import Job, Stage, stage
 from scripts.tools.benchmarks.terminal import progress_bar
 from scripts.tools.console import ToolError, progress
 from scripts.tools.data.behaviour import Blocks, source
 from scripts.tools.data.event_times import Window, in_time
-from scripts.tools.evaluate.corridor import Notebook
+from scripts.tools.evaluate.pipeline import Notebook
 from scripts.tools.evaluate.records import batches, positive
 from scripts.tools.kafka.client import consumer
 from scripts.tools.kafka.produce import Pace, replay
@@ -88,13 +88,13 @@ def _events(options: argparse.Namespace, config: JobConfig) -> Blocks:
 
 def offline(config: JobConfig, events: Blocks) -> Hits:
     """Return what the model alone hits, in one pass in the order of the events."""
-    corridor = Corridor(parameters.learn_users(config), clock_ms=_now_ms)
+    pipeline = Pipeline(parameters.learn_users(config), clock_ms=_now_ms)
     memory, number, hits, ranked = Notebook(), 0, 0, 0
     for keys, values, _ in batches(events):
         numbers = range(number, number + len(keys))
         number += len(keys)
         batch = MicroBatch(0, keys, values, numbers, [_now_ms()] * len(keys))
-        metrics = corridor.process(batch, memory).metrics
+        metrics = pipeline.process(batch, memory).metrics
         hits += metrics.online_hits
         ranked += metrics.scored
     return Hits(ranked, hits)

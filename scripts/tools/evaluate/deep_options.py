@@ -77,7 +77,7 @@ def fine_tuning(
     """
     return FineTuning(
         one=one,
-        shape=one.corridor.params.learning.deep,
+        shape=one.pipeline.params.learning.deep,
         python=Path(trainer_python() or ""),
         folder=folder,
         store=options.store or folder / "store",

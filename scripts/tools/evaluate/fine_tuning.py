@@ -16,10 +16,10 @@ from operators.fine_tune.rounds import RoundParams, conclude, prepare, write_col
 from operators.fine_tune.trainer import Trainer, TrainerParams
 from operators.learn_users.micro_batch import MicroBatch
 from scripts.tools.console import ToolError, progress
-from scripts.tools.evaluate.corridor import Notebook
 from scripts.tools.evaluate.figures import Ranked
 from scripts.tools.evaluate.output import SLICES, first_of
 from scripts.tools.evaluate.passes import Beside, Pass, Report
+from scripts.tools.evaluate.pipeline import Notebook
 from scripts.tools.evaluate.rounds import Round
 from state.codec.sealed import StateError
 from state.keyed.tuner_state import TunerState
@@ -80,7 +80,7 @@ class FineTuning(Beside):
     def before(self, batch: MicroBatch) -> None:
         """Let the model that is not fine-tuned any more take the micro-batch, too."""
         if self._kept is not None:
-            self._kept.corridor.process(batch, self._kept.memory)
+            self._kept.pipeline.process(batch, self._kept.memory)
 
     def after(self, outcome: Any, done: int, report: Report) -> None:
         """Keep the examples; freeze, or fine-tune, where it is time to."""
@@ -90,7 +90,7 @@ class FineTuning(Beside):
         events = self.one.data.events
         if self.frozen and self._kept is None and done >= int(events * SLICES["last20"]):
             memory = Notebook(self.one.memory)
-            self._kept = Pass(self.one.data, self.one.corridor.copied(), memory)
+            self._kept = Pass(self.one.data, self.one.pipeline.copied(), memory)
         if self._next <= done < events:
             self._next += self._step
             report(done, f"round {len(self.rounds) + 1}")
@@ -139,7 +139,7 @@ class FineTuning(Beside):
             done = conclude(folder, params, self._store, version=number, parent=parent, offsets={})
         except StateError as error:
             raise ToolError(str(error)) from None
-        blend, report = self.one.corridor.deep.blend, done.report
+        blend, report = self.one.pipeline.deep.blend, done.report
         if done.manifest is not None:
             if parent is None and (expected := report.expected) is not None:
                 blend.expect(expected.events, expected.gains, expected.squares, expected.variances)
@@ -177,7 +177,7 @@ class FineTuning(Beside):
             sha256=manifest.files[WEIGHTS].sha256,
             shape=manifest.shape,
         )
-        self.one.corridor.deep.swap(self._store.load(pointer, self.shape))
+        self.one.pipeline.deep.swap(self._store.load(pointer, self.shape))
 
 
 def _known(numbers: NDArray[np.int64], ranks: NDArray[np.int32], more: dict[str, float]) -> Ranked:

@@ -1,4 +1,4 @@
-"""Passes over a stream: one through the corridor for every model that learns by itself."""
+"""Passes over a stream: one through the pipeline for every model that learns by itself."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from models.columns.learnt import UNKNOWN
 from operators.learn_users.micro_batch import MicroBatch
 from scripts.tools.data.behaviour import Blocks
-from scripts.tools.evaluate.corridor import VARIANTS, Notebook, Observed
 from scripts.tools.evaluate.figures import Ranked
+from scripts.tools.evaluate.pipeline import VARIANTS, Notebook, Observed
 from scripts.tools.evaluate.records import batches
 
 Report = Callable[[int, str], None]
 """Is told how many events are done, and of what."""
 
 OWN = ("online", "fixed", "light", "hybrid", "factors", "neighbours", "transitions", "popularity")
-"""Models that a pass through the corridor ranks."""
+"""Models that a pass through the pipeline ranks."""
 DEEP = ("deep", "deep_frozen", "blend")
 MODELS = (
     "online", "fixed", "light", "hybrid", "factors", "neighbours", "transitions",
@@ -36,18 +36,18 @@ _COLUMNS = {
 
 @dataclass
 class Pass:
-    """One pass through the corridor.
+    """One pass through the pipeline.
 
     Parameters
     ----------
     data
         The stream.
-    corridor
+    pipeline
         Nothing of it is used elsewhere.
     """
 
     data: Blocks
-    corridor: Observed
+    pipeline: Observed
     memory: Notebook = field(default_factory=Notebook)
     fates: Counter[str] = field(default_factory=Counter)
     codes: Counter[str] = field(default_factory=Counter)
@@ -64,12 +64,12 @@ class Pass:
             batch = MicroBatch(0, keys, values, range(done, done + len(keys)), times)
             if beside is not None:
                 beside.before(batch)
-            outcome = self.corridor.process(batch, self.memory)
+            outcome = self.pipeline.process(batch, self.memory)
             done += len(keys)
             self._count(outcome)
             if self.listing:
                 self._list()
-            self.weights.append((done, self.corridor.weights()))
+            self.weights.append((done, self.pipeline.weights()))
             report(done, name)
             if beside is not None:
                 beside.after(outcome, done, report)
@@ -85,17 +85,17 @@ class Pass:
         self.codes.update(headers["err.code"].decode() for _, _, headers in outcome.dead_letters)
 
     def _list(self) -> None:
-        for model, rows in self.corridor.lists(self.memory).items():
+        for model, rows in self.pipeline.lists(self.memory).items():
             self.recommended.setdefault(model, set()).update(np.unique(rows[rows >= 0]).tolist())
 
     @property
     def numbers(self) -> NDArray[np.int64]:
         """Places of the ranked events."""
-        return np.concatenate([np.empty(0, np.int64), *self.corridor.numbers])
+        return np.concatenate([np.empty(0, np.int64), *self.pipeline.numbers])
 
     def ranks(self, column: str) -> NDArray[np.int32]:
-        """Return the ranks in a column of `corridor.RANKS`."""
-        return np.concatenate([np.empty(0, np.int32), *self.corridor.found[column]])
+        """Return the ranks in a column of `pipeline.RANKS`."""
+        return np.concatenate([np.empty(0, np.int32), *self.pipeline.found[column]])
 
     @property
     def cold(self) -> int:
@@ -106,7 +106,7 @@ class Pass:
         """Return the share of the known items that were on a list of a model."""
         if model not in self.recommended:
             return {}
-        known = int((self.corridor.items.count > 0).sum())
+        known = int((self.pipeline.items.count > 0).sum())
         return {"coverage": len(self.recommended[model]) / max(1, known)}
 
 
@@ -127,7 +127,7 @@ class Beside:
 
 
 def needed(models: Sequence[str], *, ablation: bool = False) -> list[str]:
-    """Return the passes through the corridor that models need, in the order of `VARIANTS`.
+    """Return the passes through the pipeline that models need, in the order of `VARIANTS`.
 
     >>> needed(["online", "transitions", "bpr"])
     ['online']
@@ -148,7 +148,7 @@ def needed(models: Sequence[str], *, ablation: bool = False) -> list[str]:
 
 def own(models: Sequence[str], passes: dict[str, Pass]) -> dict[str, Ranked]:
     """Return the ranked events of the models that the passes rank."""
-    costs = {name: one.corridor.costs() for name, one in passes.items()}
+    costs = {name: one.pipeline.costs() for name, one in passes.items()}
     found = {}
     for model in models:
         if model not in OWN:

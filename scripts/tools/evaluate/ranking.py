@@ -1,6 +1,6 @@
 """What comes next, of all items known: each event of a file is ranked before it is learnt.
 
-The job's own models go through the job's own corridor (no Flink: the same stages, trainer, gate and
+The job's own models go through the job's own pipeline (no Flink: the same stages, trainer, gate and
 swap), one pass each; the baselines take the same events by the same protocol. Every event counts as
 a positive one, unless the file has event types: then the job's weights decide. Those of a user seen
 before are scored; ranked are all items seen so far but the user's own; an item never seen is a

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from scripts.tools.data.behaviour import Blocks
 from scripts.tools.evaluate import deep_options
 from scripts.tools.evaluate.baselines import run as baselines
-from scripts.tools.evaluate.corridor import VARIANTS, observed
 from scripts.tools.evaluate.figures import Ranked
 from scripts.tools.evaluate.fine_tuning import FineTuning
 from scripts.tools.evaluate.output import progress_bar
 from scripts.tools.evaluate.passes import DEEP, MODELS, Pass, Report, needed, own
+from scripts.tools.evaluate.pipeline import VARIANTS, observed
 from scripts.tools.evaluate.sample import Sample
 
 
@@ -66,10 +66,10 @@ def evaluated(
             bar.update(tasks[name], completed=events, description=text)
 
         for name in needed(models, ablation=options.ablation):
-            corridor = observed(
+            pipeline = observed(
                 VARIANTS[name], _config(options), options.score_every, done.sample.more
             )
-            one = done.passes[name] = Pass(data, corridor)
+            one = done.passes[name] = Pass(data, pipeline)
             tuning = None
             if name == "online" and deep:
                 tuning = deep_options.fine_tuning(one, Path(folder), deep, options)

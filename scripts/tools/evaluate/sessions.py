@@ -1,6 +1,6 @@
 """What is clicked next in a session: each click is ranked before it is learnt.
 
-One pass through the job's own corridor for each model; a session is a user, and items may be
+One pass through the job's own pipeline for each model; a session is a user, and items may be
 recommended again. Scored is every click with an earlier one in its session, of an item seen before;
 ranked are all items seen so far; ties count half. Period 0 is only learnt, and a figure is the mean
 of the values of the periods after it (ADER, Mi et al., RecSys 2020). The deep model is fine-tuned

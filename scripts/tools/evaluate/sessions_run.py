@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from scripts.tools.evaluate import deep_options
-from scripts.tools.evaluate.corridor import VARIANTS, observed
 from scripts.tools.evaluate.fine_tuning import FineTuning
 from scripts.tools.evaluate.output import progress_bar
 from scripts.tools.evaluate.passes import Pass, needed
+from scripts.tools.evaluate.pipeline import VARIANTS, observed
 from scripts.tools.evaluate.sessions_data import Clicks
 
 
@@ -28,8 +28,8 @@ def run(
 
             fine_tuned = bool(deep) and name == "online"
             config = _config(options, deep=fine_tuned)
-            corridor = observed(VARIANTS[name], config, options.score_every)
-            one = done[name] = Pass(clicks, corridor, listing=False)
+            pipeline = observed(VARIANTS[name], config, options.score_every)
+            one = done[name] = Pass(clicks, pipeline, listing=False)
             if fine_tuned:
                 tuning = deep_options.fine_tuning(one, Path(folder), deep, options)
             one.run(name, report, tuning if fine_tuned else None)

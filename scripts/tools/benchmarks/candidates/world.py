@@ -1,4 +1,4 @@
-"""A catalogue of any size as the job's own corridor has learnt it."""
+"""A catalogue of any size as the job's own pipeline has learnt it."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -14,13 +14,13 @@ from models.columns.lists import Recommended
 from models.columns.users import Users
 from models.ranking.model import Ranking
 from operators.learn_users.micro_batch import MicroBatch
-from operators.learn_users.pipeline import Corridor
+from operators.learn_users.pipeline import Pipeline
 from operators.params import LearningParams, LearnUsersParams
 from scripts.tools.benchmarks.candidates.exact import Scores, scores_of
 from scripts.tools.console import ToolError
 from scripts.tools.data.behaviour import BLOCK, Block, Generated
 from scripts.tools.data.generator import GeneratorParams
-from scripts.tools.evaluate.corridor import Notebook
+from scripts.tools.evaluate.pipeline import Notebook
 from scripts.tools.evaluate.records import batches
 
 _PLACES = 100
@@ -35,7 +35,7 @@ _BEGIN_MS = 1_700_000_000_000
 
 @dataclass(frozen=True)
 class Walk:
-    """Every item of a catalogue once, by visitors of some items each: the job hears of them all."""
+    """Every item of a catalogue once, by visitors of some items each: the job receives them all."""
 
     items: int
 
@@ -92,8 +92,8 @@ class World:
         return chain(Walk(self.items).blocks(), self.behaviour.blocks())
 
 
-class Learner(Corridor):
-    """The job's corridor; what it has learnt is asked for lists of single users."""
+class Learner(Pipeline):
+    """The job's pipeline; what it has learnt is asked for lists of single users."""
 
     def __init__(self, params: LearnUsersParams) -> None:
         super().__init__(params, clock_ms=_now_ms)
@@ -144,7 +144,7 @@ class Learner(Corridor):
 
 
 def learner(model: str, items: int) -> Learner:
-    """Return a corridor without a deep model that has room for so many items."""
+    """Return a pipeline without a deep model that has room for so many items."""
     limit = items + items // 10 + 1_000
     sections = {
         "learning": {"ranking": {"model": model}},

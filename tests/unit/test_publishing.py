@@ -8,7 +8,7 @@ import pytest
 from models.items import differences
 from models.items.table import Items
 from operators.learn_users.stages import publish
-from operators.learn_users.stages.publish import Telling
+from operators.learn_users.stages.publish import Publishing
 from operators.learning import empty_items
 from tests.builders import learning
 from tests.harness import Clock
@@ -25,7 +25,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return made
 
 
-def telling(**changes: Any) -> tuple[Telling, Items]:
+def telling(**changes: Any) -> tuple[Publishing, Items]:
     """A telling, and items all of whose rows were moved at once."""
     budget = {"tell_ms": 1_000, "tell_bytes_per_second": PER_SECOND}
     params = learning(objective="full", **budget | changes)
@@ -34,12 +34,12 @@ def telling(**changes: Any) -> tuple[Telling, Items]:
     items.arrays.factors[:ROWS] += np.linspace(-1, 1, ROWS, dtype=np.float32)[:, None]
     for row in range(ROWS):
         note_moved(items.arrays, row)
-    return Telling(params), items
+    return Publishing(params), items
 
 
-def told(by: Telling, items: Items) -> tuple[list[int], int]:
+def told(by: Publishing, items: Items) -> tuple[list[int], int]:
     """Rows told now, and the bytes that they take: key, place and differences."""
-    rows, moved = by(items, heard=False)
+    rows, moved = by(items, received=False)
     return rows.tolist(), moved.nbytes + 12 * len(rows)
 
 

@@ -1,4 +1,4 @@
-"""The job's corridor over a file: what it is made of, and the ranks it finds on the way."""
+"""The job's pipeline over a file: what it is made of, and the ranks it finds on the way."""
 
 import copy
 import time
@@ -16,10 +16,10 @@ from models.columns.users import Users
 from models.components import TRANSITIONS
 from models.deep.serving import Deep
 from models.ranking.model import Ranking
-from operators.learn_users.pipeline import Corridor
-from operators.learn_users.stages.learn import Taught
+from operators.learn_users.pipeline import Pipeline
+from operators.learn_users.stages.learn import LearnedBatch
 from operators.params import LearnUsersParams
-from scripts.tools.evaluate.corridor_models import Alone, Noted
+from scripts.tools.evaluate.pipeline_models import Alone, Noted
 from state.topics.window import Sums
 
 RANKS = (
@@ -55,7 +55,7 @@ VARIANTS = {
     "factors": Variant({"model": "full", "neighbours": 0, "popularity": False}),
     "transitions": Variant({"model": "full", "neighbours": 0}, alone=TRANSITIONS),
 }
-"""Passes through the corridor, by name."""
+"""Passes through the pipeline, by name."""
 
 
 class Notebook(dict[str, bytes]):
@@ -66,8 +66,8 @@ class Notebook(dict[str, bytes]):
         self[key] = value
 
 
-class Observed(Corridor):
-    """The job's corridor, with the ranked events chosen by number and their ranks kept.
+class Observed(Pipeline):
+    """The job's pipeline, with the ranked events chosen by number and their ranks kept.
 
     Weights are learnt as in the job, from the events of `evaluation.share` of the users, which are
     ranked as well; which events are chosen changes nothing that is learnt.
@@ -123,7 +123,7 @@ class Observed(Corridor):
         return self._learn.deep
 
     def copied(self) -> "Observed":
-        """Return a corridor that goes on from here by itself."""
+        """Return a pipeline that goes on from here by itself."""
         # decoders keep nothing, and cannot be copied
         return copy.deepcopy(self, {id(self._decode): self._decode})
 
@@ -138,18 +138,18 @@ class Observed(Corridor):
             self._chosen = self._chosen | self._more[events.coordinate]
         return self._chosen | super().scored(ids, events)
 
-    def evaluate(self, taught: Taught, metrics: Sums) -> None:
+    def evaluate(self, learned: LearnedBatch, metrics: Sums) -> None:
         """Keep the ranks of the chosen events."""
-        super().evaluate(taught, metrics)
+        super().evaluate(learned, metrics)
         if self._events is None:
             return
         # nobody's first event is ranked
-        at = np.flatnonzero((taught.learnt.rank != NOT_SCORED) & self._chosen)
+        at = np.flatnonzero((learned.learnt.rank != NOT_SCORED) & self._chosen)
         self.numbers.append(self._events.coordinate[at])
         for name, ranks in self.found.items():
-            ranks.append(getattr(taught.learnt, name)[at])
+            ranks.append(getattr(learned.learnt, name)[at])
         if self.deep.model is not None:
-            self.deep.blend.learn(taught.learnt.loss)
+            self.deep.blend.learn(learned.learnt.loss)
 
     def weights(self) -> dict[str, float]:
         """Return the weights of scores that follow ranked events, as they are served now."""
@@ -191,7 +191,7 @@ class Observed(Corridor):
 def observed(
     variant: Variant, config: dict[str, Any], every: int, more: NDArray[np.bool_] | None = None
 ) -> Observed:
-    """Return a corridor for a file of any age, with one bucket of all users.
+    """Return a pipeline for a file of any age, with one bucket of all users.
 
     Parameters
     ----------

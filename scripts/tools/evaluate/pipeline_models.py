@@ -1,4 +1,4 @@
-"""What stands for the model of the corridor: one component alone; one whose time is measured."""
+"""What stands for the model of the pipeline: one component alone; one whose time is measured."""
 
 import time
 from collections import deque
