@@ -3,6 +3,7 @@
 The only module that reads the environment, and only where the configuration refers to it.
 """
 
+import logging
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -13,11 +14,13 @@ from conf import event_plans
 from conf.client.secrets import MASK, REFERENCE, Secret
 from conf.document import Tree, override, read
 from conf.problems import ConfigError, problems_of, without
+from conf.renamed import rename, renamed_override
 from conf.schema import JobConfig
 from conf.section import Problem
 
 __all__ = ["ConfigError", "load", "written"]
 
+_LOG = logging.getLogger(__name__)
 _SHORTEST = 4
 """Characters of what is masked in messages: shorter ones are in every second word."""
 
@@ -32,7 +35,8 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> JobConfig:
         one a line: `FILE: section.key: expected …, got …; did you mean '…'?`
     """
     tree, lines = read(Path(path))
-    origins, misunderstood = override(tree, overrides)
+    lines += _rename(tree, path)
+    origins, misunderstood = override(tree, list(map(renamed_override, overrides)))
     secrets: list[str] = []
     try:
         missing = list(_resolve(tree, "", secrets))
@@ -45,6 +49,14 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> JobConfig:
     if lines:
         raise ConfigError([_masked(line, secrets) for line in lines])
     return JobConfig.model_validate(tree)
+
+
+def _rename(tree: Tree, path: Path | str) -> list[str]:
+    """Give keys of a file the names of now, with a warning; return what is wrong with them."""
+    found, lines = rename(tree)
+    for old, new in found.items():
+        _LOG.warning("%s: %s is called %s now; a later version reads no other name", path, old, new)
+    return [f"{path}: {line}" for line in lines]
 
 
 def _masked(line: str, secrets: Sequence[str]) -> str:
@@ -63,7 +75,8 @@ def written(path: Path | str, overrides: Sequence[str] = ()) -> Tree:
         When the file cannot be read.
     """
     tree, _ = read(Path(path))
-    override(tree, overrides)
+    rename(tree)
+    override(tree, list(map(renamed_override, overrides)))
     return tree
 
 

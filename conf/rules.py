@@ -29,9 +29,9 @@ class Rule:
 
 
 def _entries(config: JobConfig) -> int:
-    """Return the most successors and places of an item that travel."""
-    places = config.learning.neighbours.places if ranking_params(config).neighbours else 0
-    return config.items.successors + places
+    """Return the most successors and occurrences of an item that travel."""
+    kept = config.learning.neighbours.occurrences if ranking_params(config).neighbour_weight else 0
+    return config.items.successors + kept
 
 
 def _factors(config: JobConfig) -> int:
@@ -176,22 +176,26 @@ RULES = (
     ),
     Rule(
         "fine_tune.processes",
-        "fine_tune.privacy.enabled",
+        "fine_tune.differential_privacy.enabled",
         "1: a private round is trained by one process",
-        lambda c: c.fine_tune.processes == 1 or not c.fine_tune.privacy.enabled,
+        lambda c: c.fine_tune.processes == 1 or not c.fine_tune.differential_privacy.enabled,
     ),
     Rule(
         "deep.network",
-        "fine_tune.privacy.enabled",
+        "fine_tune.differential_privacy.enabled",
         "another network than ncf, which learns an embedding of each user's own",
-        lambda c: c.deep.network != "ncf" or not c.fine_tune.privacy.enabled,
+        lambda c: c.deep.network != "ncf" or not c.fine_tune.differential_privacy.enabled,
     ),
     Rule(
         "learning.objective",
-        "fine_tune.privacy.enabled",
+        "fine_tune.differential_privacy.enabled",
         "ranking, or deep.enabled=false: a refit of ratings has factors of each user's own",
         lambda c: (
-            not (c.learning.objective == "rating" and wants_deep(c) and c.fine_tune.privacy.enabled)
+            not (
+                c.learning.objective == "rating"
+                and wants_deep(c)
+                and c.fine_tune.differential_privacy.enabled
+            )
         ),
     ),
     Rule(

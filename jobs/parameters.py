@@ -128,11 +128,11 @@ def fine_tune(
             seconds=rules.time_limit / 1000,
         ),
         store=rules.store or default_store(config.job.name),
-        keep=rules.keep,
+        keep=rules.kept_versions,
         every_events=rules.every_events,
-        every_ms=rules.every,
+        every_ms=rules.every_time,
         least_events=rules.least_events,
-        ring_events=rules.events,
+        ring_events=rules.kept_events,
         drift=rules.drift,
         job=lease.job if lease else "",
         run=lease.run if lease else "",
@@ -141,7 +141,7 @@ def fine_tune(
 
 
 def _privacy(config: JobConfig) -> Privacy | None:
-    rules = config.fine_tune.privacy
+    rules = config.fine_tune.differential_privacy
     return Privacy(**rules.model_dump(exclude={"enabled"})) if rules.enabled else None
 
 
@@ -218,8 +218,8 @@ def _learning(config: JobConfig) -> LearningParams:
         admission=config.items.admission,
         half_life_ms=config.items.half_life,
         item_buckets=config.items.buckets,
-        tell_ms=config.items.tell_interval,
-        tell_bytes_per_second=config.items.tell_bytes_per_second,
-        tell_bytes=config.kafka.max_record_bytes // 2,
+        delta_ms=config.items.delta_interval,
+        delta_bytes_per_second=config.items.delta_bytes_per_second,
+        delta_bytes=config.kafka.max_record_bytes // 2,
         origin=origin_of(config.job.name, config.kafka.topics.user_behavior),
     )

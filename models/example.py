@@ -88,7 +88,7 @@ class Example:
         users, transitions = users or UserParams(), transitions or TransitionParams()
         sequences = None
         if isinstance(params, RankingParams):
-            sequences = neighbours if params.neighbours > 0 else None
+            sequences = neighbours if params.neighbour_weight > 0 else None
         self.objective = _objective(params, users, transitions, sequences)
         self.items = _items(params, transitions, sequences)
         self._params = params

@@ -38,11 +38,11 @@ class LearningParams:
     """Of an item's popularity."""
     item_buckets: int = 1
     """Item buckets of the job."""
-    tell_ms: int = 1000
+    delta_ms: int = 1000
     """Processing time between two tellings of what was learnt of items."""
-    tell_bytes_per_second: int = 1 << 19
+    delta_bytes_per_second: int = 1 << 19
     """Of one worker's tellings."""
-    tell_bytes: int = 1 << 19
+    delta_bytes: int = 1 << 19
     """Of one telling: it travels in a record with events."""
     origin: int = 0
     """Of the records on the loop, see `models.keys.origin_of`; 0 takes those of every job."""
@@ -55,7 +55,7 @@ class LearningParams:
     @property
     def sequences(self) -> NeighbourParams | None:
         """Of the sequences that neighbours are found by; None in a model without."""
-        wanted = self.objective == "ranking" and self.ranking.neighbours > 0
+        wanted = self.objective == "ranking" and self.ranking.neighbour_weight > 0
         return self.neighbours if wanted else None
 
     @property

@@ -119,7 +119,7 @@ USERS = UserParams(history=16, recent_events=48, lateness_ms=1000, exclusions=4)
 OBJECTIVES = ("ranking", "full", "rating", "sgd")
 """What `learning` takes for the objective: ranking by the light and by the full model, ratings by
 the filter and by SGD."""
-TOLD: dict[str, Any] = {"tell_ms": 0, "tell_bytes_per_second": 1 << 40}
+TOLD: dict[str, Any] = {"delta_ms": 0, "delta_bytes_per_second": 1 << 40}
 """Learning that is told others at once and whole, where it travels as differences."""
 
 
@@ -149,7 +149,7 @@ def fixed(params: LearningParams) -> LearningParams:
     return replace(params, ranking=replace(params.ranking, adaptive=False))
 
 
-FULL = RankingParams(factors=8, negatives=4, context=3, rate=0.1, neighbours=0.5)
+FULL = RankingParams(factors=8, negatives=4, context=3, rate=0.1, neighbour_weight=0.5)
 
 
 def learn_users(**changes: Any) -> LearnUsersParams:

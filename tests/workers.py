@@ -56,9 +56,9 @@ def configured(model: str, **changes: Any) -> LearningParams:
         "rating": KalmanParams(),
         "deep": Shape(dim=8, width=8),
         "item_limit": 100_000,
-        "tell_ms": _NEVER,
-        "tell_bytes_per_second": 1 << 30,
-        "tell_bytes": 1 << 30,
+        "delta_ms": _NEVER,
+        "delta_bytes_per_second": 1 << 30,
+        "delta_bytes": 1 << 30,
     }
     return LearningParams(**settings | _MODELS[model] | changes)
 

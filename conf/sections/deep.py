@@ -51,7 +51,7 @@ class DeepRules(Section):
     )
 
 
-class PrivacyRules(Section):
+class DifferentialPrivacyRules(Section):
     """User-level differential privacy of the deep model's weights."""
 
     enabled: bool = Field(
@@ -79,7 +79,7 @@ class FineTuneRules(Section):
     every_events: int = Field(
         default=50_000, ge=0, description="Positive events between two rounds; 0 = not by number."
     )
-    every: Annotated[int, Duration("0s", "30d")] = Field(
+    every_time: Annotated[int, Duration("0s", "30d")] = Field(
         default=duration("30m"), description="Time between two rounds; 0s = not by time."
     )
     drift: bool = Field(
@@ -88,7 +88,7 @@ class FineTuneRules(Section):
     least_events: int = Field(
         default=1_000, ge=1, description="New events below which no round begins by time."
     )
-    events: int = Field(
+    kept_events: int = Field(
         default=5_000_000,
         ge=1_000,
         le=200_000_000,
@@ -140,7 +140,7 @@ class FineTuneRules(Section):
         description="Folder or URI (file, s3, gs, hdfs) of the models, for all workers to read;"
         " empty = `~/.local/share/streamrec/models/<job.name>` of the submitting user.",
     )
-    keep: int = Field(default=5, ge=2, le=1000, description="Versions kept in the store.")
+    kept_versions: int = Field(default=5, ge=2, le=1000, description="Versions kept in the store.")
     python: str = Field(
         default="python3",
         description="Interpreter of an environment with torch (`scripts/setup --train`), where"
@@ -167,4 +167,4 @@ class FineTuneRules(Section):
         " that of the others.",
     )
     seed: int = Field(default=1, ge=0, description="Seed of every random choice of the trainer.")
-    privacy: PrivacyRules = PrivacyRules()
+    differential_privacy: DifferentialPrivacyRules = DifferentialPrivacyRules()

@@ -55,11 +55,11 @@ class ItemRules(Section):
     window: Annotated[int, Duration("100ms", "10m")] = Field(
         default=duration("5s"), description="Micro-batch of learn-items; its state lags by as much."
     )
-    tell_interval: Annotated[int, Duration("0s", "10m")] = Field(
+    delta_interval: Annotated[int, Duration("0s", "10m")] = Field(
         default=duration("1s"),
         description="Time between two tellings of the factors a worker has moved.",
     )
-    tell_bytes_per_second: Annotated[int, Size("1KiB", "1GiB")] = Field(
+    delta_bytes_per_second: Annotated[int, Size("1KiB", "1GiB")] = Field(
         default=size("512KiB"), description="Budget of a worker's tellings, oldest moves first."
     )
     publish_interval: Annotated[int, Duration("1s", "1d")] = Field(

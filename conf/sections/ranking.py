@@ -128,15 +128,16 @@ class RankingRules(Section):
         le=1,
         description="Weight of factors in scores." + _by_model("factors_weight"),
     )
-    neighbours: float | None = Field(
+    neighbour_weight: float | None = Field(
         default=None,
         ge=0,
         le=10,
-        description="Weight of session neighbours; 0: none are kept." + _by_model("neighbours"),
+        description="Weight of session neighbours; 0: none are kept."
+        + _by_model("neighbour_weight"),
     )
     adaptive: bool = Field(
         default=_RANKING.adaptive,
-        description="Whether `source_decay`, `source_norm`, `factors_weight` and `neighbours`"
+        description="Whether `source_decay`, `source_norm`, `factors_weight` and `neighbour_weight`"
         " follow what ranked events (`evaluation.share`) say of them, from where they are set.",
     )
     popularity: bool = Field(
@@ -158,11 +159,11 @@ class RankingRules(Section):
 class NeighbourRules(Section):
     """Session neighbours: what is kept of the sequences that items occur in."""
 
-    places: int = Field(
-        default=_NEIGHBOURS.places, ge=1, le=10_000, description="Last places kept of an item."
+    occurrences: int = Field(
+        default=_NEIGHBOURS.occurrences, ge=1, le=10_000, description="Last places kept of an item."
     )
-    neighbours: int = Field(
-        default=_NEIGHBOURS.neighbours,
+    most_similar: int = Field(
+        default=_NEIGHBOURS.most_similar,
         ge=1,
         le=10_000,
         description="Most similar sequences that are listened to.",

@@ -149,7 +149,7 @@ class Knobs(NamedTuple):
     context: int
     """Last items of the user that are context of its factors; 0 in a model without."""
     context_decay: float
-    neighbours: float
+    neighbour_smoothing: float
     """Smoothing of the neighbours' share; 0 in a model without."""
     seed: int
     reserve: int

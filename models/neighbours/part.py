@@ -3,7 +3,7 @@
 >>> from models.example import Example
 >>> from models.params.ranking import RankingParams
 >>> from models.params.transitions import TransitionParams
->>> both = RankingParams(neighbours=1.0), TransitionParams(backward=0)
+>>> both = RankingParams(neighbour_weight=1.0), TransitionParams(backward=0)
 >>> example = Example(both[0], transitions=both[1])
 >>> example.learn([("ann", item, "view", n) for n, item in enumerate(("pot", "tea", "cup"))])
 >>> example.learn([("cat", "mug", "view", 12), ("ben", "tea", "view", 20)])
@@ -40,7 +40,7 @@ def fill(work: Work, u: Integer) -> None:
     """Set the scores of all items."""
     find(work, u)
     size, part = work.items.counters[SIZE], work.scratch.parts[NEIGHBOURS]
-    share.fill(work.neighbours, size, part, work.knobs.neighbours)
+    share.fill(work.neighbours, size, part, work.knobs.neighbour_smoothing)
 
 
 @kernel

@@ -30,7 +30,9 @@ _BY_ROW = ("places", "held", "cursor")
 _BY_SLOT = ("keys", "origin", "first", "until", "chunks", "newer", "older", "spare_slots", "found")
 
 
-NONE = NeighbourParams(places=1, neighbours=1, sequences=1, length=1, kept=1, recent=1, reach=0)
+NONE = NeighbourParams(
+    occurrences=1, most_similar=1, sequences=1, length=1, kept=1, recent=1, reach=0
+)
 """Of a model without neighbours."""
 
 
@@ -57,7 +59,7 @@ class Neighbours:
         self._chunk_limit = max(-(-params.kept // chunk), length // chunk)
         sequences = min(_FIRST_SEQUENCES, params.sequences)
         chunks = max(min(_FIRST_SEQUENCES, self._chunk_limit), length // chunk)
-        scratch = params.recent * params.places + 1
+        scratch = params.recent * params.occurrences + 1
         steps = params.decay ** np.arange(params.recent)
         offsets = np.arange(-params.reach, params.reach + 1)
         falloff = np.where(offsets < 0, params.before, 1.0) / (1 + 0.5 * np.abs(offsets))
@@ -73,12 +75,12 @@ class Neighbours:
             spare_chunks=np.zeros(chunks + 1, np.int32),
             newer=np.zeros(sequences + 1, np.int32),
             older=np.zeros(sequences + 1, np.int32),
-            places=np.zeros((rows, params.places), np.int64),
+            places=np.zeros((rows, params.occurrences), np.int64),
             held=np.zeros(rows, np.int32),
             cursor=np.zeros(rows, np.int32),
             counters=np.zeros(6, np.int64),
             shift=chunk.bit_length() - 1,
-            keep=params.neighbours,
+            keep=params.most_similar,
             steps=np.rint(steps * UNIT).astype(np.int64) << RANK_BITS,
             fade=steps.astype(np.float32),
             falloff=falloff.astype(np.float32),

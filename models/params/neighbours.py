@@ -10,9 +10,9 @@ from models.params.checks import require
 class NeighbourParams:
     """Session neighbours, see `models.neighbours.share`."""
 
-    places: int = 100
-    """Last places M kept of an item."""
-    neighbours: int = 100
+    occurrences: int = 100
+    """Last occurrences M kept of an item."""
+    most_similar: int = 100
     """Most similar sequences K that are listened to."""
     sequences: int = 1 << 17
     """Sequences S kept: users, or sessions. The one unused longest goes first."""
@@ -36,8 +36,8 @@ class NeighbourParams:
         require(
             self,
             [
-                ("places", "in 1 .. 10000", 1 <= self.places <= 10_000),
-                ("neighbours", ">= 1", self.neighbours >= 1),
+                ("occurrences", "in 1 .. 10000", 1 <= self.occurrences <= 10_000),
+                ("most_similar", ">= 1", self.most_similar >= 1),
                 ("sequences", "in 1 .. 4194304", 1 <= self.sequences <= 1 << 22),
                 ("length", "in 1 .. 65536", 1 <= self.length <= 1 << 16),
                 ("kept", ">= 1", self.kept >= 1),

@@ -31,15 +31,15 @@ class RankingParams:
     factors_weight: float = 1.0
     """Weight of factors in scores; 1 at most, or lists could not do without a look at every item,
     see `models.index.ceilings`."""
-    neighbours: float = 0.0
+    neighbour_weight: float = 0.0
     """Weight of session neighbours; 0: none are kept."""
     popularity: bool = True
     """Whether popularity is a component, weighed by what it brings."""
     radius: float = 4.0
     """Largest norm of a factor vector, and largest bias: no input can spoil the state."""
     adaptive: bool = True
-    """Whether `source_decay`, `source_norm`, `factors_weight` and `neighbours` find themselves from
-    there on, see `models.weights.knobs`."""
+    """Whether `source_decay`, `source_norm`, `factors_weight` and `neighbour_weight` follow what
+    ranked events say, see `models.weights.knobs`."""
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -65,7 +65,7 @@ MODELS: Mapping[str, RankingParams] = {
         smoothing=1e-5,
         source_norm=0.6,
         factors_weight=0.6,
-        neighbours=0.5,
+        neighbour_weight=0.5,
         radius=8.0,
     ),
 }

@@ -73,7 +73,7 @@ def _learn_event(
     if fresh:
         if is_new(work.until, work.items, row, events.coordinate[e]):
             count_event(work.items, row, events.time[e])
-            if work.knobs.neighbours > 0:
+            if work.knobs.neighbour_smoothing > 0:
                 place_at(work.neighbours, work.users.key[u], row, out.position[e])
         learn_transitions(e, u, row, events, work)
 
@@ -104,7 +104,7 @@ def apply_events(
                 apply_pairs(e, u, batch, a, knobs)
             if batch.owned[item] and is_new(batch.until, a, batch.rows[item], batch.coordinate[e]):
                 count_event(a, batch.rows[item], batch.time[e])
-                if knobs.neighbours > 0:
+                if knobs.neighbour_smoothing > 0:
                     place_at(n, batch.user_keys[u], batch.rows[item], batch.position[e])
             apply_transitions(e, u, batch, window, a, t, knobs)
         remember(window.rows, window.length, u, item)

@@ -51,7 +51,7 @@ def list_block(
         if transitions.weigh_served(work, u) > 0:
             transitions.fill(work, u)
             factors.fill_from(work, products, n)
-            if work.knobs.neighbours > 0:
+            if work.knobs.neighbour_smoothing > 0:
                 neighbours.fill(work, u)
             if len(deep_products) > 0:
                 deep.fill_from(work, deep_products, n)

@@ -223,7 +223,7 @@ class Ranking:
         self._scratch.weights[:] = (
             1,
             served.factors_weight,
-            served.neighbours if self._neighbours else 0,
+            served.neighbour_weight if self._neighbours else 0,
             deep.weight,
             0,
         )
@@ -274,7 +274,7 @@ class Ranking:
             source_decay=self._served.source_decay,
             source_norm=self._served.source_norm,
             repeats=self._transitions.repeats,
-            neighbours=self._neighbours.smoothing if self._neighbours else 0.0,
+            neighbour_smoothing=self._neighbours.smoothing if self._neighbours else 0.0,
             seed=params.seed,
             reserve=items.transitions.reserve,
             strong=self._users.strong,

@@ -108,7 +108,7 @@ def _rank_by_parts(
     teaches = _teaches(work.users.key[u], a.counters[KNOWN], work.knobs)
     transitions.fill(work, u)
     factors.fill(work, u)
-    if work.knobs.neighbours > 0:
+    if work.knobs.neighbour_smoothing > 0:
         neighbours.fill(work, u)
     out.transition_rank[e] = _place(scratch.parts[TRANSITIONS], a, scratch.mark, mark, target)
     share = scratch.weights[DEEP]
@@ -165,7 +165,7 @@ def _rank_single_parts(
 ) -> None:
     """Rank by neighbours alone, and by all of the online model but them."""
     a, scratch, size = work.items, work.scratch, work.items.counters[SIZE]
-    if work.knobs.neighbours > 0:
+    if work.knobs.neighbour_smoothing > 0:
         out.neighbour_rank[e] = _place(scratch.parts[NEIGHBOURS], a, scratch.mark, mark, target)
     weight = scratch.weights[NEIGHBOURS]
     scratch.weights[NEIGHBOURS] = 0

@@ -28,5 +28,5 @@ def set_reasons(u: Integer, held: Integer, size: Integer, work: Work, lists: Lis
         if reason == FACTORS and a.counts[row] < NEW_BELOW:
             reason = NEW
         lists.reasons[u, at] = reason
-    if work.knobs.neighbours > 0:
+    if work.knobs.neighbour_smoothing > 0:
         neighbours.set_sources(work, lists, u)

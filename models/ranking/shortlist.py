@@ -140,13 +140,13 @@ def _touch(u: Integer, work: Work) -> tuple[Integer, Real, Integer]:
     scratch.stamp[0] += 2
     mark, scale = scratch.stamp[0], np.float32(0)
     named = transitions.touch(work, u, mark)
-    if work.knobs.neighbours > 0:
+    if work.knobs.neighbour_smoothing > 0:
         neighbours.find(work, u)
         named, total = received.touch(
             work.neighbours, scratch.near, scratch.touched, named, scratch.mark, mark
         )
         if total > 0:
-            scale = np.float32(1) / (total * np.float32(work.knobs.neighbours))
+            scale = np.float32(1) / (total * np.float32(work.knobs.neighbour_smoothing))
     return named, scale, mark
 
 

@@ -23,7 +23,7 @@ from models.arrays.weights import KNOBS, TUNINGS, TunedArrays
 from models.compiled import kernel
 from models.params.ranking import RankingParams
 
-NAMES = ("source_decay", "source_norm", "factors_weight", "neighbours")
+NAMES = ("source_decay", "source_norm", "factors_weight", "neighbour_weight")
 """(KNOBS,) fields of `RankingParams`, in the order of all columns."""
 NOTCHES = (0.1, 0.15, 0.2, 0.25)
 """(KNOBS,) step of each, of the last two in the logarithm."""

@@ -53,7 +53,9 @@ class Triggers:
         """
         if self._budget.exhausted:
             message = f"control: expected room for a round, got {self._budget.reached()}"
-            raise StateError(f"{message}; raise fine_tune.privacy.epsilon, knowing what it is")
+            raise StateError(
+                f"{message}; raise fine_tune.differential_privacy.epsilon, knowing what it is"
+            )
         self.ask("command")
         return "a round follows" if self._state.round else "a round begins"
 

@@ -47,7 +47,7 @@ def loop() -> MapStateDescriptor:
 
 
 def fine_tune() -> MapStateDescriptor:
-    """Name -> block of training events or status; bounded by `fine_tune.events`."""
+    """Name -> block of training events or status; bounded by `fine_tune.kept_events`."""
     return MapStateDescriptor("fine-tune-v1", Types.STRING(), _BYTES)
 
 

@@ -179,7 +179,7 @@ def test_a_burst_of_moved_rows_is_told_within_the_budget_and_none_is_lost(
     clock, per_second = Clock(), 2_000
     for stage in (learn_stage, publish):
         monkeypatch.setattr(stage, "time", clock)
-    params = learning(objective="full", tell_ms=1_000, tell_bytes_per_second=per_second)
+    params = learning(objective="full", delta_ms=1_000, delta_bytes_per_second=per_second)
     users = UsersSubtask(learn_users(learning=params), clock)
     items = ItemsSubtask(learn_items(learning=params), Clock())
     quiet = [event("zoe", "item-1", at=NOW + n) for n in range(40)]

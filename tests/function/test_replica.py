@@ -93,7 +93,7 @@ def test_a_chunk_from_before_a_message_does_not_take_back_what_it_told(
     clock = Clock()
     for stage in (learn_stage, publish):
         monkeypatch.setattr(stage, "time", clock)
-    params = learning(objective="full", tell_ms=1_000)
+    params = learning(objective="full", delta_ms=1_000)
     made, users = catalogue(learning=params), subtask(learning=params)
     made.learn(0, users.take(LOG[:100]).messages)
     clock.now_ms += 100

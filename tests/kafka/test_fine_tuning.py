@@ -46,7 +46,7 @@ def settings(job: RunningJob) -> tuple[str, ...]:
         "deep.dim=16",
         "deep.width=16",
         "fine_tune.every_events=0",
-        "fine_tune.every=0s",
+        "fine_tune.every_time=0s",
         "fine_tune.steps=20",
         "fine_tune.batch=16",
         "fine_tune.negatives=64",
@@ -166,7 +166,7 @@ def test_models_are_trained_swapped_and_served_exactly(job: RunningJob) -> None:
 
 
 def test_ratings_are_refitted_and_served_by_a_job_that_had_no_fine_tuning(job: RunningJob) -> None:
-    own = ("learning.objective=rating", "fine_tune.every_events=0", "fine_tune.every=0s")
+    own = ("learning.objective=rating", "fine_tune.every_events=0", "fine_tune.every_time=0s")
     store = f"fine_tune.store={job.local.run_dir / 'models' / job.name}"
     job.settings = (*own, "deep.enabled=false")
     job.start()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conf.loader import ConfigError, load
+from conf.loader import ConfigError, load, written
 from conf.parameters import (
     deep_shape,
     event_policy,
@@ -17,6 +17,7 @@ from conf.parameters import (
     user_params,
     wants_deep,
 )
+from conf.renamed import RENAMED
 from conf.schema import JobConfig
 from conf.sections.ranking import NeighbourRules, RankingRules
 from conf.units import DURATIONS, SIZES, duration, parse, render, size
@@ -39,6 +40,20 @@ def problems(tmp_path, text, overrides=()):
     with pytest.raises(ConfigError) as caught:
         load(file, overrides)
     return [line.replace(str(file), "FILE") for line in caught.value.lines]
+
+
+OTHER = {
+    "items.tell_interval": "5m",
+    "items.tell_bytes_per_second": "64KiB",
+    "learning.ranking.neighbours": "0.25",
+    "learning.neighbours.neighbours": "30",
+    "learning.neighbours.places": "30",
+    "fine_tune.events": "4000",
+    "fine_tune.keep": "7",
+    "fine_tune.every": "5m",
+    "fine_tune.privacy": "{enabled: true, noise: 2.0}",
+}
+"""A value of each renamed key that is not its default."""
 
 
 def loaded(tmp_path, text, overrides=()):
@@ -664,3 +679,32 @@ def test_event_types_of_any_name_have_weights(tmp_path, name, value):
     (tmp_path / "c.yaml").write_text("job: {}\n")
     config = load(tmp_path / "c.yaml", [f"events.weights.{name}={value}"])
     assert config.events.weights[name] == value
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_a_key_that_was_renamed_is_read_by_its_old_name_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, old: str, new: str
+) -> None:
+    value = OTHER[old]
+    *path, name = old.split(".")
+    text = "".join(f"{'  ' * n}{part}:\n" for n, part in enumerate(path))
+    text += f"{'  ' * len(path)}{name}: {value}\n"
+    expected = loaded(tmp_path, "", [f"{new}={value}"])
+    assert expected != JobConfig()
+    assert not caplog.text
+    assert loaded(tmp_path, text) == expected
+    assert f"{old} is called {new} now" in caplog.text
+    assert loaded(tmp_path, "", [f"{old}={value}"]) == expected
+    assert loaded(tmp_path, text, [f"{new}={value}"]) == expected
+
+
+def test_a_key_under_both_of_its_names_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"expected one name of .*kept_versions, got both"):
+        loaded(tmp_path, "fine_tune: {keep: 3, kept_versions: 4}\n")
+
+
+def test_what_is_written_of_a_file_with_old_names_has_the_new_ones_once(tmp_path: Path) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text("fine_tune: {keep: 3}\n")
+    assert written(path, ["fine_tune.kept_versions=4"]) == {"fine_tune": {"kept_versions": 4}}
+    assert written(path, ["fine_tune.keep=4"]) == {"fine_tune": {"kept_versions": 4}}

@@ -20,7 +20,7 @@ from tests.unit.test_shortlist import FULL, NONE, USERS, World
 
 START = replace(MODELS["full"], adaptive=True)
 LOGARITHMIC = (False, False, True, True)
-SOME = replace(FULL, source_decay=0.6, source_norm=0.4, factors_weight=0.5, neighbours=0.6)
+SOME = replace(FULL, source_decay=0.6, source_norm=0.4, factors_weight=0.5, neighbour_weight=0.6)
 
 
 class Tuned(World):
@@ -130,9 +130,9 @@ def test_knobs_keep_their_bounds_and_parameters_that_are_valid() -> None:
 
 
 def test_without_neighbours_their_weight_stays_0() -> None:
-    tuned = taught(TunedKnobs(replace(START, neighbours=0)), 0, *np.full((500, KNOBS), 0.3))
+    tuned = taught(TunedKnobs(replace(START, neighbour_weight=0)), 0, *np.full((500, KNOBS), 0.3))
     tuned.move()
-    assert tuned.served.neighbours == 0
+    assert tuned.served.neighbour_weight == 0
 
 
 def test_sums_add_up_over_buckets_and_however_events_are_cut() -> None:

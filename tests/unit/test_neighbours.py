@@ -13,21 +13,21 @@ from models.params.neighbours import NeighbourParams
 from tests.kernels import fill_neighbours, find_neighbours, learn_place, slot_of, sources_of
 
 ITEMS, KEYS = 9, 7
-SMALL = NeighbourParams(places=4, neighbours=2, sequences=4, length=4, recent=5, reach=2)
+SMALL = NeighbourParams(occurrences=4, most_similar=2, sequences=4, length=4, recent=5, reach=2)
 PARAMS = {
     "all bounds met": SMALL,
-    "few sequences": replace(SMALL, places=50, length=64, sequences=2),
-    "one sequence": replace(SMALL, places=50, length=64, sequences=1),
-    "short rings of places": replace(SMALL, places=1, length=64, sequences=50),
-    "short sequences": replace(SMALL, places=50, length=2, sequences=50),
-    "many neighbours": replace(SMALL, places=50, length=64, sequences=50, neighbours=50),
-    "many ties": replace(SMALL, places=50, length=64, sequences=50, decay=1.0, neighbours=3),
-    "few items, chunks of 4": replace(SMALL, places=50, sequences=50, kept=10),
-    "few items, chunks of 32": replace(SMALL, places=50, length=64, sequences=50, kept=128),
-    "nothing before": replace(SMALL, places=50, before=0.0),
+    "few sequences": replace(SMALL, occurrences=50, length=64, sequences=2),
+    "one sequence": replace(SMALL, occurrences=50, length=64, sequences=1),
+    "short rings of places": replace(SMALL, occurrences=1, length=64, sequences=50),
+    "short sequences": replace(SMALL, occurrences=50, length=2, sequences=50),
+    "many neighbours": replace(SMALL, occurrences=50, length=64, sequences=50, most_similar=50),
+    "many ties": replace(SMALL, occurrences=50, length=64, sequences=50, decay=1.0, most_similar=3),
+    "few items, chunks of 4": replace(SMALL, occurrences=50, sequences=50, kept=10),
+    "few items, chunks of 32": replace(SMALL, occurrences=50, length=64, sequences=50, kept=128),
+    "nothing before": replace(SMALL, occurrences=50, before=0.0),
     "as it comes": NeighbourParams(),
 }
-ROOMY = replace(SMALL, places=500, length=512, sequences=50, neighbours=3, reach=4)
+ROOMY = replace(SMALL, occurrences=500, length=512, sequences=50, most_similar=3, reach=4)
 
 
 @dataclass(eq=False)
@@ -63,7 +63,7 @@ class Reference:
         if sequence.until % self.chunk == 0 and sequence.until < self.params.length:
             self.take_chunk(sequence)
         sequence.items[sequence.until] = item
-        ring = self.places.setdefault(item, deque(maxlen=self.params.places))
+        ring = self.places.setdefault(item, deque(maxlen=self.params.occurrences))
         ring.append((sequence, sequence.until))
         sequence.items.pop(sequence.until - self.params.length, None)
         sequence.until += 1
@@ -89,7 +89,7 @@ class Reference:
                     one = every.setdefault(sequence.key, Found(sequence, depth, position))
                     one.similarity += round(self.params.decay**depth * UNIT)
         ordered = sorted(every.values(), key=lambda one: -one.similarity)
-        return ordered[: self.params.neighbours]
+        return ordered[: self.params.most_similar]
 
     def words(self, recent: list[int], key: int) -> list[tuple[int, int, float]]:
         """Return item, depth and weight of everything that neighbours say."""
@@ -268,7 +268,7 @@ def test_an_own_export_changes_nothing(params: NeighbourParams) -> None:
 
 
 def test_an_export_names_living_places_oldest_first() -> None:
-    neighbours = Neighbours(replace(SMALL, places=3, sequences=2), ITEMS)
+    neighbours = Neighbours(replace(SMALL, occurrences=3, sequences=2), ITEMS)
     for key, item in [(8, 1), (8, 0), (8, 0), (9, 0), (9, 1)]:
         learn_place(neighbours.arrays, np.uint64(key), item)
     start, keys, positions = neighbours.export(np.array([0, 5, 1], np.int32))
@@ -342,7 +342,9 @@ def test_memory_is_bounded() -> None:
     assert neighbours.sequences == len(neighbours.arrays.keys) - 1 == 1500
     assert neighbours.arrays.counters[GIVEN_UP] == 3500
     held = [a.nbytes for a in neighbours.arrays if isinstance(a, np.ndarray)]
-    assert sum(held) < 1501 * (4 * params.length + 80) + ITEMS * (8 * params.places + 40) + 2000
+    assert (
+        sum(held) < 1501 * (4 * params.length + 80) + ITEMS * (8 * params.occurrences + 40) + 2000
+    )
 
 
 def test_memory_goes_to_those_who_need_it() -> None:

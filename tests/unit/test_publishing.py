@@ -27,7 +27,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def telling(**changes: Any) -> tuple[Publishing, Items]:
     """A telling, and items all of whose rows were moved at once."""
-    budget = {"tell_ms": 1_000, "tell_bytes_per_second": PER_SECOND}
+    budget = {"delta_ms": 1_000, "delta_bytes_per_second": PER_SECOND}
     params = learning(objective="full", **budget | changes)
     items = empty_items(params)
     items.rows(np.arange(1, ROWS + 1, dtype=np.uint64))
@@ -82,14 +82,14 @@ def test_a_long_silence_saves_up_no_more_than_two_seconds(clock: Clock) -> None:
 
 
 def test_no_telling_is_larger_than_its_record_takes(clock: Clock) -> None:
-    by, items = telling(tell_bytes=1_000, tell_bytes_per_second=1 << 30)
+    by, items = telling(delta_bytes=1_000, delta_bytes_per_second=1 << 30)
     assert 900 < told(by, items)[1] <= 1_000
     clock.now_ms += 1_000
     assert 900 < told(by, items)[1] <= 1_000
 
 
 def test_one_row_is_told_where_the_budget_is_less_than_a_row(clock: Clock) -> None:
-    by, items = telling(tell_bytes_per_second=1)
+    by, items = telling(delta_bytes_per_second=1)
     for row in range(3):
         assert told(by, items)[0] == [row]
         clock.now_ms += 1_000

@@ -30,9 +30,11 @@ from tests.columns import TRANSITIONS, accepted, events, key, new_users, rows_of
 LIGHT = RankingParams(factors=columns.FACTORS, negatives=3, rate=0.3, bias_rate=0.2)
 FULL = replace(
     LIGHT, context=2, context_decay=0.5, source_decay=0.5, source_norm=0.7, factors_weight=0.6,
-    neighbours=0.7,
+    neighbour_weight=0.7,
 )  # fmt: skip
-SEQUENCES = NeighbourParams(places=6, neighbours=4, recent=5, reach=2, sequences=64, kept=4096)
+SEQUENCES = NeighbourParams(
+    occurrences=6, most_similar=4, recent=5, reach=2, sequences=64, kept=4096
+)
 NONE = DeepArrays.none()
 K, USERS = 8, 12
 EVERYTHING = 1e9
@@ -59,7 +61,7 @@ class World:
     ) -> None:
         self.random = np.random.default_rng(seed)
         self.catalogue = catalogue
-        sequences = SEQUENCES if params.neighbours else None
+        sequences = SEQUENCES if params.neighbour_weight else None
         self.weights = PopularityWeights() if popularity else None
         if self.weights:
             self.weights.weights[:] = self.random.choice([0, 0.2, 2], len(self.weights.weights))

@@ -20,8 +20,8 @@ class Publishing:
     def __init__(self, params: LearningParams) -> None:
         self._width = params.differences
         self._rates = params.ranking.rate, params.ranking.bias_rate
-        self._wait = params.tell_ms / 1000
-        self._bytes_per_second, self._most = params.tell_bytes_per_second, params.tell_bytes
+        self._wait = params.delta_ms / 1000
+        self._bytes_per_second, self._most = params.delta_bytes_per_second, params.delta_bytes
         self._told = -np.inf
 
     def __call__(

@@ -15,7 +15,7 @@ from scripts.tools.commands import control
 from scripts.tools.console import ToolError
 from scripts.tools.kafka.client import KafkaAddress, consumer
 
-NO_ROUNDS = ("fine_tune.every_events=0", "fine_tune.every=0s", "fine_tune.drift=false")
+NO_ROUNDS = ("fine_tune.every_events=0", "fine_tune.every_time=0s", "fine_tune.drift=false")
 """Rounds only where one is asked for."""
 _EXAMPLES = 200_000
 """Events that were learnt before the round begins."""

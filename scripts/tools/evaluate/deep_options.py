@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from conf.sections.deep import PrivacyRules
+from conf.sections.deep import DifferentialPrivacyRules
 from models.deep.privacy import Privacy
 from models.deep.shape import NETWORKS
 from scripts.tools.cluster.paths import trainer_python
@@ -43,9 +43,9 @@ def add_to(parser: argparse.ArgumentParser, models: Sequence[str]) -> None:
     add(
         "--noise",
         type=float,
-        default=PrivacyRules().noise,
+        default=DifferentialPrivacyRules().noise,
         metavar="SIGMA",
-        help="fine_tune.privacy.noise: the more, the more steps fit into the budget (default: 1)",
+        help="noise multiplier: the more, the more steps fit into the budget (default: 1)",
     )
     add("--store", type=Path, metavar="DIR", help="keep the deep models here")
 
@@ -100,7 +100,7 @@ def _privacy(epsilon: float | None, noise: float) -> Privacy | None:
     if epsilon is None:
         return None
     try:
-        given = PrivacyRules(enabled=True, epsilon=epsilon, noise=noise)
+        given = DifferentialPrivacyRules(enabled=True, epsilon=epsilon, noise=noise)
     except ValidationError as error:
         (first, *_) = error.errors()
         told = f"--{first['loc'][0]}: {first['msg']}, got {first['input']:g}"

@@ -51,9 +51,9 @@ VARIANTS = {
     "online": Variant({}),
     "fixed": Variant({"adaptive": False}),
     "light": Variant({"model": "light"}),
-    "hybrid": Variant({"model": "full", "neighbours": 0}),
-    "factors": Variant({"model": "full", "neighbours": 0, "popularity": False}),
-    "transitions": Variant({"model": "full", "neighbours": 0}, alone=TRANSITIONS),
+    "hybrid": Variant({"model": "full", "neighbour_weight": 0}),
+    "factors": Variant({"model": "full", "neighbour_weight": 0, "popularity": False}),
+    "transitions": Variant({"model": "full", "neighbour_weight": 0}, alone=TRANSITIONS),
 }
 """Passes through the pipeline, by name."""
 

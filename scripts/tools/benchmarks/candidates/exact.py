@@ -57,7 +57,9 @@ def scores_of(
     if learning.sequences is not None:
         recent = _known(items, history[-learning.sequences.recent :])
         received = _neighbour_shares(items.neighbours.arrays, recent, int(user.key[0]), items.size)
-        found += learning.ranking.neighbours * np.log1p(received / learning.sequences.smoothing)
+        found += learning.ranking.neighbour_weight * np.log1p(
+            received / learning.sequences.smoothing
+        )
     history_length = max(1, int(user.positives[0])).bit_length() - 1
     weight = popularity[min(history_length, len(popularity) - 1)]
     found += weight * _popularity(items, int(user.session_last[0]))
