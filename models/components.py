@@ -37,12 +37,16 @@ REASONS = np.array([TRANSITION, LATENT_FACTORS, SESSION_NEIGHBOURS, DEEP_MODEL, 
 def join(
     parts: NDArray[np.float32],
     weights: NDArray[np.float32],
+    components: Integer,
     size: Integer,
     joint: NDArray[np.float32],
 ) -> None:
-    """Set the joint score of the first `size` items; a component of weight 0 is not looked at."""
+    """Set the scores of the first `size` items by the first so many components together.
+
+    A component of weight 0 is not looked at.
+    """
     first = True
-    for c in range(len(parts)):
+    for c in range(components):
         weight = weights[c]
         if weight == 0:
             continue

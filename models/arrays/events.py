@@ -44,27 +44,20 @@ class LearntArrays(NamedTuple):
     online_rank: NDArray[np.int32]
     deep_rank: NDArray[np.int32]
     transition_rank: NDArray[np.int32]
-    neighbour_rank: NDArray[np.int32]
-    hybrid_rank: NDArray[np.int32]
     popularity_rank: NDArray[np.int32]
     error: NDArray[np.float32]
     loss: NDArray[np.float64]
 
     @classmethod
-    def empty(
-        cls, events: int, *, negatives: int = 0, gradients: int = 0, parts: bool = False
-    ) -> "LearntArrays":
+    def empty(cls, events: int, *, negatives: int = 0, gradients: int = 0) -> "LearntArrays":
         """Return columns that say: nothing compared, nothing scored.
 
         Parameters
         ----------
         negatives, gradients
             How many of them there are an event.
-        parts
-            Whether there are ranks by single components, which only evaluations ask for.
         """
-        ranks = np.full((7, events), NOT_SCORED, np.int32)
-        asked = events if parts else 0
+        ranks = np.full((5, events), NOT_SCORED, np.int32)
         error = np.empty(events, np.float32)
         error.fill(np.nan)
         return cls(
@@ -76,8 +69,6 @@ class LearntArrays(NamedTuple):
             deep_rank=ranks[2],
             transition_rank=ranks[3],
             popularity_rank=ranks[4],
-            neighbour_rank=ranks[5, :asked],
-            hybrid_rank=ranks[6, :asked],
             error=error,
             loss=np.zeros(LOSSES, np.float64),
         )

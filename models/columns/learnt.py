@@ -36,10 +36,6 @@ class Learnt:
     """(n,) the same by the deep model alone; NOT_SCORED where there is none."""
     transition_rank: NDArray[np.int32]
     """(n,) the same by transitions alone."""
-    neighbour_rank: NDArray[np.int32]
-    """(n,) the same by session neighbours alone, or (0,) where nobody asks."""
-    hybrid_rank: NDArray[np.int32]
-    """(n,) the same by all of the online model but neighbours, or (0,) where nobody asks."""
     popularity_rank: NDArray[np.int32]
     """(n,) the same by plain popularity."""
     loss: NDArray[np.float64]

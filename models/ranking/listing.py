@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from models.arrays.items import SIZE, ItemArrays
 from models.arrays.work import Work
 from models.compiled import Integer, compiled, entry, kernel
-from models.components import POPULARITY, add_up, join
+from models.components import COMPONENTS, POPULARITY, add_up, join
 from models.deep import part as deep
 from models.factors import part as factors
 from models.index.ceilings import listable
@@ -68,7 +68,7 @@ def _list_best(u: Integer, work: Work, lists: Lists) -> None:
     if len(work.popular.weights) > 0:
         history: Integer = history_of(work.users.positives[u])
         scratch.weights[POPULARITY] = work.popular.weights[history]
-    join(scratch.parts, scratch.weights, size, scratch.joint)
+    join(scratch.parts, scratch.weights, COMPONENTS, size, scratch.joint)
     held, limit = 0, lists.rows.shape[1]
     worst = np.float32(-np.inf)
     for row in range(size):

@@ -90,8 +90,8 @@ class Ranking:
         self._weights = weights
         self._tuned = tuned
         self._scratch = self._scratch_of(0)
-        self.ranks_parts = False
-        """For evaluations: events are ranked by single components, too, and none is left out."""
+        self.ranked = float(RANKED)
+        """Items beyond which fewer of the users' events are ranked; evaluations want them all."""
         self.taught = 1 << 32
         """For evaluations: lower halves of users' keys below which their ranked events teach the
         weights of popularity and of the deep model; by default all."""
@@ -115,9 +115,7 @@ class Ranking:
             work = work._replace(tuned=self._tuned.of(bucket))
         context, context_start = pack(work.window)
         pairs = 0 if self._params.context else self._params.negatives
-        out = LearntArrays.empty(
-            many, negatives=pairs, gradients=pairs and 1 + pairs, parts=self.ranks_parts
-        )
+        out = LearntArrays.empty(many, negatives=pairs, gradients=pairs and 1 + pairs)
         columns, done = EventArrays.of(events, lesson.gap), -1
         if self._neighbours:
             lead = np.empty(len(users), np.int32)
@@ -278,7 +276,7 @@ class Ranking:
             seed=params.seed,
             reserve=items.transitions.reserve,
             strong=self._users.strong,
-            ranked=np.inf if self.ranks_parts else float(RANKED),
+            ranked=self.ranked,
             taught=self.taught,
         )
 

@@ -8,7 +8,7 @@ from models.arrays.items import KNOWN, SIZE, ItemArrays
 from models.arrays.work import Knobs, Work
 from models.columns.learnt import UNKNOWN
 from models.compiled import Integer, Real, Truth, kernel
-from models.components import DEEP, NEIGHBOURS, POPULARITY, TRANSITIONS, add, join
+from models.components import COMPONENTS, DEEP, POPULARITY, TRANSITIONS, add, join
 from models.deep import part as deep_model
 from models.factors import part as factors
 from models.neighbours import part as neighbours
@@ -51,7 +51,6 @@ def _miss_all(e: Integer, work: Work, out: LearntArrays) -> None:
     """Note that an event's item was in nobody's list."""
     out.rank[e], out.online_rank[e], out.popularity_rank[e] = UNKNOWN, UNKNOWN, UNKNOWN
     out.transition_rank[e] = UNKNOWN
-    _set_parts(e, UNKNOWN, out)
     if len(work.deep.row) > 0 and work.deep.row[e] >= 0:
         out.deep_rank[e] = UNKNOWN
 
@@ -88,7 +87,6 @@ def rank_all(
     else:
         place = _place_in_fallback(work, mark, target)
         out.rank[e], out.online_rank[e], out.transition_rank[e] = place, place, place
-        _set_parts(e, place, out)
 
 
 @kernel
@@ -111,23 +109,17 @@ def _rank_by_parts(
     if work.knobs.neighbour_smoothing > 0:
         neighbours.fill(work, u)
     out.transition_rank[e] = _place(scratch.parts[TRANSITIONS], a, scratch.mark, mark, target)
-    share = scratch.weights[DEEP]
-    scratch.weights[DEEP], scratch.weights[POPULARITY] = 0, 0
-    join(scratch.parts, scratch.weights, size, joint)
+    join(scratch.parts, scratch.weights, DEEP, size, joint)
     if len(work.popular.weights) > 0:
         _add_popularity(u, time, mark, target, teaches, work)
     out.online_rank[e] = _place(joint, a, scratch.mark, mark, target)
     out.rank[e] = out.online_rank[e]
-    if len(out.hybrid_rank) > 0:
-        _rank_single_parts(e, mark, target, work, out)
-        join(scratch.parts, scratch.weights, size, joint)
-    scratch.weights[DEEP] = share
     if y >= 0:
         if teaches:
             add_event(
                 joint,
                 scratch.parts[DEEP],
-                share,
+                scratch.weights[DEEP],
                 a,
                 scratch.mark,
                 mark,
@@ -135,7 +127,7 @@ def _rank_by_parts(
                 scratch.places,
                 out.loss,
             )
-        join(scratch.parts, scratch.weights, size, joint)
+        join(scratch.parts, scratch.weights, COMPONENTS, size, joint)
         out.rank[e] = _place(joint, a, scratch.mark, mark, target)
     if teaches and len(work.tuned.bucket) > 0:
         learn_slopes(u, mark, target, work)
@@ -157,28 +149,6 @@ def _add_popularity(
         learn(work.popular, history, gains)
     scratch.weights[POPULARITY] = weight
     add(part, weight, size, scratch.joint)
-
-
-@kernel
-def _rank_single_parts(
-    e: Integer, mark: Integer, target: Integer, work: Work, out: LearntArrays
-) -> None:
-    """Rank by neighbours alone, and by all of the online model but them."""
-    a, scratch, size = work.items, work.scratch, work.items.counters[SIZE]
-    if work.knobs.neighbour_smoothing > 0:
-        out.neighbour_rank[e] = _place(scratch.parts[NEIGHBOURS], a, scratch.mark, mark, target)
-    weight = scratch.weights[NEIGHBOURS]
-    scratch.weights[NEIGHBOURS] = 0
-    join(scratch.parts, scratch.weights, size, scratch.joint)
-    out.hybrid_rank[e] = _place(scratch.joint, a, scratch.mark, mark, target)
-    scratch.weights[NEIGHBOURS] = weight
-
-
-@kernel
-def _set_parts(e: Integer, rank: Integer, out: LearntArrays) -> None:
-    """Note one rank for all single parts, where somebody asks."""
-    if len(out.hybrid_rank) > 0:
-        out.hybrid_rank[e] = out.neighbour_rank[e] = rank
 
 
 @kernel

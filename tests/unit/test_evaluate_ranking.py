@@ -13,7 +13,7 @@ from scripts.tools.data.behaviour import Recorded
 from scripts.tools.evaluate import evaluate
 from scripts.tools.evaluate.ablation import STEPS
 from scripts.tools.evaluate.figures import Ranked, of_ranks
-from scripts.tools.evaluate.passes import Pass
+from scripts.tools.evaluate.passes import Pass, needed
 from scripts.tools.evaluate.pipeline import VARIANTS, observed
 from scripts.tools.evaluate.sample import Sample
 from scripts.tools.evaluate.ties import Shuffled
@@ -147,22 +147,20 @@ def test_what_cannot_be_evaluated_is_told(run, change, options, message):
         run(table, *options)
 
 
-def test_hybrid_ranks_as_a_model_that_never_had_neighbours(tmp_path):
-    """They are no part of what the factors learn: one pass ranks both.
-
-    Popularity would weigh what it brings beside them.
-    """
-    alone = {"learning": {"ranking": {"popularity": False, "adaptive": False}}}
+def test_one_component_alone_has_a_pass_of_its_own(tmp_path):
+    """Its ranks are those of that component, of the events that are ranked in every pass."""
+    assert needed(["neighbours", "hybrid"]) == ["hybrid", "neighbours"]
     path = tmp_path / "some.parquet"
     pq.write_table(pa.table(columns()), path)
     passes = {}
-    for name in ("online", "hybrid"):
-        passes[name] = Pass(Recorded(path), observed(VARIANTS[name], alone, 1), listing=False)
+    for name in ("online", "neighbours"):
+        passes[name] = Pass(Recorded(path), observed(VARIANTS[name], {}, 1), listing=False)
         passes[name].run(name, lambda *_: None)
-    assert len(passes["online"].numbers) > 100
-    np.testing.assert_array_equal(
-        passes["online"].ranks("hybrid_rank"), passes["hybrid"].ranks("online_rank")
-    )
+    np.testing.assert_array_equal(passes["online"].numbers, passes["neighbours"].numbers)
+    known = passes["neighbours"].ranks("online_rank") >= 0
+    assert known.sum() > 100
+    alone = passes["neighbours"].ranks("online_rank")[known]
+    assert (alone != passes["online"].ranks("online_rank")[known]).mean() > 0.3
 
 
 NEW = ("event2", "event3", "event6")

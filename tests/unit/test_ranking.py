@@ -470,7 +470,7 @@ def test_of_many_items_fewer_users_are_ranked_and_always_the_same(
     monkeypatch.setattr("models.ranking.model.RANKED", 15)
     rows = stream(600)
     few, all_of_them = objective(), objective()
-    all_of_them.ranks_parts = True
+    all_of_them.ranked = np.inf
     found = []
     for model in (few, all_of_them):
         items, users = new_items(), new_users(6)

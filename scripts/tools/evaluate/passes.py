@@ -28,8 +28,6 @@ MODELS = (
 """Models that can be asked for; deep ones come with the pass of `online`."""
 _COLUMNS = {
     "transitions": "transition_rank",
-    "neighbours": "neighbour_rank",
-    "hybrid": "hybrid_rank",
     "popularity": "popularity_rank",
 }
 
@@ -134,8 +132,8 @@ def needed(models: Sequence[str], *, ablation: bool = False) -> list[str]:
     >>> needed(["popularity"])
     ['transitions']
     """
-    passes = {"fixed", "light", "factors"} & set(models)
-    if {"online", "hybrid", "neighbours", *DEEP} & set(models):
+    passes = {"fixed", "light", "hybrid", "factors", "neighbours"} & set(models)
+    if {"online", *DEEP} & set(models):
         passes.add("online")
     if ablation:
         passes |= {"online", "hybrid", "factors", "transitions"}

@@ -13,7 +13,7 @@ from jobs import parameters
 from models.columns.events import Events
 from models.columns.learnt import NOT_SCORED
 from models.columns.users import Users
-from models.components import TRANSITIONS
+from models.components import NEIGHBOURS, TRANSITIONS
 from models.deep.serving import Deep
 from models.ranking.model import Ranking
 from operators.learn_users.pipeline import Pipeline
@@ -23,7 +23,7 @@ from scripts.tools.evaluate.pipeline_models import Alone, Noted
 from state.topics.window import Sums
 
 RANKS = (
-    "rank", "online_rank", "deep_rank", "transition_rank", "neighbour_rank", "hybrid_rank",
+    "rank", "online_rank", "deep_rank", "transition_rank",
     "popularity_rank",
 )  # fmt: skip
 """Columns of `models.columns.learnt.Learnt` that are kept."""
@@ -53,6 +53,7 @@ VARIANTS = {
     "light": Variant({"model": "light"}),
     "hybrid": Variant({"model": "full", "neighbour_weight": 0}),
     "factors": Variant({"model": "full", "neighbour_weight": 0, "popularity": False}),
+    "neighbours": Variant({"model": "full"}, alone=NEIGHBOURS),
     "transitions": Variant({"model": "full", "neighbour_weight": 0}, alone=TRANSITIONS),
 }
 """Passes through the pipeline, by name."""
@@ -103,7 +104,7 @@ class Observed(Pipeline):
                 neighbours=learning.sequences,
             )
         if isinstance(self._learn.objective, Ranking):
-            self._learn.objective.ranks_parts = True
+            self._learn.objective.ranked = np.inf
             self._ranking = self._learn.objective
         self._learn.objective = self._noted = Noted(self._learn.objective)
         self.found: dict[str, list[NDArray[np.int32]]] = {name: [] for name in RANKS}

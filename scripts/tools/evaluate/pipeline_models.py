@@ -17,6 +17,7 @@ from models.components import COMPONENTS
 from models.items.table import Items
 from models.objective import Objective
 from models.ranking.model import Ranking
+from models.ranking.ranks import RANKED
 
 _LEARNT_AGAIN, _RANKED_AGAIN = 20, 4
 """Last micro-batches that are learnt once more, and with ranks, to measure the time of it."""
@@ -68,7 +69,7 @@ class Noted:
         Users are as they were: what is their own by now was not then, or it would not be ranked.
         """
         if isinstance(self._model, Ranking):
-            self._model.ranks_parts = False  # the job does not ask for them
+            self._model.ranked = float(RANKED)  # as in the job
         told = [(items, _copied(users), lesson) for items, users, lesson in self._told][-batches:]
         events = sum(len(lesson) for *_, lesson in told)
         begin = time.process_time()
