@@ -13,7 +13,7 @@ from models.rating import kalman
 from models.transitions import rows
 from models.users import history
 from models.weights import blend, knobs, popularity
-from scripts.tools.evaluate import ratings_stack as stack
+from scripts.tools.evaluate.ratings import stack as stack
 
 _Kernel = TypeVar("_Kernel", bound=Callable[..., Any])
 

@@ -137,7 +137,10 @@ def test_a_key_in_the_wrong_section_is_pointed_to_the_right_one(tmp_path):
         ("deep: {network: sasrec, length: 65}", "deep.length"),
         ("deep: {network: sasrec, dim: 7}", "deep.dim"),
         ("deep: {network: ncf, layers: 2}", "deep.layers"),
-        ("deep: {network: ncf}\nfine_tune: {differential_privacy: {enabled: true}}", "deep.network"),
+        (
+            "deep: {network: ncf}\nfine_tune: {differential_privacy: {enabled: true}}",
+            "deep.network",
+        ),
         (
             "learning: {objective: rating}\nfine_tune: {differential_privacy: {enabled: true}}",
             "learning.objective",

@@ -13,8 +13,8 @@ from scripts.tools.evaluate.baselines.item_knn import ItemKnn
 from scripts.tools.evaluate.baselines.popularity import DecayedPopularity
 from scripts.tools.evaluate.baselines.run import ranked
 from scripts.tools.evaluate.baselines.stream import Stream
-from scripts.tools.evaluate.passes import Pass
-from scripts.tools.evaluate.pipeline import VARIANTS, observed
+from scripts.tools.evaluate.stream.passes import Pass
+from scripts.tools.evaluate.stream.pipeline import VARIANTS, observed
 from tests.kernels import scrambled
 
 N, USERS, ITEMS = 500, 7, 40

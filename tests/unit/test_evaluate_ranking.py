@@ -11,12 +11,12 @@ import pytest
 from scripts.tools.console import ToolError
 from scripts.tools.data.behaviour import Recorded
 from scripts.tools.evaluate import evaluate
-from scripts.tools.evaluate.ablation import STEPS
-from scripts.tools.evaluate.figures import Ranked, of_ranks
-from scripts.tools.evaluate.passes import Pass, needed
-from scripts.tools.evaluate.pipeline import VARIANTS, observed
-from scripts.tools.evaluate.sample import Sample
-from scripts.tools.evaluate.ties import Shuffled
+from scripts.tools.evaluate.common.figures import Ranked, of_ranks
+from scripts.tools.evaluate.common.ties import Shuffled
+from scripts.tools.evaluate.ranking.ablation import STEPS
+from scripts.tools.evaluate.ranking.sample import Sample
+from scripts.tools.evaluate.stream.passes import Pass, needed
+from scripts.tools.evaluate.stream.pipeline import VARIANTS, observed
 
 N = 900
 DRAWN = "transitions,neighbours,bpr,popularity,decayed_popularity,item_knn"

@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from scripts.tools.console import ToolError
-from scripts.tools.evaluate import evaluate, ratings_river
+from scripts.tools.evaluate import evaluate
+from scripts.tools.evaluate.ratings import river
 
 OWN = ("ekf", "ekf+refit", "ekf+mf")
 SLICES = {"all": 0, "after5": 30, "last20": 480}
@@ -125,8 +126,8 @@ def test_river_takes_the_same_ratings(run):
 def test_a_river_that_ends_early_is_told(run, monkeypatch, tmp_path):
     program = tmp_path / "program.py"
     program.write_text("import sys; print(0); sys.exit('no such river')")
-    monkeypatch.setattr(ratings_river, "_PROGRAM", program)
-    monkeypatch.setattr(ratings_river, "environment", lambda: sys.executable)
+    monkeypatch.setattr(river, "_PROGRAM", program)
+    monkeypatch.setattr(river, "environment", lambda: sys.executable)
     with pytest.raises(ToolError, match="river: expected predictions, it ended: no such river"):
         run(columns(), "--models", "biases")
 

@@ -11,9 +11,9 @@ import pytest
 from scripts.tools.cluster.paths import TRAINER_PYTHON
 from scripts.tools.console import ToolError
 from scripts.tools.evaluate import evaluate
-from scripts.tools.evaluate.figures import Ranked
-from scripts.tools.evaluate.sessions_data import Clicks
-from scripts.tools.evaluate.sessions_figures import by_period, mean
+from scripts.tools.evaluate.common.figures import Ranked
+from scripts.tools.evaluate.sessions.data import Clicks
+from scripts.tools.evaluate.sessions.figures import by_period, mean
 
 N = 1_500
 

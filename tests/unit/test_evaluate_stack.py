@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scripts.tools.evaluate.ratings_stack import Stack, learn_events
+from scripts.tools.evaluate.ratings.stack import Stack, learn_events
 from tests.kernels import predict_stacked
 
 N = 300

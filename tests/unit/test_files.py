@@ -26,8 +26,8 @@ from scripts.tools.data.behaviour import Recorded
 from scripts.tools.data.ids import Place, ids
 from scripts.tools.data.tables import opened
 from scripts.tools.evaluate import evaluate
-from scripts.tools.evaluate.records import batches
-from scripts.tools.evaluate.sample import ordinals
+from scripts.tools.evaluate.ranking.sample import ordinals
+from scripts.tools.evaluate.stream.records import batches
 
 T = 1_700_000_000
 """A time, s."""

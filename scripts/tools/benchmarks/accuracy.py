@@ -21,8 +21,8 @@ from scripts.tools.benchmarks.terminal import progress_bar
 from scripts.tools.console import ToolError, progress
 from scripts.tools.data.behaviour import Blocks, source
 from scripts.tools.data.event_times import Window, in_time
-from scripts.tools.evaluate.pipeline import Notebook
-from scripts.tools.evaluate.records import batches, positive
+from scripts.tools.evaluate.stream.pipeline import Notebook
+from scripts.tools.evaluate.stream.records import batches, positive
 from scripts.tools.kafka.client import consumer
 from scripts.tools.kafka.produce import Pace, replay
 from scripts.tools.results import Result

@@ -5,7 +5,9 @@ from collections.abc import Callable
 
 from scripts.tools import results
 from scripts.tools.console import run
-from scripts.tools.evaluate import ranking, ratings, sessions
+from scripts.tools.evaluate.ranking import command as ranking
+from scripts.tools.evaluate.ratings import command as ratings
+from scripts.tools.evaluate.sessions import command as sessions
 
 
 def main() -> int:

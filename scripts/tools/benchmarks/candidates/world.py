@@ -20,8 +20,8 @@ from scripts.tools.benchmarks.candidates.exact import Scores, scores_of
 from scripts.tools.console import ToolError
 from scripts.tools.data.behaviour import BLOCK, Block, Generated
 from scripts.tools.data.generator import GeneratorParams
-from scripts.tools.evaluate.pipeline import Notebook
-from scripts.tools.evaluate.records import batches
+from scripts.tools.evaluate.stream.pipeline import Notebook
+from scripts.tools.evaluate.stream.records import batches
 
 _PLACES = 100
 """Items of a cluster."""

@@ -12,7 +12,7 @@ from scripts.tools.evaluate.baselines.bpr import Bpr
 from scripts.tools.evaluate.baselines.item_knn import ItemKnn
 from scripts.tools.evaluate.baselines.popularity import DecayedPopularity
 from scripts.tools.evaluate.baselines.stream import Stream
-from scripts.tools.evaluate.figures import Ranked
+from scripts.tools.evaluate.common.figures import Ranked
 
 MODELS: dict[str, Callable[..., Any]] = {
     "bpr": Bpr,

@@ -9,7 +9,7 @@ from conf.parameters import event_policy
 from conf.schema import JobConfig
 from models.params.events import EventPolicy
 from scripts.tools.data.behaviour import Blocks
-from scripts.tools.evaluate.records import positive
+from scripts.tools.evaluate.stream.records import positive
 
 
 class Stream(NamedTuple):

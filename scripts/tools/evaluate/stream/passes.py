@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from models.columns.learnt import UNKNOWN
 from operators.learn_users.micro_batch import MicroBatch
 from scripts.tools.data.behaviour import Blocks
-from scripts.tools.evaluate.figures import Ranked
-from scripts.tools.evaluate.pipeline import VARIANTS, Notebook, Observed
-from scripts.tools.evaluate.records import batches
+from scripts.tools.evaluate.common.figures import Ranked
+from scripts.tools.evaluate.stream.pipeline import VARIANTS, Notebook, Observed
+from scripts.tools.evaluate.stream.records import batches
 
 Report = Callable[[int, str], None]
 """Is told how many events are done, and of what."""

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.tools.evaluate.figures import Ranked
-from scripts.tools.evaluate.weights_plot import Weights, keep, panels
+from scripts.tools.evaluate.common.figures import Ranked
+from scripts.tools.evaluate.common.weights_plot import Weights, keep, panels
 
 _WINDOWS = 40
 _LEAST = 20

@@ -18,19 +18,14 @@ from rich.table import Table
 from conf.units import DURATIONS, parse
 from scripts.tools.console import ToolError, positive, progress
 from scripts.tools.data import columns
-from scripts.tools.evaluate import deep_options, rounds, sessions_plot
-from scripts.tools.evaluate.figures import Ranked
-from scripts.tools.evaluate.output import (
-    add_options,
-    chosen,
-    console_beside,
-    row,
-    write,
-)
-from scripts.tools.evaluate.passes import Pass, own, weights_of
-from scripts.tools.evaluate.sessions_data import COLUMNS, Clicks
-from scripts.tools.evaluate.sessions_figures import METRICS, by_period, mean
-from scripts.tools.evaluate.sessions_run import run
+from scripts.tools.evaluate.common.figures import Ranked
+from scripts.tools.evaluate.common.output import add_options, chosen, console_beside, row, write
+from scripts.tools.evaluate.sessions import plot
+from scripts.tools.evaluate.sessions.data import COLUMNS, Clicks
+from scripts.tools.evaluate.sessions.figures import METRICS, by_period, mean
+from scripts.tools.evaluate.sessions.run import run
+from scripts.tools.evaluate.stream import deep_options, rounds
+from scripts.tools.evaluate.stream.passes import Pass, own, weights_of
 
 _SECOND_MS = 1_000
 DEEP = ("deep", "blend")
@@ -97,7 +92,7 @@ def evaluate(options: argparse.Namespace) -> int:
             clicks=clicks.events,
         )
     if options.plot is not None:
-        sessions_plot.draw(options.plot, periods, weights_of(passes))
+        plot.draw(options.plot, periods, weights_of(passes))
         progress(f"plot in {options.plot}")
     return 0
 

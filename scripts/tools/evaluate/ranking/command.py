@@ -22,12 +22,13 @@ from scripts.tools.console import ToolError, positive, progress
 from scripts.tools.data import columns
 from scripts.tools.data.accepted import ratings_outside, unknown_types
 from scripts.tools.data.behaviour import Recorded, Source, source
-from scripts.tools.evaluate import ablation, deep_options, ranking_plot, ranking_view, rounds
-from scripts.tools.evaluate.output import add_options, chosen, console_beside, write
-from scripts.tools.evaluate.passes import DEEP, MODELS, weights_of
-from scripts.tools.evaluate.ranking_figures import GE4, rows, sizes
-from scripts.tools.evaluate.ranking_run import Evaluation, evaluated
-from scripts.tools.evaluate.ties import TIES, Shuffled
+from scripts.tools.evaluate.common.output import add_options, chosen, console_beside, write
+from scripts.tools.evaluate.common.ties import TIES, Shuffled
+from scripts.tools.evaluate.ranking import ablation, plot, view
+from scripts.tools.evaluate.ranking.figures import GE4, rows, sizes
+from scripts.tools.evaluate.ranking.run import Evaluation, evaluated
+from scripts.tools.evaluate.stream import deep_options, rounds
+from scripts.tools.evaluate.stream.passes import DEEP, MODELS, weights_of
 
 _LEAST = 4.0
 _USUAL = tuple(model for model in MODELS if model not in (*DEEP, "factors", "fixed"))
@@ -96,12 +97,12 @@ def _tell(
     """Show the figures, and write them where they are wanted."""
     out, found = console_beside(options.json), rows(whole, liked)
     tuning = whole.tuning
-    ranking_view.show(out, found, models, sizes(whole, liked), whole.passes)
+    view.show(out, found, models, sizes(whole, liked), whole.passes)
     rounds.show(out, tuning.rounds if tuning else [])
     if options.ablation:
         found += ablation.rows(whole.sampled, liked.sampled if liked else None)
         ablation.show(out, found)
-    ranking_view.say(out, time.monotonic() - begin, tuning.seconds if tuning else 0.0)
+    view.say(out, time.monotonic() - begin, tuning.seconds if tuning else 0.0)
     _keep(options, found, whole)
 
 
@@ -179,5 +180,5 @@ def _keep(options: argparse.Namespace, found: list[dict[str, Any]], whole: Evalu
     if options.plot is not None:
         swaps = [each.events for each in done]
         weights = weights_of(whole.passes)
-        ranking_plot.draw(options.plot, whole.sampled, whole.data.events, swaps, weights)
+        plot.draw(options.plot, whole.sampled, whole.data.events, swaps, weights)
         progress(f"plot in {options.plot}")

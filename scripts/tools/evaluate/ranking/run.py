@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scripts.tools.data.behaviour import Blocks
-from scripts.tools.evaluate import deep_options
 from scripts.tools.evaluate.baselines import run as baselines
-from scripts.tools.evaluate.figures import Ranked
-from scripts.tools.evaluate.fine_tuning import FineTuning
-from scripts.tools.evaluate.output import progress_bar
-from scripts.tools.evaluate.passes import DEEP, MODELS, Pass, Report, needed, own
-from scripts.tools.evaluate.pipeline import VARIANTS, observed
-from scripts.tools.evaluate.sample import Sample
+from scripts.tools.evaluate.common.figures import Ranked
+from scripts.tools.evaluate.common.output import progress_bar
+from scripts.tools.evaluate.ranking.sample import Sample
+from scripts.tools.evaluate.stream import deep_options
+from scripts.tools.evaluate.stream.fine_tuning import FineTuning
+from scripts.tools.evaluate.stream.passes import DEEP, MODELS, Pass, Report, needed, own
+from scripts.tools.evaluate.stream.pipeline import VARIANTS, observed
 
 
 @dataclass

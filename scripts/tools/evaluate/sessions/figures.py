@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scripts.tools.evaluate.figures import Ranked
+from scripts.tools.evaluate.common.figures import Ranked
 
 METRICS = ("recall@20", "recall@10", "mrr@20")
 

@@ -11,8 +11,8 @@ from models.deep.privacy import Privacy
 from models.deep.shape import NETWORKS
 from scripts.tools.cluster.paths import trainer_python
 from scripts.tools.console import ToolError, positive
-from scripts.tools.evaluate.fine_tuning import FineTuning
-from scripts.tools.evaluate.passes import DEEP, Pass
+from scripts.tools.evaluate.stream.fine_tuning import FineTuning
+from scripts.tools.evaluate.stream.passes import DEEP, Pass
 
 
 def add_to(parser: argparse.ArgumentParser, models: Sequence[str]) -> None:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.tools.evaluate import deep_options
-from scripts.tools.evaluate.fine_tuning import FineTuning
-from scripts.tools.evaluate.output import progress_bar
-from scripts.tools.evaluate.passes import Pass, needed
-from scripts.tools.evaluate.pipeline import VARIANTS, observed
-from scripts.tools.evaluate.sessions_data import Clicks
+from scripts.tools.evaluate.common.output import progress_bar
+from scripts.tools.evaluate.sessions.data import Clicks
+from scripts.tools.evaluate.stream import deep_options
+from scripts.tools.evaluate.stream.fine_tuning import FineTuning
+from scripts.tools.evaluate.stream.passes import Pass, needed
+from scripts.tools.evaluate.stream.pipeline import VARIANTS, observed
 
 
 def run(

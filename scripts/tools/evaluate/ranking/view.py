@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from scripts.tools.evaluate.passes import Pass
+from scripts.tools.evaluate.stream.passes import Pass
 
 _SHOWN = ("hr@10", "ndcg@10", "mrr", "coverage", "us_an_event", "us_a_ranking")
 

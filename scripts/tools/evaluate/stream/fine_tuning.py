@@ -16,11 +16,11 @@ from operators.fine_tune.rounds import RoundParams, conclude, prepare, write_col
 from operators.fine_tune.trainer import Trainer, TrainerParams
 from operators.learn_users.micro_batch import MicroBatch
 from scripts.tools.console import ToolError, progress
-from scripts.tools.evaluate.figures import Ranked
-from scripts.tools.evaluate.output import SLICES, first_of
-from scripts.tools.evaluate.passes import Beside, Pass, Report
-from scripts.tools.evaluate.pipeline import Notebook
-from scripts.tools.evaluate.rounds import Round
+from scripts.tools.evaluate.common.figures import Ranked
+from scripts.tools.evaluate.common.output import SLICES, first_of
+from scripts.tools.evaluate.stream.passes import Beside, Pass, Report
+from scripts.tools.evaluate.stream.pipeline import Notebook
+from scripts.tools.evaluate.stream.rounds import Round
 from state.codec.sealed import StateError
 from state.keyed.tuner_state import TunerState
 from state.store.model_store import WEIGHTS, Manifest, ModelStore

@@ -19,7 +19,7 @@ from models.ranking.model import Ranking
 from operators.learn_users.pipeline import Pipeline
 from operators.learn_users.stages.learn import LearnedBatch
 from operators.params import LearnUsersParams
-from scripts.tools.evaluate.pipeline_models import Alone, Noted
+from scripts.tools.evaluate.stream.pipeline_models import Alone, Noted
 from state.topics.window import Sums
 
 RANKS = (

@@ -6,8 +6,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from scripts.tools.evaluate.figures import Ranked, of_ranks
-from scripts.tools.evaluate.output import row
+from scripts.tools.evaluate.common.figures import Ranked, of_ranks
+from scripts.tools.evaluate.common.output import row
 
 STEPS = {
     "transitions": "transitions",

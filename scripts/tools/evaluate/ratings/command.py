@@ -15,8 +15,7 @@ from rich.table import Table
 from scripts.tools.console import ToolError, progress
 from scripts.tools.data import columns
 from scripts.tools.data.behaviour import recorded
-from scripts.tools.evaluate import ratings_plot
-from scripts.tools.evaluate.output import (
+from scripts.tools.evaluate.common.output import (
     SLICES,
     add_options,
     chosen,
@@ -25,8 +24,9 @@ from scripts.tools.evaluate.output import (
     progress_bar,
     write,
 )
-from scripts.tools.evaluate.ratings_data import Ratings
-from scripts.tools.evaluate.ratings_run import MODELS, Evaluation, Passed, figures, rows
+from scripts.tools.evaluate.ratings import plot
+from scripts.tools.evaluate.ratings.data import Ratings
+from scripts.tools.evaluate.ratings.run import MODELS, Evaluation, Passed, figures, rows
 
 
 def add_to(protocols: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -77,7 +77,7 @@ def evaluate(options: argparse.Namespace) -> int:
             ratings=ratings.told(),
         )
     if options.plot is not None:
-        ratings_plot.draw(options.plot, passed, ratings)
+        plot.draw(options.plot, passed, ratings)
         progress(f"plot in {options.plot}")
     return 0
 

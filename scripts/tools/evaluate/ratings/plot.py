@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from scripts.tools.evaluate.ratings_data import Ratings
-from scripts.tools.evaluate.ratings_run import Passed
+from scripts.tools.evaluate.ratings.data import Ratings
+from scripts.tools.evaluate.ratings.run import Passed
 
 _WINDOWS = 40
 

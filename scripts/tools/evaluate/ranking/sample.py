@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from scripts.tools.data.behaviour import Blocks
 from scripts.tools.evaluate.baselines.stream import Stream
-from scripts.tools.evaluate.output import SLICES, first_of
+from scripts.tools.evaluate.common.output import SLICES, first_of
 
 COLD_START = {"event2": 2, "event3": 3, "event6": 6}
 """Slices of users who are new, and the number of such an event among its user's events."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.tools.evaluate.weights_plot import Weights, keep, panels
+from scripts.tools.evaluate.common.weights_plot import Weights, keep, panels
 
 
 def draw(

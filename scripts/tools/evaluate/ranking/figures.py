@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from scripts.tools.evaluate.figures import of_ranks
-from scripts.tools.evaluate.output import row
-from scripts.tools.evaluate.ranking_run import Evaluation
+from scripts.tools.evaluate.common.figures import of_ranks
+from scripts.tools.evaluate.common.output import row
+from scripts.tools.evaluate.ranking.run import Evaluation
 
 GE4 = "ge4"
 

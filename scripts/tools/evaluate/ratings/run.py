@@ -19,10 +19,10 @@ from models.rating.stacking import PRODUCT, SQUARE, Stacking
 from models.refit import fold
 from models.refit.refit import Factorisation, Refit, fit
 from models.weights.blend import COUNT
-from scripts.tools.evaluate import ratings_river, ratings_stack
-from scripts.tools.evaluate.output import SLICES, first_of, row
-from scripts.tools.evaluate.ratings_data import Ratings
-from scripts.tools.evaluate.ratings_stack import Stack
+from scripts.tools.evaluate.common.output import SLICES, first_of, row
+from scripts.tools.evaluate.ratings import river, stack
+from scripts.tools.evaluate.ratings.data import Ratings
+from scripts.tools.evaluate.ratings.stack import Stack
 
 MODELS = ("ekf", "ekf+mf", "ekf+refit", "biased_mf", "biases")
 """`ekf+mf` is what the job predicts: items stay between refits, and one weight joins both."""
@@ -90,7 +90,7 @@ class Evaluation:
             return self._refitted(report)
         if model == "mf":
             return self._folded(report)
-        predicted, seconds = ratings_river.run(
+        predicted, seconds = river.run(
             model, self._ratings.user, self._ratings.item, self._stars, report
         )
         return Passed(self._ratings.clipped(predicted), seconds)
@@ -178,7 +178,7 @@ class Evaluation:
         watch = _Watch()
         for part in (slice(0, 0), slice(0, len(x))):  # the first compiles
             with watch:
-                ratings_stack.learn_events(x[part], self._stars[part], model, predicted[part])
+                stack.learn_events(x[part], self._stars[part], model, predicted[part])
             watch.start_after(part)
         seconds = watch.seconds + sum(one.seconds for one in below)
         return Passed(self._ratings.clipped(predicted), seconds)

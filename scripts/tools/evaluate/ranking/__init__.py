@@ -1,0 +1,1 @@
+"""scripts/evaluate ranking: every event ranked among all items before it is learnt."""

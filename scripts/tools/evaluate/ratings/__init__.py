@@ -1,0 +1,1 @@
+"""scripts/evaluate ratings: every rating predicted before it is learnt."""

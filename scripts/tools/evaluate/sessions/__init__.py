@@ -1,0 +1,1 @@
+"""scripts/evaluate sessions: the next click of a session, by period."""

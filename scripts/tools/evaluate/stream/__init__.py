@@ -1,0 +1,1 @@
+"""The job's own pipeline over a file: what evaluations of ranking and of sessions share."""
