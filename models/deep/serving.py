@@ -1,9 +1,7 @@
-"""The deep model inside a worker: its weights, its items by replica row, its users' states."""
+"""The deep model inside a worker: what it says of events and users, and the states of users."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +9,10 @@ from numpy.typing import NDArray
 from models.arrays.deep import DeepArrays
 from models.columns.events import Events
 from models.columns.users import Users
-from models.compiled import compiled
+from models.deep.batches import last_before, previous_of
 from models.deep.mf import Mf
-from models.deep.ncf import NEVER, Ncf
+from models.deep.ncf import Ncf
+from models.deep.placed import Model, Placed
 from models.deep.recurrent import Recurrent
 from models.deep.sasrec import SasRec
 from models.deep.shape import Shape
@@ -22,108 +21,6 @@ from models.params.refit import RefitParams
 from models.refit import fold
 from models.users.history import as_counted
 from models.weights.blend import Blend
-
-Network: TypeAlias = Recurrent | SasRec | Ncf | Mf
-
-_STEP = 16_384
-"""Rows that are looked up at a time."""
-
-NETWORKS: dict[str, type[Recurrent] | type[SasRec] | type[Ncf] | type[Mf]] = {
-    "recurrent": Recurrent,
-    "sasrec": SasRec,
-    "ncf": Ncf,
-    "mf": Mf,
-}
-"""What serves each network."""
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """Weights that can be served, with their place in history."""
-
-    version: int
-    root: int
-    """First version of the line that these weights were fine-tuned from: states are carried over
-    within a line, those of other lines are computed anew."""
-    network: Network
-    keys: NDArray[np.uint64]
-    """(K,) items by row of the embeddings."""
-    targets: NDArray[np.float32]
-    """(K, d)"""
-    bias: NDArray[np.float32]
-    """(K,)"""
-    output: NDArray[np.float32]
-    """(h,) weights of hidden units, see `models.arrays.deep.DeepArrays`."""
-    sha256: str = ""
-    """Of the weights file: what tells two models of one version apart."""
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """A model whose items lie by row of a replica, as it was at some time."""
-
-    model: Model
-    """Its targets are centred, where the network scores by them."""
-    keys: NDArray[np.uint64]
-    """(K,) of its items, ascending."""
-    order: NDArray[np.int32]
-    """(K,) their rows of the embeddings."""
-    index: NDArray[np.int32]
-    """(R,) row of the embeddings of each row of the replica, -1 for none."""
-    targets: NDArray[np.float32]
-    """(room, d)"""
-    bias: NDArray[np.float32]
-    """(room,)"""
-    generation: int
-    """Of the replica: in another one its rows are others."""
-
-    @classmethod
-    def of(
-        cls, model: Model, keys: NDArray[np.uint64], room: int = 0, generation: int = -1
-    ) -> "Placed":
-        """Return a model with the items of a replica, whose rows have these keys.
-
-        It takes a while where there are many, in short steps, so that another thread goes on.
-        """
-        # an item that a ranker does not know has the score 0: let that be the average
-        if not len(model.output) and not isinstance(model.network, Mf):
-            centred = model.targets - model.targets.mean(axis=0)
-            # in place of the model's own, which would be as large again
-            model = replace(model, targets=centred, bias=model.bias - model.bias.mean())
-        order, nothing = np.argsort(model.keys).astype(np.int32), np.empty(0, np.float32)
-        known, rows = model.keys[order], np.empty(0, np.int32)
-        return cls(model, known, order, rows, nothing, nothing, -1).among(keys, room, generation)
-
-    def among(self, keys: NDArray[np.uint64], room: int, generation: int) -> "Placed":
-        """Return the same model with the items of a replica whose rows have these keys."""
-        model = self.model
-        absent = NEVER if len(model.output) else 0
-        unknown = fold.NEVER if isinstance(model.network, Mf) else 0
-        empty = replace(
-            self,
-            index=np.empty(0, np.int32),
-            targets=np.full((room, model.targets.shape[1]), absent, np.float32),
-            bias=np.full(room, unknown, np.float32),
-            generation=generation,
-        )
-        return empty.with_rows(keys)
-
-    def with_rows(self, keys: NDArray[np.uint64]) -> "Placed":
-        """Return the same with further rows of the replica; its arrays are filled in place."""
-        parts = [self.index]
-        for at in range(0, len(keys), _STEP):
-            index = self.find(keys[at : at + _STEP])
-            rows = len(self.index) + at + np.flatnonzero(index >= 0)
-            self.targets[rows] = self.model.targets[index[index >= 0]]
-            self.bias[rows] = self.model.bias[index[index >= 0]]
-            parts.append(index)
-        return replace(self, index=np.concatenate(parts))
-
-    def find(self, keys: NDArray[np.uint64]) -> NDArray[np.int32]:
-        """Return the row of the embeddings of every item, -1 for none."""
-        at = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
-        found: NDArray[np.int32] = np.where(self.keys[at] == keys, self.order[at], np.int32(-1))
-        return found
 
 
 class Deep:
@@ -229,7 +126,7 @@ class Deep:
         index = self._indices(rows[positive], events.item[positive])
         # of an item it does not know the network has never seen the gap alone: that is no input
         advancing = counts & (index >= 0)
-        before = _previous(user, advancing, len(users))
+        before = previous_of(user, advancing, len(users))
         first = asked[before[asked] < 0]
         later = asked[before[asked] >= 0]
         y = np.zeros((len(asked), self._shape.dim), np.float32)
@@ -356,7 +253,7 @@ class Deep:
         width = users.history.shape[1]
         keys = as_counted(users)[0].reshape(-1)
         known = self._known(items, keys).reshape(-1, width)
-        return _last_before(known, users.history_length, user, item, asked, self._shape.length)
+        return last_before(known, users.history_length, user, item, asked, self._shape.length)
 
     def _refresh(self, network: Recurrent, root: int, items: Items, users: Users) -> None:
         """Compute the states of users anew whom this line of models has not seen."""
@@ -433,54 +330,3 @@ def _started(model: Model, network: Mf, users: Users) -> NDArray[np.float32]:
     fresh = found | (version < model.root)
     state[stale[fresh]] = start[fresh]
     return state
-
-
-@compiled
-def _previous(user: NDArray[np.int32], counts: NDArray[np.bool_], users: int) -> NDArray[np.int64]:
-    """Return the index of the last event of the same user before each that counts, -1 for none."""
-    last = np.full(users, -1, np.int64)
-    before = np.empty(len(user), np.int64)
-    for e in range(len(user)):
-        before[e] = last[user[e]]
-        if counts[e]:
-            last[user[e]] = e
-    return before
-
-
-@compiled
-def _last_before(
-    history: NDArray[np.int32],
-    length: NDArray[np.int32],
-    user: NDArray[np.int32],
-    item: NDArray[np.int32],
-    asked: NDArray[np.int64],
-    width: int,
-) -> NDArray[np.int32]:
-    """Return windows (A, width) of the known items before each asked event, newest last.
-
-    Parameters
-    ----------
-    history : int32[U, H]
-        Before the events, oldest first; -1 for an unknown item.
-    user, item : int32[n]
-        Of the events, in order.
-    asked : int64[A]
-        Some of the events, ascending.
-    """
-    windows = np.full((len(asked), width), -1, np.int32)
-    for n in range(len(asked)):
-        e, at = asked[n], width
-        u = user[e]
-        before = e - 1
-        while before >= 0 and at > 0:
-            if user[before] == u and item[before] >= 0:
-                at -= 1
-                windows[n, at] = item[before]
-            before -= 1
-        h = length[u] - 1
-        while h >= 0 and at > 0:
-            if history[u, h] >= 0:
-                at -= 1
-                windows[n, at] = history[u, h]
-            h -= 1
-    return windows

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from models.columns.events import OFFSET_BITS
 from models.compiled import Integer, entry
 from models.index.marks import within
-from models.transitions.rows import extended
+from models.transitions.table import extended
 
 _SNAPSHOTS = 24
 

@@ -39,7 +39,8 @@ from models.popularity.counts import replace_counts
 from models.popularity.levels import levels, worth
 from models.popularity.recent import Recent, in_order
 from models.transitions.exchange import export_rows, replace_row
-from models.transitions.rows import Transitions, extended, move_rows
+from models.transitions.rows import move_rows
+from models.transitions.table import Transitions, extended
 
 NEW_BELOW = 5
 """An item with fewer events is new."""

@@ -21,7 +21,7 @@ from models.arrays.neighbours import (
 from models.neighbours.exchange import export_places, replace_row
 from models.neighbours.sequences import enter_all
 from models.params.neighbours import NeighbourParams
-from models.transitions.rows import extended
+from models.transitions.table import extended
 
 _FIRST_SEQUENCES = 1024
 _CHUNK = 32

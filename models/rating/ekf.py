@@ -23,9 +23,10 @@ from models.lists import Lists, blocks, fill_empty
 from models.numeric.initial import initial_factors
 from models.params.rating import KalmanParams
 from models.params.users import UserParams
-from models.rating import kalman
+from models.rating import kalman_arrays
 from models.rating.filtered import Work, count_events, learn_events
-from models.rating.kalman import Kalman, KalmanItems, KalmanUsers, first_variance, locate_users
+from models.rating.kalman import locate_users
+from models.rating.kalman_arrays import Kalman, KalmanItems, KalmanUsers, first_variance
 from models.rating.shared import Scale, constant_predictions, list_block, second_block
 
 MOOD, MOOD_VARIANCE, RATED_TIME = range(3)
@@ -61,7 +62,7 @@ class FilteredRating:
     def __init__(self, params: KalmanParams, *, users: UserParams) -> None:
         self._params = params
         self._scratch = Scratch.of_size(0, params.factors, 0)
-        self._filter = kalman.Knobs.of(params)
+        self._filter = kalman_arrays.Knobs.of(params)
         self._point = np.zeros(params.factors, np.float32)
         self._first_variance = first_variance(params, "user")
         self._scale = Scale.of(params, users)
@@ -138,7 +139,7 @@ class FilteredRating:
         """Give users that are learnt for the first time what they start with."""
         params, new = self._params, np.flatnonzero(users.variance[:, -1] == 0)
         users.variance[new] = self._first_variance
-        users.mood[new] = (0, self._filter.session_variance, kalman.NEVER)
+        users.mood[new] = (0, self._filter.session_variance, kalman_arrays.NEVER)
         users.factors[new] = initial_factors(
             users.key[new], params.seed, params.factors, params.deviation
         )

@@ -13,7 +13,8 @@ from models.compiled import Integer, Real, Truth, entry, kernel
 from models.deep.part import part_of
 from models.index.marks import is_new
 from models.index.moved import note
-from models.rating.kalman import Kalman, held_by, learn_sides
+from models.rating.kalman import held_by, learn_sides
+from models.rating.kalman_arrays import Kalman
 from models.rating.shared import (
     Scale,
     clipped,

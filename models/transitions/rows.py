@@ -7,111 +7,29 @@ more, its M heaviest stay; when a weight passes 2^20, the row is halved. Its tot
 of what is kept, so that the shares C[x][b] / R[x] of a row always add up to 1.
 """
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays.transitions import TransitionArrays
 from models.compiled import Integer, Real, entry, kernel
-from models.params.transitions import TransitionParams
 
-_SMALLEST = 8
+SMALLEST = 8
 _SPREAD = 0x9E3779B1
 HEAVIEST = np.float32(1 << 20)
 """Weight beyond which a row is halved: up to there, steps of a sixteenth count in 32 bits."""
-
-
-class Transitions:
-    """Owner of the arrays; compiled functions below work on `arrays`.
-
-    Parameters
-    ----------
-    params : TransitionParams
-    rows : int
-        Items there is room for.
-    """
-
-    def __init__(self, params: TransitionParams, rows: int) -> None:
-        largest = _SMALLEST
-        while _limit(largest) < 2 * params.successors:
-            largest *= 2
-        self._reserve = params.window * largest * (2 if params.backward else 1)
-        self.arrays = TransitionArrays(
-            **_rows(rows),
-            **_arena(4096 + self._reserve),
-            free=np.full(largest.bit_length(), -1, np.int64),
-            top=np.zeros(1, np.int64),
-            keep=params.successors,
-            spare_successor=np.empty(largest, np.int32),
-            spare_weight=np.empty(largest, np.float32),
-            sink=np.zeros(1, np.int64),
-        )
-
-    @property
-    def reserve(self) -> int:
-        """Slots that one event may need at most: all rows of its window could double."""
-        return self._reserve
-
-    def grow(self, rows: int) -> None:
-        """Make room for more items."""
-        self.arrays = self._copied(_rows(rows))
-
-    def clear(self) -> None:
-        """Forget everything."""
-        t = self.arrays
-        t.capacity[:], t.fill[:], t.total[:] = 0, 0, 0
-        t.successor[:] = -1
-        t.free[:], t.top[:] = -1, 0
-
-    def make_room(self, slots: int) -> None:
-        """Extend the arena so that the given number of slots is free at its end."""
-        size = len(self.arrays.successor)
-        needed = int(self.arrays.top[0]) + slots
-        if needed > size:
-            size = max(2 * size, needed)
-            self.arrays = self._copied(_arena(size))
-
-    def _copied(self, longer: dict[str, Any]) -> TransitionArrays:
-        """Return the arrays with some columns replaced by longer ones, which begin as they did."""
-        for name, column in longer.items():
-            before = getattr(self.arrays, name)
-            column[: len(before)] = before
-        return self.arrays._replace(**longer)
-
-
-def _rows(rows: int) -> dict[str, Any]:
-    """Return the columns of empty rows; what belongs to a row lies in one line of the cache."""
-    block = np.zeros((rows, 4), np.int64)
-    total = block.view(np.float64)[:, 3]
-    return {"start": block[:, 0], "capacity": block[:, 1], "fill": block[:, 2], "total": total}
-
-
-def _arena(slots: int) -> dict[str, Any]:
-    """Return empty slots; a successor and its weight lie side by side."""
-    block = np.zeros((slots, 2), np.int32)
-    block[:, 0] = -1
-    return {"successor": block[:, 0], "weight": block.view(np.float32)[:, 1]}
-
-
-def extended(array: NDArray[Any], rows: int, value: float) -> NDArray[Any]:
-    """Return a longer copy of an array, filled up with a value."""
-    longer = np.full((rows, *array.shape[1:]), value, array.dtype)
-    longer[: len(array)] = array
-    return longer
 
 
 @kernel
 def add(t: TransitionArrays, x: Integer, b: Integer, weight: Real) -> None:
     """Count that b followed x; the arena must have room for one more block."""
     if t.capacity[x] == 0:
-        _allocate(t, x, _SMALLEST)
+        _allocate(t, x, SMALLEST)
     slot = _find(t, x, b)
     if t.successor[slot] < 0:
         if t.fill[x] >= 2 * t.keep:
             _rebuild(t, x, t.capacity[x])
             slot = _find(t, x, b)
-        elif t.fill[x] >= _limit(t.capacity[x]):
+        elif t.fill[x] >= full_at(t.capacity[x]):
             _rebuild(t, x, 2 * t.capacity[x])
             slot = _find(t, x, b)
         t.successor[slot] = b
@@ -283,7 +201,7 @@ def _slot(b: Integer, mask: Integer) -> Integer:
 
 
 @entry
-def _limit(capacity: Integer) -> Integer:
+def full_at(capacity: Integer) -> Integer:
     """Return the entries a block takes before it has to double: 80 %."""
     return capacity * 4 // 5
 
@@ -372,7 +290,7 @@ def _allocate(t: TransitionArrays, x: Integer, capacity: Integer) -> None:
     size = _class_of(capacity)
     start = t.free[size]
     if start >= 0:
-        t.free[size] = np.int64(t.successor[start]) * _SMALLEST - _SMALLEST
+        t.free[size] = np.int64(t.successor[start]) * SMALLEST - SMALLEST
         t.successor[start] = -1
     else:
         start = t.top[0]
@@ -387,7 +305,7 @@ def _release(t: TransitionArrays, start: Integer, capacity: Integer) -> None:
     size = _class_of(capacity)
     t.successor[start : start + capacity] = -1
     # blocks start at multiples of the smallest; 0 says none
-    t.successor[start] = (t.free[size] + _SMALLEST) // _SMALLEST
+    t.successor[start] = (t.free[size] + SMALLEST) // SMALLEST
     t.free[size] = start
 
 
@@ -395,7 +313,7 @@ def _release(t: TransitionArrays, start: Integer, capacity: Integer) -> None:
 def _class_of(capacity: Integer) -> Integer:
     """Return c of a block of 8 << c slots."""
     size = 0
-    while capacity > _SMALLEST:
+    while capacity > SMALLEST:
         capacity >>= 1
         size += 1
     return size

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from models.deep.serving import Model, Placed
+from models.deep.placed import Model, Placed
 from models.deep.shape import Shape
 from operators.background import Background
 from state.store.model_store import ModelStore

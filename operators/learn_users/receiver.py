@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from models.deep.serving import Placed
+from models.deep.placed import Placed
 from operators.learn_users.inbox import Handler
 from operators.learn_users.model_loader import ModelLoader
 from operators.learn_users.pipeline import Pipeline

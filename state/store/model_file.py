@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
-from models.deep.serving import NETWORKS, Model
+from models.deep.placed import NETWORKS, Model
 from models.deep.shape import Shape
 from state.codec.sealed import CorruptError, IncompatibleError
 

@@ -14,8 +14,8 @@ import msgspec
 from pyarrow import ArrowException
 from pyarrow.fs import FileSelector, FileSystem, FileType
 
+from models.deep.placed import Model
 from models.deep.privacy import Spend, most
-from models.deep.serving import Model
 from models.deep.shape import Shape
 from state.codec import json_codec
 from state.codec.json_codec import Count

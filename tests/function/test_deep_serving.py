@@ -19,7 +19,7 @@ from safetensors.numpy import save
 
 from models.columns.users import Users
 from models.deep.ncf import Ncf
-from models.deep.serving import NETWORKS
+from models.deep.placed import NETWORKS
 from models.deep.shape import Shape
 from models.keys import key_of
 from operators.params import LearnUsersParams

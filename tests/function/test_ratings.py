@@ -16,7 +16,7 @@ from models.params.events import EventPolicy
 from models.params.rating import KalmanParams, RatingParams
 from models.params.refit import RefitParams
 from models.rating import kalman
-from models.rating.kalman import Kalman, KalmanItems, KalmanUsers
+from models.rating.kalman_arrays import Kalman, KalmanItems, KalmanUsers
 from operators.learning import empty_items
 from state import examples
 from state.codec.sealed import CorruptError

@@ -11,7 +11,7 @@ from conf.loader import load
 from jobs.parameters import fine_tune
 from models.arrays.weights import LOSSES
 from models.deep.mf import Mf
-from models.deep.serving import Model
+from models.deep.placed import Model
 from models.deep.shape import Shape
 from models.params.events import EventPolicy
 from models.params.rating import KalmanParams, RatingParams

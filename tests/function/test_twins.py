@@ -20,7 +20,7 @@ from safetensors.numpy import save
 
 from jobs.types import ITEM_BATCH, KEYED_RECORD
 from models.columns.users import Users
-from models.deep.serving import NETWORKS
+from models.deep.placed import NETWORKS
 from models.deep.shape import Shape
 from models.items.table import Items
 from models.keys import bucket_of, key_of

@@ -10,7 +10,8 @@ import pytest
 from safetensors.numpy import load, load_file
 
 from models.arrays.lesson import Lesson
-from models.deep.serving import Deep, Model
+from models.deep.placed import Model
+from models.deep.serving import Deep
 from models.deep.shape import Shape
 from models.items.table import Items
 from models.params.ranking import RankingParams

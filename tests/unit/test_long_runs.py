@@ -12,7 +12,8 @@ from models.params.neighbours import NeighbourParams
 from models.params.transitions import TransitionParams
 from models.popularity.levels import levels
 from models.transitions.exchange import entries, replace_row
-from models.transitions.rows import HEAVIEST, Transitions
+from models.transitions.rows import HEAVIEST
+from models.transitions.table import Transitions
 from tests.columns import FACTORS, TRANSITIONS, new_items
 from tests.kernels import add_transition, count_event, fill_popularity, learn_place, weight_of
 

@@ -19,7 +19,7 @@ from models.params.rating import KalmanParams
 from models.params.users import UserParams
 from models.rating import kalman
 from models.rating.ekf import FilteredRating, start_of
-from models.rating.kalman import Kalman, KalmanItems, KalmanUsers
+from models.rating.kalman_arrays import Kalman, KalmanItems, KalmanUsers
 from tests.columns import FACTORS, TRANSITIONS, accepted, events, key, rows_of
 from tests.kernels import predict_rating
 

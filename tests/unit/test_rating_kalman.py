@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from models.params.rating import KalmanParams
-from models.rating.kalman import Kalman, KalmanItems, KalmanUsers, learn_events
+from models.rating.kalman import learn_events
+from models.rating.kalman_arrays import Kalman, KalmanItems, KalmanUsers
 from tests.kernels import learn_rating, predict_rating
 
 USERS, ITEMS = 6, 9

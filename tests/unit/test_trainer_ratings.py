@@ -12,7 +12,8 @@ from safetensors.numpy import load_file
 from models.arrays.lesson import Lesson
 from models.columns.events import Events
 from models.columns.users import Users
-from models.deep.serving import Deep, Model
+from models.deep.placed import Model
+from models.deep.serving import Deep
 from models.deep.shape import Shape
 from models.items.table import Items
 from models.params.rating import KalmanParams

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from models.params.transitions import TransitionParams
 from models.transitions.exchange import entries, replace_row
-from models.transitions.rows import Transitions
+from models.transitions.table import Transitions
 from tests.kernels import add_transition, weight_of
 
 ROWS = 12

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.params.transitions import TransitionParams
-from models.transitions.rows import Transitions
+from models.transitions.table import Transitions
 from scripts.tools.evaluate.baselines.kernels import WINDOW, learn_item_knn
 from scripts.tools.evaluate.baselines.stream import Stream
 

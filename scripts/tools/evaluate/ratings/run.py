@@ -14,7 +14,7 @@ from models.evaluation import error_sums
 from models.params.rating import KalmanParams
 from models.params.refit import RefitParams
 from models.rating import kalman
-from models.rating.kalman import Kalman, KalmanItems, KalmanUsers
+from models.rating.kalman_arrays import Kalman, KalmanItems, KalmanUsers
 from models.rating.stacking import PRODUCT, SQUARE, Stacking
 from models.refit import fold
 from models.refit.refit import Factorisation, Refit, fit
