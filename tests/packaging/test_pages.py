@@ -27,6 +27,8 @@ LARGEST = {README: 10_000, Path("CHANGELOG.md"): None, Path("conf/README.md"): N
 LARGEST_OF_OTHERS = 12_000
 CHECKED = {"json", "yaml", "sh"}
 """Languages whose blocks are checked below."""
+FILE = re.compile(r"(?!\.|config\.yaml)[\w./-]+\.(py|yaml|cfg|lock)")
+"""A source file of the project; Flink has a `config.yaml`."""
 DEMO = re.compile(r"^\$ scripts/demo\b")
 
 
@@ -47,6 +49,16 @@ def test_a_page_leads_somewhere_and_is_short(page: Path) -> None:
 def test_the_readme_links_every_page() -> None:
     linked = {Path(link.partition("#")[0]) for link in pages.links(README)}
     assert set(pages.pages()) - linked - {README} == set()
+
+
+@pytest.mark.parametrize("page", [p for p in pages.pages() if p.name != "CHANGELOG.md"], ids=str)
+def test_files_named_within_the_text_exist(page: Path) -> None:
+    """In the folder of the page, or from the root."""
+    named = {span for span in pages.spans(page) if FILE.fullmatch(span)}
+    there = {
+        name for name in named if (ROOT / page.parent / name).exists() or (ROOT / name).exists()
+    }
+    assert sorted(named - there) == []
 
 
 @pytest.mark.parametrize("page", pages.pages(), ids=str)
