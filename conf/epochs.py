@@ -1,4 +1,4 @@
-"""How long transactional ids last: Kafka numbers their uses by epochs of 15 bits.
+"""Lifetimes of transactional ids: Kafka numbers their uses by epochs of 15 bits.
 
 Where an id's epochs come to an end, a restart that has to commit its last transaction once more is
 refused, whatever is tried (FLINK-40689; see `jobs.transactions`). An id takes two epochs for a

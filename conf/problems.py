@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, in words: one line a problem, all of them at once."""
+"""Problems of a configuration in words: one line each, all of them at once."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator

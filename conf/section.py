@@ -1,4 +1,4 @@
-"""What every section of the configuration has in common."""
+"""The base of every section of the configuration."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -15,7 +15,7 @@ from models.columns.learnt import NOT_SCORED
 
 @dataclass(frozen=True, slots=True)
 class RankingSums:
-    """What ranks add up to; sums of disjoint events can be added."""
+    """Sums over ranks; sums of disjoint events can be added."""
 
     scored: int = 0
     hits: int = 0
@@ -47,7 +47,7 @@ class RankingSums:
 
 @dataclass(frozen=True, slots=True)
 class ErrorSums:
-    """What rating errors add up to; sums of disjoint events can be added."""
+    """Sums over rating errors; sums of disjoint events can be added."""
 
     scored: int = 0
     squared: float = 0.0

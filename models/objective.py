@@ -1,4 +1,4 @@
-"""What an objective is: it learns a user's events, everyone's item side, and recommends."""
+"""The contract of an objective: it learns events, applies what others learnt, and recommends."""
 
 from typing import Protocol
 

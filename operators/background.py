@@ -15,7 +15,7 @@ _MOST_STUCK = 4
 
 @dataclass(frozen=True, slots=True)
 class Done(Generic[T]):
-    """How a call ended."""
+    """The end of a call: a value or an error."""
 
     value: T | None
     error: Exception | None
@@ -48,12 +48,12 @@ class Background(Generic[T]):
 
     @property
     def busy(self) -> bool:
-        """Whether a call was begun whose end nobody has taken yet."""
+        """Return whether a call was begun whose end nobody has taken yet."""
         return self._thread is not None
 
     @property
     def seconds(self) -> float:
-        """How long the call at hand has run; 0 without one."""
+        """Return how long the call at hand has run; 0 without one."""
         return self._clock() - self._begun if self.busy else 0.0
 
     def start(self, call: Callable[[], T], patience: float | None = None) -> None:

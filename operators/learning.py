@@ -1,4 +1,4 @@
-"""What is learnt: how the configured objective and its items are made."""
+"""Makers of the configured objective and of its items."""
 
 from collections.abc import Callable
 

@@ -1,10 +1,10 @@
-"""What the stages see of keyed state."""
+"""The stages' view of keyed state."""
 
 from typing import Protocol
 
 
 class Memory(Protocol):
-    """What is remembered of a bucket: entry -> bytes."""
+    """Entries of a bucket: name -> bytes."""
 
     def get(self, key: str) -> bytes | None:
         """Return the bytes of an entry."""

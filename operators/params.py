@@ -1,4 +1,4 @@
-"""What the operators are told: frozen, picklable, free of configuration files."""
+"""Parameters of the operators: frozen, picklable, free of configuration files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -67,7 +67,7 @@ class LearningParams:
 
     @property
     def stars(self) -> Stars | None:
-        """How ratings are turned into what is learnt; None where no ratings are."""
+        """Return how ratings are turned into what is learnt; None where no ratings are."""
         if self.objective != "rating":
             return None
         return Stars(self.rating.lowest, self.rating.highest)
@@ -79,7 +79,7 @@ class LearningParams:
 
     @property
     def rating_in_stars(self) -> RatingParams | KalmanParams:
-        """What the model of ratings is made with: it is given and predicts stars."""
+        """Return what the model of ratings is made with: it is given and predicts stars."""
         if self.scale is None:
             return self.rating
         lowest, highest = self.scale
@@ -95,7 +95,7 @@ class LearningParams:
 
     @property
     def context(self) -> bool:
-        """Whether items have factors as context, too."""
+        """Return whether items have factors as context, too."""
         if self.filter:
             return self.filter.history > 0
         return self.objective == "ranking" and self.ranking.context > 0

@@ -1,4 +1,4 @@
-"""What a micro-batch gives to fine-tune: its events and sums of the scored ones (magic `EX`).
+"""Examples for fine-tune: a micro-batch's events and sums of the scored ones (magic `EX`).
 
 Events are the positive ones, of the rating objective the ratings. Payload, little-endian:
 

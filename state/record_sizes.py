@@ -1,4 +1,4 @@
-"""How large records can get, known before they are written: Kafka refuses what is larger.
+"""Sizes of the largest records, known before they are written: Kafka refuses larger ones.
 
 A record that its topic refuses would fail the job, be read again after the restart and fail it
 again, for ever. So every encoder has a bound, and each bound lies under `kafka.max_record_bytes`.

@@ -1,1 +1,1 @@
-"""What may be said to Kafka clients, and in which words."""
+"""Options of Kafka clients: those that are known, and how they are checked."""

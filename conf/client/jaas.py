@@ -23,7 +23,7 @@ class Login:
 
     @property
     def has_secrets(self) -> bool:
-        """Whether an option holds one: a line without may stand in a configuration file."""
+        """Return whether an option holds one: a line without may stand in a configuration file."""
         return any(_SECRETS.search(name) for name in self.options)
 
 

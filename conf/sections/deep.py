@@ -74,7 +74,7 @@ class DifferentialPrivacyRules(Section):
 
 
 class FineTuneRules(Section):
-    """When and how the deep model is trained from the stream."""
+    """Rules of training: when and how the deep model is trained from the stream."""
 
     every_events: int = Field(
         default=50_000, ge=0, description="Positive events between two rounds; 0 = not by number."

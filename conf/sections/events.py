@@ -1,4 +1,4 @@
-"""What an event is: its shape, its type and its identity."""
+"""Keys of events: their shape, types and identity."""
 
 from typing import Annotated, Any, Literal
 
@@ -18,7 +18,7 @@ def _weights() -> dict[str, float | None]:
 
 
 class EventFields(Section):
-    """Where the fields of events are: steps with dots; of several paths the first that leads on."""
+    """Paths of the fields of events: steps with dots; of several the first that leads on."""
 
     user_id: tuple[FieldPath, ...] = Field(
         default=("user_id",), description="Path of the user's id."
@@ -60,7 +60,7 @@ class EventFields(Section):
 
 
 class EventRules(Section):
-    """What a valid event is."""
+    """Rules that a valid event keeps."""
 
     plan: str | None = Field(
         default=None,

@@ -1,4 +1,4 @@
-"""What is remembered of items, and how workers share it."""
+"""Keys of items: what is kept of them, and how workers share it."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ from models.items.table import HALF_LIFE_MS
 
 
 class ItemRules(Section):
-    """What is remembered of items."""
+    """Bounds of what is kept of items, and how workers share it."""
 
     limit: int = Field(
         default=200_000,

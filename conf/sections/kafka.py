@@ -39,7 +39,7 @@ class Topics(Section):
 
 
 class Kafka(Section):
-    """Where records come from and go to."""
+    """Brokers, topics and delivery."""
 
     bootstrap_servers: Annotated[str, BeforeValidator(brokers)] = Field(
         default="localhost:9092",

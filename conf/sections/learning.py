@@ -1,4 +1,4 @@
-"""What is learnt, and how."""
+"""Keys of learning: the objective and its models."""
 
 from typing import Literal
 
@@ -10,7 +10,7 @@ from conf.sections.rating import RatingRules
 
 
 class Learning(Section):
-    """What is learnt, and how."""
+    """The objective, and the parameters of its models."""
 
     objective: Literal["ranking", "rating"] = Field(
         default="ranking", description="Order items by what comes next, or predict the rating."

@@ -1,4 +1,4 @@
-"""What is recommended, how that is evaluated, and what is trending."""
+"""Keys of serving: lists, their evaluation, and trending items."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ from models.users.past import ALWAYS
 
 
 class Recommend(Section):
-    """What is recommended."""
+    """Lists of recommendations."""
 
     enabled: bool = Field(default=True, description="Off: the job learns and measures only.")
     k: int = Field(default=10, ge=1, le=100, description="Items in a recommendation.")
@@ -42,7 +42,7 @@ class Evaluation(Section):
 
 
 class Trending(Section):
-    """What is popular now: fallback for users without history."""
+    """Items that are popular now: the fallback for users without history."""
 
     window: Annotated[int, Duration("1m", "30d")] = Field(
         default=duration("6h"), description="Event-time window that is counted."

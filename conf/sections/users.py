@@ -1,4 +1,4 @@
-"""What is remembered of a user."""
+"""Keys of users: what is kept of each, and for how long."""
 
 from typing import Annotated
 
@@ -13,7 +13,7 @@ _USERS = UserParams()
 
 
 class UserRules(Section):
-    """What is remembered of a user."""
+    """Bounds of what is kept of a user."""
 
     buckets: Buckets = Field(
         default=64,

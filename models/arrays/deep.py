@@ -1,4 +1,4 @@
-"""What the deep model says of the users of a micro-batch, as compiled functions see it."""
+"""The deep model's view of the users of a micro-batch, as compiled functions take it."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 class DeepArrays(NamedTuple):
-    """What the deep model says of the users of a micro-batch; all empty where there is none."""
+    """Outputs of the deep model for the users of a micro-batch; all empty where there is none."""
 
     y: NDArray[np.float32]
     """(S, d) of scored events: the user as it was before the event; h units of `output` wide where

@@ -1,4 +1,4 @@
-"""What an objective learns from: the events of one micro-batch, and what is known about them."""
+"""The lesson an objective learns from: the events of one micro-batch, and what is known of them."""
 
 from dataclasses import dataclass
 

@@ -23,7 +23,7 @@ TUNINGS = 1 + 2 * KNOBS
 
 
 class PopularArrays(NamedTuple):
-    """How much popularity weighs, see `models.weights.popularity`; all empty in a model without."""
+    """Weights of popularity, see `models.weights.popularity`; all empty in a model without."""
 
     weights: NDArray[np.float32]
     """(HISTORIES,) by length of history."""
@@ -42,7 +42,7 @@ class PopularArrays(NamedTuple):
 
 
 class TunedArrays(NamedTuple):
-    """Where knobs of scores stand, see `models.weights.knobs`; all empty where they stay."""
+    """Positions of the knobs of scores, see `models.weights.knobs`; empty where they are fixed."""
 
     start: NDArray[np.float64]
     """(KNOBS,)"""

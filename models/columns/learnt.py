@@ -1,4 +1,4 @@
-"""What learning the events of one micro-batch leaves behind."""
+"""Results of learning the events of one micro-batch."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ NOT_SCORED, UNKNOWN = -9, -1
 
 @dataclass(slots=True)
 class Learnt:
-    """What learning n events of U users leaves behind, C context items, m negatives an event."""
+    """Results of learning n events of U users, C context items, m negatives an event."""
 
     context: NDArray[np.int32]
     """(C,) rows of each user's last items before the micro-batch, oldest first."""

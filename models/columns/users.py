@@ -1,4 +1,4 @@
-"""What is remembered of the users of one micro-batch, one row a user.
+"""State of the users of one micro-batch, one row a user.
 
 U distinct users, H history length, R recent events, X exclusions, F factors.
 """
@@ -24,7 +24,7 @@ def _column(kind: type[np.generic], width: str | None = None, fill: int = 0) -> 
 
 @dataclass(slots=True)
 class Users:
-    """What is remembered of the U distinct users of a micro-batch, row u belongs to user u.
+    """State of the U distinct users of a micro-batch, row u belongs to user u.
 
     Lists are left-aligned in their row, oldest first, and `…_length` says how many are held.
     """
@@ -131,7 +131,7 @@ class Users:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """How the columns of users with lists of some widths lie side by side in one block of bytes."""
+    """Layout of the columns of users, whose lists have some widths, in one block of bytes."""
 
     columns: tuple[tuple[np.dtype[Any], tuple[int, ...], int, int], ...]
     """Of each: type, shape of a row, bytes of a row, and what a new row holds."""

@@ -1,4 +1,4 @@
-"""Which events of a micro-batch come before which, for the states of their users."""
+"""Order of the events of a micro-batch within each user, for the users' states."""
 
 import numpy as np
 from numpy.typing import NDArray

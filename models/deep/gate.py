@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a challenger may serve, and why."""
+    """The gate's decision on a challenger, and its reason."""
 
     accepted: bool
     reason: str

@@ -11,7 +11,7 @@ from models.deep.shape import Shape
 
 
 class Mf:
-    """What a refit knows of items, and where it left its users; it never changes.
+    """A refitted factorisation: its items, and its users as of the refit; it never changes.
 
     Parameters
     ----------

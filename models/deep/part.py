@@ -1,4 +1,4 @@
-"""What the deep model says of an item to a user, as a component of the ranking model.
+"""The deep score of an item for a user, as a component of the ranking model.
 
 >>> from models.example import Example
 >>> example, targets = Example(), np.array([[0], [1], [20]], np.float32)

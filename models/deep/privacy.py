@@ -1,4 +1,4 @@
-"""What user-level differential privacy is asked for, and what of it is spent."""
+"""The budget of user-level differential privacy, and what rounds have spent of it."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass

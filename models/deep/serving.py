@@ -278,7 +278,7 @@ class Deep:
 
     @property
     def _now(self) -> Placed:
-        """What is served; asked for only where there is something."""
+        """Return what is served; asked for only where there is something."""
         if self._placed is None:
             message = "deep model: expected one that serves, got none"
             raise RuntimeError(message)

@@ -1,4 +1,4 @@
-r"""What factors say of an item to a user: :math:`x_j = z_u q_j + b_j`.
+r"""The factors' score of an item for a user: :math:`x_j = z_u q_j + b_j`.
 
 .. math:: z_u = p_u + \nu \sum_h \gamma^{h-1} e_{x_h}, \quad
     \nu = \left(\sum_h \gamma^{h-1}\right)^{-1/2}

@@ -1,4 +1,4 @@
-r"""What the scores of items cannot exceed, so that most of a catalogue need not be looked at.
+r"""Upper bounds of the scores of items, so that most of a catalogue need not be looked at.
 
 To a user, an item that neither its last items nor its neighbours name says
 

@@ -1,4 +1,4 @@
-"""What rows of items contain that came from elsewhere: the newest coordinate of each source.
+"""Marks of rows: which events from elsewhere a row contains, by the newest of each source.
 
 An authoritative row that is received contains some of the events that are still to be received, and
 others it does not. The marks that come with it say which: by user bucket and partition, the newest

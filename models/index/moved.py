@@ -1,4 +1,4 @@
-"""Which rows of factors were moved here since others were last told: a queue, oldest first."""
+"""The queue of rows whose factors moved here since they were last published, oldest first."""
 
 from models.arrays.items import MOVED, TOLD, ItemArrays
 from models.compiled import Integer, kernel

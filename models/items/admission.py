@@ -1,4 +1,4 @@
-"""Which new items get a row: those that are seen often enough, by a sketch that forgets.
+"""Admission of new items: those that are seen often enough, by a sketch that forgets.
 
 A count-min sketch with halving, as in TinyLFU (Einziger, Friedman and Manes, ACM ToS 13(4), 2017):
 an item that comes once takes no room from one that comes again.
@@ -31,7 +31,7 @@ class Admission:
 
     @property
     def open(self) -> bool:
-        """Whether everything is admitted."""
+        """Return whether everything is admitted."""
         return self._sightings <= 1
 
     def __call__(self, keys: NDArray[np.uint64]) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""Which events a worker has learnt already: the loop delivers at least once, and its own too."""
+"""Events a worker has learnt already: the loop delivers at least once, and its own too."""
 
 from collections import deque
 

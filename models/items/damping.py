@@ -1,4 +1,4 @@
-r"""How far several workers may go together: each learns of a row what the others learn as well.
+r"""Damping of steps where several workers learn the same of a row.
 
 Between two tellings W workers set out from one row, and their steps are added up. AdaGrad shortens
 the steps of one learner as its sum of squares grows, and the error they follow shrinks with each of
@@ -37,7 +37,7 @@ _NOTHING = 1e-30
 
 
 class Share:
-    """How many events all workers learn for each one of this worker; from what it receives of them.
+    """Events all workers learn for each one of this worker, estimated from what it receives.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class Share:
 
 
 class Together(NamedTuple):
-    """How workers learn next to each other."""
+    """Parameters of workers that learn next to each other."""
 
     ratio: float
     """m >= 1."""

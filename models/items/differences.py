@@ -1,4 +1,4 @@
-"""What a worker learns of items between two messages, as differences of the rows it moved.
+"""Differences: what a worker has learnt of items between two messages.
 
 Every worker moves the factors of its own copy at once. What the others have not been told is the
 difference to `ItemArrays.told`, which everybody adds up: one row a second or two, however many

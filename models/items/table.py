@@ -84,7 +84,7 @@ HALF_LIFE_MS = 7 * 86_400_000
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a new row holds besides zeros."""
+    """Values a new row begins with besides zeros."""
 
     deviation: float = INITIAL_DEVIATION
     """Standard deviation of its factors."""
@@ -202,12 +202,12 @@ class Items:
 
     @property
     def refused(self) -> int:
-        """How often a key got no row because all were taken."""
+        """Return how often a key got no row because all were taken."""
         return int(self.arrays.counters[REFUSED])
 
     @property
     def evicted(self) -> int:
-        """How many rows were given up for others."""
+        """Return how many rows were given up for others."""
         return int(self.arrays.counters[EVICTED])
 
     @property

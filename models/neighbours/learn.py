@@ -1,4 +1,4 @@
-"""What an event teaches session neighbours: one more place of its item."""
+"""Learning of session neighbours: one more occurrence of the event's item."""
 
 from models.arrays.neighbours import NeighbourArrays
 from models.compiled import Integer, kernel

@@ -1,4 +1,4 @@
-r"""What neighbours say of an item to a user: its share of all that came near the last ones.
+r"""The neighbours' score of an item: its share of all that came near the user's last items.
 
 .. math:: x_j = \log(1 + s_j / \epsilon),
     \quad s_j \propto \sum_v \sum_p \sigma_v \delta^{d_v - 1} f(p - p_v) \, [v_p = j],

@@ -1,4 +1,4 @@
-"""Whether a number is one, in compiled code."""
+"""A test for finite numbers in compiled code."""
 
 import numpy as np
 

@@ -35,7 +35,7 @@ from it."""
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EventPolicy:
-    """What an event must look like to be taken in, see `operators.learn_users.stages.decode`.
+    """Conditions an event must meet to be accepted, see `operators.learn_users.stages.decode`.
 
     Raises
     ------

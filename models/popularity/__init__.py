@@ -1,1 +1,1 @@
-"""How often items occurred, and how much that is worth now."""
+"""Popularity of items: their counts, and how these age."""

@@ -1,4 +1,4 @@
-"""How often items occurred: their event counts and what scores take from them."""
+"""Event counts of items, and what scores take from them."""
 
 import numpy as np
 from numpy.typing import NDArray

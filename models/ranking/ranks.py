@@ -1,4 +1,4 @@
-"""Where an event's item stood before it was learnt: by what is served, and by each part of it."""
+"""Ranks of an event's item before it is learnt: by what is served, and by each part of it."""
 
 import numpy as np
 from numpy.typing import NDArray

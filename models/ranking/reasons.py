@@ -1,4 +1,4 @@
-"""Why an item is on a list: the component that lifts it most, and the user's item behind that."""
+"""Reasons of listed items: the component that lifts each most, and the user's item behind that."""
 
 from models.arrays.work import Work
 from models.columns.lists import FACTORS, NEW, TRANSITION

@@ -77,7 +77,7 @@ def _set_means(work: Work, now: Integer) -> None:
 
 
 class Search(NamedTuple):
-    """What the list of one user is searched by."""
+    """Parameters of the search for one user's list."""
 
     now: Integer
     """Event time that popularity is taken at, ms."""

@@ -1,4 +1,4 @@
-r"""Which way an event's worth goes with each knob: the gradient that `models.weights.knobs` follow.
+r"""Gradients of an event's worth by each knob, which `models.weights.knobs` follow.
 
 What the place of an event's item t is worth, made smooth in the scores s of all items that may be
 recommended:

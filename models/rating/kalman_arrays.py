@@ -49,7 +49,7 @@ class Knobs(NamedTuple):
 
 
 class KalmanUsers(NamedTuple):
-    """What is known of users, one row each."""
+    """State of users in the filter, one row each."""
 
     bias: NDArray[np.float32]
     session: NDArray[np.float32]
@@ -85,7 +85,7 @@ class KalmanUsers(NamedTuple):
 
 
 class KalmanItems(NamedTuple):
-    """What is known of items, one row each."""
+    """State of items in the filter, one row each."""
 
     bias: NDArray[np.float32]
     factors: NDArray[np.float32]

@@ -1,4 +1,4 @@
-"""What all models of ratings have in common: which events are ratings, their mean, and lists."""
+"""Shared code of the models of ratings: which events are ratings, their mean, and lists."""
 
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ from models.users.past import note_past
 
 
 class Scale(NamedTuple):
-    """What a rating is and what is asked of lists, see `models.params.rating.RatingParams`."""
+    """The range of ratings and the rules of lists, see `models.params.rating.RatingParams`."""
 
     lowest: Real
     highest: Real

@@ -30,7 +30,7 @@ class Stars:
 
     @property
     def plain(self) -> bool:
-        """Whether ratings are stars as they are."""
+        """Return whether ratings are stars as they are."""
         return _NARROWEST <= self.highest - self.lowest <= _WIDEST
 
     @property

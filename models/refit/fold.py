@@ -24,7 +24,7 @@ NEVER = np.float32(-1e30)
 
 
 class Steps(NamedTuple):
-    """What a step is made with, as numbers of 32 bits."""
+    """Parameters of a step, as numbers of 32 bits."""
 
     rate: Real
     bias_rate: Real

@@ -1,4 +1,4 @@
-"""What an event teaches transitions: its item followed those of the user's window.
+"""Learning of transitions: the event's item followed those of the user's window.
 
 A user counts once for a pair of items: by 1 however strong the event is, and what came before the
 last time that the user had the item was counted then.

@@ -1,4 +1,4 @@
-r"""What transitions say of an item to a user: its share of all that followed the last ones.
+r"""The transitions' score of an item: its share of all that followed the user's last items.
 
 .. math:: x_j = \log(1 + s_j / \epsilon) - \alpha \log n_j,
     \quad s_j = \frac{1}{T} \sum_h c_h C[x_h][j],

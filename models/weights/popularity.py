@@ -1,4 +1,4 @@
-"""How much popularity weighs, learnt by what it brings to users of as long a history.
+"""Weights of popularity, learnt from what it brings to users of as long a history.
 
 Of somebody new it may say more than anything else, of a regular little; how much depends on the
 data. As with the deep model (`models.weights.blend`), every event that is ranked before it is

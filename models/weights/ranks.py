@@ -1,4 +1,4 @@
-"""Where an item would stand by each of several weights of one more score."""
+"""Ranks of an item by each of several weights of one more score."""
 
 import numpy as np
 from numpy.typing import NDArray

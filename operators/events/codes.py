@@ -1,4 +1,4 @@
-"""Why a record is no event; the first failing check of this list gives the code.
+"""Codes of refused records: the first failing check of this list gives the code.
 
 ==================== ==========================================================================
 code                 the record

@@ -1,4 +1,4 @@
-"""Which fields of a record an event consists of, one at a time: the long way of reading.
+"""Fields of a record, read one at a time: the slow way, which finds what is wrong.
 
 The project's own events are flat objects of fixed names. Others (`EventPolicy.fields`) name each
 field by one or more paths, of which the first that holds something counts; they may list several
@@ -62,7 +62,7 @@ class Fields:
 
     @property
     def plain(self) -> bool:
-        """Whether events are the project's own, which are read much faster."""
+        """Return whether events are the project's own, which are read much faster."""
         return not self._paths
 
     def __call__(self, value: bytes | None) -> list[Event]:

@@ -1,4 +1,4 @@
-"""What is expected of the fields of an event: one table, for columns and for explanations.
+"""Rules for the fields of an event: one table, for columns and for explanations.
 
 Each rule looks at a whole column and says which events keep it. The first rule that an event
 breaks gives the code of its dead letter, and the same rule says what was expected and what was

@@ -1,4 +1,4 @@
-"""Which deep model serves: promoted, rolled back, given up, and published to the workers."""
+"""The champion: the deep model that serves; promoted, rolled back and published here."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping

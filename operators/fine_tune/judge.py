@@ -33,7 +33,7 @@ class Judge:
 
     @property
     def harmful(self) -> bool:
-        """Whether the blend has surely been worse than the online model alone."""
+        """Return whether the blend has surely been worse than the online model alone."""
         return self._state.wealth >= watch.LIMIT
 
     def learn(self, one: Examples) -> bool:

@@ -1,4 +1,4 @@
-"""What private rounds have spent of their budget, in the state of fine-tune."""
+"""The privacy budget: what private rounds have spent, in the state of fine-tune."""
 
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ class PrivacyBudget:
 
     @property
     def exhausted(self) -> bool:
-        """Whether no step fits any more; other settings are tried anew."""
+        """Return whether no step fits any more; other settings are tried anew."""
         return self._privacy is not None and self._state.exhausted == self._privacy.to_dict()
 
     @property
@@ -36,7 +36,7 @@ class PrivacyBudget:
 
     @property
     def ledger(self) -> Ledger:
-        """What the store is told; nothing of a job without privacy."""
+        """Return what the store is told; nothing of a job without privacy."""
         if self._privacy is None:
             return Ledger()
         return Ledger(list(self._state.privacy), self._state.epsilon)

@@ -32,7 +32,7 @@ PARENT = {WEIGHTS: "parent.safetensors", OPTIMIZER: "parent-optimizer.safetensor
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RoundParams:
-    """How a round trains; what is not here is `models.deep.training.plan.Plan`'s."""
+    """Parameters of a round; all others are those of `models.deep.training.plan.Plan`."""
 
     shape: Shape
     steps: int | None = None
@@ -70,7 +70,7 @@ class RoundParams:
 
     @property
     def anew(self) -> bool:
-        """Whether a round learns anew from all events, and takes nothing from its parent."""
+        """Return whether a round learns anew from all events, and takes nothing from its parent."""
         return self.shape.network in SEQUENCES and self.privacy is None
 
     def digest(self) -> str:
@@ -141,7 +141,7 @@ def write_columns(folder: Path, columns: Mapping[str, NDArray[Any]], part: str =
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """What became of a round whose trainer ended well."""
+    """The outcome of a round whose trainer ended well."""
 
     manifest: Manifest | None
     """The version in the store; None where the gate refused it."""

@@ -1,4 +1,4 @@
-"""What fine-tune asks of its store, each in one call that runs in the background."""
+"""Calls to the model store, each run in the background."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from state.store.model_store import WEIGHTS, Ledger, Manifest, MissingError, Mod
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What lies in a store."""
+    """Contents of a store."""
 
     versions: list[int]
     usable: dict[int, Manifest] = field(default_factory=dict)

@@ -28,7 +28,7 @@ _DYING_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a trainer ended."""
+    """The end of a trainer."""
 
     ok: bool
     reason: str
@@ -38,7 +38,7 @@ class Ended:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainerParams:
-    """How the process is run."""
+    """Parameters of the trainer's process."""
 
     python: str
     """Interpreter of an environment with torch; empty: this process's own, without."""
@@ -167,7 +167,7 @@ def _absolute(interpreter: str) -> str:
 
 
 def _offer_to_the_kernel(pid: int) -> None:
-    """Where memory runs out, the trainer is to be killed, and no worker."""
+    """Return where memory runs out, the trainer is to be killed, and no worker."""
     with contextlib.suppress(OSError):
         Path(f"/proc/{pid}/oom_score_adj").write_text("1000")
 

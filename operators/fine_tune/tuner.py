@@ -236,7 +236,7 @@ class Tuner:
 
     @property
     def _owes_ledger(self) -> bool:
-        """Whether privacy was spent that the store does not know of."""
+        """Return whether privacy was spent that the store does not know of."""
         return self._params.round.privacy is not None and self._budget.ledger != self._stored
 
     def _ledger_stored(self, ledger: Ledger, done: Done[None]) -> Iterator[Record]:
@@ -248,7 +248,7 @@ class Tuner:
 
     @property
     def _may_begin(self) -> bool:
-        """Whether enough is known for a round.
+        """Return whether enough is known for a round.
 
         A private one must know what is spent, and none is judged as the first model while a
         champion that the store has not shown yet may only be out of reach.

@@ -47,7 +47,7 @@ class ItemAuthority:
         self._told = False
 
     def is_open(self, bucket: int) -> bool:
-        """Whether the records of a bucket were read."""
+        """Return whether the records of a bucket were read."""
         return bucket in self._publishers
 
     def open(self, bucket: int, records: list[bytes], marks: bytes | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Which item chunks go out next: oldest change first, within a bytes-per-second budget."""
+"""The order of publication: oldest change first, within a bytes-per-second budget."""
 
 from collections.abc import Iterator
 
@@ -53,7 +53,7 @@ class Publisher:
         self._restoring = set(self._queue)
 
     def holds(self, key: int) -> bool:
-        """Whether an item is one of the bucket's."""
+        """Return whether an item is one of the bucket's."""
         return key in self._members.get(key // self._buckets % self._chunks, ())
 
     def forget(self, keys: NDArray[np.uint64]) -> None:

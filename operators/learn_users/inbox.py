@@ -1,4 +1,4 @@
-"""What comes back over the loop: one handler a kind of record, found by topic and key."""
+"""The inbox: one handler for each kind of record of the loop, found by topic and key."""
 
 import logging
 import time

@@ -1,4 +1,4 @@
-"""What comes back over the loop, record by record: which part of the pipeline it is for."""
+"""The receiver: what each record of the loop changes in the pipeline."""
 
 import logging
 import time

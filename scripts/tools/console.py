@@ -1,4 +1,4 @@
-"""What every tool does alike on the terminal: one line an error, progress, JSON for programs."""
+"""Terminal habits of every tool: one line an error, progress, JSON for programs."""
 
 import argparse
 import json

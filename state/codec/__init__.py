@@ -1,1 +1,1 @@
-"""How bytes are sealed, checked and read back."""
+"""Codecs: bytes sealed, checked and read back."""

@@ -1,1 +1,1 @@
-"""What lies in Flink's keyed state, besides users."""
+"""Layouts of Flink's keyed state, besides users."""

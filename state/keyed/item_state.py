@@ -1,4 +1,4 @@
-"""What is known of an item, as bytes: one sealed value an item (magic `IT`).
+"""Item records as bytes: one sealed value an item (magic `IT`).
 
 Payload of version 5, little-endian:
 

@@ -1,4 +1,4 @@
-"""What a user bucket's ranked events said of the knobs of scores (magic `KN`).
+"""Sums of a user bucket for the knobs of scores (magic `KN`).
 
 Payload of version 1, little-endian: knobs (u16), sums (u16), float64[knobs] where they started,
 then float64[sums], see `models.weights.knobs`. Sums of other knobs, or of other starts, are read as

@@ -1,4 +1,4 @@
-"""What a job's state belongs to: its name, its topics, its buckets (JSON, format 1).
+"""Lineage of a job's state: its name, its topics, its buckets (JSON, format 1).
 
 State holds offsets of topics. Where a topic was made anew, or lies in another cluster, the same
 offset is another record, and new events would be taken for old ones. So each operator whose state

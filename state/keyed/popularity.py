@@ -1,4 +1,4 @@
-"""What a user bucket has seen of the worth of popularity (magic `PW`).
+"""Sums of a user bucket for the weights of popularity (magic `PW`).
 
 Payload, little-endian: histories (u16), sums (u16), then float64[histories, sums], see
 `models.weights.popularity`. Version 1 has no sums of the largest weight: they are read as those of

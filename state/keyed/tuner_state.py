@@ -1,4 +1,4 @@
-"""What fine-tune knows besides its blocks: one sealed JSON object (magic `FT`).
+"""State of fine-tune besides its blocks: one sealed JSON object (magic `FT`).
 
 Fields at their defaults are left out. Version 3 knows the champion by its checksum, too, and keeps
 commands until they are answered. Version 2 has the gains of weights of the blend. Version 1

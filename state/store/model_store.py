@@ -51,7 +51,7 @@ class StoredFile(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a version."""
+    """The manifest of a version."""
 
     format: int = 1
     version: Count
@@ -77,7 +77,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ledger(msgspec.Struct, frozen=True):
-    """What private rounds have spent: a job's state may be older than its models."""
+    """Privacy that rounds have spent: a job's state may be older than its models."""
 
     privacy: list[Spend] = []
     """See `models.deep.privacy.merged`."""

@@ -1,4 +1,4 @@
-"""What a trainer leaves in its folder, read as if anybody had written it."""
+"""Files that a trainer leaves in its folder, read as if anybody had written them."""
 
 import json
 from collections.abc import Callable
@@ -19,7 +19,7 @@ Figures = dict[str, float | None]
 
 
 class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where the trainer stands."""
+    """Progress of the trainer."""
 
     step: Count | None = None
     steps: Count | None = None
@@ -32,7 +32,7 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Spent(msgspec.Struct, frozen=True):
-    """What a private round spends, as its trainer says before the first step."""
+    """Privacy that a round spends, as its trainer reports before the first step."""
 
     noise: float
     rate: float
@@ -43,7 +43,7 @@ class Spent(msgspec.Struct, frozen=True):
 
 
 class Expected(msgspec.Struct, frozen=True):
-    """What weights of the deep score should bring, see `models.deep.training.expected`."""
+    """Expected gains of weights of the deep score, see `models.deep.training.expected`."""
 
     events: list[float | None] = []
     """[n]; empty where nothing is expected."""
@@ -55,7 +55,7 @@ class Expected(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What became of a round, see `models.deep.training.report`."""
+    """The outcome of a round, see `models.deep.training.report`."""
 
     items: Count
     steps: Count

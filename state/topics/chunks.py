@@ -71,7 +71,7 @@ _SCALARS = (
 
 @dataclass(frozen=True)
 class About:
-    """What a chunk says besides its rows."""
+    """Metadata of a chunk."""
 
     origin: int = 0
     """See `models.keys.origin_of`; 0 where that is not said."""

@@ -15,7 +15,7 @@ COMMANDS = ("fine_tune_now", "rollback_model", "promote_model")
 
 
 class Command(msgspec.Struct, frozen=True):
-    """What an operator asks for."""
+    """A command of an operator."""
 
     command: Literal["fine_tune_now", "rollback_model", "promote_model"]
     model: Count | None = None
@@ -23,7 +23,7 @@ class Command(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What became of a command."""
+    """The answer to a command."""
 
     id: str
     command: str

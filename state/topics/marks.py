@@ -1,4 +1,4 @@
-"""What item rows contain, as bytes (magic `MK`): see `models.index.marks`.
+"""Marks of item rows as bytes (magic `MK`): see `models.index.marks`.
 
 Payload of version 2, little-endian:
 

@@ -1,4 +1,4 @@
-"""Which deep model is served: records of `model_updates` with the key `model` (JSON, format 2).
+"""The pointer to the deep model that serves: key `model` of `model_updates` (JSON, format 2).
 
 Small and absolute: of a job's own pointers the one that lies last in the topic holds, and it is
 published again from time to time. The weights themselves lie in the model store. Pointers of format

@@ -41,7 +41,7 @@ class Session(msgspec.Struct):
 
 
 class Recommendation(msgspec.Struct):
-    """What the topic holds for a user."""
+    """A user's recommendation, as the topic holds it."""
 
     rec_id: str
     """Of user and trigger: the same however often it is made."""

@@ -1,4 +1,4 @@
-"""What is trending: records of `model_updates` with the key `trending` (JSON, version 1).
+"""Trending items: records of `model_updates` with the key `trending` (JSON, version 1).
 
 The newest one holds. It is written by SQL (`written_by`), in which ids are quoted as JSON wants it:
 whatever they are, they stay what they are.
@@ -18,7 +18,7 @@ VERSION = 1
 
 
 class Trending(msgspec.Struct, frozen=True, kw_only=True):
-    """How often items were seen in a window."""
+    """Counts of items in a window."""
 
     version: int = VERSION
     origin: str = ""

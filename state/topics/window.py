@@ -14,7 +14,7 @@ KEY = b"window"
 
 @dataclass(slots=True)
 class Sums:
-    """What one micro-batch adds to the window; whole numbers are BIGINT in SQL, others DOUBLE."""
+    """Sums of one micro-batch for a window; whole numbers are BIGINT in SQL, others DOUBLE."""
 
     consumed: int = 0
     accepted: int = 0

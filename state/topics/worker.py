@@ -1,4 +1,4 @@
-"""What a worker holds: records of `recommendation_metrics` with the keys `worker/N` (JSON)."""
+"""Gauges of a worker: records of `recommendation_metrics` with the keys `worker/N` (JSON)."""
 
 import msgspec
 

@@ -1,1 +1,1 @@
-"""What is remembered of users: the layouts of a record, and how records are read and written."""
+"""User records: their layouts, and how they are read and written."""

@@ -1,4 +1,4 @@
-"""What is remembered of a user, as bytes: one sealed value a user (magic `US`).
+"""Layouts of a user record: one sealed value a user (magic `US`).
 
 Payload of version 8, little-endian:
 
@@ -91,7 +91,7 @@ Lists = tuple[tuple[str, str, int], ...]
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """Where fields and lists stand in a record; as tables, for compiled functions."""
+    """Offsets of fields and lists in a record; as tables, for compiled functions."""
 
     counts: tuple[str, ...]
     """Names of the counts, u32, that a record begins with."""

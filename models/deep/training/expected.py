@@ -1,4 +1,4 @@
-r"""What the deep score should bring beside the online one, before anybody was ranked by both.
+r"""The gain a deep score should bring beside the online one, before users were ranked by both.
 
 The online model is not here, but most of what it ranks by is: the counts of transitions. So the
 next items of users that the round does not train on are ranked by these alone,

@@ -1,4 +1,4 @@
-"""What every trainer reads and writes in a round's folder: columns, keys, the parent; no torch."""
+"""Files of a round's folder that every trainer reads and writes; no torch."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -22,7 +22,7 @@ _MORE = 1.1
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """What a step learns from, each (B, L)."""
+    """Rows of one step, each (B, L)."""
 
     item: Tensor
     """-1: left out of the input."""

@@ -1,4 +1,4 @@
-"""What a round is told: sizes, budget, seed; a plain JSON object in the round's folder."""
+"""The plan of a round: sizes, budget, seed; a plain JSON object in the round's folder."""
 
 from dataclasses import dataclass, field, fields
 from typing import Any

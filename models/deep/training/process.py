@@ -91,7 +91,7 @@ def _optimizer(plan: Plan, network: nn.Module) -> torch.optim.Optimizer:
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """What a round is made from."""
+    """Inputs of a round."""
 
     plan: Plan
     users: NDArray[np.uint64]
@@ -104,7 +104,7 @@ class _Given:
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """What a round trains."""
+    """Outputs of a round."""
 
     known: dict[str, NDArray[np.uint64]]
     """Keys by row of the embeddings."""

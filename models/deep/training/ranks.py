@@ -30,7 +30,7 @@ class Rank:
 
     @property
     def device(self) -> torch.device:
-        """Where this process computes."""
+        """Return where this process computes."""
         if not torch.cuda.is_available():
             return torch.device("cpu")
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))

@@ -1,4 +1,4 @@
-"""What a trainer tells of its round."""
+"""The report that a trainer writes of its round."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(slots=True)
 class Report:
-    """What became of a round."""
+    """The outcome of a round."""
 
     steps: int = 0
     seconds: float = 0.0

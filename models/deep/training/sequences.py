@@ -110,7 +110,7 @@ class Sampler:
 
     @property
     def empty(self) -> bool:
-        """Whether nobody has a next event to learn from."""
+        """Return whether nobody has a next event to learn from."""
         return self._replayed[-1] == 0 if len(self._replayed) else True
 
     def draw(self, new: int, replay: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -1,4 +1,4 @@
-r"""Where a network begins that learns from nothing: at the counts of its users' transitions.
+r"""The start of a network that learns anew: a factorisation of its users' transition counts.
 
 .. math:: C_{ij} = \sum_{u, t, h \le W} \gamma^{h-1} [x_{t-h} = i, x_t = j]
 

@@ -30,7 +30,7 @@ Judged = tuple[dict[str, float], NDArray[np.int32]]
 
 
 class Task(Protocol):
-    """What a network learns from the events of a round."""
+    """The task of a network: what it learns from the events of a round."""
 
     items: int
     users: int

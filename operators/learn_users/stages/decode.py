@@ -31,7 +31,7 @@ _parse_key = msgspec.json.Decoder(str).decode
 
 @dataclass(slots=True)
 class Decoded:
-    """What became of the records of one micro-batch: each has events, is rejected or ignored."""
+    """Decoded records of one micro-batch: each has events, is rejected or ignored."""
 
     users: list[str]
     """Distinct user ids, in order of first appearance: what `events.user` points into."""

@@ -101,7 +101,7 @@ def deduplicate(users: Users, events: Events, params: UserParams, now_ms: int) -
 
 
 class Say(NamedTuple):
-    """What one user's say is bounded by."""
+    """Bounds of what one user can teach others."""
 
     item: NDArray[np.uint64]
     arrived: NDArray[np.int64]

@@ -1,4 +1,4 @@
-"""What the evaluation says of a micro-batch: sums over the events that were scored."""
+"""Evaluate: sums over the events of a micro-batch that were scored."""
 
 from models import evaluation
 from models.columns.learnt import NOT_SCORED, Learnt

@@ -1,4 +1,4 @@
-"""What other operators are told of a micro-batch: examples to train from, items that were seen."""
+"""Examples for fine-tune, and the sample of items for trending."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What became of each record: the fates of its events taken together.
+"""Fates of records: the fates of their events taken together.
 
 A record has one fate, the best of its events'. Events of another one, lines of an order that say
 something else than before or are late, are not taken either: they have dead letters of their own,

@@ -40,7 +40,7 @@ _FOREIGN = (
 
 @dataclass(slots=True)
 class LearnedBatch:
-    """What a micro-batch taught: outcome of the evaluation, and the message to the others."""
+    """Results of learning a micro-batch, and the message to other workers."""
 
     learnt: Learnt
     rows: NDArray[np.int32]
@@ -188,7 +188,7 @@ class Learn:
 
     @property
     def _waits(self) -> bool:
-        """Whether rows are still to come that others know."""
+        """Return whether rows are still to come that others know."""
         if self._waiting:
             known = len(self._totals) == self._item_buckets and self.complete >= 1
             self._waiting = not known and time.monotonic() - self._news < _PATIENCE

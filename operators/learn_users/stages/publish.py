@@ -15,7 +15,7 @@ _LONGEST_TELLING = 2.0
 
 
 class Publishing:
-    """When the others are told what was learnt of items, and of how many."""
+    """Decides when differences of items are published, and of how many."""
 
     def __init__(self, params: LearningParams) -> None:
         self._width = params.differences

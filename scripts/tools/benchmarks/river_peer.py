@@ -39,7 +39,7 @@ class Event(msgspec.Struct):
 
     @property
     def target(self) -> float:
-        """What is predicted."""
+        """Return what is predicted."""
         return 1.0 if self.value is None else self.value
 
 

@@ -57,7 +57,7 @@ class Stage:
 
     @property
     def address(self) -> KafkaAddress:
-        """Where the broker is."""
+        """Return where the broker is."""
         return KafkaAddress(self.local.brokers)
 
     @contextlib.contextmanager

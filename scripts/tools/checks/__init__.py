@@ -1,1 +1,1 @@
-"""What is checked, tested and prepared before anything runs."""
+"""Checks, tests and preparations before anything runs."""

@@ -69,7 +69,7 @@ class Broker:
         processes.start(NAME, command, self.run_dir)
 
     def answers(self, timeout_seconds: float = 1) -> bool:
-        """Whether a client gets the list of topics."""
+        """Return whether a client gets the list of topics."""
         settings: dict[str, str | int | float | bool] = {
             "bootstrap.servers": self.address,
             "log_level": 0,

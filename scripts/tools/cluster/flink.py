@@ -89,7 +89,7 @@ class FlinkCluster:
         self._start(name, manager if name == JOB_MANAGER else self._task_manager_jvm())
 
     def ready(self) -> bool:
-        """Whether every slot is registered."""
+        """Return whether every slot is registered."""
         try:
             return self.rest.slots()[1] == self.slots
         except FlinkUnreachableError:

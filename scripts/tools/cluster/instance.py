@@ -214,7 +214,7 @@ class Local:
         )
 
     def runs(self) -> bool:
-        """Whether any part of it does."""
+        """Return whether any part of it does."""
         return len(self.dead()) < len(_PARTS)
 
     def dead(self) -> list[str]:
@@ -240,7 +240,7 @@ class Local:
 
     @property
     def was_up(self) -> bool:
-        """Whether it ever answered since `up`: what dies before, dies of a mistake."""
+        """Return whether it ever answered since `up`: what dies before, dies of a mistake."""
         return self._ready.exists()
 
     def release(self) -> None:
@@ -313,7 +313,7 @@ class Local:
         return ended
 
     def is_up(self) -> bool:
-        """Whether all three processes live and answer."""
+        """Return whether all three processes live and answer."""
         return not self.dead() and self.flink.ready() and self.broker.answers()
 
     def status(self) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def opener(url: str, *handlers: urllib.request.BaseHandler) -> urllib.request.Op
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, by its loopback interface."""
+    """Return whether a host is this machine, by its loopback interface."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -53,7 +53,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_free(port: int) -> bool:
-    """Whether nobody listens at a port.
+    """Return whether nobody listens at a port.
 
     Raises
     ------

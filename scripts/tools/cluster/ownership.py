@@ -23,7 +23,7 @@ def release(run_dir: Path) -> None:
 
 
 def is_orphaned(run_dir: Path) -> bool:
-    """Whether there was an owner that has ended."""
+    """Return whether there was an owner that has ended."""
     try:
         pid, began = (run_dir / NAME).read_text().split()
     except (FileNotFoundError, ValueError):

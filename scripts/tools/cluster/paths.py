@@ -1,4 +1,4 @@
-"""Where things lie: the repository, the cache of downloads, the run folder, Flink's home, Java."""
+"""Paths: the repository, the cache of downloads, the run folder, Flink's home, Java."""
 
 import importlib.util
 import os

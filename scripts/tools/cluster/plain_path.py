@@ -20,7 +20,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./-]+")
 
 
 def is_plain(path: Path) -> bool:
-    """Whether no shell, list or URI makes anything else of the path."""
+    """Return whether no shell, list or URI makes anything else of the path."""
     return _PLAIN.fullmatch(str(path)) is not None
 
 

@@ -92,7 +92,7 @@ def without_password(argument: str) -> str:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether an address has nothing in it that a request line must not have."""
+    """Return whether an address has nothing in it that a request line must not have."""
     return text.isascii() and re.search(r"[\x00-\x20\x7f]", text) is None
 
 

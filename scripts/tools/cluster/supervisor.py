@@ -26,7 +26,7 @@ class Patience:
     _last: float = float("-inf")
 
     def due(self, now: float) -> bool:
-        """Whether a dead process may be started; the first time at once."""
+        """Return whether a dead process may be started; the first time at once."""
         if now - self._last > _STABLE_SECONDS:
             self._failures = 0
         wait = min(2.0 ** (self._failures - 1), _LONGEST_WAIT) if self._failures else 0.0

@@ -56,7 +56,7 @@ class Blocks(Protocol):
 
     @property
     def events(self) -> int:
-        """How many there are."""
+        """Return how many there are."""
 
     def blocks(self) -> Iterator[Block]:
         """Yield all events, in order; the same ones at every call."""
@@ -67,7 +67,7 @@ class Source(Blocks, Protocol):
 
     @property
     def times(self) -> NDArray[np.int64]:
-        """When they happened, ms since 1970; of generated ones the first and last time."""
+        """Return when they happened, ms since 1970; of generated ones the first and last time."""
 
     def moved(self, days: int) -> "Source":
         """Return the same behaviour as other events, so many days later."""

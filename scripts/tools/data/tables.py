@@ -43,7 +43,7 @@ class Table:
 
     @property
     def is_text(self) -> bool:
-        """Whether all cells are text."""
+        """Return whether all cells are text."""
         return False
 
     @property
@@ -91,7 +91,7 @@ class TextTable(Table):
 
     @property
     def is_text(self) -> bool:
-        """Whether all cells are text."""
+        """Return whether all cells are text."""
         return True
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:

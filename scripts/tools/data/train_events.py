@@ -50,7 +50,7 @@ class Prepared:
 
     @property
     def events(self) -> int:
-        """How many there are."""
+        """Return how many there are."""
         return self.ends[-1]
 
     def lay_out(self, folder: Path, slices: int) -> None:

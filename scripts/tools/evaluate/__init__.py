@@ -1,1 +1,1 @@
-"""What `scripts/evaluate` does: how good the models are on a file."""
+"""Programs of `scripts/evaluate`: how good the models are on a file."""

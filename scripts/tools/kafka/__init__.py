@@ -1,1 +1,1 @@
-"""What the tools send to Kafka and read from it."""
+"""Tools that send to Kafka and read from it."""

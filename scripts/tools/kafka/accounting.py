@@ -1,4 +1,4 @@
-"""What the metrics topic says: the fate of every record, and how good the recommendations are.
+"""Reader of the metrics topic: the fate of every record, and how good the recommendations are.
 
 Records are absolute and the newest of a key wins: `accounting/<bucket>` counts every record that
 the bucket's users ever sent, `window/…` measures a stretch of time. What a former job left on the

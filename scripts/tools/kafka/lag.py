@@ -1,4 +1,4 @@
-"""Whether records that wait are consumed: a lag that moves is no mistake.
+"""The lag of consumption: one that moves is no mistake.
 
 While events flow some are always on their way, also between others that were consumed: buckets are
 counted one after the other, and seen as transactions end. So the job is looked at until each

@@ -46,7 +46,7 @@ class Sending:
 
     @property
     def active(self) -> bool:
-        """Whether more is to come; what went wrong in the thread is raised here."""
+        """Return whether more is to come; what went wrong in the thread is raised here."""
         if self._error is not None:
             raise self._error
         return self._thread is not None and self._thread.is_alive()

@@ -73,12 +73,12 @@ class World:
 
     @property
     def events(self) -> int:
-        """How many there are."""
+        """Return how many there are."""
         return self.items + self.behaviour.events
 
     @property
     def behaviour(self) -> Generated:
-        """What users do after the walk."""
+        """Return what users do after the walk."""
         params = GeneratorParams(
             start_ms=_BEGIN_MS,
             users=max(_LEAST_USERS, self.items // _ITEMS_A_USER),
@@ -130,7 +130,7 @@ class Learner(Pipeline):
 
     @property
     def learning(self) -> LearningParams:
-        """What it learns by."""
+        """Return what it learns by."""
         return self._params.learning
 
     @property

@@ -39,7 +39,7 @@ class System:
 
     @property
     def settings(self) -> tuple[str, ...]:
-        """What its configuration differs in."""
+        """Return what its configuration differs in."""
         return (*SETTINGS, f"kafka.delivery={self.delivery}")
 
 

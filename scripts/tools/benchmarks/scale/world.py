@@ -58,7 +58,7 @@ class World:
 
     @property
     def events(self) -> int:
-        """How many there are."""
+        """Return how many there are."""
         return self.round.events + self.more
 
     def blocks(self) -> Iterator[Block]:

@@ -37,7 +37,7 @@ class Evaluation:
 
     @property
     def sampled(self) -> dict[str, Ranked]:
-        """What was ranked of the whole stream, one event in so many, by model."""
+        """Return what was ranked of the whole stream, one event in so many, by model."""
         return self.within(self.sample.slices()["all"])
 
 

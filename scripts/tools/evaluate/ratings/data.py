@@ -34,7 +34,7 @@ class Ratings:
 
     @property
     def unit(self) -> float:
-        """What one star of the models' scale is in the file."""
+        """Return what one star of the models' scale is in the file."""
         return (self.highest - self.lowest) / _STARS
 
     @property

@@ -115,7 +115,7 @@ class Observed(Pipeline):
 
     @property
     def params(self) -> LearnUsersParams:
-        """What it was made with."""
+        """Return what it was made with."""
         return self._params
 
     @property
