@@ -167,7 +167,7 @@ def _absolute(interpreter: str) -> str:
 
 
 def _offer_to_the_kernel(pid: int) -> None:
-    """Return where memory runs out, the trainer is to be killed, and no worker."""
+    """Let the kernel end the trainer first where memory runs out, and no worker."""
     with contextlib.suppress(OSError):
         Path(f"/proc/{pid}/oom_score_adj").write_text("1000")
 

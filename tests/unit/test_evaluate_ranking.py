@@ -11,7 +11,7 @@ import pytest
 from scripts.tools.console import ToolError
 from scripts.tools.data.behaviour import Recorded
 from scripts.tools.evaluate import evaluate
-from scripts.tools.evaluate.common.figures import Ranked, of_ranks
+from scripts.tools.evaluate.common.figures import Ranked, of_ranks, windows
 from scripts.tools.evaluate.common.ties import Shuffled
 from scripts.tools.evaluate.ranking.ablation import STEPS
 from scripts.tools.evaluate.ranking.sample import Sample
@@ -112,6 +112,22 @@ def test_figures_on_standard_output_are_alone_there(run):
     document, shown = run(columns(), "--models", "popularity", out="-")
     assert ("popularity", "hr@10") in values(document, "all")
     assert "popularity" in shown.err
+
+
+def test_windows_compare_models_on_the_same_events():
+    numbers = np.arange(0, 400, 2)
+    hits = np.where(numbers < 200, 0, 20).astype(np.int32)
+    other = np.where(numbers % 4 == 0, 0, 20).astype(np.int32)
+    found = windows({"a": Ranked(numbers, hits), "b": Ranked(numbers, other)}, 400)
+    assert [one["until"] for one in found] == list(range(10, 401, 10))
+    assert found[0]["hr@10"] == {"a": 1.0, "b": 0.6}
+    mean, error = found[0]["above"]["b"]
+    assert (mean, error) == pytest.approx((-0.4, np.sqrt(0.24 / 5)))
+    assert found[-1]["above"]["b"][0] > 0
+    assert (
+        windows({"a": Ranked(numbers, hits), "c": Ranked(numbers[1:], hits[1:])}, 400)[0]["above"]
+        == {}
+    )
 
 
 def test_figures_of_ranks():

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +11,8 @@ from numpy.typing import NDArray
 from models.deep.gate import gains
 
 K = 10
+WINDOWS = 40
+"""Windows of equal length that a stream is cut into."""
 
 
 @dataclass(frozen=True)
@@ -46,3 +50,43 @@ def of_ranks(ranks: NDArray[np.int32], k: int = K) -> dict[str, float]:
         f"recall@{k}": rate,
         f"f1@{k}": 2 * precision * rate / (precision + rate) if rate else 0.0,
     }
+
+
+def windows(ranked: Mapping[str, Ranked], events: int, k: int = K) -> list[dict[str, Any]]:
+    """Return the hit rates of each window of a stream.
+
+    Returns
+    -------
+    list of dict
+        `until`: events up to its end; `ranked`: how many were ranked by the first model; `hr@k` by
+        model; `above` by model: how much more it hit than the first one on the same events, and
+        the standard error of that, of models that ranked the same.
+    """
+    edges = np.linspace(0, events, WINDOWS + 1)
+    first = next(iter(ranked.values()), None)
+    found = []
+    for begin, until in pairwise(edges.tolist()):
+        inside = {name: _hits(one, begin, until, k) for name, one in ranked.items()}
+        window: dict[str, Any] = {"until": round(until)}
+        window["ranked"] = len(next(iter(inside.values()), ()))
+        window[f"hr@{k}"] = {name: float(h.mean()) for name, h in inside.items() if len(h)}
+        window["above"] = {
+            name: _above(hits, next(iter(inside.values())))
+            for name, hits in inside.items()
+            if first is not None and np.array_equal(ranked[name].numbers, first.numbers)
+            and ranked[name] is not first and len(hits)
+        }  # fmt: skip
+        found.append(window)
+    return found
+
+
+def _hits(one: Ranked, begin: float, until: float, k: int) -> NDArray[np.float64]:
+    inside = (one.numbers >= begin) & (one.numbers < until)
+    ranks = one.ranks[inside]
+    return ((ranks >= 0) & (ranks < k)).astype(np.float64)
+
+
+def _above(hits: NDArray[np.float64], other: NDArray[np.float64]) -> list[float]:
+    """Return the mean of paired differences, and its standard error."""
+    apart = hits - other
+    return [float(apart.mean()), float(apart.std() / np.sqrt(len(apart)))]

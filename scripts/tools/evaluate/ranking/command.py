@@ -22,6 +22,7 @@ from scripts.tools.console import ToolError, positive, progress
 from scripts.tools.data import columns
 from scripts.tools.data.accepted import ratings_outside, unknown_types
 from scripts.tools.data.behaviour import Recorded, Source, source
+from scripts.tools.evaluate.common.figures import windows
 from scripts.tools.evaluate.common.output import add_options, chosen, console_beside, write
 from scripts.tools.evaluate.common.ties import TIES, Shuffled
 from scripts.tools.evaluate.ranking import ablation, plot, view
@@ -173,6 +174,7 @@ def _keep(options: argparse.Namespace, found: list[dict[str, Any]], whole: Evalu
             found,
             ties=options.ties,
             rounds=[each.as_mapping() for each in done],
+            windows=windows(whole.sampled, whole.data.events),
             fates=dict(one.fates) if one else {},
             rejected=dict(one.codes) if one else {},
             cold=one.cold if one else None,
