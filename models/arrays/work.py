@@ -76,8 +76,8 @@ class Scratch(NamedTuple):
     """(C,) mean of what each component says of items to everybody."""
     joint: NDArray[np.float32]
     """(R,) joint scores of the user at hand."""
-    places: NDArray[np.float32]
-    """(10,) where an event's item stands without a score and by its weights."""
+    ranks: NDArray[np.float32]
+    """(11,) ranks of an event's item without a score and by its weights."""
 
     gains: NDArray[np.float64]
     """(CHOICES,) what each weight of popularity gained at the event at hand."""
@@ -123,7 +123,7 @@ class Scratch(NamedTuple):
             mean=np.zeros((1, factors), np.float32),
             means=np.zeros(components, np.float32),
             joint=np.zeros(rows, np.float32),
-            places=np.zeros(1 + max(WEIGHTS, CHOICES - 1), np.float32),
+            ranks=np.zeros(1 + max(WEIGHTS, CHOICES - 1), np.float32),
             gains=np.zeros(CHOICES, np.float64),
             slopes=np.zeros((rows + TRASH if tuned else 0, 4), np.float32),
             best=np.zeros((1, _BEST), np.int32),

@@ -77,16 +77,16 @@ def rank_all(
     if target < 0 or a.counts[target] == 0 or is_own(work.users, u, key, time):
         return
     mark = mark_own(scratch, a, work.users, u, time)
-    out.popularity_rank[e] = _place_by_count(a, scratch.mark, mark, target)
+    out.popularity_rank[e] = _rank_by_count(a, scratch.mark, mark, target)
     total = transitions.weigh_served(work, u)
     if y >= 0:
         deep_model.fill(work, y)
-        out.deep_rank[e] = _place(scratch.parts[DEEP], a, scratch.mark, mark, target)
+        out.deep_rank[e] = _rank_by(scratch.parts[DEEP], a, scratch.mark, mark, target)
     if total > 0:
         _rank_by_parts(e, u, y, time, mark, target, work, out)
     else:
-        place = _place_in_fallback(work, mark, target)
-        out.rank[e], out.online_rank[e], out.transition_rank[e] = place, place, place
+        rank = _rank_in_fallback(work, mark, target)
+        out.rank[e], out.online_rank[e], out.transition_rank[e] = rank, rank, rank
 
 
 @kernel
@@ -108,11 +108,11 @@ def _rank_by_parts(
     factors.fill(work, u)
     if work.knobs.neighbour_smoothing > 0:
         neighbours.fill(work, u)
-    out.transition_rank[e] = _place(scratch.parts[TRANSITIONS], a, scratch.mark, mark, target)
+    out.transition_rank[e] = _rank_by(scratch.parts[TRANSITIONS], a, scratch.mark, mark, target)
     join(scratch.parts, scratch.weights, DEEP, size, joint)
     if len(work.popular.weights) > 0:
         _add_popularity(u, time, mark, target, teaches, work)
-    out.online_rank[e] = _place(joint, a, scratch.mark, mark, target)
+    out.online_rank[e] = _rank_by(joint, a, scratch.mark, mark, target)
     out.rank[e] = out.online_rank[e]
     if y >= 0:
         if teaches:
@@ -124,11 +124,11 @@ def _rank_by_parts(
                 scratch.mark,
                 mark,
                 target,
-                scratch.places,
+                scratch.ranks,
                 out.loss,
             )
         join(scratch.parts, scratch.weights, COMPONENTS, size, joint)
-        out.rank[e] = _place(joint, a, scratch.mark, mark, target)
+        out.rank[e] = _rank_by(joint, a, scratch.mark, mark, target)
     if teaches and len(work.tuned.bucket) > 0:
         learn_slopes(u, mark, target, work)
 
@@ -144,15 +144,15 @@ def _add_popularity(
     history: Integer = history_of(work.users.positives[u])
     weight = work.popular.weights[history]
     if teaches:
-        places, gains = scratch.places, scratch.gains
-        gains_of(scratch.joint, part, work.items, marks, mark, target, places, gains)
+        ranks, gains = scratch.ranks, scratch.gains
+        gains_of(scratch.joint, part, work.items, marks, mark, target, ranks, gains)
         learn(work.popular, history, gains)
     scratch.weights[POPULARITY] = weight
     add(part, weight, size, scratch.joint)
 
 
 @kernel
-def _place(
+def _rank_by(
     scores: NDArray[np.float32],
     a: ItemArrays,
     marks: NDArray[np.int64],
@@ -170,7 +170,7 @@ def _place(
 
 
 @kernel
-def _place_in_fallback(work: Work, mark: Integer, target: Integer) -> Integer:
+def _rank_in_fallback(work: Work, mark: Integer, target: Integer) -> Integer:
     """Return the 0-based rank of the target among trending items, then by popularity.
 
     The trending ones are listed in their order; of those equally popular half stand before it.
@@ -194,7 +194,7 @@ def _place_in_fallback(work: Work, mark: Integer, target: Integer) -> Integer:
 
 
 @kernel
-def _place_by_count(
+def _rank_by_count(
     a: ItemArrays, marks: NDArray[np.int64], mark: Integer, target: Integer
 ) -> Integer:
     aim = a.counts[target]

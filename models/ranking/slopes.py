@@ -1,6 +1,6 @@
 r"""Gradients of an event's worth by each knob, which `models.weights.knobs` follow.
 
-What the place of an event's item t is worth, made smooth in the scores s of all items that may be
+What the rank of an event's item t is worth, made smooth in the scores s of all items that may be
 recommended:
 
 .. math:: y_j = \frac{s_j - s_t}{\tau \sigma}, \quad p_j = \frac{1}{1 + e^{-y_j}}, \quad
@@ -151,7 +151,7 @@ def _set_gradient(
     """Set the gradient of the worth of an event's item; return its worth."""
     t, scratch, a = work.tuned, work.scratch, work.items
     x, joint, width = t.slopes, scratch.joint, _WIDTH * sigma
-    place, turned = 0.0, 0.0
+    rank, turned = 0.0, 0.0
     x[_SUM] = 0
     _set_slopes(_OWN, target, back, known, work)
     for row in range(a.counters[SIZE]):
@@ -159,16 +159,16 @@ def _set_gradient(
         if y < -_FARTHEST or row == target or a.counts[row] == 0 or scratch.mark[row] == mark:
             continue
         if y > _FARTHEST:
-            place += 1
+            rank += 1
             continue
         p = 1 / (1 + np.exp(-y))
         kappa = p * (1 - p)
-        place += p
+        rank += p
         turned += kappa * y
         _set_slopes(_ITS, row, back, known, work)
         for k in range(KNOBS):
             x[_SUM, k] += kappa * (x[_ITS, k] - x[_OWN, k])
-    served = worth(place)
+    served = worth(rank)
     t.gradient[:] = 0
     _add_covariances(back, known, work)
     for k in range(KNOBS):
@@ -204,13 +204,13 @@ def _worth_at_start(mark: Integer, target: Integer, work: Work) -> Real:
         if scratch.slopes[row, _SHARE] > 0:
             share, first = scratch.slopes[row, _SHARE], scratch.slopes[row, _FIRST]
             scores[row] += log1p(first) - log1p(share)
-    place, width = 0.0, _WIDTH * _spread(scores, a, scratch, mark)
+    rank, width = 0.0, _WIDTH * _spread(scores, a, scratch, mark)
     for row in range(size):
         if row != target and a.counts[row] > 0 and scratch.mark[row] != mark:
             y = np.float64(scores[row] - scores[target]) / width
             if y > _FARTHEST:
-                place += 1
+                rank += 1
             elif y >= -_FARTHEST:
-                place += 1 / (1 + np.exp(-y))
+                rank += 1 / (1 + np.exp(-y))
     scores[:size] = 0
-    return worth(place)
+    return worth(rank)

@@ -2,7 +2,7 @@ r"""The blend: how much the deep score weighs beside the online one, learnt by w
 
 Items are ranked by :math:`x_j + \theta z_j`, the online score and the deep one. Each event that is
 ranked before it is learnt is ranked by every weight of a small grid. What a weight is worth is the
-mean gain of the places, :math:`1 / (1 + \text{place} / 10)`, a hit among the first ten made smooth,
+mean gain of the ranks, :math:`1 / (1 + \text{rank} / 10)`, a hit among the first ten made smooth,
 over those without the deep model. The event is the same on both sides, so the difference varies
 little; and it does not depend on what was served, so nothing has to be explored.
 
@@ -43,9 +43,9 @@ from models.weights.ranks import rank_by_weights, worth
 COUNT, LOSS = range(2)
 """Places in the sums: events, and their softmax loss by what is served, for the drift alarm."""
 GAIN = 2
-"""First place of the gains, a weight each."""
+"""First index of the gains, a weight each."""
 SQUARE = GAIN + WEIGHTS
-"""First place of their squares."""
+"""First index of their squares."""
 
 GRID = np.array([0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2], np.float32)
 """(WEIGHTS,) weights that the deep score may have, besides 0; ascending."""
@@ -63,7 +63,7 @@ def add_event(  # noqa: PLR0913  # columns
     marks: NDArray[np.int64],
     mark: Integer,
     target: Integer,
-    places: NDArray[np.float32],
+    ranks: NDArray[np.float32],
     sums: NDArray[np.float64],
 ) -> None:
     """Add an event's loss and the gains of all weights to the sums.
@@ -74,7 +74,7 @@ def add_event(  # noqa: PLR0913  # columns
         Online and deep scores.
     weight
         Of the deep score in what is served.
-    places : float32[1 + WEIGHTS]
+    ranks : float32[1 + WEIGHTS]
         Scratch memory.
     sums : float64[LOSSES]
     """
@@ -83,9 +83,9 @@ def add_event(  # noqa: PLR0913  # columns
         return
     sums[COUNT] += 1
     sums[LOSS] += loss
-    rank_by_weights(first, second, GRID, a, marks, mark, target, places)
+    rank_by_weights(first, second, GRID, a, marks, mark, target, ranks)
     for k in range(WEIGHTS):
-        gain = worth(places[1 + k]) - worth(places[0])
+        gain = worth(ranks[1 + k]) - worth(ranks[0])
         sums[GAIN + k] += gain
         sums[SQUARE + k] += gain * gain
 

@@ -20,8 +20,8 @@ _FIRST = 2
 """Place of the weight that gains are counted from."""
 _STARTS = np.full(HISTORIES, _FIRST)
 _STARTS[:3] = 6, 5, 4
-"""(HISTORIES,) places of the weights to begin with: of users with 1, 2 to 3, 4 to 7 events, who are
-best told by what is popular, and of others."""
+"""(HISTORIES,) indices of the first weights: of users with 1, 2 to 3, 4 to 7 events, of whom
+popularity knows most, and of others."""
 _LEAST = 20
 """Events of a length of history before which its weight stays what it is."""
 _KEPT = 4096.0
@@ -47,7 +47,7 @@ def gains_of(
     marks: NDArray[np.int64],
     mark: Integer,
     target: Integer,
-    places: NDArray[np.float32],
+    ranks: NDArray[np.float32],
     gains: NDArray[np.float64],
 ) -> None:
     """Set what each weight would have gained at an event, (CHOICES,).
@@ -56,12 +56,12 @@ def gains_of(
     ----------
     first, second : float32[R]
         Scores without popularity, and popularity.
-    places : float32[CHOICES]
+    ranks : float32[CHOICES]
         Scratch memory.
     """
-    rank_by_weights(first, second, GRID, a, marks, mark, target, places)
+    rank_by_weights(first, second, GRID, a, marks, mark, target, ranks)
     for k in range(CHOICES):
-        gains[k] = worth(places[k]) - worth(places[_FIRST])
+        gains[k] = worth(ranks[k]) - worth(ranks[_FIRST])
 
 
 @kernel

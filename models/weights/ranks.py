@@ -19,9 +19,9 @@ def rank_by_weights(
     marks: NDArray[np.int64],
     mark: Integer,
     target: Integer,
-    places: NDArray[np.float32],
+    ranks: NDArray[np.float32],
 ) -> None:
-    """Set the target's place by the first score, then with the second by every weight.
+    """Set the target's rank by the first score, then with the second by every weight.
 
     Ties count half. An item's lead on the target is linear in the weight: one that is behind
     without the second score and by the largest weight is behind by all of them, and that is most
@@ -31,9 +31,9 @@ def rank_by_weights(
     ----------
     grid : float32[W]
         Weights, ascending.
-    places : float32[1 + W]
+    ranks : float32[1 + W]
     """
-    places[:] = 0
+    ranks[:] = 0
     own, other, most = first[target], second[target], grid[len(grid) - 1]
     for row in range(a.counters[SIZE]):
         if a.counts[row] == 0 or marks[row] == mark or row == target:
@@ -41,18 +41,18 @@ def rank_by_weights(
         x, z = first[row] - own, second[row] - other
         if x < 0 and x + most * z < 0:
             continue
-        places[0] += _behind(x)
+        ranks[0] += _behind(x)
         for k in range(len(grid)):
-            places[1 + k] += _behind(x + grid[k] * z)
+            ranks[1 + k] += _behind(x + grid[k] * z)
 
 
 @kernel
-def worth(place: Real) -> Real:
-    """Return what a place is worth: a hit among the first ten made smooth."""
-    return 1 / (1 + place / SOFT)
+def worth(rank: Real) -> Real:
+    """Return what a rank is worth: a hit among the first ten made smooth."""
+    return 1 / (1 + rank / SOFT)
 
 
 @kernel
 def _behind(lead: Real) -> Real:
-    """Return how many places the target falls behind an item with this lead."""
+    """Return how many ranks the target falls behind an item with this lead."""
     return np.float32(0.5) * (np.float32(lead > 0) + np.float32(lead >= 0))
