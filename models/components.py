@@ -20,16 +20,13 @@ The loops over events and over users are those of `models.ranking`.
 import numpy as np
 from numpy.typing import NDArray
 
-from models.columns.lists import DEEP as DEEP_MODEL
-from models.columns.lists import FACTORS as LATENT_FACTORS
-from models.columns.lists import NEIGHBOURS as SESSION_NEIGHBOURS
-from models.columns.lists import POPULAR, TRANSITION
+from models.columns.lists import BY_DEEP, BY_FACTORS, BY_NEIGHBOURS, BY_POPULAR, BY_TRANSITION
 from models.compiled import Integer, Real, kernel
 
 TRANSITIONS, FACTORS, NEIGHBOURS, DEEP, POPULARITY = 0, 1, 2, 3, 4
 """Rows of `Scratch.parts` and places in its weights."""
 COMPONENTS = 5
-REASONS = np.array([TRANSITION, LATENT_FACTORS, SESSION_NEIGHBOURS, DEEP_MODEL, POPULAR], np.uint8)
+REASONS = np.array([BY_TRANSITION, BY_FACTORS, BY_NEIGHBOURS, BY_DEEP, BY_POPULAR], np.uint8)
 """Why an item is recommended that a component puts on the list."""
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from models.arrays.items import ItemArrays
 from models.arrays.users import UserArrays
 from models.arrays.work import Scratch
-from models.columns.lists import POPULAR, TRENDING, Recommended
+from models.columns.lists import BY_POPULAR, BY_TRENDING, Recommended
 from models.compiled import Integer, entry, kernel
 from models.index.ceilings import listable
 from models.popularity.levels import most_popular
@@ -95,8 +95,8 @@ def _fill_empty(
     for u in range(len(lists.rows)):
         if lists.rows[u, 0] < 0:
             mark = mark_own(scratch, a, users, u, users.session_last[u])
-            taken = _append(u, 0, fallback, TRENDING, mark, a, scratch, lists)
-            _append(u, taken, popular, POPULAR, mark, a, scratch, lists)
+            taken = _append(u, 0, fallback, BY_TRENDING, mark, a, scratch, lists)
+            _append(u, taken, popular, BY_POPULAR, mark, a, scratch, lists)
 
 
 @kernel

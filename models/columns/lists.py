@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-TRANSITION, FACTORS, TRENDING, POPULAR, NEW, DEEP, NEIGHBOURS = range(7)
+BY_TRANSITION, BY_FACTORS, BY_TRENDING, BY_POPULAR, BY_NEW, BY_DEEP, BY_NEIGHBOURS = range(7)
 """Why an item is recommended: it follows an item of the user's context, its latent factors fit
 the user's, it is on the list of trending items, it is popular, it has only just appeared, the
 deep model says so, users with the same items went on to it."""
@@ -20,9 +20,9 @@ class Recommended:
     scores: NDArray[np.float32]
     """(U, k) comparable inside one user's list only."""
     reasons: NDArray[np.uint8]
-    """(U, k) TRANSITION, FACTORS, TRENDING, POPULAR or NEW."""
+    """(U, k) One of `BY_…`."""
     sources: NDArray[np.int32]
-    """(U, k) row of the context item behind a TRANSITION, else -1."""
+    """(U, k) row of the context item behind `BY_TRANSITION`, else -1."""
 
     @classmethod
     def empty(cls, users: int, k: int) -> "Recommended":

@@ -13,7 +13,7 @@
 
 from models.arrays.items import SIZE
 from models.arrays.work import Work
-from models.columns.lists import NEIGHBOURS as SESSION_NEIGHBOURS
+from models.columns.lists import BY_NEIGHBOURS
 from models.compiled import Integer, kernel
 from models.components import NEIGHBOURS
 from models.index.lookup import row_of
@@ -49,7 +49,7 @@ def set_sources(work: Work, lists: Lists, u: Integer) -> None:
     scratch, wanted, reasons = work.scratch, lists.wanted, lists.reasons
     some = False
     for at in range(len(wanted)):
-        wanted[at] = lists.rows[u, at] >= 0 and reasons[u, at] == SESSION_NEIGHBOURS
+        wanted[at] = lists.rows[u, at] >= 0 and reasons[u, at] == BY_NEIGHBOURS
         some |= wanted[at]
     if some:
         recent = scratch.recent[: scratch.found[0]]

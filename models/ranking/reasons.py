@@ -1,7 +1,7 @@
 """Reasons of listed items: the component that lifts each most, and the user's item behind that."""
 
 from models.arrays.work import Work
-from models.columns.lists import FACTORS, NEW, TRANSITION
+from models.columns.lists import BY_FACTORS, BY_NEW, BY_TRANSITION
 from models.compiled import Integer, kernel
 from models.components import REASONS, winner
 from models.items.table import NEW_BELOW
@@ -21,12 +21,12 @@ def set_reasons(u: Integer, held: Integer, size: Integer, work: Work, lists: Lis
     for at in range(held):
         row = lists.rows[u, at]
         reason: Integer = REASONS[winner(scratch.parts, scratch.weights, scratch.sums, size, row)]
-        if reason == TRANSITION:
+        if reason == BY_TRANSITION:
             source = transitions.source_of(work.window, u, work.transitions, row)
             lists.sources[u, at] = source
-            reason = TRANSITION if source >= 0 else FACTORS
-        if reason == FACTORS and a.counts[row] < NEW_BELOW:
-            reason = NEW
+            reason = BY_TRANSITION if source >= 0 else BY_FACTORS
+        if reason == BY_FACTORS and a.counts[row] < NEW_BELOW:
+            reason = BY_NEW
         lists.reasons[u, at] = reason
     if work.knobs.neighbour_smoothing > 0:
         neighbours.set_sources(work, lists, u)

@@ -10,7 +10,7 @@ from models.arrays.events import BatchArrays, EventArrays
 from models.arrays.items import EVENTS, SIZE, ItemArrays
 from models.arrays.users import UserArrays
 from models.arrays.work import Scratch
-from models.columns.lists import FACTORS, NEW
+from models.columns.lists import BY_FACTORS, BY_NEW
 from models.compiled import Integer, Real, Truth, compiled, entry, kernel
 from models.index.marks import is_new
 from models.lists import Lists
@@ -152,7 +152,7 @@ def list_block(  # noqa: PLR0913  # columns
             row = lists.rows[u, at]
             first = mean + a.bias[row] + levels[u] + products[n, row]
             lists.scores[u, at] = first + _moved(n, row, first, second, deep.weight)
-            lists.reasons[u, at] = NEW if a.counts[row] < scale.support else FACTORS
+            lists.reasons[u, at] = BY_NEW if a.counts[row] < scale.support else BY_FACTORS
 
 
 @kernel

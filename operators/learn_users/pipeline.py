@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.columns.events import ACCEPTED, Events
-from models.columns.lists import FACTORS, NEW, Recommended
+from models.columns.lists import BY_FACTORS, BY_NEW, Recommended
 from models.columns.users import Users
 from models.items.table import Items
 from models.keys import key_of
@@ -274,7 +274,7 @@ class Pipeline:
 
 def as_ratings(lists: Recommended, stars: Stars) -> NDArray[np.float32]:
     """Return the scores (U, k) of lists: those that are predictions in the ratings' own scale."""
-    predicted = (lists.reasons == FACTORS) | (lists.reasons == NEW)
+    predicted = (lists.reasons == BY_FACTORS) | (lists.reasons == BY_NEW)
     return np.where(predicted, stars.ratings(lists.scores), lists.scores)
 
 

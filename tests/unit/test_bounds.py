@@ -12,7 +12,7 @@ from conf.schema import JobConfig
 from jobs import tables
 from models.columns.events import OFFSET_BITS
 from models.columns.items import ItemRows
-from models.columns.lists import TRANSITION, Recommended
+from models.columns.lists import BY_TRANSITION, Recommended
 from models.columns.users import Users
 from models.items.table import Items
 from models.keys import key_of
@@ -103,7 +103,7 @@ def test_a_recommendation_keeps_its_bound(k: int, id_bytes: int, characters: str
     best = Recommended(
         rows=rows[None, :],
         scores=np.full((1, k), -1.234567e30, np.float32),
-        reasons=np.full((1, k), TRANSITION, np.uint8),
+        reasons=np.full((1, k), BY_TRANSITION, np.uint8),
         sources=rows[None, ::-1],
     )
     big = np.array([2**62])

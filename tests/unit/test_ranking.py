@@ -9,7 +9,7 @@ from models.arrays.deep import DeepArrays
 from models.arrays.lesson import Lesson
 from models.columns.events import Events
 from models.columns.learnt import NOT_SCORED, UNKNOWN, Learnt
-from models.columns.lists import FACTORS, NEW, POPULAR, TRANSITION, TRENDING
+from models.columns.lists import BY_FACTORS, BY_NEW, BY_POPULAR, BY_TRANSITION, BY_TRENDING
 from models.columns.users import Users
 from models.items.table import Items
 from models.params.ranking import RankingParams
@@ -395,7 +395,7 @@ def test_a_transition_names_the_item_it_comes_from() -> None:
     learn(items, users, events((2, 1), first=4), model=model)
     lists = model.recommend(items, users, 1, NONE)
     rows = items.rows(np.array([key(1), key(2)], np.uint64))
-    assert (lists.rows[2, 0], lists.reasons[2, 0]) == (rows[1], TRANSITION)
+    assert (lists.rows[2, 0], lists.reasons[2, 0]) == (rows[1], BY_TRANSITION)
     assert lists.sources[2, 0] == rows[0]
 
 
@@ -406,11 +406,11 @@ def test_items_that_did_not_follow_are_there_for_their_factors_or_because_they_a
     lists = model.recommend(items, users, 3, NONE)
     reasons = dict(zip(lists.rows[7].tolist(), lists.reasons[7].tolist(), strict=True))
     nine, two = items.rows(np.array([key(9), key(2)], np.uint64)).tolist()
-    assert reasons == {two: TRANSITION, nine: FACTORS, -1: 0}
+    assert reasons == {two: BY_TRANSITION, nine: BY_FACTORS, -1: 0}
     learn(items, users, events((0, 3), first=9), model=model)
     lists = model.recommend(items, users, 3, NONE)
     reasons = dict(zip(lists.rows[7].tolist(), lists.reasons[7].tolist(), strict=True))
-    assert reasons[items.rows(np.array([key(3)], np.uint64)).tolist()[0]] == NEW
+    assert reasons[items.rows(np.array([key(3)], np.uint64)).tolist()[0]] == BY_NEW
 
 
 def test_without_a_past_trending_items_come_first_and_popular_ones_after() -> None:
@@ -420,7 +420,7 @@ def test_without_a_past_trending_items_come_first_and_popular_ones_after() -> No
     items.trending = np.array([key(3), key(99), key(3)], np.uint64)
     lists = model.recommend(items, new_users(1), 5, NONE)
     assert lists.rows[0].tolist() == [rows[2], rows[0], rows[1], -1, -1]
-    assert lists.reasons[0, :3].tolist() == [TRENDING, POPULAR, POPULAR]
+    assert lists.reasons[0, :3].tolist() == [BY_TRENDING, BY_POPULAR, BY_POPULAR]
     assert (np.diff(lists.scores[0, :3]) < 0).all()
 
 

@@ -9,7 +9,7 @@ from models.arrays.deep import DeepArrays
 from models.arrays.lesson import Lesson
 from models.columns.events import Events
 from models.columns.learnt import Learnt
-from models.columns.lists import FACTORS, NEW, POPULAR, TRENDING
+from models.columns.lists import BY_FACTORS, BY_NEW, BY_POPULAR, BY_TRENDING
 from models.columns.users import Users
 from models.items.table import Items
 from models.params.rating import RatingParams
@@ -172,7 +172,7 @@ def test_the_highest_predicted_rating_comes_first_and_own_items_never() -> None:
         rows = lists.rows[u][lists.rows[u] >= 0]
         own = items.rows(users.history[u, : users.history_length[u]], register=False)
         assert not set(rows.tolist()) & set(own.tolist())
-        assert (rows[-1], lists.reasons[u, len(rows) - 1]) == (rare, NEW)
+        assert (rows[-1], lists.reasons[u, len(rows) - 1]) == (rare, BY_NEW)
         common = rows[:-1]
         predicted = (
             (batch.value.astype(float).sum() + 5) / 601
@@ -182,7 +182,7 @@ def test_the_highest_predicted_rating_comes_first_and_own_items_never() -> None:
         )
         assert lists.scores[u, : len(common)] == pytest.approx(predicted, abs=1e-3)
         assert (np.diff(lists.scores[u, : len(common)]) <= 0).all()
-        assert (lists.reasons[u, : len(common)] == FACTORS).all()
+        assert (lists.reasons[u, : len(common)] == BY_FACTORS).all()
 
 
 def test_items_of_few_ratings_are_in_the_order_of_their_scores_too() -> None:
@@ -201,8 +201,8 @@ def test_items_of_few_ratings_are_in_the_order_of_their_scores_too() -> None:
         assert last == list(range(held - 12, held))
         assert lists.rows[u, last].tolist() == rows[::-1].tolist()
         assert (np.diff(lists.scores[u, last]) < 0).all()
-        assert (lists.reasons[u, last] == NEW).all()
-        assert (lists.reasons[u, : held - 12] != NEW).all()
+        assert (lists.reasons[u, last] == BY_NEW).all()
+        assert (lists.reasons[u, : held - 12] != BY_NEW).all()
 
 
 def test_without_a_past_trending_items_come_first_and_popular_ones_after() -> None:
@@ -212,4 +212,4 @@ def test_without_a_past_trending_items_come_first_and_popular_ones_after() -> No
     items.trending = np.array([key(2)], np.uint64)
     lists = objective().recommend(items, new_users(1), 3, NONE)
     assert lists.rows[0].tolist() == [rows[1], rows[0], -1]
-    assert lists.reasons[0, :2].tolist() == [TRENDING, POPULAR]
+    assert lists.reasons[0, :2].tolist() == [BY_TRENDING, BY_POPULAR]

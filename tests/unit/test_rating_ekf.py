@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from models.arrays.deep import DeepArrays
 from models.columns.events import Events
 from models.columns.learnt import Learnt
-from models.columns.lists import FACTORS as BY_FACTORS
-from models.columns.lists import NEW
+from models.columns.lists import BY_FACTORS, BY_NEW
 from models.columns.users import Users
 from models.items.differences import take
 from models.items.table import Items
@@ -286,7 +285,7 @@ def test_the_highest_predicted_rating_comes_first_and_rare_items_last() -> None:
     model.mean[0] = items.arrays.value_total[0] / items.events
     for u in range(1, 8):
         rows = lists.rows[u][lists.rows[u] >= 0]
-        assert (rows[-1], lists.reasons[u, len(rows) - 1]) == (rare, NEW)
+        assert (rows[-1], lists.reasons[u, len(rows) - 1]) == (rare, BY_NEW)
         time = int(users.session_last[u])
         predicted = [predict_rating(model, u, row, time) for row in rows.tolist()]
         assert lists.scores[u, : len(rows)] == pytest.approx(predicted, abs=1e-4)

@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 from models.columns.events import OFFSET_BITS, Events
 from models.columns.lists import (
-    DEEP,
-    FACTORS,
-    NEIGHBOURS,
-    NEW,
-    POPULAR,
-    TRANSITION,
-    TRENDING,
+    BY_DEEP,
+    BY_FACTORS,
+    BY_NEIGHBOURS,
+    BY_NEW,
+    BY_POPULAR,
+    BY_TRANSITION,
+    BY_TRENDING,
     Recommended,
 )
 from models.columns.users import Users
@@ -32,13 +32,13 @@ _HEADER_BYTES = 1_024
 """Longest header of a dead letter; messages are far shorter."""
 
 _REASONS = {
-    TRANSITION: "transition",
-    FACTORS: "factors",
-    TRENDING: "trending",
-    POPULAR: "popular",
-    NEW: "new",
-    DEEP: "deep",
-    NEIGHBOURS: "neighbours",
+    BY_TRANSITION: "transition",
+    BY_FACTORS: "factors",
+    BY_TRENDING: "trending",
+    BY_POPULAR: "popular",
+    BY_NEW: "new",
+    BY_DEEP: "deep",
+    BY_NEIGHBOURS: "neighbours",
 }
 
 
