@@ -18,6 +18,7 @@ from models.items.table import Items
 from models.keys import key_of
 from models.params.transitions import TransitionParams
 from models.params.users import UserParams
+from operators.learn_users.micro_batch import MicroBatch
 from operators.learn_users.stages.decode import Rejected
 from operators.learn_users.stages.records import DeadLetters, Recommendations, Triggers
 from state import record_sizes
@@ -58,7 +59,9 @@ def test_a_dead_letter_fits_and_says_what_was_left_out(
     k, v = (None if n is None else bytes([n % 256]) * n for n in (key, value))
     letters = DeadLetters("topic", "1.2.3", max_bytes, LIMIT)
     coordinate = 3 << OFFSET_BITS | 5
-    ((found_key, found_value, headers),) = letters([REJECTED], [k], [v], [coordinate], [7])
+    ((found_key, found_value, headers),) = letters(
+        [REJECTED], MicroBatch(0, [k], [v], [coordinate], [7])
+    )
     assert java_size(found_key, found_value, headers) <= record_sizes.record(
         found_key, found_value, headers
     )
@@ -77,7 +80,9 @@ def test_a_dead_letter_fits_and_says_what_was_left_out(
 
 def test_a_swapped_key_is_left_out_and_the_value_stays() -> None:
     letters = DeadLetters("topic", "1.2.3", LIMIT, LIMIT)
-    ((key, value, headers),) = letters([REJECTED], [b"x" * 2_000_000], [b"{}"], [0], [7])
+    ((key, value, headers),) = letters(
+        [REJECTED], MicroBatch(0, [b"x" * 2_000_000], [b"{}"], [0], [7])
+    )
     assert (key, value) == (None, b"{}")
     assert headers["src.key.size"] == b"2000000"
 

@@ -349,7 +349,7 @@ def test_memory_is_bounded() -> None:
 
 def test_memory_goes_to_those_who_need_it() -> None:
     """One long sequence and many short ones: chunks go round, none is lost."""
-    params = replace(ROOMY, places=4, length=256, sequences=200, kept=20 * 32)
+    params = replace(ROOMY, occurrences=4, length=256, sequences=200, kept=20 * 32)
     neighbours, reference = Neighbours(params, ITEMS), Reference(params)
     random = np.random.default_rng(10)
     neighbours.make_room(10_000)
@@ -383,8 +383,8 @@ def test_what_is_cleared_is_as_new() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("places", 0),
-        ("neighbours", 0),
+        ("occurrences", 0),
+        ("most_similar", 0),
         ("sequences", 0),
         ("length", 0),
         ("kept", 0),

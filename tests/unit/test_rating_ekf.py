@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from models.arrays.deep import DeepArrays
+from models.arrays.lesson import Lesson
 from models.columns.events import Events
 from models.columns.learnt import Learnt
 from models.columns.lists import BY_FACTORS, BY_NEW
@@ -50,16 +51,15 @@ def new_items(params: KalmanParams = PARAMS) -> Items:
 def learn(items: Items, users: Users, batch: Events, **changes: Any) -> Learnt:
     every = np.ones(len(batch), np.bool_)
     params = changes.pop("params", PARAMS)
-    return FilteredRating(params, users=UserParams()).learn(
-        items,
-        users,
-        batch,
-        rows_of(items, batch),
+    lesson = Lesson(
+        events=batch,
+        rows=rows_of(items, batch),
         bucket=0,
         gap=np.zeros(len(batch), np.uint8),
         deep=NONE,
         **{"fresh": every, "scored": every} | changes,
     )
+    return FilteredRating(params, users=UserParams()).learn(items, users, lesson)
 
 
 def ratings(n: int, users: int = 8, catalogue: int = 15, seed: int = 1, first: int = 0) -> Events:
