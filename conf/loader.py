@@ -12,9 +12,9 @@ from typing import Any
 
 from conf import event_plans
 from conf.client.secrets import MASK, REFERENCE, Secret
-from conf.document import Tree, override, read
+from conf.document import Tree, read
 from conf.problems import ConfigError, problems_of, without
-from conf.renamed import rename, renamed_override
+from conf.renamed import override_renamed
 from conf.schema import JobConfig
 from conf.section import Problem
 
@@ -35,8 +35,9 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> JobConfig:
         one a line: `FILE: section.key: expected …, got …; did you mean '…'?`
     """
     tree, lines = read(Path(path))
-    lines += _rename(tree, path)
-    origins, misunderstood = override(tree, list(map(renamed_override, overrides)))
+    origins, misunderstood, renamed = override_renamed(tree, overrides, str(path))
+    for old, new in renamed.items():
+        _LOG.warning("%s: %s is called %s now; a later version reads no other name", path, old, new)
     secrets: list[str] = []
     try:
         missing = list(_resolve(tree, "", secrets))
@@ -49,14 +50,6 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> JobConfig:
     if lines:
         raise ConfigError([_masked(line, secrets) for line in lines])
     return JobConfig.model_validate(tree)
-
-
-def _rename(tree: Tree, path: Path | str) -> list[str]:
-    """Give keys of a file the names of now, with a warning; return what is wrong with them."""
-    found, lines = rename(tree)
-    for old, new in found.items():
-        _LOG.warning("%s: %s is called %s now; a later version reads no other name", path, old, new)
-    return [f"{path}: {line}" for line in lines]
 
 
 def _masked(line: str, secrets: Sequence[str]) -> str:
@@ -75,8 +68,7 @@ def written(path: Path | str, overrides: Sequence[str] = ()) -> Tree:
         When the file cannot be read.
     """
     tree, _ = read(Path(path))
-    rename(tree)
-    override(tree, list(map(renamed_override, overrides)))
+    override_renamed(tree, overrides)
     return tree
 
 

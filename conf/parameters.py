@@ -104,7 +104,7 @@ def _fields(config: JobConfig) -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 
 def _centre(config: JobConfig) -> float | None:
-    """Return where liking begins; a rating that is predicted is not weighed by itconfig."""
+    """Return where liking begins; a rating that is predicted is not weighed by itself."""
     return None if config.learning.objective == "rating" else config.events.rating_centre
 
 

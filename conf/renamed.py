@@ -3,7 +3,9 @@
 Each is read under both names for one version, with a warning; then its line here goes.
 """
 
-from conf.document import Tree
+from collections.abc import Sequence
+
+from conf.document import Tree, override
 
 RENAMED = {
     "items.tell_interval": "items.delta_interval",
@@ -48,11 +50,42 @@ def rename(tree: Tree) -> tuple[dict[str, str], list[str]]:
     return found, lines
 
 
+def override_renamed(
+    tree: Tree, overrides: Sequence[str], where: str = ""
+) -> tuple[dict[str, str], list[str], dict[str, str]]:
+    """Put overrides on top of a tree, both with names of now; see `conf.document.override`.
+
+    Returns
+    -------
+    origins : dict[str, str]
+    lines : list[str]
+        As of `conf.document.override`, and a line for each key that is there under both names.
+    found : dict[str, str]
+        New names by the old ones, of the tree and of overrides.
+    """
+    found, both = rename(tree)
+    now = list(map(renamed_override, overrides))
+    origins, lines = override(tree, now)
+    late, more = rename(tree)  # of sections that an override sets as a whole
+    found |= late | {
+        old: new
+        for text, after in zip(overrides, now, strict=True)
+        for old, new in RENAMED.items()
+        if text != after and text.strip().startswith(old)
+    }
+    return origins, [*(f"{where}: {line}" for line in both + more), *lines], found
+
+
 def renamed_override(text: str) -> str:
-    """Return an override `section.key=value` with the name of now."""
+    """Return an override `section.key=value` with the name of now.
+
+    >>> renamed_override("fine_tune.privacy.epsilon=3")
+    'fine_tune.differential_privacy.epsilon=3'
+    """
+    key, equals, value = text.partition("=")
     for old, new in RENAMED.items():
-        if text.startswith((f"{old}=", f"{old}.")):
-            return new + text[len(old) :]
+        if key.strip() == old or key.strip().startswith(f"{old}."):
+            return new + key.strip()[len(old) :] + equals + value
     return text
 
 

@@ -39,11 +39,11 @@ class LearningParams:
     item_buckets: int = 1
     """Item buckets of the job."""
     delta_ms: int = 1000
-    """Processing time between two tellings of what was learnt of items."""
+    """Processing time between two publications of what was learnt of items."""
     delta_bytes_per_second: int = 1 << 19
-    """Of one worker's tellings."""
+    """Budget of a worker for them."""
     delta_bytes: int = 1 << 19
-    """Of one telling: it travels in a record with events."""
+    """Budget of one of them: it travels in a record with events."""
     origin: int = 0
     """Of the records on the loop, see `models.keys.origin_of`; 0 takes those of every job."""
 
@@ -112,7 +112,7 @@ class LearningParams:
 
     @property
     def differences(self) -> int:
-        """Numbers of a row that travel as differences, 0 where events tell what they moved."""
+        """Numbers of a row that travel as differences, 0 where events carry what they moved."""
         return width_of(self.factors, self.factors if self.context else 0, self.variances)
 
     @property

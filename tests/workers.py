@@ -144,7 +144,7 @@ class Workers:
         for n, (bucket, batch) in enumerate(batches):
             at = bucket % len(self.learn)
             if last[at] == n:  # the next to be told: all that was moved in this round
-                self.learn[at]._publishing._told = -np.inf
+                self.learn[at]._publishing._published = -np.inf
             micro_batch = MicroBatch(
                 bucket,
                 [record.key for record in batch],

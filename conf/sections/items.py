@@ -57,10 +57,10 @@ class ItemRules(Section):
     )
     delta_interval: Annotated[int, Duration("0s", "10m")] = Field(
         default=duration("1s"),
-        description="Time between two tellings of the factors a worker has moved.",
+        description="Time between two publications of the factors that a worker has moved.",
     )
     delta_bytes_per_second: Annotated[int, Size("1KiB", "1GiB")] = Field(
-        default=size("512KiB"), description="Budget of a worker's tellings, oldest moves first."
+        default=size("512KiB"), description="Budget of a worker for them, oldest moves first."
     )
     publish_interval: Annotated[int, Duration("1s", "1d")] = Field(
         default=duration("30s"), description="Time between two publications of changed item rows."

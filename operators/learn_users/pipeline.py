@@ -48,7 +48,7 @@ _BUCKET_KEY = 4
 
 
 class Pipeline:
-    """decode → deduplicate → sessionize → learn → evaluate → tell → rank → records → account."""
+    """Decode, deduplicate, sessionize, learn, publish, evaluate, rank, account: one micro-batch."""
 
     def __init__(self, params: LearnUsersParams, *, clock_ms: Callable[[], int]) -> None:
         self._params = params

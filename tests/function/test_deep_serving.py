@@ -118,7 +118,7 @@ def deep(users: UsersSubtask) -> dict[str, list[float]]:
     return {user: found.deep[0].tolist() for user, found in states(users).items()}
 
 
-def test_a_model_that_was_received_of_is_served(store: Store) -> None:
+def test_a_model_that_was_announced_is_served(store: Store) -> None:
     users = served()
     assert versions(users, LOG[:100]) == {"online-ranking-1"}
     receive(users, store.put(3, 3))

@@ -252,7 +252,7 @@ class Folded:
 
 
 @pytest.mark.parametrize("sizes", [[], [1] * 250, [7] * 40])
-def test_where_a_refitted_model_is_received_of_it_and_the_filter_predict_together(
+def test_where_a_refitted_model_is_announced_it_and_the_filter_predict_together(
     sizes: list[int], tmp_path: Path
 ) -> None:
     log, rows = ratings(250)

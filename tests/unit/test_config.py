@@ -697,13 +697,24 @@ def test_a_key_that_was_renamed_is_read_by_its_old_name_with_a_warning(
     assert not caplog.text
     assert loaded(tmp_path, text) == expected
     assert f"{old} is called {new} now" in caplog.text
-    assert loaded(tmp_path, "", [f"{old}={value}"]) == expected
+    for override in (f"{old}={value}", f"{old} ={value}", f"{'.'.join(path)}={{{name}: {value}}}"):
+        caplog.clear()
+        assert loaded(tmp_path, "", [override]) == expected
+        assert f"{old} is called {new} now" in caplog.text
     assert loaded(tmp_path, text, [f"{new}={value}"]) == expected
 
 
 def test_a_key_under_both_of_its_names_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"expected one name of .*kept_versions, got both"):
         loaded(tmp_path, "fine_tune: {keep: 3, kept_versions: 4}\n")
+
+
+def test_parts_of_a_renamed_section_are_read_under_either_name(tmp_path: Path) -> None:
+    text = "fine_tune: {privacy: {enabled: true}, differential_privacy: {epsilon: 3.0}}\n"
+    found = loaded(tmp_path, text, ["fine_tune.privacy.noise=2.0"]).fine_tune.differential_privacy
+    assert (found.enabled, found.epsilon, found.noise) == (True, 3.0, 2.0)
+    with pytest.raises(ConfigError, match=r"differential_privacy\.nose: expected a key of"):
+        loaded(tmp_path, "", ["fine_tune.privacy.nose=2.0"])
 
 
 def test_what_is_written_of_a_file_with_old_names_has_the_new_ones_once(tmp_path: Path) -> None:

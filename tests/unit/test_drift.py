@@ -15,7 +15,7 @@ def alarms(told: list[float]) -> list[int]:
     return [n for n, loss in enumerate(told) if alarm.tell(loss)]
 
 
-def test_a_rise_is_received_soon() -> None:
+def test_a_rise_raises_the_alarm_soon() -> None:
     first = alarms(losses(5.5, 8.5))[0]
     assert 60 <= first < 90
 

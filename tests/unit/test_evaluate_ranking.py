@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from models.components import NEIGHBOURS, TRANSITIONS
 from scripts.tools.console import ToolError
 from scripts.tools.data.behaviour import Recorded
 from scripts.tools.evaluate import evaluate
@@ -15,7 +16,7 @@ from scripts.tools.evaluate.common.figures import Ranked, of_ranks, windows
 from scripts.tools.evaluate.common.ties import Shuffled
 from scripts.tools.evaluate.ranking.ablation import STEPS
 from scripts.tools.evaluate.ranking.sample import Sample
-from scripts.tools.evaluate.stream.passes import Pass, needed
+from scripts.tools.evaluate.stream.passes import MODELS, OWN, Pass, _pass_of, needed
 from scripts.tools.evaluate.stream.pipeline import VARIANTS, observed
 
 N = 900
@@ -163,20 +164,31 @@ def test_what_cannot_be_evaluated_is_told(run, change, options, message):
         run(table, *options)
 
 
-def test_one_component_alone_has_a_pass_of_its_own(tmp_path):
-    """Its ranks are those of that component, of the events that are ranked in every pass."""
-    assert needed(["neighbours", "hybrid"]) == ["hybrid", "neighbours"]
+def ranked(name, path):
+    one = Pass(Recorded(path), observed(VARIANTS[name], {}, 1), listing=False)
+    one.run(name, lambda *_: None)
+    return one
+
+
+def test_one_component_alone_ranks_by_that_component(tmp_path):
+    """Transitions as they rank in the job; neighbours by their own scores, and ties count half."""
     path = tmp_path / "some.parquet"
     pq.write_table(pa.table(columns()), path)
-    passes = {}
-    for name in ("online", "neighbours"):
-        passes[name] = Pass(Recorded(path), observed(VARIANTS[name], {}, 1), listing=False)
-        passes[name].run(name, lambda *_: None)
-    np.testing.assert_array_equal(passes["online"].numbers, passes["neighbours"].numbers)
-    known = passes["neighbours"].ranks("online_rank") >= 0
-    assert known.sum() > 100
-    alone = passes["neighbours"].ranks("online_rank")[known]
-    assert (alone != passes["online"].ranks("online_rank")[known]).mean() > 0.3
+    fixed, alone = ranked("fixed", path), ranked("transitions", path)
+    np.testing.assert_array_equal(fixed.numbers, alone.numbers)
+    np.testing.assert_array_equal(fixed.ranks("transition_rank"), alone.ranks("online_rank"))
+    for name, component in (("neighbours", NEIGHBOURS), ("transitions", TRANSITIONS)):
+        assert VARIANTS[name].alone == component
+    near = ranked("neighbours", path).ranks("online_rank")
+    assert (near != alone.ranks("online_rank")).mean() > 0.2
+
+
+@pytest.mark.parametrize("second", MODELS)
+@pytest.mark.parametrize("first", MODELS)
+def test_every_pair_of_models_finds_a_pass(first, second):
+    passes = {name: name for name in needed([first, second])}
+    for model in {first, second} & set(OWN):
+        assert _pass_of(model, passes) in passes
 
 
 NEW = ("event2", "event3", "event6")

@@ -377,6 +377,8 @@ def test_a_thousand_repeats_of_an_item_stay_finite(
 def test_a_poisoned_message_leaves_everything_finite(params: LearningParams, poison: float) -> None:
     worker, other = Worker(params).learn(LOG), Worker(params)
     (message,) = worker.told
+    if not (message.gradients.size or message.value.size or np.isfinite(poison)):
+        pytest.skip("it has differences only, and those are refused where the message is read")
     message.gradients[::2] = poison
     message.factors[::2] *= np.float32(1e3)
     message.value[::3] = poison

@@ -315,3 +315,11 @@ def test_newer_states_of_jobs_that_are_not_known_are_told(
     unknown = state(tmp_path / "s2")
     assert restore.latest([unknown, older], tmp_path, None) == older
     assert f"1 newer of jobs that are not known, as {unknown}" in capsys.readouterr().err
+
+
+def test_a_key_that_was_renamed_since_is_no_difference() -> None:
+    before = {"fine_tune": {"keep": 5, "privacy": {"enabled": False}}, "users": {"ttl": "1d"}}
+    now = {"fine_tune": {"kept_versions": 6, "differential_privacy": {"enabled": False}}}
+    now["users"] = {"ttl": "1d"}
+    assert submissions.differences(before, now) == ["fine_tune.kept_versions: 5 before, 6 now"]
+    assert before["fine_tune"]["keep"] == 5

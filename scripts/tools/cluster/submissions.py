@@ -4,6 +4,7 @@ A restore by tool goes by it, so that what was restarted is the same job. Secret
 configurations have it, they are references, and what those led to is masked.
 """
 
+import copy
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
+from conf.renamed import rename
 from scripts.tools.cluster import manifest
 
 FOLDER = "submissions"
@@ -115,12 +117,16 @@ def of_state(state: Path, run_dir: Path) -> Submitted | None:
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return a line for each key that is another one, as `recommend.k: 10 before, 20 now`.
 
+    A key that has another name now is compared by that.
+
     Examples
     --------
     >>> differences({"recommend": {"k": 10}}, {"recommend": {"k": 20}})
     ['recommend.k: 10 before, 20 now']
     """
-    old, new = dict(_leaves(before)), dict(_leaves(now))
+    renamed = copy.deepcopy(dict(before))
+    rename(renamed)
+    old, new = dict(_leaves(renamed)), dict(_leaves(now))
     return [
         f"{key}: {_said(old, key)} before, {_said(new, key)} now"
         for key in sorted(old.keys() | new.keys())

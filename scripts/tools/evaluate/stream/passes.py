@@ -137,9 +137,9 @@ def needed(models: Sequence[str], *, ablation: bool = False) -> list[str]:
         passes.add("online")
     if ablation:
         passes |= {"online", "hybrid", "factors", "transitions"}
-    if "transitions" in models and not passes & {"online", "hybrid"}:
+    if "transitions" in models and "online" not in passes:
         passes.add("transitions")
-    if "popularity" in models and not passes:
+    if "popularity" in models and not passes:  # any pass ranks by it
         passes.add("transitions")
     return [name for name in VARIANTS if name in passes]
 
@@ -161,7 +161,5 @@ def own(models: Sequence[str], passes: dict[str, Pass]) -> dict[str, Ranked]:
 
 
 def _pass_of(model: str, passes: dict[str, Pass]) -> str:
-    """Return the pass that ranks a model."""
-    if model in passes:
-        return model
-    return next(name for name in ("online", "transitions", "light") if name in passes)
+    """Return the pass that ranks a model: its own, or that of `online`, else any."""
+    return next(name for name in (model, "online", *passes) if name in passes)
