@@ -292,10 +292,10 @@ def test_pointers_say_whose_they_are(tmp_path: Path) -> None:
 
 
 # ---- privacy ----
-def private(folder: Path, **changes: Any) -> World:
-    """A world of private rounds, each of which spends 10 steps."""
+def private(folder: Path, end: str | None = None) -> World:
+    """A world of private rounds, each of which spends 10 steps, and may end otherwise."""
     spends = '{"noise":1.0,"rate":0.1,"steps":10,"epsilon":1.5}'
-    world = World(folder, f"echo '{spends}' >privacy.json\n" + prepared(folder), **changes)
+    world = World(folder, f"echo '{spends}' >privacy.json\n" + (end or prepared(folder)))
     world.params = replace(world.params, round=replace(world.params.round, privacy=PRIVATE))
     world.tuner.close()
     world.tuner = world.made("private")
@@ -330,6 +330,19 @@ def test_what_a_failed_private_round_spent_reaches_the_store(tmp_path: Path) -> 
     world.finished()
     world.tick()
     assert world.state.champion == 0
+    assert world.store.spent().privacy == world.state.privacy != []
+    world.tuner.close()
+
+
+def test_what_a_trainer_that_died_has_spent_reaches_the_store(tmp_path: Path) -> None:
+    """Nothing is judged or stored then, and the account is told by itself."""
+    world = private(tmp_path, "exit 1")
+    world.take(some(100))
+    world.tick()
+    world.finished()
+    world.tick()
+    assert world.state.failed == 3
+    world.tick(40_000)
     assert world.store.spent().privacy == world.state.privacy != []
     world.tuner.close()
 
@@ -467,6 +480,24 @@ def test_a_clock_that_is_set_back_holds_nothing_up(tmp_path: Path) -> None:
     world.take(some(30))
     world.tick(601_000)
     assert world.state.round is not None
+    world.tuner.close()
+
+
+def test_a_clock_that_is_set_back_holds_up_no_look_into_the_store(tmp_path: Path) -> None:
+    world = World(tmp_path, prepared(tmp_path))
+    world.serving(1)
+    (tmp_path / "store").rename(tmp_path / "unmounted")
+    (tmp_path / "store").mkdir()
+    world.restored()
+    world.tick()
+    world.now -= 86_400_000
+    (tmp_path / "store").rmdir()
+    (tmp_path / "unmounted").rename(tmp_path / "store")
+    world.take(some(100))
+    world.tick()
+    world.tick(40_000)
+    world.finished()
+    assert world.store.manifest(2).parent == 1
     world.tuner.close()
 
 
@@ -757,6 +788,24 @@ def test_a_version_with_damaged_weights_is_not_served(tmp_path: Path, damage: st
     assert not answer["ok"]
     assert "expected" in answer["message"]
     assert world.state.champion == 1
+    world.tuner.close()
+
+
+@pytest.mark.parametrize("damage", ["flipped", "gone"])
+def test_a_champion_that_is_damaged_while_the_job_runs_gives_way_at_the_next_round(
+    tmp_path: Path, damage: str
+) -> None:
+    world = World(tmp_path, prepared(tmp_path))
+    world.serving(1)
+    world.serving(2)
+    world.tick()
+    path = tmp_path / f"store/00000002/{WEIGHTS}"
+    path.unlink() if damage == "gone" else path.write_bytes(b"x" * path.stat().st_size)
+    world.take(some(100))
+    world.tick()
+    assert world.state.failed > 0
+    world.tick(40_000)
+    assert (world.state.champion, world.state.rollbacks) == (1, 1)
     world.tuner.close()
 
 
