@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from models.arrays.weights import KNOBS, TUNINGS, TunedArrays
 from models.compiled import kernel
 from models.params.ranking import RankingParams
+from models.weights.sums import BucketSums
 
 NAMES = ("source_decay", "source_norm", "factors_weight", "neighbour_weight")
 """(KNOBS,) fields of `RankingParams`, in the order of all columns."""
@@ -54,7 +55,7 @@ def learn(t: TunedArrays) -> None:
     t.changed[0] = True
 
 
-class TunedKnobs:
+class TunedKnobs(BucketSums[TunedArrays]):
     """The knobs of a worker, and the sums of its user buckets that they follow from.
 
     Parameters
@@ -72,44 +73,23 @@ class TunedKnobs:
         self.served = start
         """The parameters with the knobs as they are served."""
         self._bounds = _bounds(self.start)
-        self._total = no_sums()
+        super().__init__(no_sums())
         self._worse = np.zeros(1)
-        self._buckets: dict[int, TunedArrays] = {}
 
-    def knows(self, bucket: int) -> bool:
-        """Return whether a bucket's sums were given."""
-        return bucket in self._buckets
-
-    def restore(self, bucket: int, sums: NDArray[np.float64]) -> None:
-        """Take the sums of a bucket as they were stored, float64[TUNINGS]."""
-        if self.knows(bucket):
-            self._total -= self._buckets[bucket].bucket
-        self._total += sums
-        self._buckets[bucket] = TunedArrays(
+    def _arrays(self, sums: NDArray[np.float64], changed: NDArray[np.bool_]) -> TunedArrays:
+        return TunedArrays(
             start=self.start,
             steps=self.steps,
-            bucket=sums.copy(),
+            bucket=sums,
             total=self._total,
-            changed=np.zeros(1, np.bool_),
+            changed=changed,
             worse=self._worse,
             gradient=np.zeros(KNOBS),
             slopes=np.zeros((4, KNOBS)),
         )
+
+    def _follow(self, restored: TunedArrays) -> None:  # noqa: ARG002  # all follow the total
         self.move()
-
-    def of(self, bucket: int) -> TunedArrays:
-        """Return the arrays that events of a bucket change."""
-        if not self.knows(bucket):
-            self.restore(bucket, no_sums())
-        return self._buckets[bucket]
-
-    def changed(self, bucket: int) -> NDArray[np.float64] | None:
-        """Return the sums of a bucket where they changed since this was asked last."""
-        arrays = self.of(bucket)
-        if not arrays.changed[0]:
-            return None
-        arrays.changed[0] = False
-        return arrays.bucket
 
     def move(self) -> None:
         """Move the knobs to where the sums say; once a micro-batch, after it was learnt."""

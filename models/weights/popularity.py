@@ -13,6 +13,7 @@ from models.arrays.items import ItemArrays
 from models.arrays.weights import CHOICES, GAINS, HISTORIES, PopularArrays
 from models.compiled import Integer, Real, entry, kernel
 from models.weights.ranks import rank_by_weights, worth
+from models.weights.sums import BucketSums
 
 GRID = np.array([0.1, 0.2, 0.3, 0.5, 0.8, 1.3, 2.0, 4.0, 8.0, 20.0], np.float32)
 """(CHOICES - 1,) weights that popularity may have, besides 0; ascending."""
@@ -112,41 +113,19 @@ def choose_all(p: PopularArrays) -> None:
         choose(p, history)
 
 
-class PopularityWeights:
+class PopularityWeights(BucketSums[PopularArrays]):
     """The weights of a worker, and the sums of its user buckets that they are learnt from."""
 
     def __init__(self) -> None:
         self.weights = _CHOICES[_STARTS]
         """(HISTORIES,)"""
-        self._total = no_sums()
-        self._buckets: dict[int, PopularArrays] = {}
+        super().__init__(no_sums())
 
-    def knows(self, bucket: int) -> bool:
-        """Return whether a bucket's sums were given."""
-        return bucket in self._buckets
+    def _arrays(self, sums: NDArray[np.float64], changed: NDArray[np.bool_]) -> PopularArrays:
+        return PopularArrays(self.weights, sums, self._total, changed)
 
-    def restore(self, bucket: int, sums: NDArray[np.float64]) -> None:
-        """Take the sums of a bucket as they were stored, float64[HISTORIES, GAINS]."""
-        if self.knows(bucket):
-            self._total -= self._buckets[bucket].bucket
-        self._total += sums
-        made = PopularArrays(self.weights, sums.copy(), self._total, np.zeros(1, np.bool_))
-        self._buckets[bucket] = made
-        choose_all(made)
-
-    def of(self, bucket: int) -> PopularArrays:
-        """Return the arrays that events of a bucket change."""
-        if not self.knows(bucket):
-            self.restore(bucket, no_sums())
-        return self._buckets[bucket]
-
-    def changed(self, bucket: int) -> NDArray[np.float64] | None:
-        """Return the sums of a bucket where they changed since this was asked last."""
-        arrays = self.of(bucket)
-        if not arrays.changed[0]:
-            return None
-        arrays.changed[0] = False
-        return arrays.bucket
+    def _follow(self, restored: PopularArrays) -> None:
+        choose_all(restored)
 
     @property
     def serving(self) -> PopularArrays:
