@@ -1,9 +1,33 @@
 """Order of the events of a micro-batch within each user, for the users' states."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
+from models.columns.events import Events
 from models.compiled import compiled
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Events of a micro-batch as a network takes them."""
+
+    events: Events
+    rows: NDArray[np.int32]
+    """(n,) row of each event's item."""
+    gap: NDArray[np.uint8]
+    """(n,) see `models.users.history.gaps_of`."""
+    positive: NDArray[np.intp]
+    """Numbers of the positive events that count, or before which the model is asked."""
+    asked: NDArray[np.intp]
+    """Which of these the model is asked before."""
+
+    def numbered(self) -> NDArray[np.int32]:
+        """Return (n,) the number of each event among those asked, -1 for the others."""
+        row = np.full(len(self.events), -1, np.int32)
+        row[self.positive[self.asked]] = np.arange(len(self.asked))
+        return row
 
 
 @compiled

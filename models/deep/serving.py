@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from models.arrays.deep import DeepArrays
 from models.columns.events import Events
 from models.columns.users import Users
-from models.deep.batches import last_before, previous_of
+from models.deep.batches import Batch, last_before, previous_of
 from models.deep.mf import Mf
 from models.deep.ncf import Ncf
 from models.deep.placed import Model, Placed
@@ -108,47 +108,57 @@ class Deep:
             return self._learn_ratings(model, model.network, users, events, rows)
         # it is trained on what counts: other events are ranked, and are no input
         positive = np.flatnonzero((events.weight > 0) & (events.counts | scored))
-        counts = events.counts[positive]
-        user = events.user[positive]
-        asked = np.flatnonzero(scored[positive])
+        batch = Batch(events, rows, gap, positive, np.flatnonzero(scored[positive]))
         if isinstance(model.network, Ncf):
-            keys, row = users.key[user[asked]], np.full(len(events), -1, np.int32)
-            row[positive[asked]] = np.where(model.network.known(keys), np.arange(len(asked)), -1)
-            return self._arrays(model.network.read(keys), row)
+            return self._read_pairs(model.network, users, batch)
         if isinstance(model.network, SasRec):
-            index = self._indices(rows[positive], events.item[positive])
-            known = np.where(counts, index, np.int32(-1))
-            windows = self._windows(items, users, user, known, asked)
-            row = np.full(len(events), -1, np.int32)
-            row[positive[asked]] = np.arange(len(asked))
-            return self._arrays(model.network.read(windows), row)
+            return self._read_windows(model.network, items, users, batch)
         self._refresh(model.network, model.root, items, users)
-        index = self._indices(rows[positive], events.item[positive])
+        return self._advance(model, model.network, items, users, batch)
+
+    def _read_pairs(self, network: Ncf, users: Users, batch: Batch) -> DeepArrays:
+        keys = users.key[batch.events.user[batch.positive[batch.asked]]]
+        row = np.full(len(batch.events), -1, np.int32)
+        known = network.known(keys)
+        row[batch.positive[batch.asked]] = np.where(known, np.arange(len(batch.asked)), -1)
+        return self._arrays(network.read(keys), row)
+
+    def _read_windows(
+        self, network: SasRec, items: Items, users: Users, batch: Batch
+    ) -> DeepArrays:
+        events, positive = batch.events, batch.positive
+        index = self._indices(batch.rows[positive], events.item[positive])
+        known = np.where(events.counts[positive], index, np.int32(-1))
+        windows = self._windows(items, users, events.user[positive], known, batch.asked)
+        return self._arrays(network.read(windows), batch.numbered())
+
+    def _advance(
+        self, model: Model, network: Recurrent, items: Items, users: Users, batch: Batch
+    ) -> DeepArrays:
+        """Advance the states by the events that count; return what the network says before."""
+        events, positive, asked = batch.events, batch.positive, batch.asked
+        user, index = (
+            events.user[positive],
+            self._indices(batch.rows[positive], events.item[positive]),
+        )
         # of an item it does not know the network has never seen the gap alone: that is no input
-        advancing = counts & (index >= 0)
+        advancing = events.counts[positive] & (index >= 0)
         before = previous_of(user, advancing, len(users))
-        first = asked[before[asked] < 0]
-        later = asked[before[asked] >= 0]
-        y = np.zeros((len(asked), self._shape.dim), np.float32)
-        place = np.full(len(events), -1, np.int32)
-        place[positive[asked]] = np.arange(len(asked))
+        first, later = asked[before[asked] < 0], asked[before[asked] >= 0]
+        y, row = np.zeros((len(asked), self._shape.dim), np.float32), batch.numbered()
         if len(first):
-            y[place[positive[first]]] = self._outputs(model, items, users, user[first])
+            y[row[positive[first]]] = self._outputs(model, items, users, user[first])
         taken = np.flatnonzero(advancing)
         wanted, which = np.unique(before[later], return_inverse=True)
         inputs = positive[taken]
         after: NDArray[np.intp] = np.searchsorted(taken, wanted).reshape(-1)
-        found = model.network.advance(
-            users.deep,
-            events.user[inputs],
-            index[taken],
-            gap[inputs],
-            after,
+        found = network.advance(
+            users.deep, events.user[inputs], index[taken], batch.gap[inputs], after
         )
         if len(later):
-            y[place[positive[later]]] = found[which]
+            y[row[positive[later]]] = found[which]
         users.deep_version[user] = model.root
-        return self._arrays(y, place)
+        return self._arrays(y, row)
 
     def score(self, items: Items, users: Users) -> DeepArrays:
         """Say what is to be said of every user now."""

@@ -214,6 +214,7 @@ def test_a_submission_is_json_that_says_who_it_is(tmp_path: Path) -> None:
 
 
 _SUBMITS = """
+import signal
 import sys
 from pathlib import Path
 from scripts.tools.cluster.flink import FlinkCluster
@@ -221,6 +222,7 @@ from scripts.tools.cluster.instance import Local, Ports
 from scripts.tools.cluster.signals import interruptible
 from scripts.tools.commands import submit
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where `&` started the tests
 FlinkCluster.client = lambda self, command: ["sh", "-c", "sleep 300 & echo up; sleep 300"]
 FlinkCluster.client_environment = lambda self: {}
 submit.WAITS = "up"

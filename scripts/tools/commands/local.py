@@ -97,22 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument("--json", action="store_true", help="print one JSON object")
 
     command = commands.add_parser("up", parents=[shared], help=up.__doc__, description=up.__doc__)
-    command.add_argument(
-        "--port-base",
-        type=int,
-        metavar="N",
-        help="use ports N to N+3; 0 = any free ones (default: Kafka 9092, Flink 8081)",
-    )
-    command.add_argument(
-        "--slots", type=int, metavar="N", help="task slots (default: usable cores, at most 8)"
-    )
-    command.add_argument(
-        "--config",
-        type=Path,
-        default=LOCAL_CONFIG,
-        metavar="FILE",
-        help="configuration that names the topics (default: conf/local.yaml)",
-    )
+    _add_options_of_up(command)
     command.set_defaults(command=up)
 
     command = commands.add_parser(
@@ -133,6 +118,25 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(command=status)
     return parser
+
+
+def _add_options_of_up(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--port-base",
+        type=int,
+        metavar="N",
+        help="use ports N to N+3; 0 = any free ones (default: Kafka 9092, Flink 8081)",
+    )
+    command.add_argument(
+        "--slots", type=int, metavar="N", help="task slots (default: usable cores, at most 8)"
+    )
+    command.add_argument(
+        "--config",
+        type=Path,
+        default=LOCAL_CONFIG,
+        metavar="FILE",
+        help="configuration that names the topics (default: conf/local.yaml)",
+    )
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from models.columns.learnt import NOT_SCORED
 from models.deep.privacy import Privacy
 from models.deep.shape import Shape
 from operators.fine_tune.privacy_budget import PrivacyBudget
-from operators.fine_tune.rounds import RoundParams, conclude, prepare, write_columns
+from operators.fine_tune.rounds import Conclusion, RoundParams, conclude, prepare, write_columns
 from operators.fine_tune.trainer import Trainer, TrainerParams
 from operators.learn_users.micro_batch import MicroBatch
 from scripts.tools.console import ToolError, progress
@@ -139,15 +139,19 @@ class FineTuning(Beside):
             done = conclude(folder, params, self._store, version=number, parent=parent, offsets={})
         except StateError as error:
             raise ToolError(str(error)) from None
+        self._take_over(done, seconds, len(users), first=parent is None)
+
+    def _take_over(self, done: Conclusion, seconds: float, events: int, *, first: bool) -> None:
+        """Serve the model of a round that the gate accepted, and note the round."""
         blend, report = self.one.pipeline.deep.blend, done.report
         if done.manifest is not None:
-            if parent is None and (expected := report.expected) is not None:
+            if first and (expected := report.expected) is not None:
                 blend.expect(expected.events, expected.gains, expected.squares, expected.variances)
             self._serve(done.manifest)
-            self._trained = len(users)
+            self._trained = events
         self.rounds.append(
             Round(
-                number,
+                len(self.rounds) + 1,
                 report.events,
                 report.steps,
                 seconds,
