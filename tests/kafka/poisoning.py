@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-_SOURCE = """#!{python}
+_SOURCE = """
 import json, pathlib, subprocess, sys
 import numpy as np
 from safetensors.numpy import load_file, save_file
@@ -37,8 +37,10 @@ class Poison:
 
     def __init__(self, folder: Path, python: Path) -> None:
         self._way = folder / "way"
-        self.program = folder / "python"
-        self.program.write_text(_SOURCE.format(python=str(python), way=str(self._way)))
+        source, self.program = folder / "poison.py", folder / "python"
+        source.write_text(_SOURCE.format(python=str(python), way=str(self._way)))
+        # a shell's words may have blanks, an interpreter after #! may not
+        self.program.write_text(f"#!/bin/sh\nexec '{python}' '{source}' \"$@\"\n")
         self.program.chmod(0o755)
         self.be("good")
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from conf.parameters import ranking_params
-from conf.schema import WEIGHTS
+from models.params.events import WEIGHTS
 from scripts.tools.data.behaviour import Generated
 from scripts.tools.data.generator import GeneratorParams
 from scripts.tools.kafka.produce import Pace
