@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import shlex
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -143,7 +144,7 @@ def _free(ports: Ports) -> bool:
 
 
 def _run_dir_option(run_dir: Path) -> str:
-    return "" if run_dir == RUN_DIR else f" --run-dir {run_dir}"
+    return "" if run_dir == RUN_DIR else f" --run-dir {shlex.quote(str(run_dir))}"
 
 
 _GO_ON = """still running; go on with
