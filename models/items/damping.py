@@ -1,9 +1,9 @@
 r"""Damping of steps where several workers learn the same of a row.
 
-Between two tellings W workers set out from one row, and their steps are added up. AdaGrad shortens
-the steps of one learner as its sum of squares grows, and the error they follow shrinks with each of
-them. W learners, each with a W-th of the events, see neither: what they add up to is too long, and
-where each has gone all the way, W times too long.
+Between two publications W workers start from one row, and their steps are added up. AdaGrad
+shortens the steps of one learner as its sum of squares grows, and the error they follow shrinks
+with each of them. W learners, each with a W-th of the events, see neither: what they add up to is
+too long, and where each has gone all the way, W times too long.
 
 With G the sum before, u what one worker has added to it and m the number of events that all workers
 have for each of its own, AdaGrad's steps with rate :math:`\eta` (Duchi et al., JMLR 2011) add up to

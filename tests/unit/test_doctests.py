@@ -1,24 +1,24 @@
-"""What docstrings of the models show is what happens."""
+"""What docstrings show is what happens."""
 
 import doctest
 from importlib import import_module
-from pathlib import Path
 
 import pytest
 
-import models
+from scripts.tools.cluster.paths import ROOT
 
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 """As in setup.cfg."""
+PACKAGES = ("conf", "jobs", "models", "operators", "scripts", "state")
 TRAINING = "models.deep.training"
 """It needs torch, which another interpreter has."""
 
 
 def modules() -> list[str]:
-    """Names of all modules of the models; new ones are among them."""
-    (folder,) = map(Path, models.__path__)
-    files = (file.relative_to(folder.parent).with_suffix("") for file in folder.rglob("*.py"))
-    names = (".".join(file.parts).removesuffix(".__init__") for file in sorted(files))
+    """Names of all modules with examples; new ones are among them."""
+    files = (file for package in PACKAGES for file in sorted((ROOT / package).rglob("*.py")))
+    shown = (file.relative_to(ROOT).with_suffix("") for file in files if ">>> " in file.read_text())
+    names = (".".join(file.parts).removesuffix(".__init__") for file in shown)
     return [name for name in names if not name.startswith(TRAINING)]
 
 

@@ -15,14 +15,6 @@ from scripts.tools.cluster.paths import ROOT
 from scripts.tools.console import progress, run
 
 LEVELS = ("unit", "golden", "function", "packaging", "topology", "kafka")
-_NO_TORCH = "--ignore=models/deep/training"  # it is in another environment
-_DOCTESTS = (
-    "--doctest-modules",
-    _NO_TORCH,
-    "models",
-    "scripts/tools/cluster/stack_trace.py",
-    "scripts/tools/data",
-)
 _CLUSTER = "kafka"
 """The level whose tests share a cluster; it needs the machine for itself."""
 _MEASURED = "tests/kafka/test_throughput.py"
@@ -58,7 +50,7 @@ def _parts(levels: Sequence[str]) -> Iterator[Sequence[str]]:
     """Yield what pytest is told of each run."""
     together = [f"tests/{level}" for level in levels if level != _CLUSTER]
     if together:
-        yield (*_TOGETHER, *(_DOCTESTS if "unit" in levels else ()), *together)
+        yield (*_TOGETHER, *together)
     if _CLUSTER in levels:
         yield (f"tests/{_CLUSTER}", f"--ignore={_KILLED}", f"--ignore={_MEASURED}")
         yield (_KILLED,)
