@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scripts.tools.evaluate.baselines.arrays import BprArrays
-from scripts.tools.evaluate.baselines.kernels import FACTORS, learn_bpr
+from scripts.tools.evaluate.baselines.kernels import FACTORS, learn_bpr, score_bpr
 from scripts.tools.evaluate.baselines.stream import Stream
 
 _DEVIATION = 0.1
@@ -50,3 +50,8 @@ class Bpr:
     ) -> None:
         """See the package."""
         learn_bpr(stream, begin, end, every, ranks, self.arrays)
+
+    def score(self, stream: Stream, e: int) -> NDArray[np.float64]:
+        """See the package."""
+        score_bpr(stream, e, self.arrays)
+        return self.arrays.scores

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from models.params.transitions import TransitionParams
 from models.transitions.table import Transitions
-from scripts.tools.evaluate.baselines.kernels import WINDOW, learn_item_knn
+from scripts.tools.evaluate.baselines.kernels import WINDOW, learn_item_knn, score_item_knn
 from scripts.tools.evaluate.baselines.stream import Stream
 
 _KEPT = 500
@@ -49,3 +49,10 @@ class ItemKnn:
                 stream, begin, end, every, ranks, self._near.arrays, self._near.reserve,
                 self._counts, self._discount, self._scores, self._seen,
             )  # fmt: skip
+
+    def score(self, stream: Stream, e: int) -> NDArray[np.float64]:
+        """See the package."""
+        score_item_knn(
+            stream, e, self._near.arrays, self._counts, self._discount, self._scores, self._seen
+        )
+        return self._scores

@@ -66,6 +66,36 @@ def place_of(
 
 
 @entry
+def score_popularity(
+    stream: Stream,
+    e: Integer,
+    weights: NDArray[np.float64],
+    counts: NDArray[np.int64],
+    scores: NDArray[np.float64],
+    seen: NDArray[np.int64],
+) -> None:
+    """Set the scores of all items for the user of an event; -inf for those not on the list."""
+    for row in range(len(scores)):
+        scores[row] = weights[row]
+    leave_out(stream, e, counts, scores, seen)
+
+
+@kernel
+def leave_out(
+    stream: Stream,
+    e: Integer,
+    counts: NDArray[np.int64],
+    scores: NDArray[np.float64],
+    seen: NDArray[np.int64],
+) -> None:
+    """Set the scores of unknown items and of the user's own to -inf."""
+    mark_past(stream, e, seen)
+    for row in range(len(scores)):
+        if counts[row] == 0 or seen[row] == e:
+            scores[row] = -np.inf
+
+
+@entry
 def learn_popularity(  # noqa: PLR0913  # columns
     stream: Stream,
     begin: Integer,
@@ -127,6 +157,21 @@ def learn_item_knn(  # noqa: PLR0913  # columns
     return end
 
 
+@entry
+def score_item_knn(
+    stream: Stream,
+    e: Integer,
+    near: TransitionArrays,
+    counts: NDArray[np.int64],
+    discount: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    seen: NDArray[np.int64],
+) -> None:
+    """Set the scores of all items for the user of an event; -inf for those not on the list."""
+    _score_near(stream, e, near, discount, scores)
+    leave_out(stream, e, counts, scores, seen)
+
+
 @kernel
 def _score_near(
     stream: Stream,
@@ -165,6 +210,14 @@ def _count_near(stream: Stream, e: Integer, near: TransitionArrays) -> None:
             add(near, x, item, weight)
             add(near, item, x, weight)
         at, left, weight = stream.previous[at], left - 1, weight * np.float32(NEAR_DECAY)
+
+
+@entry
+def score_bpr(stream: Stream, e: Integer, a: BprArrays) -> None:
+    """Set the scores of all items for the user of an event; -inf for those not on the list."""
+    for row in range(len(a.scores)):
+        a.scores[row] = a.bias[row] + _product(a, stream.user[e], row)
+    leave_out(stream, e, a.counts, a.scores, a.seen)
 
 
 @entry

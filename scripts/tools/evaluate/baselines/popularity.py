@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from scripts.tools.evaluate.baselines.kernels import learn_popularity
+from scripts.tools.evaluate.baselines.kernels import learn_popularity, score_popularity
 from scripts.tools.evaluate.baselines.stream import Stream
 
 
@@ -25,6 +25,7 @@ class DecayedPopularity:
         self._decay = decay
         self._counts = np.zeros(stream.items, np.int64)
         self._weights = np.zeros(stream.items, np.float64)
+        self._scores = np.zeros(stream.items, np.float64)
         self._seen = np.full(stream.items, -1, np.int64)
         self._step = 1.0
 
@@ -36,3 +37,8 @@ class DecayedPopularity:
             stream, begin, end, every, ranks,
             self._counts, self._weights, self._seen, self._step, self._decay,
         )  # fmt: skip
+
+    def score(self, stream: Stream, e: int) -> NDArray[np.float64]:
+        """See the package."""
+        score_popularity(stream, e, self._weights, self._counts, self._scores, self._seen)
+        return self._scores

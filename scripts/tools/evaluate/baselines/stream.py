@@ -70,6 +70,19 @@ class Stream(NamedTuple):
             np.zeros(len(user), np.bool_),
         )
 
+    def followed_by(self, end: int, users: NDArray[np.int32]) -> "Stream":
+        """Return the first `end` events and one more of each of some users, to be scored at.
+
+        Its item means nothing.
+        """
+        events = self._replace(user=np.append(self.user[:end], users).astype(np.int32))
+        return events._replace(
+            number=np.arange(len(events.user)),
+            item=np.append(self.item[:end], np.zeros(len(users), np.int32)).astype(np.int32),
+            previous=previous_of(events.user.astype(np.int64)),
+            more=np.zeros(len(events.user), np.bool_),
+        )
+
     @property
     def users(self) -> int:
         """Number of users."""

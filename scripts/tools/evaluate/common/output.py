@@ -32,7 +32,7 @@ def add_options(
     """
     add = parser.add_argument
     add("--json", type=Path, metavar="OUT", help="figures as JSON, - for standard output")
-    add("--plot", type=Path, metavar="OUT.png", help=f"{plot} over the stream")
+    add("--plot", type=Path, metavar="OUT.png", help=f"draw the {plot}")
     usual = ",".join(default)
     add(
         "--models",

@@ -15,13 +15,11 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from conf.parameters import event_policy
-from conf.schema import JobConfig
 from models.params.ranking import MODELS as RANKING_MODELS
 from scripts.tools.console import ToolError, positive, progress
 from scripts.tools.data import columns
-from scripts.tools.data.accepted import ratings_outside, unknown_types
 from scripts.tools.data.behaviour import Recorded, Source, source
+from scripts.tools.evaluate.common.event_types import check_types
 from scripts.tools.evaluate.common.figures import windows
 from scripts.tools.evaluate.common.output import add_options, chosen, console_beside, write
 from scripts.tools.evaluate.common.ties import TIES, Shuffled
@@ -43,7 +41,7 @@ def add_to(protocols: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser.set_defaults(evaluate=evaluate)
     add = parser.add_argument
     columns.add_arguments(parser, "; without it a generated drifting world")
-    add_options(parser, plot="hit rate", models=MODELS, default=_USUAL)
+    add_options(parser, plot="hit rate over the stream", models=MODELS, default=_USUAL)
     add(
         "--ties",
         choices=TIES,
@@ -125,27 +123,8 @@ def _source(options: argparse.Namespace) -> Source:
         found = Shuffled(*options.data, **given)
         progress(f"{found.where}: events of one time in a random order")
     if isinstance(found, Recorded):
-        _check_types(found)
+        check_types(found)
     return found
-
-
-def _check_types(data: Recorded) -> None:
-    """Say which events of a file with types the job's defaults refuse.
-
-    Raises
-    ------
-    ToolError
-        If they know none of the types.
-    """
-    if data.types is None:  # all are views
-        return
-    policy = event_policy(JobConfig())
-    unknown, outside = unknown_types(data, policy), ratings_outside(data, policy)
-    if unknown is not None and unknown.is_grave:
-        raise ToolError(f"{unknown.told}; rename them in the file")
-    for problem in (unknown, outside):
-        if problem is not None:
-            progress(problem.told)
 
 
 def _above(data: Source) -> Recorded | None:

@@ -37,7 +37,9 @@ def add_to(protocols: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser.set_defaults(evaluate=evaluate)
     add = parser.add_argument
     columns.add_arguments(parser, required=True)
-    add_options(parser, plot="root mean squared error", models=MODELS, default=MODELS)
+    add_options(
+        parser, plot="root mean squared error over the stream", models=MODELS, default=MODELS
+    )
     add(
         "--refit-every",
         type=float,

@@ -46,7 +46,7 @@ def add_to(protocols: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         required=True,
         roles=(*COLUMNS, "time"),
     )
-    add_options(parser, plot="recall@20", models=MODELS, default=_USUAL)
+    add_options(parser, plot="recall@20 over the stream", models=MODELS, default=_USUAL)
     add(
         "--score-every",
         type=positive(int),

@@ -83,7 +83,7 @@ class Pass:
         self.codes.update(headers["err.code"].decode() for _, _, headers in outcome.dead_letters)
 
     def _list(self) -> None:
-        for model, rows in self.pipeline.lists(self.memory).items():
+        for model, rows in self.pipeline.lists(self.memory, self.pipeline.asked).items():
             self.recommended.setdefault(model, set()).update(np.unique(rows[rows >= 0]).tolist())
 
     @property

@@ -2,6 +2,7 @@
 
 import copy
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +21,7 @@ from operators.learn_users.pipeline import Pipeline
 from operators.learn_users.stages.learn import LearnedBatch
 from operators.params import LearnUsersParams
 from scripts.tools.evaluate.stream.pipeline_models import Alone, Noted
+from state.keyed.descriptors import entry_of
 from state.topics.window import Sums
 
 RANKS = (
@@ -110,6 +112,7 @@ class Observed(Pipeline):
         self.found: dict[str, list[NDArray[np.int32]]] = {name: [] for name in RANKS}
         self.numbers: list[NDArray[np.int64]] = []
         self.asked: list[str] = []
+        """Users of the last micro-batch whose lists are made: for coverage."""
         self._events: Events | None = None
         self._chosen = np.empty(0, np.bool_)
 
@@ -134,7 +137,7 @@ class Observed(Pipeline):
             self._ranking.taught = self._sampled_below
         self._events = events
         self._chosen = events.coordinate % self._every == 0
-        self.asked = [ids[u] for u in np.unique(events.user[self._chosen]).tolist()]
+        self.asked = [ids[u] for u in np.unique(events.user[self._chosen]).tolist()][::_LISTED]
         if self._more is not None:
             self._chosen = self._chosen | self._more[events.coordinate]
         return self._chosen | super().scored(ids, events)
@@ -165,12 +168,19 @@ class Observed(Pipeline):
         """
         return self._noted.costs()
 
-    def lists(self, memory: Notebook) -> dict[str, NDArray[np.int32]]:
-        """Return the lists that each model would give to some users now, as item rows."""
-        chosen = [user for user in self.asked[::_LISTED] if user in memory]
+    def lists(self, memory: Notebook, ids: Sequence[str]) -> dict[str, NDArray[np.int32]]:
+        """Return the lists that each model would give to some users now, as item rows.
+
+        Parameters
+        ----------
+        memory
+        ids
+            Users; those without a record are left out.
+        """
+        chosen = [user for user in ids if entry_of(user) in memory]
         if not chosen:
             return {}
-        users = self._user_state.decode([memory[user] for user in chosen], chosen)
+        users = self._user_state.decode([memory[entry_of(user)] for user in chosen], chosen)
         found = self._deep_lists(users) if self.deep.model is not None else {}
         before = self.deep.swap(None)
         found["online"] = self._listed(users)

@@ -1,0 +1,1 @@
+"""Lists at one moment against all that a user takes afterwards."""
