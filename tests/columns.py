@@ -75,7 +75,7 @@ def accepted(batch: Events, rows: NDArray[np.int32], learnt: Learnt, items: Item
         bucket=0,
         keys=items.keys.copy(),
         ids=[name or "" for name in items.ids],
-        user=batch.user,
+        user=learnt.user,
         item=rows,
         coordinate=batch.coordinate,
         weight=batch.weight,

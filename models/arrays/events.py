@@ -37,6 +37,7 @@ class EventArrays(NamedTuple):
 class LearntArrays(NamedTuple):
     """The columns of `models.columns.learnt.Learnt` that are filled event by event."""
 
+    user: NDArray[np.int32]
     negatives: NDArray[np.int32]
     gradients: NDArray[np.float32]
     position: NDArray[np.int32]
@@ -61,6 +62,7 @@ class LearntArrays(NamedTuple):
         error = np.empty(events, np.float32)
         error.fill(np.nan)
         return cls(
+            user=np.zeros(events, np.int32),
             negatives=np.full((events, negatives), -1, np.int32),
             gradients=np.zeros((events, gradients), np.float32),
             position=np.zeros(events, np.int32),

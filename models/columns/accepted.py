@@ -40,7 +40,8 @@ class AcceptedBatch:
     ids: list[str]
     """Ids of the first `len(ids)` keys."""
     user: NDArray[np.int32]
-    """(n,) index of the event's user among the U users of the micro-batch."""
+    """(n,) index of the event's user among the U users of the micro-batch. Of ratings learnt by SGD
+    every event has one of its own: what is told of users is told before each."""
     item: NDArray[np.int32]
     """(n,)"""
     coordinate: NDArray[np.int64]
@@ -56,7 +57,7 @@ class AcceptedBatch:
     context_start: NDArray[np.int32]
     """(U + 1,)"""
     factors: NDArray[np.float32]
-    """(U, F) user factors before the micro-batch."""
+    """(U, F) factors of each user of `user`, before their events."""
     negatives: NDArray[np.int32]
     """(n, m) -1 for none."""
     gradients: NDArray[np.float32]

@@ -18,7 +18,10 @@ class Learnt:
     context_start: NDArray[np.int32]
     """(U + 1,) user u's context is `context[context_start[u]:context_start[u + 1]]`."""
     factors: NDArray[np.float32]
-    """(U, F) user factors before the micro-batch."""
+    """(U, F) user factors before the micro-batch; of ratings learnt by SGD (r, F), before each of
+    the r."""
+    user: NDArray[np.int32]
+    """(n,) row of each event in `factors` and `context_start`."""
     negatives: NDArray[np.int32]
     """(n, m) rows of the items each event was compared with, -1 for none."""
     gradients: NDArray[np.float32]

@@ -116,6 +116,7 @@ class Ranking:
         context, context_start = pack(work.window)
         pairs = 0 if self._params.context else self._params.negatives
         out = LearntArrays.empty(many, negatives=pairs, gradients=pairs and 1 + pairs)
+        out.user[:] = events.user
         columns, done = EventArrays.of(events, lesson.gap), -1
         if self._neighbours:
             lead = np.empty(len(users), np.int32)

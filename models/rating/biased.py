@@ -61,8 +61,17 @@ def learn_events(
     work: Work,
     until: NDArray[np.int64],
     out: LearntArrays,
-) -> None:
-    """Learn events in order; see `models.rating.model.Rating.learn`."""
+    before: NDArray[np.float32],
+) -> Integer:
+    """Learn events in order; see `models.rating.model.Rating.learn`.
+
+    Returns
+    -------
+    int
+        Number of ratings learnt, r. The first r rows of `before` (n, F) are set to the factors of
+        their users before each, and `out.user` to the row of each.
+    """
+    learnt = 0
     for e in range(len(rows)):
         u = events.user[e]
         if rows[e] >= 0 and events.counts[e] and is_rating(events.value[e], work.scale):
@@ -70,9 +79,14 @@ def learn_events(
             if scored[e]:
                 out.error[e] = events.value[e] - clipped(predict(work, u, rows[e]), work.scale)
             out.gradients[e, 0] = error
+            for f in range(before.shape[1]):
+                before[learnt, f] = work.users.factors[u, f]
+            out.user[e] = learnt
+            learnt += 1
             new = fresh[e] and is_new(until, work.items, rows[e], events.coordinate[e])
             _step(e, u, rows[e], error, new, events, work)
         remember_event(e, events, work.users, work.scale.strong)
+    return learnt
 
 
 @entry

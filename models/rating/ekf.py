@@ -77,6 +77,7 @@ class FilteredRating:
         """
         self._start(users)
         out = LearntArrays.empty(len(lesson))
+        out.user[:] = lesson.events.user
         work = Work(
             users=UserArrays.of(users),
             items=items.arrays,

@@ -61,20 +61,22 @@ class Rating:
     def learn(self, items: Items, users: Users, lesson: Lesson) -> Learnt:
         """Learn accepted events in order; users are updated in place.
 
-        The gradients (n, 1) are the errors e
-        of the equations; there are no negatives, no context and no ranks. `error` is against the
-        prediction clipped to the range.
+        The gradients (n, 1) are the errors e of the equations, and the factors are those of the
+        user before each rating: with both, others take the very same steps. There are no negatives,
+        no context and no ranks. `error` is against the prediction clipped to the range.
         """
-        factors = users.factors.copy()
+        factors = np.zeros((len(lesson), users.factors.shape[1]), np.float32)
         out = LearntArrays.empty(len(lesson), gradients=1)
         columns = EventArrays.of(lesson.events, lesson.gap)
         until = items.until(lesson.bucket, lesson.events.coordinate)
         work = self._work(items, users)
-        learn_events(columns, lesson.rows, lesson.fresh, lesson.scored, work, until, out)
+        marks = lesson.fresh, lesson.scored
+        learnt = learn_events(columns, lesson.rows, *marks, work, until, out, factors)
+        rows = max(learnt, 1)  # an event that is no rating refers to the first
         return Learnt(
             context=np.empty(0, np.int32),
-            context_start=np.zeros(len(users) + 1, np.int32),
-            factors=factors,
+            context_start=np.zeros(rows + 1, np.int32),
+            factors=factors[:rows],
             **out._asdict(),
         )
 

@@ -282,7 +282,7 @@ class Learn:
             bucket=bucket,
             keys=self.items.keys[known],
             ids=[self.items.ids[row] or "" for row in known[:named].tolist()],
-            user=events.user[chosen],
+            user=learnt.user[chosen],
             item=index[0],
             coordinate=events.coordinate[chosen],
             weight=np.where(events.counts[chosen], weight, np.float32(0)),
