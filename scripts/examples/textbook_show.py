@@ -14,11 +14,11 @@ _PRINTED = 10
 _EPOCHS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 400)
 """Those whose loss is printed, beside the last ones."""
 _BEST = """
-{least:.3f}: no matrix of rank {factors} is nearer to all cells with unknown as 0 (Eckart and Young), and
-SVD is that matrix. SGD and ALS do not look at the {unknown:,} unknown cells; there, they differ by
-up to {apart:.2f}."""
-_FREE = """{known:,} known cells cannot settle {numbers:,} factors: what SGD and ALS say about unknown cells
-is what the regularisation and the random start make of them."""
+{least:.3f}: no matrix of rank {factors} is nearer to all cells with unknown as 0 (Eckart, Young),
+and SVD is that matrix. SGD and ALS do not look at the {unknown:,} unknown cells; there, they
+differ by up to {apart:.2f}."""
+_FREE = """{known:,} known cells cannot settle {numbers:,} factors: what SGD and ALS say about
+unknown cells is what the regularisation and the random start make of them."""
 
 
 def tell(found: dict[str, Factorised], figures: dict[str, Any]) -> None:
