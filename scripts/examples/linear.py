@@ -28,7 +28,7 @@ from scripts.tools.console import ToolError, positive
 
 _HELD_OUT = 0.2
 _MOST_CELLS, _MOST_RATINGS = 5_000_000, 500_000
-"""What is worked in less than a few minutes, and 1 GB."""
+"""What takes about half a minute."""
 
 
 class Errors(NamedTuple):
@@ -133,8 +133,8 @@ def chosen_world(chosen: argparse.Namespace) -> World:
         raise ToolError(message, 2)
     if cells > _MOST_CELLS or ratings > _MOST_RATINGS:
         message = (
-            f"--users: expected at most {_MOST_CELLS:,} users x items and {_MOST_RATINGS:,} ratings,"
-            f" got {cells:,} and {ratings:,}; lower --users, --items or --ratings-per-user"
+            f"--users: expected at most {_MOST_CELLS:,} users x items and {_MOST_RATINGS:,}"
+            f" ratings, got {cells:,} and {ratings:,}; lower --users, --items or --ratings-per-user"
         )
         raise ToolError(message, 2)
     return world

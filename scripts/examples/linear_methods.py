@@ -23,7 +23,7 @@ def mean(train: Ratings, attributes: Numbers, users: int) -> Numbers:
 def ridge(train: Ratings, attributes: Numbers, users: int) -> Numbers:
     """Regress on the item's attributes, with weights that are the same for all: r = mu + w a."""
     fitted = Ridge(alpha=_RIDGE).fit(attributes[train.item], train.stars)
-    return np.tile(fitted.predict(attributes), (users, 1))
+    return np.tile(np.asarray(fitted.predict(attributes)), (users, 1))
 
 
 def biases(train: Ratings, users: int, items: int) -> tuple[Numbers, Numbers]:
@@ -45,7 +45,7 @@ def biases(train: Ratings, users: int, items: int) -> tuple[Numbers, Numbers]:
 def with_biases(train: Ratings, users: int, items: int) -> Numbers:
     """Return mu + b_u + b_i."""
     of_user, of_item = biases(train, users, items)
-    return train.stars.mean() + of_user[:, None] + of_item
+    return np.add.outer(train.stars.mean() + of_user, of_item)
 
 
 def residuals(train: Ratings, base: Numbers) -> Numbers:
@@ -107,7 +107,7 @@ def neighbours(train: Ratings, attributes: Numbers, base: Numbers) -> Iterator[N
 
 def factorise(train: Ratings, users: int, items: int, rng: np.random.Generator) -> Numbers:
     """Return r = mu + b_u + b_i + p_u q_i, learnt by SGD in small batches (Koren et al., eq. 5)."""
-    mu = train.stars.mean()
+    mu = float(train.stars.mean())
     p, q = (rng.normal(0, 0.1, (size, _FACTORS)) for size in (users, items))
     of_user, of_item = np.zeros(users), np.zeros(items)
     for epoch in range(_EPOCHS):

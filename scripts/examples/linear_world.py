@@ -53,7 +53,7 @@ class Ratings(NamedTuple):
 
     def take(self, which: slice) -> "Ratings":
         """Return some of them."""
-        return Ratings(*(column[which] for column in self))
+        return Ratings(self.user[which], self.item[which], self.stars[which])
 
 
 class Drawn(NamedTuple):

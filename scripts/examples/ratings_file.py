@@ -51,7 +51,7 @@ def read(path: Path) -> Table:
         raise _wrong(path, None, "a row for each user", "an empty file", "write ratings into it")
     for line in lines:
         _same_length(path, line, lines[0])
-    header = all(map(_is_name, lines[0].cells[1:] or lines[0].cells))
+    header = _is_header(lines[0].cells)
     rows = lines[1:] if header else lines
     if not rows:
         raise _wrong(path, None, "rows below the header", "none", "add a row for each user")
@@ -77,6 +77,9 @@ def _text(path: Path) -> str:
         ) from error
     if len(data) > _BYTES:
         raise _too_large(path, f"more than {_BYTES:,} bytes")
+    if b"\0" in data:
+        line = data[: data.index(b"\0")].count(b"\n") + 1
+        raise _wrong(path, line, "text", "a NUL byte", "save the file as CSV in UTF-8")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -110,6 +113,12 @@ def _same_length(path: Path, line: _Line, first: _Line) -> None:
         )
 
 
+def _is_header(cells: list[str]) -> bool:
+    """Say whether there are names only; the corner above the names of rows may be empty."""
+    corner, *others = cells
+    return all(map(_is_name, others)) and (_is_name(corner) or (corner == "" and bool(others)))
+
+
 def _is_name(cell: str) -> bool:
     try:
         float(cell or "nan")
@@ -128,6 +137,8 @@ def _rating(path: Path, line: _Line, column: int) -> float:
     value = float(cell or "nan")
     if value == 0 or np.isnan(value):
         return np.nan
+    if np.isinf(value):
+        raise _wrong(path, line.number, f"a finite {where[2:]}", repr(cell), "correct it")
     if not _LEAST <= abs(value) <= _MOST:
         expected = f"0 or a size from {_LEAST:f} to {_MOST:,.0f} in cell {column + 1}"
         raise _wrong(path, line.number, expected, repr(cell), "scale the ratings")

@@ -15,10 +15,10 @@ _EPOCHS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 400)
 """Those whose loss is printed, beside the last ones."""
 _BEST = """
 {least:.3f}: no matrix of rank {factors} is nearer to all cells with unknown as 0 (Eckart, Young),
-and SVD is that matrix. SGD and ALS do not look at the {unknown:,} unknown cells; there, they
-differ by up to {apart:.2f}."""
-_FREE = """{known:,} known cells cannot settle {numbers:,} factors: what SGD and ALS say about
-unknown cells is what the regularisation and the random start make of them."""
+and SVD is that matrix."""
+_APART = "SGD and ALS do not look at unknown cells ({unknown:,} of {cells:,}); they differ by up to"
+_FREE = """{numbers:,} factors are more than known cells can settle ({known:,}): what SGD and ALS say
+elsewhere is what the regularisation and the random start make of it."""
 
 
 def tell(found: dict[str, Factorised], figures: dict[str, Any]) -> None:
@@ -37,11 +37,12 @@ def tell(found: dict[str, Factorised], figures: dict[str, Any]) -> None:
     ]
     rows.insert(len(found), (f"least of rank {factors}", "", figures["least_rmse_all"]))
     show(("RMSE", f"{known:,} known cells", f"all {cells:,}, unknown as 0"), rows)
-    apart = figures["sgd_and_als_apart"]
-    least = figures["least_rmse_all"]
-    print(_BEST.format(least=least, factors=factors, unknown=cells - known, apart=apart))
+    print(_BEST.format(least=figures["least_rmse_all"], factors=factors))
+    if known < cells:
+        apart = figures["sgd_and_als_apart"]
+        print(f"{_APART.format(unknown=cells - known, cells=cells)} {apart:.2f} there.")
     numbers = found["SGD"].users.size + found["SGD"].items.size
-    if known < numbers:
+    if known < min(numbers, cells):
         print(_FREE.format(known=known, numbers=numbers))
 
 
