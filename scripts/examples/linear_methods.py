@@ -45,7 +45,7 @@ def biases(train: Ratings, users: int, items: int) -> tuple[Numbers, Numbers]:
 def with_biases(train: Ratings, users: int, items: int) -> Numbers:
     """Return mu + b_u + b_i."""
     of_user, of_item = biases(train, users, items)
-    return np.add.outer(train.stars.mean() + of_user, of_item)
+    return np.asarray(train.stars.mean() + of_user[:, None] + of_item)
 
 
 def residuals(train: Ratings, base: Numbers) -> Numbers:

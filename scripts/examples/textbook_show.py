@@ -17,8 +17,8 @@ _BEST = """
 {least:.3f}: no matrix of rank {factors} is nearer to all cells with unknown as 0 (Eckart, Young),
 and SVD is that matrix."""
 _APART = "SGD and ALS do not look at unknown cells ({unknown:,} of {cells:,}); they differ by up to"
-_FREE = """{numbers:,} factors are more than known cells can settle ({known:,}): what SGD and ALS say
-elsewhere is what the regularisation and the random start make of it."""
+_FREE = """{numbers:,} factors are more than known cells can settle ({known:,}): what SGD and ALS
+say elsewhere is what the regularisation and the random start make of it."""
 
 
 def tell(found: dict[str, Factorised], figures: dict[str, Any]) -> None:
