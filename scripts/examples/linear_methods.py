@@ -60,14 +60,15 @@ def ridge_of_users(train: Ratings, attributes: Numbers, base: Numbers) -> Number
 
     The ridge regressions of all users at once, by their normal equations.
     """
-    centred = attributes - attributes.mean(axis=0)
+    centred: Numbers = attributes - attributes.mean(axis=0)
     width = centred.shape[1]
     rated = np.zeros(base.shape)
     rated[train.user, train.item] = 1
     outer = (centred[:, :, None] * centred[:, None, :]).reshape(len(centred), -1)
     squares = (rated @ outer).reshape(-1, width, width) + _RIDGE_OF_USER * np.eye(width)
-    weights = np.linalg.solve(squares, (residuals(train, base) @ centred)[:, :, None])
-    return base + weights[:, :, 0] @ centred.T
+    products = (residuals(train, base) @ centred)[:, :, None]
+    weights = np.linalg.solve(squares, products)[:, :, 0]
+    return base + weights @ centred.T
 
 
 def sums(left: Numbers, items: Numbers) -> Iterator[tuple[Numbers, Numbers, Numbers]]:

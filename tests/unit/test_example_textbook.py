@@ -209,6 +209,7 @@ def test_files_may_look_in_several_ways(tmp_path: Path, data: bytes) -> None:
     ("data", "users", "items"),
     [
         (b"5,4\n3,2\n", ["user 0", "user 1"], ["item 0", "item 1"]),
+        (b"\xef\xbb\xbf5,4\n3,2\n", ["user 0", "user 1"], ["item 0", "item 1"]),
         (b"tea,cup\n5,4\n3,2\n", ["user 0", "user 1"], ["tea", "cup"]),
         (b"ann,5,4\nben,3,2\n", ["ann", "ben"], ["item 0", "item 1"]),
     ],
