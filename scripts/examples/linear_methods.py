@@ -10,7 +10,7 @@ from scripts.examples.linear_world import Numbers, Ratings
 _RIDGE, _RIDGE_OF_USER, _RIDGE_OF_BIAS = 1.0, 8.0, 5.0
 """How strongly weights are pulled to 0, in ratings."""
 ROUNDS = 6
-"""Of neighbours' sums, fixed beforehand."""
+"""Of neighbours' sums, at all sizes."""
 _FACTORS, _EPOCHS, _BATCH = 4, 60, 128
 _RATE, _DECAY = 0.06, 0.08
 
