@@ -5,20 +5,23 @@ SVD     scikit-learn's TruncatedSVD has no notion of a hole: it gets the item's 
 NMF     the same, with factors that cannot be negative
 
 SVD and NMF fit their fillings as if somebody had rated so, and predict something close to them.
+
+With --textbook or --file, ALS stands beside them, unknown is 0 for SVD and NMF as in textbooks, and
+nothing is held out.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.decomposition import NMF, TruncatedSVD
 
+from scripts.examples import textbook
 from scripts.examples.command import options, save, show
-
-Matrix = NDArray[np.float64]
+from scripts.examples.factorising import Factorised, Matrix
 
 FACTORS = 2
 RATINGS = np.array(
@@ -28,19 +31,6 @@ RATINGS = np.array(
 HOLES = ((0, 2), (1, 1), (1, 4), (2, 3), (3, 0), (4, 4))
 """Cells nobody gets to see; what is foretold for them is compared with `RATINGS`."""
 _RATE, _DECAY, _EPOCHS = 0.03, 0.05, 400
-
-
-class Factorised(NamedTuple):
-    """Two factor matrices, and the loss after each epoch that led to them."""
-
-    users: Matrix
-    items: Matrix
-    loss: list[float]
-
-    @property
-    def product(self) -> Matrix:
-        """The matrix they stand for."""
-        return self.users @ self.items.T
 
 
 def visible() -> Matrix:
@@ -126,7 +116,11 @@ def plot(path: Path, products: dict[str, Matrix], loss: list[float]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Factorise, compare, print."""
-    chosen = options("matrix", __doc__).parse_args(arguments)
+    parser = options("matrix", __doc__)
+    textbook.add_options(parser)
+    chosen = parser.parse_args(arguments)
+    if chosen.textbook or chosen.file or chosen.factors:
+        return textbook.work(chosen)
     ratings = visible()
     own = sgd(ratings, np.random.default_rng(chosen.seed))
     products = {"SGD": own.product} | by_scikit_learn(ratings, chosen.seed)

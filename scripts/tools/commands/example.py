@@ -6,7 +6,8 @@ import importlib
 from scripts.tools.console import run
 
 EXAMPLES = {
-    "matrix": "a 5 x 5 rating matrix with holes, factorised by SGD, by SVD and by NMF",
+    "matrix": "a 5 x 5 rating matrix with holes, or one of yours, factorised by SGD, ALS, SVD, NMF",
+    "linear": "ratings by a mean, by ridge regression, by sums of neighbours and by factors",
     "holdout": "precision, recall and F1 at k of matrix factorisation and of popularity",
     "ncf": "the neural network of two embeddings in PyTorch (needs scripts/setup --train)",
 }
