@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -73,7 +72,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--inputs", choices=(EMBEDDINGS, FEATURES), help=text)
     add("--dim", type=number, metavar="N", help=f"numbers of an embedding; {usual.dim}")
     text = f"standard deviation of the features' errors; {usual.noise}"
-    add("--noise", type=below(math.inf), metavar="X", help=text)
+    add("--noise", type=below(100), metavar="X", help=text)
     add("--layers", type=sizes, metavar="N,N", help="units of the dense layers; 64,64")
     add("--batch", type=number, metavar="N", help=f"samples a step; {usual.batch}")
     add("--rate", type=below(1), metavar="X", help=f"Adam's; {usual.rate}")
@@ -96,13 +95,14 @@ def settings(parser: argparse.ArgumentParser, chosen: argparse.Namespace) -> Set
     found = Settings(**given)
     for name, inputs in (("dim", EMBEDDINGS), ("noise", FEATURES)):
         if name in given and found.inputs != inputs:
-            parser.error(f"argument --{name}: expected with --inputs {inputs} only, got {FEATURES}")
+            got = f"with --inputs {found.inputs}"
+            parser.error(f"argument --{name}: expected with --inputs {inputs} only, got it {got}")
     if 2 * found.taken > found.items:
         expected = f"at most half of the {found.items} items, so that as many are not taken"
         parser.error(f"argument --taken: expected {expected}, got {found.taken}")
     pairs = found.users * found.taken
-    if int(found.validation * pairs) < 1:
-        expected = f"a share of at least one of {pairs} pairs"
+    if not 1 <= int(found.validation * pairs) < pairs:
+        expected = f"a share that leaves at least one of {pairs} pairs on either side"
         parser.error(f"argument --validation: expected {expected}, got {found.validation}")
     return found
 
@@ -156,27 +156,26 @@ def _print_binary(found: Mapping[str, Any]) -> None:
     _history(found)
     base = found["baselines"]
     print(
-        f"\nFor comparison, val. acc. of always one answer: {base['constant']:.3f}; "
-        f"of 'yes' to every item taken more often than the median: {base['popularity']:.3f}\n"
+        f"\nFor comparison, val. acc. of always one answer: {base['constant']:.3f};\n"
+        f"of 'yes' to every item taken more often than the median: {base['popularity']:.3f}.\n"
     )
     rows = [(f"user {p['user']}", *list(p.values())[1:]) for p in found["predictions"]]
-    show(("first in validation", "item", "predicted", "label"), rows)
+    show(("first in validation", "item", "probability", "label"), rows)
 
 
 def _print_softmax(found: Mapping[str, Any]) -> None:
     """Print what the network of the softmax says."""
     base = found["baselines"]
     print(f"\nWhich item does the user take? Softmax; {_samples(found)}.")
-    print("Accuracy is low by nature: what is held out of a user never occurs with this user in")
-    print("training, and what does occur is what the network likes best.\n")
+    print("Val. acc. is low by nature: a pair occurs once, so that what is held out of a user is")
+    print("never this user's answer in training, and what was has the highest probabilities.\n")
     _history(found)
     print(
         f"\nFor comparison, val. acc. by chance: {base['chance']:.3f}; of always the item taken "
-        f"most: {base['most_taken']:.3f}"
-    )
-    print(
-        f"val. acc. among the items not known to be taken: {found['accuracy_of_new']:.3f}; "
-        f"median rank of the right item: {found['rank_median']:g}\n"
+        f"most: {base['most_taken']:.3f}.\n"
+        f"Without what the user took in training, at last: {found['accuracy_of_new']:.3f}; one "
+        f"answer a user limits it to: {found['accuracy_limit']:.3f}.\n"
+        f"Median rank of the right item at last: {found['rank_median']:g}.\n"
     )
     rows = [
         (
@@ -185,7 +184,7 @@ def _print_softmax(found: Mapping[str, Any]) -> None:
         )
         for p in found["predictions"]
     ]  # fmt: skip
-    header = ("item", "predicted", "rank", "top item", "predicted", "known")
+    header = ("item", "probability", "rank", "top item", "probability", "known")
     show(("first in validation", *header), rows)
 
 

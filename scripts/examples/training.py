@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from scripts.tools.cluster.paths import ROOT, TRAINER_PYTHON
@@ -76,6 +77,7 @@ def plot(path: Path, networks: Sequence[Curves]) -> None:
             for prefix, label in (("", "training"), ("validation_", "validation")):
                 values = network.history[prefix + kind]
                 axes.plot(np.arange(1, len(values) + 1), values, "o-", markersize=3, label=label)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set(xlabel="epoch", ylabel=kind)
             axes.spines[["top", "right"]].set_visible(False)
         column[0].set_title(network.title)

@@ -78,7 +78,9 @@ def test_what_was_learnt_from_is_not_recommended() -> None:
     assert best[3, 0] == 498
 
 
-@pytest.mark.skipif(not ncf.training.PYTHON.exists(), reason=".venv-train is missing: scripts/setup --train")
+@pytest.mark.skipif(
+    not ncf.training.PYTHON.exists(), reason=".venv-train is missing: scripts/setup --train"
+)
 def test_only_a_hidden_layer_gives_users_item_orders_of_their_own(tmp_path: Path) -> None:
     found = figures(ncf.main, tmp_path, "--epochs", "9")
     additive, hidden, softmax = found["additive"], found["hidden"], found["softmax"]
