@@ -173,9 +173,9 @@ def _print_softmax(found: Mapping[str, Any]) -> None:
     print(
         f"\nFor comparison, val. acc. by chance: {base['chance']:.3f}; of always the item taken "
         f"most: {base['most_taken']:.3f}.\n"
-        f"Without what the user took in training, at last: {found['accuracy_of_new']:.3f}; one "
-        f"answer a user limits it to: {found['accuracy_limit']:.3f}.\n"
-        f"Median rank of the right item at last: {found['rank_median']:g}.\n"
+        f"After training, without what training has of the user: {found['accuracy_of_new']:.3f} "
+        f"(at most {found['accuracy_limit']:.3f}, with one answer a user).\n"
+        f"Median rank of the right item among all: {found['rank_median']:g}.\n"
     )
     rows = [
         (

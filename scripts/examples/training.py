@@ -81,9 +81,11 @@ def plot(path: Path, networks: Sequence[Curves]) -> None:
             axes.set(xlabel="epoch", ylabel=kind)
             axes.spines[["top", "right"]].set_visible(False)
         column[0].set_title(network.title)
-        for style, (name, value) in zip(("--", ":"), network.baselines.items(), strict=False):
+        lines = [
             column[1].axhline(value, color="gray", linestyle=style, label=name)
-        if network.baselines:
-            column[1].legend(frameon=False)
+            for style, (name, value) in zip(("--", ":"), network.baselines.items(), strict=False)
+        ]
+        if lines:
+            column[1].legend(handles=lines, frameon=False)
     columns[0][0].legend(frameon=False)
     figure.savefig(path, dpi=120)

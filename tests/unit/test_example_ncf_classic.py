@@ -28,7 +28,7 @@ import sys
 import numpy as np
 from models.deep.training import ncf_classic as classic
 user = np.repeat(np.arange(7), [1, 2, 3, 4, 5, 5, 5])
-item = np.concatenate([np.arange(n) for n in [1, 2, 3, 4, 5, 5, 5]])
+item = np.concatenate([3 * np.arange(n) % 7 + n % 3 for n in [1, 2, 3, 4, 5, 5, 5]])
 data = classic.Data(user, item, 7, 10)
 plan = classic.Plan(layers=(4,), dim=2, epochs=1, batch=8, rate=0.01, validation=0.3, seed=3)
 u, i, label = classic.labelled(data, np.random.default_rng(1))
@@ -174,6 +174,7 @@ def test_baselines_count_in_training_and_are_judged_in_validation(inside) -> Non
     assert inside["popularity"] == pytest.approx(np.mean(right))
     held, rest = np.split(inside["item"][inside["rows"]], [7])
     most = np.bincount(rest).argmax()
+    assert most != np.bincount(held).argmax()
     assert inside["most_taken"] == pytest.approx(np.mean(held == most))
 
 
@@ -217,12 +218,14 @@ def test_another_seed_is_another_world_and_another_start(monkeypatch: pytest.Mon
 
 def test_another_noise_is_of_the_same_world(monkeypatch: pytest.MonkeyPatch) -> None:
     words = ("--classic", "--inputs", "features", "--noise")
-    little, much = (asked(monkeypatch, *words, noise)[2] for noise in ("0.001", "2"))
+    little, one, much = (asked(monkeypatch, *words, noise)[2] for noise in ("0.001", "1", "2"))
     assert little["user_features"].shape == (300, 3)
     assert little["item_features"].shape == (150, 4)
     assert (little["item"] == much["item"]).all()
-    errors = (much["user_features"] - little["user_features"]) / 2
+    errors = one["user_features"] - little["user_features"]
     assert 0.9 < errors.std() < 1.1
+    twice = much["user_features"] - little["user_features"]
+    np.testing.assert_allclose(twice, 2 * errors, atol=0.01)
 
 
 def test_features_are_what_scores_are_made_of_and_errors() -> None:
