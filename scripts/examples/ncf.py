@@ -9,57 +9,35 @@ items in the same order: Kendall's tau between users is 1. With it the orders di
 are told right. Beside them a variant with one logit an item and a softmax; its accuracy is low by
 nature: a pair occurs once, so that what a user is known to take is never the answer.
 
-PyTorch runs in the trainer's own interpreter; `models/deep/training/ncf.py` is the model.
+With --classic: the two networks of the usual texts instead, user and item (embeddings or features)
+→ two dense layers → one sigmoid unit, and user → two dense layers → softmax over the items.
+
+PyTorch runs in the trainer's own interpreter; `models/deep/training/ncf.py` has the networks, and
+`ncf_classic.py` beside it the classic ones.
 """
 
-import json
-import os
-import subprocess
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from scripts.examples import ncf_classic, training
 from scripts.examples.command import options, save, show
 from scripts.examples.preferences import Preferences, World, preferences
-from scripts.tools.cluster.paths import ROOT
-from scripts.tools.console import ToolError, progress, run
+from scripts.examples.training import Curves
+from scripts.tools.console import positive, run
 
 TITLES = {"additive": "no hidden layer", "hidden": "hidden layer", "softmax": "softmax"}
 _WORLD = World(users=300, items=150, factors=3, taken=30, taste=3.0)
 """Small: such a network needs long to find that a product of tastes lies behind it."""
-PYTHON = ROOT / ".venv-train" / "bin" / "python"
 
 
 def trained(world: Preferences, seed: int, epochs: int) -> dict[str, Any]:
-    """Train the variants in the trainer's environment.
-
-    Raises
-    ------
-    ToolError
-        If it was never made, with status 2, or the trainer fails.
-    """
-    if not PYTHON.exists():
-        message = ".venv-train: expected PyTorch in there, got none; run scripts/setup --train"
-        raise ToolError(message, 2)
-    progress("training three networks in .venv-train")
-    with tempfile.TemporaryDirectory() as folder:
-        pairs, out = Path(folder) / "pairs.npz", Path(folder) / "out.json"
-        np.savez(pairs, user=world.user, item=world.item)
-        program = (str(PYTHON), "-P", "-m", "models.deep.training.ncf")
-        files = ("--pairs", str(pairs), "--json", str(out))
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        command = [*program, *files, "--seed", str(seed), "--epochs", str(epochs)]
-        done = subprocess.run(command, env=environment, check=False)
-        if done.returncode != 0:
-            message = f"ncf: expected it to train, got status {done.returncode}; see above"
-            raise ToolError(message)
-        found: dict[str, Any] = json.loads(out.read_text())
-    return found
+    """Train the variants in the trainer's environment; return histories and item orders."""
+    pairs = {"user": world.user, "item": world.item}
+    options = ("--seed", str(seed), "--epochs", str(epochs))
+    return training.in_trainer("ncf", "--pairs", pairs, *options)
 
 
 def agreement(orders: NDArray[np.int64]) -> tuple[float, float]:
@@ -95,35 +73,37 @@ def _row(title: str, variant: dict[str, Any]) -> tuple[object, ...]:
     return title, epoch, *measured, variant["kendall_tau_mean"], variant["different_orders"]
 
 
-def plot(path: Path, found: dict[str, Any]) -> None:
-    """Draw loss and accuracy by epoch, in training and validation."""
-    figure = Figure(figsize=(11, 5.5), layout="constrained")
-    for column, (name, variant) in zip(figure.subplots(2, 3).T, found.items(), strict=True):
-        for axes, kind in zip(column, ("loss", "accuracy"), strict=True):
-            for prefix, label in (("", "training"), ("validation_", "validation")):
-                values = variant["history"][prefix + kind]
-                axes.plot(np.arange(1, len(values) + 1), values, "o-", markersize=3, label=label)
-            axes.set(xlabel="epoch", ylabel=kind)
-            axes.spines[["top", "right"]].set_visible(False)
-        tau = variant["kendall_tau_mean"]
-        column[0].set_title(f"{TITLES[name]} (tau between users {tau:.2f})")
-    column[0].legend(frameon=False)
-    figure.savefig(path, dpi=120)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
+def _compared(seed: int, epochs: int) -> tuple[dict[str, Any], list[Curves]]:
     """Train, compare, print."""
-    parser = options("ncf", __doc__)
-    parser.add_argument("--epochs", type=int, default=20, metavar="N", help="of each network")
-    chosen = parser.parse_args(arguments)
-    world = preferences(_WORLD, np.random.default_rng(chosen.seed))
-    found = figures(trained(world, chosen.seed, chosen.epochs))
+    world = preferences(_WORLD, np.random.default_rng(seed))
+    found = figures(trained(world, seed, epochs))
     rows = [_row(TITLES[name], variant) for name, variant in found.items()]
     header = ("epoch", "loss", "accuracy", "val. loss", "val. acc.", "tau", "orders")
     show(("best by validation loss", *header), rows)
+    curves = []
+    for name, variant in found.items():
+        title = f"{TITLES[name]} (tau between users {variant['kendall_tau_mean']:.2f})"
+        curves.append(Curves(title, variant["history"], {}))
+    return found, curves
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Work the example that is asked for."""
+    parser = options("ncf", __doc__)
+    parser.add_argument(
+        "--epochs", type=positive(int), metavar="N", help="of each network; 20, classic ones 10"
+    )
+    ncf_classic.add_options(parser)
+    chosen = parser.parse_args(arguments)
+    if not 0 <= chosen.seed < 2**63:
+        parser.error(f"argument --seed: expected 0 to 2^63 - 1, got {chosen.seed}")
+    if settings := ncf_classic.settings(parser, chosen):
+        found, curves = ncf_classic.work(settings)
+    else:
+        found, curves = _compared(chosen.seed, chosen.epochs or 20)
     save(chosen.json, found)
     if chosen.plot:
-        plot(chosen.plot, found)
+        training.plot(chosen.plot, curves)
     return 0
 
 

@@ -29,6 +29,12 @@ class Preferences(NamedTuple):
     """By user and item; never shown to a model."""
     user: NDArray[np.int64]
     item: NDArray[np.int64]
+    tastes: NDArray[np.float64]
+    """By user and factor; as `kinds` and `fame` behind the scores."""
+    kinds: NDArray[np.float64]
+    """By item and factor."""
+    fame: NDArray[np.float64]
+    """By item, of standard deviation 1."""
 
 
 def preferences(world: World, rng: np.random.Generator) -> Preferences:
@@ -40,9 +46,34 @@ def preferences(world: World, rng: np.random.Generator) -> Preferences:
     tastes = rng.normal(size=(world.users, world.factors))
     kinds = rng.normal(size=(world.items, world.factors))
     scores = world.taste * tastes @ kinds.T / np.sqrt(world.factors)
-    scores += world.fame * rng.normal(size=world.items)
+    fame = rng.normal(size=world.items)
+    scores += world.fame * fame
     noisy = scores + rng.gumbel(size=scores.shape)
     taken = np.argpartition(-noisy, world.taken, axis=1)[:, : world.taken]
     order = rng.permutation(taken.size)
     user = np.repeat(np.arange(world.users), world.taken)
-    return Preferences(scores, user[order], taken.ravel()[order])
+    return Preferences(scores, user[order], taken.ravel()[order], tastes, kinds, fame)
+
+
+def features(
+    drawn: Preferences, noise: float, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return what can be observed of each user and of each item: what they are, with errors.
+
+    Parameters
+    ----------
+    drawn
+        Whose tastes become the users' features, and whose kinds and fame become the items'.
+    noise
+        Standard deviation of the errors; that of what they are added to is 1.
+    rng
+        Of the errors only.
+
+    Returns
+    -------
+    user, item : ndarray
+        A row each; no column tells of a user and an item together, as the scores do.
+    """
+    exact = drawn.tastes, np.column_stack((drawn.kinds, drawn.fame))
+    user, item = ((each + noise * rng.normal(size=each.shape)).astype(np.float32) for each in exact)
+    return user, item

@@ -78,7 +78,9 @@ def test_what_was_learnt_from_is_not_recommended() -> None:
     assert best[3, 0] == 498
 
 
-@pytest.mark.skipif(not ncf.PYTHON.exists(), reason=".venv-train is missing: scripts/setup --train")
+@pytest.mark.skipif(
+    not ncf.training.PYTHON.exists(), reason=".venv-train is missing: scripts/setup --train"
+)
 def test_only_a_hidden_layer_gives_users_item_orders_of_their_own(tmp_path: Path) -> None:
     found = figures(ncf.main, tmp_path, "--epochs", "9")
     additive, hidden, softmax = found["additive"], found["hidden"], found["softmax"]
@@ -96,7 +98,7 @@ def test_only_a_hidden_layer_gives_users_item_orders_of_their_own(tmp_path: Path
 def test_without_the_environment_one_is_told_how_to_make_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(ncf, "PYTHON", tmp_path / "python")
+    monkeypatch.setattr(ncf.training, "PYTHON", tmp_path / "python")
     with pytest.raises(ToolError, match=r"scripts/setup --train") as error:
         ncf.main([])
     assert error.value.code == 2

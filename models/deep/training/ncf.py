@@ -114,8 +114,15 @@ def _tower(size: int, dim: int, dense: int) -> nn.Sequential:
     return nn.Sequential(nn.Embedding(size, dim), nn.Linear(dim, dense), nn.ReLU())
 
 
+def split(count: int, validation: float, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return the rows of a random share of all samples, and the other rows."""
+    held = int(validation * count)
+    unseen, seen = torch.randperm(count, generator=rng).split([held, count - held])
+    return unseen, seen
+
+
 def train(
-    model: Ncf | NcfSoftmax,
+    model: nn.Module,
     inputs: tuple[Tensor, ...],
     target: Tensor,
     *,
@@ -130,7 +137,7 @@ def train(
     Parameters
     ----------
     model
-        Changed in place.
+        With `loss` and `right`, as `Ncf` has them; changed in place.
     inputs, target
         What the model is called with, and what it should say; a sample a row.
     epochs, batch
@@ -148,8 +155,7 @@ def train(
         One entry an epoch.
     """
     rng, history = torch.Generator().manual_seed(seed), History()
-    order = torch.randperm(len(target), generator=rng)
-    unseen, seen = order.split([held := int(validation * len(order)), len(order) - held])
+    unseen, seen = split(len(target), validation, rng)
     optimizer = torch.optim.Adam(model.parameters(), lr=rate)
     for _ in range(epochs):
         sums = np.zeros(2)
@@ -169,7 +175,7 @@ def train(
 
 
 def _judged(
-    model: Ncf | NcfSoftmax, inputs: tuple[Tensor, ...], target: Tensor, rows: Tensor
+    model: nn.Module, inputs: tuple[Tensor, ...], target: Tensor, rows: Tensor
 ) -> tuple[Tensor, int]:
     """Return the loss of some samples, and how many are right."""
     logits, wanted = model(*(each[rows] for each in inputs)), target[rows]
