@@ -2,9 +2,13 @@
 
 import argparse
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+_DIGITS = 19
+"""Of the largest seed that all libraries take."""
 
 
 def options(name: str, text: str | None) -> argparse.ArgumentParser:
@@ -14,10 +18,28 @@ def options(name: str, text: str | None) -> argparse.ArgumentParser:
         description=text,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of all that is random")
-    parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures")
-    parser.add_argument("--plot", type=Path, metavar="OUT.png", help="draw the figures")
+    parser.add_argument("--seed", type=_seed, default=1, metavar="N", help="of all that is random")
+    parser.add_argument("--json", type=_file, metavar="OUT", help="write the figures")
+    parser.add_argument("--plot", type=_file, metavar="OUT.png", help="draw the figures")
     return parser
+
+
+def _seed(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS and int(text) < 1 << 63):
+        raise argparse.ArgumentTypeError(f"expected 0 to 2^63 - 1, got {text}")
+    return int(text)
+
+
+def _file(text: str) -> Path:
+    """Return where to write, in a folder that is made; refuse early what cannot be written."""
+    path = Path(text)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"expected a file to write, got {error}") from None
+    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise argparse.ArgumentTypeError(f"expected a file that can be written, got {text}")
+    return path
 
 
 def save(path: Path | None, values: Mapping[str, Any]) -> None:

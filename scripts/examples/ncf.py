@@ -95,8 +95,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     ncf_classic.add_options(parser)
     chosen = parser.parse_args(arguments)
-    if not 0 <= chosen.seed < 2**63:
-        parser.error(f"argument --seed: expected 0 to 2^63 - 1, got {chosen.seed}")
     if settings := ncf_classic.settings(parser, chosen):
         found, curves = ncf_classic.work(settings)
     else:

@@ -2,9 +2,15 @@
 
 import argparse
 import json
+import os
+import select
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
+
+
+_BROKEN_PIPE = 128 + 13
+"""Exit status of what wrote to a reader that is gone, as shells have it: `… | head`."""
 
 
 class ToolError(Exception):
@@ -55,6 +61,11 @@ def run(main: Callable[[], int | None]) -> None:
     """Call a tool's `main`, turn what it raises into one line, and exit."""
     try:
         status = main() or 0
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise
+        status = _BROKEN_PIPE
     except ToolError as error:
         progress(f"error: {error}")
         status = error.code
@@ -62,3 +73,13 @@ def run(main: Callable[[], int | None]) -> None:
         progress("interrupted")
         status = 130
     raise SystemExit(status)
+
+
+def _nobody_reads() -> bool:
+    """Return whether the reader of standard output is gone; let what is left go nowhere then."""
+    output, poll = sys.stdout.fileno(), select.poll()
+    poll.register(output, select.POLLOUT)
+    if not any(event & select.POLLERR for _, event in poll.poll(0)):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return True

@@ -1,12 +1,16 @@
 """The examples say what they claim to say."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from scripts.examples import holdout, matrix, ncf
+from scripts.tools.cluster.paths import ROOT
 from scripts.tools.console import ToolError
 
 PNG = b"\x89PNG"
@@ -108,3 +112,34 @@ def test_agreement_of_equal_and_of_reversed_orders() -> None:
     order = np.arange(6)
     assert ncf.agreement(np.stack((order, order))) == (1, 1)
     assert ncf.agreement(np.stack((order, order[::-1]))) == (-1, -1)
+
+
+@pytest.mark.parametrize("option", ["--json", "--plot"])
+def test_where_nothing_can_be_written_one_is_told_before_the_work(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    for target in (tmp_path, tmp_path / "file" / "out"):
+        with pytest.raises(SystemExit) as error:
+            matrix.main([option, str(target)])
+        assert error.value.code == 2
+        assert f"argument {option}: expected a file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("seed", ["-1", "1.5", "9" * 19, "9" * 5000, "x"])
+def test_a_seed_that_no_library_takes_is_refused(
+    seed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        holdout.main(["--seed", seed])
+    assert "argument --seed: expected 0 to 2^63 - 1" in capsys.readouterr().err
+
+
+def test_a_reader_who_has_seen_enough_ends_it_quietly() -> None:
+    """As `scripts/example matrix | head -1` does."""
+    program = (sys.executable, "-m", "scripts.tools.commands.example", "matrix")
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(program, stdout=write, stderr=subprocess.PIPE, cwd=ROOT, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, b"")
