@@ -15,6 +15,7 @@ from textwrap import dedent
 from unittest.mock import patch
 
 from scripts.tools.cluster.paths import ROOT
+from scripts.tools.commands.example import EXAMPLES
 
 NUMBERS = {"E", "N", "R", "S", "SECONDS", "SEED", "SIGMA"}
 """Placeholders that stand for a number; other words in capitals stand for a text."""
@@ -169,7 +170,10 @@ def options(name: str) -> set[str]:
     """Return all options of a script, those of its commands included."""
     if name == "setup":
         return set(re.findall(r"--\w+", _help_of_setup()))
-    return set(_options(_parse(name, None)))
+    found = set(_options(_parse(name, None)))
+    if name == "example":
+        found.update(*(_options(_parse(name, [one])) for one in EXAMPLES))
+    return found
 
 
 def _prose(page: Path) -> str:
@@ -200,9 +204,10 @@ def _parse(name: str, arguments: Sequence[str] | None) -> argparse.ArgumentParse
 
     def parse(
         self: argparse.ArgumentParser, words: Sequence[str] | None = None, _: object = None
-    ) -> None:
-        if arguments is not None:
-            taken(self, words)
+    ) -> argparse.Namespace:
+        found = None if arguments is None else taken(self, words)
+        if hasattr(found, "rest"):  # what is left has a parser of its own
+            return found
         raise _ParsedError(self)
 
     said = io.StringIO()

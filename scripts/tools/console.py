@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-
 _BROKEN_PIPE = 128 + 13
 """Exit status of what wrote to a reader that is gone, as shells have it: `… | head`."""
 
