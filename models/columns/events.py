@@ -29,7 +29,7 @@ class Events:
     content: NDArray[np.uint32]
     """Hash of what the event says, never 0: a repeat says the same."""
     subject: NDArray[np.uint32]
-    """Hashes of item (24 bits) and event type (6 bits), see `operators.events.identity`: for one
+    """Hashes of item (24 bits) and event type (6 bits), see `state.events.identity`: for one
     user they are told apart by it; two more say whether it has a weight, and one below 0."""
     weight: NDArray[np.float32]
     """Strength of the event type: > 0 is learnt, 0 only counted, < 0 hides the item."""

@@ -11,7 +11,6 @@ from pyflink.datastream import RuntimeContext
 from pyflink.datastream.functions import KeyedBroadcastProcessFunction
 
 from models.columns.accepted import AcceptedBatch, ages
-from operators.events.identity import Identity
 from operators.learn_users.function import learned_row
 from operators.learn_users.micro_batch import MicroBatch
 from operators.learn_users.stages.account import account, accounting_of
@@ -25,6 +24,7 @@ from operators.learn_users.stages.records import (
 )
 from operators.memory import Memory
 from operators.params import LearnUsersParams
+from state.events.identity import Identity
 from state.keyed import descriptors
 from state.topics import accepted as accepted_codec
 from state.topics import lease

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from models.keys import bucket_of, key_of
 from models.params.events import EventPolicy
-from operators.events.codes import Code
 from operators.learn_users.micro_batch import MicroBatch
 from operators.learn_users.stages.decode import Decode, Decoded
+from state.events.codes import Code
 
 NOW = 1_750_000_000_000
 POLICY = EventPolicy(max_bytes=300_000)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from models.columns.events import Events
 from models.params.events import EventPolicy
-from operators.events.parse import Parse
 from operators.learn_users.micro_batch import MicroBatch
 from operators.learn_users.stages.decode import Decode, Decoded
+from state.events.parse import Parse
 
 NOW = 1_750_000_000_000
 POLICY = EventPolicy(max_bytes=2_000)

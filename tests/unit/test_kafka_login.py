@@ -6,13 +6,12 @@ import pytest
 
 from conf.client import jaas
 from conf.client.classes import HANDLERS, MODULES, OIDC_BEFORE_4, for_job, known
+from conf.client.librdkafka import LoginError, librdkafka
 from conf.client.secrets import Secret
 from conf.schema import JobConfig
 from conf.sections.kafka import Kafka
 from jobs import tables
 from scripts.tools.cluster.paths import connector_jar
-from scripts.tools.console import ToolError
-from scripts.tools.kafka.login import librdkafka
 
 SECURITY = "org.apache.kafka.common.security"
 PLAIN = f"{SECURITY}.plain.PlainLoginModule"
@@ -189,5 +188,5 @@ TLS = {"security.protocol": "SSL"}
     ],
 )
 def test_what_the_tools_cannot_take_is_told_exactly(properties, told):
-    with pytest.raises(ToolError, match=f"kafka.properties.*{told}"):
+    with pytest.raises(LoginError, match=f"kafka.properties.*{told}"):
         librdkafka(properties)

@@ -4,13 +4,13 @@ import re
 
 import pytest
 
+from conf.client.librdkafka import librdkafka
 from conf.loader import load
 from conf.schema import JobConfig
 from jobs import environment, tables
 from scripts.tools.cluster.paths import ROOT
 from scripts.tools.kafka import topics
 from scripts.tools.kafka.client import KafkaAddress
-from scripts.tools.kafka.login import librdkafka
 
 BROKERS_LIMIT_MS = 900_000
 """`transaction.max.timeout.ms` of a broker whose operator has not changed it."""

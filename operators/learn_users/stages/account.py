@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.events.codes import WITHOUT_ITEM, Code
 from operators.learn_users.stages.decode import Decoded
 from operators.learn_users.stages.fates import Fates
 from operators.memory import Memory
+from state.events.codes import WITHOUT_ITEM, Code
 from state.keyed.accounting import Accounting
 from state.keyed.descriptors import ACCOUNTING_ENTRY
 from state.keyed.lineage import Lineage

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.columns.events import ACCEPTED, CONFLICT, DUPLICATE, LATE
-from operators.events.codes import Code, Rejected
 from operators.learn_users.stages.decode import Decoded
+from state.events.codes import Code, Rejected
 
 _NONE = 255
 _BEST = np.array([0, 3, 2, 1], np.uint8)

@@ -20,10 +20,10 @@ from models.columns.lists import (
 from models.columns.users import Users
 from models.items.table import Items
 from models.keys import key_of
-from operators.events.identity import Identity
 from operators.learn_users.micro_batch import MicroBatch
 from operators.learn_users.stages.decode import Rejected
 from state import record_sizes
+from state.events.identity import Identity
 from state.examples import Examples
 from state.topics.recommendation import Item, Recommendation, Session, Trigger, encode
 from state.topics.window import Sums

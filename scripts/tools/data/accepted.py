@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.params.events import EventPolicy
-from operators.events.fields import ignoring
 from scripts.tools.console import ToolError, progress
 from scripts.tools.data.behaviour import Recorded, Source
+from state.events.fields import ignoring
 
 _ZEROS = 0.3
 """Share of zeros among ratings from which on they hardly are ratings."""

@@ -12,9 +12,9 @@ from confluent_kafka.admin import AdminClient
 from numpy.typing import NDArray
 
 from conf.client.bootstrap import without_blanks
+from conf.client.librdkafka import LoginError, librdkafka
 from conf.schema import JobConfig
 from scripts.tools.console import ToolError
-from scripts.tools.kafka.login import librdkafka
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,11 @@ class KafkaAddress:
             If the tools cannot log in as the job does.
         """
         address = brokers or config.kafka.bootstrap_servers
-        return cls(without_blanks(address), librdkafka(config.kafka.properties))
+        try:
+            login = librdkafka(config.kafka.properties)
+        except LoginError as error:
+            raise ToolError(str(error), code=2) from None
+        return cls(without_blanks(address), login)
 
     def client(self, settings: Mapping[str, object]) -> dict[str, Any]:
         """Return the settings of one client, which logs nothing but emergencies."""

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from models.compiled import compiled
-from operators.events.codes import Code, RefusedError
+from state.events.codes import Code, RefusedError
 
 MAX_DEPTH = 64
 """Deepest nesting that is parsed; a fixed bound, or the parser's own would depend on its caller."""
@@ -22,7 +22,7 @@ def document_of(value: bytes | None, limit: int) -> dict[str, msgspec.Raw]:
     Raises
     ------
     RefusedError
-        tombstone to not_object, in the order of `operators.events.codes`.
+        tombstone to not_object, in the order of `state.events.codes`.
     """
     if value is None:
         raise RefusedError(Code.TOMBSTONE, "", "expected a value, got null")

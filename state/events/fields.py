@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 
 from models.params.events import EventPolicy
-from operators.events.codes import Code, IgnoredError, RefusedError
-from operators.events.document import document_of, tree_of
+from state.events.codes import Code, IgnoredError, RefusedError
+from state.events.document import document_of, tree_of
 
 INT64 = 2**63
 """First number that is too large."""
@@ -71,7 +71,7 @@ class Fields:
         Raises
         ------
         RefusedError
-            Where there is none: tombstone to wrong_type, in the order of `operators.events.codes`.
+            Where there is none: tombstone to wrong_type, in the order of `state.events.codes`.
         IgnoredError
             Where its type is one that the policy ignores, whatever else is missing.
         """

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from models.keys import bucket_of
 from models.params.events import EventPolicy
-from operators.events.codes import Code
-from operators.events.fields import Event
+from state.events.codes import Code
+from state.events.fields import Event
 
 Kept: TypeAlias = NDArray[np.bool_] | None
 """(n,) which events keep a rule; None for all."""
@@ -281,4 +281,4 @@ RULES = (
         lambda _, __: "another: one field twice, or a key that is not its JSON",
     ),
 )
-"""In the order of `operators.events.codes`."""
+"""In the order of `state.events.codes`."""

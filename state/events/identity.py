@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models.compiled import compiled
 from models.keys import key_of
-from operators.events.fields import Event
+from state.events.fields import Event
 
 Identity = Literal["event_id", "event_id+item+type"]
 _ODD = np.uint64(0x9E3779B97F4A7C15)

@@ -1,10 +1,14 @@
-"""The Java client's properties in the words of librdkafka: the tools log in as the job does."""
+"""The Java client's properties in the words of librdkafka: clients log in as the job does."""
 
 from collections.abc import Iterator, Mapping
 
 from conf.client import jaas
 from conf.client.classes import OAUTH, PLAIN, SCRAM, UNSECURED, known
-from scripts.tools.console import ToolError
+
+
+class LoginError(ValueError):
+    """A login that librdkafka has no words for."""
+
 
 _SAME = (
     "client.id",
@@ -34,7 +38,7 @@ def librdkafka(properties: Mapping[str, str]) -> dict[str, str]:
 
     Raises
     ------
-    ToolError
+    LoginError
         If they say something about the login that librdkafka has no word for.
     """
     settings = {name: properties[name] for name in _SAME if name in properties}
@@ -133,9 +137,8 @@ def _unsecured(options: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _refused(expected: str, got: str, what_to_do: str, *, of: str) -> ToolError:
-    return ToolError(
+def _refused(expected: str, got: str, what_to_do: str, *, of: str) -> LoginError:
+    return LoginError(
         f"kafka.properties.{of}: expected, of the tools' client, {expected}; got {got};"
-        f" {what_to_do}",
-        code=2,
+        f" {what_to_do}"
     )

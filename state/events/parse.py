@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import msgspec
 
 from models.params.events import EventPolicy
-from operators.events.codes import Code, Ignored, IgnoredError, RefusedError, Rejected
-from operators.events.document import MAX_DEPTH, depth_of, is_sound
-from operators.events.fields import Event, Fields
+from state.events.codes import Code, Ignored, IgnoredError, RefusedError, Rejected
+from state.events.document import MAX_DEPTH, depth_of, is_sound
+from state.events.fields import Event, Fields
 
 _BOUNDARY = b"}\n{"
 _CHUNK = 64
