@@ -32,6 +32,10 @@ class Topics(Section):
         default="model_updates",
         description="Loop: item rows (Arrow IPC) by item bucket, model pointer; compacted.",
     )
+    catalog: Topic = Field(
+        default="catalog",
+        description="Descriptions of items, JSON by item id; compacted. Read by the service.",
+    )
     control: Topic = Field(default="control", description="Input: commands to the job, JSON.")
     control_results: Topic = Field(
         default="control_results", description="Output: answers to the commands."

@@ -46,7 +46,8 @@ def test_every_topic_has_settings_and_newest_values_are_kept_by_key():
     settings = topics.settings(config)
     assert set(settings) == set(config.kafka.topics.model_dump().values())
     compacted = {name for name, own in settings.items() if own.get("cleanup.policy") == "compact"}
-    assert compacted == {"recommendations", "recommendation_metrics", "model_updates"}
+    newest = {"recommendations", "recommendation_metrics", "model_updates", "catalog"}
+    assert compacted == newest
     assert settings["accepted_events"]["retention.ms"] == "21600000"
 
 

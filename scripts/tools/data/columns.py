@@ -15,6 +15,12 @@ USUAL = {
     "rating": ("rating", "stars", "overall", "event_value"),
     "session": ("session_id", "session"),
     "period": ("period",),
+    "title": ("title", "name", "product_name", "headline"),
+    "categories": ("categories", "category", "genres", "genre", "category_l1", "tags"),
+    "available": ("available", "in_stock", "is_available"),
+    "image": ("image", "image_url", "picture"),
+    "url": ("url", "link"),
+    "created": ("created_at", "creation_timestamp", "published_at"),
 }
 """Names of columns by what they are, the project's own first; case and `_` do not count."""
 EVENTS = ("user", "item", "time")

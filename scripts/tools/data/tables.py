@@ -6,6 +6,7 @@ for those who know the column.
 
 import csv
 import gzip
+import io
 import itertools
 import math
 import re
@@ -24,6 +25,8 @@ BATCH = 131_072
 _SUFFIXES = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz")
 _SEPARATORS = (",", "\t", ";")
 """Between two cells, besides MovieLens' `::`."""
+_DOUBLE, _UNIT = "::", "\x1f"
+"""MovieLens' separator, and one character in its place: ASCII's separator of units."""
 _RATINGS = ("user_id", "item_id", "rating", "timestamp")
 """Columns of MovieLens' files without a header."""
 _LATER = 1e8
@@ -84,10 +87,13 @@ class TextTable(Table):
         Between two cells.
     header
         Whether the first line names the columns.
+    encoding
+        Of the text.
     """
 
     separator: str
     header: bool
+    encoding: str = "utf-8"
 
     @property
     def is_text(self) -> bool:
@@ -108,19 +114,20 @@ class TextTable(Table):
             broken.append(row)
             return "error"
 
-        # pyarrow takes one character: between two of them stands an empty column
-        names = list(self.names)
-        if len(self.separator) == 2:
-            names = [part for n, name in enumerate(names) for part in (f"\0{n}", name)][1:]
+        double = self.separator == _DOUBLE
         try:
-            with _stream(self.path) as stream:
+            with _stream(self.path, double=double) as stream:
                 yield from pc.open_csv(
                     stream,
                     pc.ReadOptions(
-                        column_names=names, skip_rows=int(self.header), use_threads=False
+                        column_names=list(self.names),
+                        skip_rows=int(self.header),
+                        use_threads=False,
+                        encoding=self.encoding,
                     ),
                     pc.ParseOptions(
-                        delimiter=self.separator[0],
+                        delimiter=_UNIT if double else self.separator,
+                        quote_char=False if double else '"',  # MovieLens quotes nothing
                         invalid_row_handler=refuse,
                         newlines_in_values=True,
                     ),
@@ -137,11 +144,10 @@ class TextTable(Table):
             raise _unreadable(self.path, "text file in UTF-8", error) from None
 
     def _ragged(self, row: pc.InvalidRow) -> ToolError:
-        step = len(self.separator)
-        expected, got = ((n - 1) // step + 1 for n in (row.expected_columns, row.actual_columns))
         return ToolError(
-            f"{self.path}: expected {expected} cells in every line, got {got} in line {row.number};"
-            " mend the line, or quote cells that hold the separator"
+            f"{self.path}: expected {row.expected_columns} cells in every line, got"
+            f" {row.actual_columns} in line {row.number}; mend the line, or quote cells that hold"
+            " the separator"
         )
 
 
@@ -214,10 +220,38 @@ def _head(path: Path) -> bytes:
         raise _unreadable(path, "Parquet file, or a text file in UTF-8", error) from None
 
 
-def _stream(path: Path) -> pa.NativeFile:
+def _stream(path: Path, *, double: bool) -> pa.NativeFile:
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
-    return pa.input_stream(str(path), compression="gzip" if packed else None)
+    stream = pa.input_stream(str(path), compression="gzip" if packed else None)
+    return pa.PythonFile(_Single(stream), mode="r") if double else stream
+
+
+class _Single(io.RawIOBase):
+    """A stream of text with a separator of one character where there were two: pyarrow's wish."""
+
+    def __init__(self, stream: pa.NativeFile) -> None:
+        super().__init__()
+        self._stream, self._carried = stream, b""
+
+    def readable(self) -> bool:
+        """Return that it can be read."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Return about so many bytes; none at the end."""
+        part = self._stream.read(size if size >= 0 else None)
+        data = self._carried + part
+        # a separator may be cut in two
+        cut = len(data) - 1 if part and data.endswith(b":") else len(data)
+        self._carried = data[cut:]
+        found = data[:cut].replace(_DOUBLE.encode(), _UNIT.encode())
+        return found if found or not part else self.read(size)
+
+    def close(self) -> None:
+        """Close the stream below, too."""
+        self._stream.close()
+        super().close()
 
 
 def _text(path: Path, line: str) -> TextTable:

@@ -33,6 +33,7 @@ def settings(config: JobConfig) -> dict[str, dict[str, str]]:
         topics.recommendation_metrics: compacted,
         topics.accepted_events: output | {"retention.ms": str(config.kafka.loop_retention)},
         topics.model_updates: compacted,
+        topics.catalog: {"cleanup.policy": "compact"},
         topics.control: {},
         topics.control_results: output,
     }
@@ -73,7 +74,8 @@ def too_small(config: JobConfig, address: KafkaAddress) -> list[str]:
     largest, admin = config.kafka.max_record_bytes, AdminClient(address.client({}))
     try:
         known = admin.list_topics(timeout=WAIT_SECONDS)
-        read = {config.kafka.topics.user_behavior, config.kafka.topics.control}
+        topics = config.kafka.topics
+        read = {topics.user_behavior, topics.catalog, topics.control}
         written = settings(config).keys() - read
         there = [
             ConfigResource(ConfigResource.Type.TOPIC, n) for n in written & known.topics.keys()

@@ -1,0 +1,54 @@
+"""Serve what a job's topics hold: lists, items, events in, the console at `/`."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import uvicorn
+
+from conf.client.librdkafka import LoginError
+from conf.loader import ConfigError, load
+from jobs.serve.app import application
+from jobs.serve.reader import Reader
+from jobs.serve.replica.replica import Replica
+from jobs.serve.sender import Sender
+
+PORT = 8090
+_LOCAL = Path(__file__).parents[2] / "conf" / "local.yaml"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Read the command line and serve until interrupted."""
+    parser = argparse.ArgumentParser(prog="scripts/serve", description=__doc__)
+    add = parser.add_argument
+    add("--config", type=Path, default=_LOCAL, help="of the job (default: conf/local.yaml)")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
+    add("--host", default="127.0.0.1", help="address to listen at (default: this machine only)")
+    add("--port", type=int, default=PORT, help=f"default: {PORT}")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        config = load(options.config, options.overrides)
+        replica = Replica(config)
+        reader, sender = Reader(replica), Sender(config, replica.policy)
+    except (ConfigError, LoginError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    sys.stderr.write(f"serving http://{options.host}:{options.port}\n")
+    uvicorn.run(
+        application(replica, reader, sender),
+        host=options.host,
+        port=options.port,
+        log_level="warning",
+        access_log=False,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=3,
+        h11_max_incomplete_event_size=64 << 10,
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,146 @@
+"""The answers of the service: what its OpenAPI document describes."""
+
+from typing import Any
+
+import msgspec
+
+from state.topics.catalog import Description
+
+
+class Listed(msgspec.Struct, omit_defaults=True):
+    """An item of a list."""
+
+    item_id: str
+    source: str
+    """Where it is from: `list` (the user's own), `next`, `similar`, `trending`, `popular`, …"""
+    reason: str | None = None
+    """What lifts it most, as in the topic `recommendations`."""
+    score: float | None = None
+    """Comparable inside one list and one source only."""
+    origin: str | None = msgspec.field(default=None, name="from")
+    """Item of the user that it follows or resembles."""
+    item: Description | None = None
+    """With `include=items`: what the catalogue says."""
+
+
+class Recommended(msgspec.Struct):
+    """A list for somebody."""
+
+    user_id: str | None
+    """None of a guest."""
+    rec_id: str | None
+    """Of the list in the topic; None where there is none."""
+    generated_at: int | None
+    """ms since 1970."""
+    age_ms: int | None
+    model_version: str | None
+    items: list[Listed]
+    """Best first."""
+
+
+class Items(msgspec.Struct):
+    """Items without a user."""
+
+    items: list[Listed]
+
+
+class SeenEvent(msgspec.Struct, omit_defaults=True):
+    """An event that came by."""
+
+    item_id: str
+    event_type: str
+    timestamp: int
+    item: Description | None = None
+
+
+class User(msgspec.Struct):
+    """What the service knows of a user."""
+
+    user_id: str
+    events: list[SeenEvent]
+    """Newest first."""
+    recommendations: Recommended | None
+
+
+class Item(msgspec.Struct):
+    """What the service knows of an item."""
+
+    item_id: str
+    known: bool
+    """Whether the job has learnt something of it."""
+    events: int
+    """Positive ones that it had."""
+    item: Description | None
+
+
+class Guest(msgspec.Struct):
+    """Whom a list is for who has no id: the items of a visit or a cart, newest first."""
+
+    items: list[str]
+    n: int = 10
+    exclude: list[str] = []
+    category: str | None = None
+
+
+class Outcome(msgspec.Struct, omit_defaults=True):
+    """What became of an event."""
+
+    accepted: bool
+    """It keeps the job's rules, and Kafka has it."""
+    code: str | None = None
+    message: str | None = None
+
+
+class Outcomes(msgspec.Struct):
+    """What became of each event, in the order sent."""
+
+    events: list[Outcome]
+
+
+class Health(msgspec.Struct):
+    """Whether the service runs."""
+
+    alive: bool
+
+
+class Info(msgspec.Struct):
+    """What is served."""
+
+    job: str
+    event_types: dict[str, float]
+    """Weights by event type."""
+    users: int
+    """With a list."""
+    items: int
+    catalog: int
+
+
+class Read(msgspec.Struct):
+    """How far a topic has been read."""
+
+    read: int
+    end: int
+    """When the service started."""
+
+
+class Ready(msgspec.Struct):
+    """Whether everything that was there at the start has been read, and the broker answers."""
+
+    ready: bool
+    message: str
+    topics: dict[str, Read]
+
+
+class Windows(msgspec.Struct):
+    """What the job reported last."""
+
+    windows: list[dict[str, Any]]
+    fine_tune: dict[str, Any] | None
+
+
+class Letters(msgspec.Struct):
+    """Dead letters, newest first."""
+
+    letters: list[dict[str, Any]]
+    by_code: dict[str, int]
+    """Since the service has been up."""

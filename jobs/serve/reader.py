@@ -1,0 +1,168 @@
+"""Reads the job's topics into a replica, in a thread of its own."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from jobs.serve.kafka import client
+from jobs.serve.replica.replica import Replica
+
+_LOG = logging.getLogger(__name__)
+_AT_ONCE = 2_000
+_TAIL = {"user_behavior": 20_000, "dead_letter": 500, "recommendation_metrics": None}
+"""Records of a partition that are read of topics of which only the end is wanted."""
+_WHOLE = ("recommendations", "model_updates", "catalog")
+"""Topics that must have been read before the service is ready."""
+_LOOK_SECONDS = 30.0
+"""Time between two looks for new partitions."""
+_SILENCE_SECONDS = 10.0
+"""After so long without an answer of the broker, the service says that it is gone."""
+
+
+@dataclass
+class Progress:
+    """How far a topic has been read."""
+
+    read: int = 0
+    end: int = 0
+
+
+class Reader:
+    """Reads topics; every error of the broker is waited out.
+
+    Parameters
+    ----------
+    replica
+        What is filled.
+    """
+
+    def __init__(self, replica: Replica) -> None:
+        self._replica = replica
+        self._names = replica.config.kafka.topics.model_dump()
+        self._kinds = {self._names[kind]: kind for kind in (*_WHOLE, *_TAIL)}
+        self.progress = {self._names[kind]: Progress() for kind in _WHOLE}
+        self._compacted: dict[str, Callable[[bytes, bytes | None], None]] = {
+            "recommendations": replica.take_list,
+            "model_updates": replica.take_update,
+            "catalog": replica.take_description,
+            "recommendation_metrics": replica.reports.take_metrics,
+        }
+        self._left: set[tuple[str, int]] | None = None
+        self._assigned: set[tuple[str, int]] = set()
+        self._heard = 0.0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="reader", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, and wait for that."""
+        self._ended.set()
+        self._thread.join(10)
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether everything that was there at the start has been read."""
+        return self._left is not None and not self._left
+
+    @property
+    def connected(self) -> bool:
+        """Whether a broker answered lately."""
+        return time.monotonic() - self._heard < _SILENCE_SECONDS
+
+    def _run(self) -> None:
+        settings = {
+            "group.id": "streamrec-serve",  # asked for by the client, never joined
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+            "isolation.level": "read_committed",
+            "fetch.wait.max.ms": 20,
+            "queued.max.messages.kbytes": 65_536,
+        }
+        consumer = Consumer(client(self._replica.config, settings))
+        looked = 0.0
+        try:
+            while not self._ended.is_set():
+                if time.monotonic() - looked > (_LOOK_SECONDS if self._assigned else 1.0):
+                    self._look(consumer)
+                    looked = time.monotonic()
+                if not self._assigned:
+                    self._ended.wait(0.2)
+                    continue
+                self._take(consumer.consume(_AT_ONCE, 0.2))
+        finally:
+            consumer.close()
+
+    def _look(self, consumer: Consumer) -> None:
+        """Add partitions that are not read yet."""
+        try:
+            topics = consumer.list_topics(timeout=5).topics
+        except KafkaException as error:
+            _LOG.warning("kafka: expected a broker, got %s; trying again", error.args[0].str())
+            return
+        self._heard = time.monotonic()
+        found = {
+            (name, partition)
+            for name in self._kinds
+            if name in topics and topics[name].error is None
+            for partition in topics[name].partitions
+        }
+        try:
+            begins = [self._begin(consumer, *one) for one in sorted(found - self._assigned)]
+        except KafkaException as error:
+            _LOG.warning("kafka: expected offsets, got %s; trying again", error.args[0].str())
+            return
+        if begins:
+            consumer.incremental_assign(begins)
+        self._assigned |= found
+        if self._left is None and all(self._names[kind] in topics for kind in _WHOLE[:2]):
+            self._left = {(name, p) for name, p in found if self._kinds[name] in _WHOLE}
+
+    def _begin(self, consumer: Consumer, name: str, partition: int) -> TopicPartition:
+        low, high = consumer.get_watermark_offsets(TopicPartition(name, partition), timeout=5)
+        kind = self._kinds[name]
+        if kind in _WHOLE:
+            self.progress[name].end += high - low
+            return TopicPartition(name, partition, low)
+        tail = _TAIL[kind]
+        return TopicPartition(name, partition, low if tail is None else max(low, high - tail))
+
+    def _take(self, messages: list[Message]) -> None:
+        events: list[bytes | None] = []
+        if messages:
+            self._heard = time.monotonic()
+        for message in messages:
+            error = message.error()
+            if error is None:
+                self._one(message, events)
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # its only name
+                self._end_of(str(message.topic()), int(message.partition() or 0))
+            else:
+                _LOG.warning("kafka: expected records, got %s; going on", error.str())
+        if events:
+            self._replica.take_events(events)
+
+    def _one(self, message: Message, events: list[bytes | None]) -> None:
+        name, key, value = str(message.topic()), message.key(), message.value()
+        kind = self._kinds[name]
+        if name in self.progress:
+            self.progress[name].read += 1
+        if kind == "user_behavior":
+            events.append(value)
+        elif kind == "dead_letter":
+            headers: dict[str, bytes] = dict(message.headers() or ())  # type: ignore[arg-type]
+            self._replica.reports.take_letter(key, value, headers, message.timestamp()[1])
+        elif key is not None:
+            self._compacted[kind](key, value)
+
+    def _end_of(self, name: str, partition: int) -> None:
+        self._heard = time.monotonic()
+        if self._left is not None:
+            self._left.discard((name, partition))

@@ -1,0 +1,69 @@
+"""What the job reports: windows of quality and fates, fine-tuning, dead letters."""
+
+from collections import Counter, deque
+from typing import Any
+
+import msgspec
+
+_WINDOWS, _LETTERS, _SHOWN = 360, 500, 2_000
+"""Windows and dead letters kept; bytes shown of a letter's value."""
+
+
+class Reports:
+    """The newest of each."""
+
+    def __init__(self) -> None:
+        self._windows: dict[int, dict[str, Any]] = {}
+        self.fine_tune: dict[str, Any] | None = None
+        self._letters: deque[dict[str, Any]] = deque(maxlen=_LETTERS)
+        self.by_code: Counter[str] = Counter()
+        """Dead letters by code, since the service has been up."""
+
+    def take_metrics(self, key: bytes, value: bytes | None) -> None:
+        """Take a record of `recommendation_metrics`."""
+        if value is None:
+            return
+        try:
+            found = msgspec.json.decode(value)
+        except (msgspec.MsgspecError, ValueError):
+            return
+        if not isinstance(found, dict):
+            return
+        if key == b"fine_tune":
+            self.fine_tune = found
+        elif key.startswith(b"window/") and isinstance(found.get("window_start"), int):
+            self._windows[found["window_start"]] = found
+            if len(self._windows) > _WINDOWS:
+                del self._windows[min(self._windows)]
+
+    def take_letter(
+        self, key: bytes | None, value: bytes | None, headers: dict[str, bytes], time: int
+    ) -> None:
+        """Take a record of `dead_letter`."""
+        code = _text(headers.get("err.code"))
+        self.by_code[code] += 1
+        self._letters.appendleft(
+            {
+                "code": code,
+                "field": _text(headers.get("err.field")),
+                "message": _text(headers.get("err.msg")),
+                "timestamp": time,
+                "key": _text(key),
+                "value": _text(value),
+                "partition": _text(headers.get("src.partition")),
+                "offset": _text(headers.get("src.offset")),
+            }
+        )
+
+    def windows(self, n: int) -> list[dict[str, Any]]:
+        """Return the newest windows, in the order of time."""
+        starts = sorted(self._windows)[-n:]
+        return [self._windows[start] for start in starts]
+
+    def letters(self, n: int) -> list[dict[str, Any]]:
+        """Return the newest dead letters, newest first."""
+        return list(self._letters)[:n]
+
+
+def _text(data: bytes | None) -> str:
+    return "" if data is None else data[:_SHOWN].decode("utf-8", "backslashreplace")

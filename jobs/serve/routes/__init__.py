@@ -1,0 +1,1 @@
+"""Handlers of the API, by what they are about."""

@@ -1,0 +1,105 @@
+"""Events in, and how the service and the job are."""
+
+from typing import Any
+
+from litestar import Controller, MediaType, Response, get, post
+from litestar.exceptions import HTTPException
+from litestar.params import JSONBody
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+
+from jobs.serve import answers
+from jobs.serve.reader import Reader
+from jobs.serve.routes.parts import ReaderPart, ReplicaPart, SenderPart
+from jobs.serve.routes.wishes import Number
+from jobs.serve.sender import UnreachableError
+
+_MOST_EVENTS = 1_000
+
+
+class Events(Controller):
+    """Route of events."""
+
+    path = "/v1/events"
+    tags = ("events",)
+
+    @post(status_code=200)
+    async def events(
+        self, data: JSONBody[dict[str, Any] | list[dict[str, Any]]], sender: SenderPart
+    ) -> answers.Outcomes:
+        """Send one event or several; each answer says whether it keeps the job's rules."""
+        given = data if isinstance(data, list) else [data]
+        if len(given) > _MOST_EVENTS:
+            detail = f"events: expected {_MOST_EVENTS:,} at most, got {len(given):,}; send parts"
+            raise HTTPException(status_code=413, detail=detail)
+        try:
+            return answers.Outcomes(await sender.send(given))
+        except UnreachableError as error:
+            detail = f"kafka: expected the broker to take the events, got {error}; send them again"
+            raise HTTPException(status_code=503, detail=detail) from None
+
+
+class Service(Controller):
+    """Routes about the service and the job."""
+
+    path = "/v1"
+    tags = ("service",)
+
+    @get("/info", sync_to_thread=False)
+    def info(self, replica: ReplicaPart) -> answers.Info:
+        """Return what is served."""
+        return answers.Info(
+            job=replica.config.job.name,
+            event_types=dict(replica.policy.weights),
+            users=len(replica.lists),
+            items=len(replica.items),
+            catalog=len(replica.catalog),
+        )
+
+    @get("/health", sync_to_thread=False)
+    def health(self) -> answers.Health:
+        """Return that the service runs."""
+        return answers.Health(alive=True)
+
+    @get("/ready", sync_to_thread=False)
+    def ready(self, reader: ReaderPart) -> Response[answers.Ready]:
+        """Return whether all that was there at the start has been read; 503 until then."""
+        found = readiness(reader)
+        return Response(found, status_code=200 if found.ready else 503)
+
+    @get("/windows", sync_to_thread=False)
+    def windows(self, replica: ReplicaPart, n: Number = 60) -> answers.Windows:
+        """Return the job's newest windows of quality, and where fine-tuning stands."""
+        return answers.Windows(replica.reports.windows(n), replica.reports.fine_tune)
+
+    @get("/dead-letters", sync_to_thread=False)
+    def letters(self, replica: ReplicaPart, n: Number = 50) -> answers.Letters:
+        """Return the newest dead letters, their bytes as text."""
+        return answers.Letters(replica.reports.letters(n), dict(replica.reports.by_code))
+
+
+@get("/metrics", media_type=MediaType.TEXT, sync_to_thread=False, include_in_schema=False)
+def metrics(replica: ReplicaPart, reader: ReaderPart) -> str:
+    """Return figures for Prometheus."""
+    registry = CollectorRegistry()
+    for name, what, value in (
+        ("streamrec_serve_lists", "Users with a list", len(replica.lists)),
+        ("streamrec_serve_items", "Items known to the job", len(replica.items)),
+        ("streamrec_serve_catalog_items", "Items described", len(replica.catalog)),
+        ("streamrec_serve_ready", "Whether everything was read", readiness(reader).ready),
+        ("streamrec_serve_skipped_records", "Records that cannot be read", replica.skipped),
+    ):
+        Gauge(name, what, registry=registry).set(value)
+    return str(generate_latest(registry), "utf-8")
+
+
+def readiness(reader: Reader) -> answers.Ready:
+    """Return whether everything has been read, and the broker is there."""
+    topics = {
+        name: answers.Read(min(one.read, one.end), one.end) for name, one in reader.progress.items()
+    }
+    if not reader.caught_up:
+        return answers.Ready(False, "reading what the topics hold", topics)
+    if not reader.connected:
+        message = "no broker answers: lists are as old as their age says"
+        return answers.Ready(False, message, topics)
+    return answers.Ready(True, "everything has been read", topics)

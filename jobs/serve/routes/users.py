@@ -1,0 +1,84 @@
+"""Lists of users and guests."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import msgspec
+from litestar import Controller, get, post
+from litestar.exceptions import HTTPException
+from litestar.params import JSONBody
+from litestar.response import ServerSentEvent
+
+from jobs.serve import answers
+from jobs.serve.paths import id_of
+from jobs.serve.replica.replica import Replica
+from jobs.serve.routes.parts import ReplicaPart, SelectionPart, Wished
+from jobs.serve.routes.wishes import MOST, Id
+from jobs.serve.selection import Selection, Wish
+
+_BEAT_SECONDS = 15
+"""Time after which a silent stream says that it is there."""
+
+
+class Users(Controller):
+    """Routes of users, and of guests."""
+
+    path = "/v1"
+    tags = ("users",)
+
+    @get("/users/{user_id:str}/recommendations", sync_to_thread=False)
+    def recommendations(
+        self, user_id: Id, wished: Wished, selection: SelectionPart
+    ) -> answers.Recommended:
+        """Return a user's newest list, filled up where it is short."""
+        return selection.for_user(id_of(user_id), wished)
+
+    @post("/recommendations", status_code=200, sync_to_thread=False)
+    def guest(self, data: JSONBody[answers.Guest], selection: SelectionPart) -> answers.Items:
+        """Return a list for somebody without an id, from the items of a visit, newest first."""
+        if not 1 <= data.n <= MOST:
+            raise HTTPException(status_code=400, detail=f"n: expected 1 to {MOST}, got {data.n}")
+        asked = Wish(data.n, frozenset(data.exclude), data.category)
+        return answers.Items(selection.for_guest(data.items[:MOST], asked))
+
+    @get("/users/{user_id:str}", sync_to_thread=False)
+    def user(self, user_id: Id, replica: ReplicaPart, selection: SelectionPart) -> answers.User:
+        """Return what the service has seen of a user lately, and the newest list."""
+        name = id_of(user_id)
+        events = [
+            answers.SeenEvent(one.item, one.kind, one.time, replica.catalog.get(one.item))
+            for one in replica.behaviour.of(name)
+        ]
+        found = replica.lists.get(name)
+        newest = selection.for_user(name, Wish(described=True)) if found else None
+        return answers.User(name, events, newest)
+
+    @get("/users/{user_id:str}/stream")
+    async def stream(
+        self, user_id: Id, wished: Wished, replica: ReplicaPart, selection: SelectionPart
+    ) -> ServerSentEvent:
+        """Push the newest list at once, and then each new one, as server-sent events `list`."""
+        return ServerSentEvent(_lists(replica, selection, id_of(user_id), wished))
+
+
+async def _lists(
+    replica: Replica, selection: Selection, user: str, wished: Wish
+) -> AsyncIterator[dict[str, str]]:
+    loop, changed = asyncio.get_running_loop(), asyncio.Event()
+
+    def notify() -> None:
+        loop.call_soon_threadsafe(changed.set)
+
+    end = replica.listen(user, notify)
+    try:
+        while True:
+            changed.clear()
+            found = selection.for_user(user, wished)
+            yield {"event": "list", "data": msgspec.json.encode(found).decode()}
+            while not changed.is_set():
+                try:
+                    await asyncio.wait_for(changed.wait(), _BEAT_SECONDS)
+                except TimeoutError:
+                    yield {"comment": "still here"}
+    finally:
+        end()

@@ -1,0 +1,102 @@
+"""Sends events into the job's input topic, each once, and says what became of it."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from confluent_kafka import KafkaError, Message, Producer
+
+from conf.schema import JobConfig
+from jobs.serve.answers import Outcome
+from jobs.serve.kafka import client
+from models.params.events import EventPolicy
+from state.events.check import Check
+
+_TIMEOUT_MS = 5_000
+
+
+class UnreachableError(Exception):
+    """No broker took what was sent in time."""
+
+
+class Sender:
+    """Checks events by the job's own rules, and sends those that keep them.
+
+    Parameters
+    ----------
+    config, policy
+        Of the job; the policy compares no keys.
+    """
+
+    def __init__(self, config: JobConfig, policy: EventPolicy) -> None:
+        self._topic, self._keyed = config.kafka.topics.user_behavior, config.events.keyed
+        self._check = Check(policy, {})
+        settings = {
+            "enable.idempotence": True,
+            "linger.ms": 2,
+            "message.timeout.ms": _TIMEOUT_MS,
+            "partitioner": "murmur2_random",  # as Java clients do: one user, one partition
+        }
+        self._producer = Producer(client(config, settings))
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._poll, name="sender", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look for what the broker says."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Wait for what is on its way."""
+        self._ended.set()
+        self._thread.join(10)
+        self._producer.flush(_TIMEOUT_MS / 1000)
+
+    async def send(self, events: Sequence[dict[str, Any]]) -> list[Outcome]:
+        """Send events; those without a time happen now.
+
+        Raises
+        ------
+        UnreachableError
+            Where the broker did not take one in time; it, or others, may be there nevertheless.
+        """
+        now = time.time_ns() // 1_000_000
+        values = [msgspec.json.encode({"timestamp": now} | event) for event in events]
+        checked = self._check(values, [None] * len(values), 0, now)
+        outcomes = [Outcome(accepted=True) for _ in values]
+        for one in checked.rejected:
+            outcomes[one.position] = Outcome(False, str(one.code), one.message)
+        for passed in checked.ignored:
+            message = f"events of the type {passed.kind} are ignored by the job"
+            outcomes[passed.position] = Outcome(False, "ignored", message)
+        users = dict(zip(checked.record.tolist(), checked.columns.user_ids, strict=True))
+        waiting = [self._one(user, values[n]) for n, user in sorted(users.items())]
+        if waiting:
+            errors = [error for error in await asyncio.gather(*waiting) if error]
+            if errors:
+                raise UnreachableError(errors[0])
+        return outcomes
+
+    def _one(self, user: str, value: bytes) -> "asyncio.Future[str]":
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[str] = loop.create_future()
+
+        def settle(told: str) -> None:
+            if not done.done():  # whoever asked may have gone
+                done.set_result(told)
+
+        def delivered(error: KafkaError | None, _: Message) -> None:
+            loop.call_soon_threadsafe(settle, error.str() if error else "")
+
+        key = msgspec.json.encode(user) if self._keyed == "json" else user.encode()
+        try:
+            self._producer.produce(self._topic, key=key, value=value, on_delivery=delivered)
+        except BufferError:
+            settle("the queue to the broker is full")
+        return done
+
+    def _poll(self) -> None:
+        while not self._ended.is_set():
+            self._producer.poll(0.1)
