@@ -41,7 +41,8 @@ class AcceptedBatch:
     """Ids of the first `len(ids)` keys."""
     user: NDArray[np.int32]
     """(n,) index of the event's user among the U users of the micro-batch. Of ratings learnt by SGD
-    every event has one of its own: what is told of users is told before each."""
+    each has one of its own, as what is told of users is told before each; other events there have
+    the first."""
     item: NDArray[np.int32]
     """(n,)"""
     coordinate: NDArray[np.int64]

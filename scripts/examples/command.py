@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-_DIGITS = 19
+from scripts.tools.console import picture
+
+_DIGITS = 10
 """Of the largest seed that all libraries take."""
 
 
@@ -20,13 +22,13 @@ def options(name: str, text: str | None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=_seed, default=1, metavar="N", help="of all that is random")
     parser.add_argument("--json", type=_file, metavar="OUT", help="write the figures")
-    parser.add_argument("--plot", type=_file, metavar="OUT.png", help="draw the figures")
+    parser.add_argument("--plot", type=_picture, metavar="OUT.png", help="draw the figures")
     return parser
 
 
 def _seed(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS and int(text) < 1 << 63):
-        raise argparse.ArgumentTypeError(f"expected 0 to 2^63 - 1, got {text}")
+    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS and int(text) < 1 << 32):
+        raise argparse.ArgumentTypeError(f"expected 0 to 2^32 - 1, got {text[:40]}")
     return int(text)
 
 
@@ -37,9 +39,18 @@ def _file(text: str) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise argparse.ArgumentTypeError(f"expected a file to write, got {error}") from None
-    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+    if (
+        text == "-"
+        or path.is_dir()
+        or not os.access(path if path.exists() else path.parent, os.W_OK)
+    ):
         raise argparse.ArgumentTypeError(f"expected a file that can be written, got {text}")
     return path
+
+
+def _picture(text: str) -> Path:
+    picture(text)
+    return _file(text)
 
 
 def save(path: Path | None, values: Mapping[str, Any]) -> None:

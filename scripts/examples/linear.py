@@ -112,6 +112,10 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
+_FEWEST_ITEMS = 20
+"""With fewer, the steps of a batch add up on each item, and may diverge."""
+
+
 def chosen_world(chosen: argparse.Namespace) -> World:
     """Return the world of a command line.
 
@@ -122,6 +126,9 @@ def chosen_world(chosen: argparse.Namespace) -> World:
     """
     world = World(users=chosen.users, items=chosen.items, ratings_per_user=chosen.ratings_per_user)
     ratings, cells = world.users * world.ratings_per_user, world.users * world.items
+    if world.items < _FEWEST_ITEMS:
+        message = f"--items: expected {_FEWEST_ITEMS} or more, got {world.items}; raise it"
+        raise ToolError(message, 2)
     if world.ratings_per_user > world.items:
         message = (
             f"--ratings-per-user: expected at most --items, {world.items:,}, got"

@@ -17,6 +17,10 @@ from scripts.tools.console import positive
 EMBEDDINGS, FEATURES = "embeddings", "features"
 
 
+_MOST_CELLS = 5_000_000
+"""An example is drawn as a whole."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
     """All that can be chosen; the usual values."""
@@ -100,6 +104,9 @@ def settings(parser: argparse.ArgumentParser, chosen: argparse.Namespace) -> Set
     if 2 * found.taken > found.items:
         expected = f"at most half of the {found.items} items, so that as many are not taken"
         parser.error(f"argument --taken: expected {expected}, got {found.taken}")
+    if (cells := found.users * found.items) > _MOST_CELLS:
+        expected = f"at most {_MOST_CELLS:,} users x items"
+        parser.error(f"argument --users: expected {expected}, got {cells:,}")
     pairs = found.users * found.taken
     if not 1 <= int(found.validation * pairs) < pairs:
         expected = f"a share that leaves at least one of {pairs} pairs on either side"

@@ -58,8 +58,8 @@ def work(chosen: argparse.Namespace) -> int:
         raise ToolError(message, 2)
     table = ratings_file.read(chosen.file) if chosen.file else textbook()
     ratings = table.ratings
-    factors = chosen.factors or FACTORS
     most = min(MOST_FACTORS, *ratings.shape)
+    factors = chosen.factors or min(FACTORS, most)
     if factors > most:
         size = "{} x {}".format(*ratings.shape)
         message = f"--factors: expected 1 to {most} for {size} ratings, got {factors}; lower it"
@@ -68,8 +68,10 @@ def work(chosen: argparse.Namespace) -> int:
     found = factorise(ratings, factors, chosen.seed)
     names = {"users": table.users, "items": table.items}
     result = names | figures(ratings, factors, found)
-    if chosen.textbook:
-        result |= {"entries_to_1": errors(ratings, np.clip(TEXTBOOK, 0, factors))._asdict()}
+    if chosen.textbook and factors <= np.nanmin(ratings):
+        # factors of all ones: no product of factors within 0 and 1 is above their number
+        ones = errors(ratings, np.full(ratings.shape, float(factors)))
+        result |= {"entries_to_1": {"rmse_known": ones.rmse_known}}
     textbook_show.tell(found, result)
     save(chosen.json, result)
     if chosen.plot:

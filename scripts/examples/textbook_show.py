@@ -32,7 +32,7 @@ def tell(found: dict[str, Factorised], figures: dict[str, Any]) -> None:
     if "entries_to_1" in figures:
         bounds |= {"least of factors within 0 and 1": figures["entries_to_1"]}
     rows: list[tuple[object, ...]] = [
-        (name, one["rmse_known"], one["rmse_all"])
+        (name, one["rmse_known"], one.get("rmse_all", ""))
         for name, one in (figures["methods"] | bounds).items()
     ]
     rows.insert(len(found), (f"least of rank {factors}", "", figures["least_rmse_all"]))

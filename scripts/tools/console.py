@@ -6,10 +6,14 @@ import os
 import select
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 _BROKEN_PIPE = 128 + 13
 """Exit status of what wrote to a reader that is gone, as shells have it: `… | head`."""
+
+
+_PICTURES = (".png", ".svg", ".pdf")
 
 
 class ToolError(Exception):
@@ -56,11 +60,21 @@ def positive(kind: type[int] | type[float]) -> Callable[[str], float]:
     return parse
 
 
+def picture(text: str) -> Path:
+    """Return where to draw, an argument; refuse at once what matplotlib cannot write."""
+    path = Path(text)
+    if path.suffix.lower() not in _PICTURES:
+        message = f"expected a name that ends in {', '.join(_PICTURES)}, got {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return path
+
+
 def run(main: Callable[[], int | None]) -> None:
     """Call a tool's `main`, turn what it raises into one line, and exit."""
     try:
         status = main() or 0
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it may be closed
+            sys.stdout.flush()
     except BrokenPipeError:
         if not _nobody_reads():
             raise
@@ -76,6 +90,8 @@ def run(main: Callable[[], int | None]) -> None:
 
 def _nobody_reads() -> bool:
     """Return whether the reader of standard output is gone; let what is left go nowhere then."""
+    if sys.stdout is None:
+        return False
     output, poll = sys.stdout.fileno(), select.poll()
     poll.register(output, select.POLLOUT)
     if not any(event & select.POLLERR for _, event in poll.poll(0)):

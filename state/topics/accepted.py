@@ -28,7 +28,8 @@ user_keys        u64   U or 0       keys of the users, where their sequences are
 coordinate       i64   n            partition and offset of each event
 weight           f32   n
 value            f32   n or 0       NaN for none
-factors          f32   U * F        user factors before the micro-batch
+factors          f32   U * F        user factors before their events; of ratings by SGD every
+                                    rating is a user of its own here
 gradients        f32   n * g
 position         i32   n or 0       place of each event in the sequence of its user
 user             u16   n            index of its user

@@ -19,8 +19,9 @@ from scripts.tools.evaluate.baselines.bpr import Bpr
 from scripts.tools.evaluate.baselines.item_knn import ItemKnn
 from scripts.tools.evaluate.baselines.popularity import DecayedPopularity
 from scripts.tools.evaluate.baselines.stream import Stream
+from scripts.tools.evaluate.holdout import command, view
 from scripts.tools.evaluate.holdout.figures import METRICS, interval, of_users, rows
-from scripts.tools.evaluate.holdout.lists import MODELS, best, lists_of
+from scripts.tools.evaluate.holdout.lists import DEEP, MODELS, best, lists_of
 from scripts.tools.evaluate.holdout.split import Split
 
 N = 900
@@ -265,6 +266,75 @@ def test_what_is_after_the_cut_changes_no_list(data):
         assert lists[model].tolist() == again[model].tolist()
 
 
+def made(split, *models, k=20):
+    options = argparse.Namespace(seed=1, network="recurrent")
+    return lists_of(split, models, k, options)[0]
+
+
+def test_lists_are_of_the_users_and_items_that_they_say(data):
+    """Five groups with items of their own: whoever is listed others' items was mixed up."""
+    table = columns()
+    group = np.array([int(user[2:]) // 5 for user in table["user_id"]])
+    table["item_id"] = group * 100 + np.random.default_rng(2).integers(0, 30, N)
+    split = split_of(data(table), 0.8)
+    had = split.stream.user[: split.end].astype(np.int64) * split.stream.items
+    had = set((had + split.stream.item[: split.end]).tolist())
+    for name, lists in made(split, *(model for model in MODELS if model not in DEEP)).items():
+        pairs = [(u, i) for u, row in zip(split.user.tolist(), lists.tolist(), strict=True)
+                 for i in row if i >= 0]  # fmt: skip
+        assert len(pairs) > 300
+        assert not {u * split.stream.items + i for u, i in pairs} & had, name
+        if name in ("online", "light", "fixed", "item_knn"):
+            ids = [(split.ids[split.user.tolist().index(u)], int(split.items[i])) for u, i in pairs]
+            own = np.mean([int(user[2:]) // 5 == item // 100 for user, item in ids])
+            assert own > 0.5, name
+
+
+def test_users_whom_the_job_refuses_have_empty_lists_of_its_models(data):
+    """Ids with control characters are dead letters in the job, and letters in a file."""
+    table = columns()
+    for refused in (1, 20):
+        names = [f"u\t{n}" if n < refused else f" u{n}" for n in range(25)]
+        table["user_id"] = [names[int(user[2:])] for user in columns()["user_id"]]
+        split = split_of(data(table, f"{refused}.parquet"), 0.8)
+        lists = made(split, "online", "popularity")
+        strange = np.array(["\t" in name for name in split.ids])
+        assert strange.sum() == refused
+        assert (lists["online"][strange] == -1).all()
+        assert (lists["online"][~strange, 0] >= 0).all()
+        assert (lists["popularity"][:, 0] >= 0).all()
+
+
+def test_where_the_job_refuses_everybody_its_lists_are_empty(data, run):
+    table = columns()
+    table["user_id"] = [f"u\t{user}" for user in table["user_id"]]
+    document, shown = run(table, "--models", "online,popularity")
+    values = {(row["model"], row["metric"]): row["value"] for row in document["rows"]}
+    assert values["online", "recall@20"] == 0 < values["popularity", "recall@20"]
+    assert "online: 720 events are not learnt, as in the job: invalid_id 720" in shown.err
+
+
+def test_an_item_that_was_disliked_is_not_wanted(data):
+    table = {
+        "user_id": ["ann"] * 4, "item_id": ["a", "b", "b", "c"],
+        "event_type": ["view", "dislike", "view", "view"],
+        "timestamp": 900_000_000 + np.array([0, 1, DAY, DAY]),
+    }  # fmt: skip
+    split = split_of(data(table), 0.5)
+    assert [split.items[pair % split.stream.items] for pair in split.wanted] == ["c"]
+    assert split.told["own_again"] == 1
+
+
+def test_values_of_other_types_are_no_ratings(run):
+    table = columns()
+    table["event_type"] = np.where(np.arange(N) % 3 == 0, "purchase", "rating")
+    table["rating"] = np.where(np.arange(N) % 3 == 0, 99, table["rating"])
+    good = (table["rating"] >= 4) & (table["event_type"] == "rating")
+    document, _ = run(table, "--models", "popularity", "--least-rating", "4")
+    split = document["split"]
+    assert split["learnt"] + split["later"] == good.sum()
+
+
 def test_only_good_ratings(run):
     table = columns()
     good = np.flatnonzero(table["rating"] >= 4)
@@ -285,12 +355,28 @@ def test_only_good_ratings(run):
         (("--k", "5,,1"), "expected whole numbers"),
         (("--k", "-5"), "expected whole numbers"),
         (("--users", "0"), "--users"),
+        (("--plot", "out.bogus"), "expected a name that ends in .png"),
     ],
 )
 def test_options_that_mean_nothing_are_told(run, capsys, options, told):
     with pytest.raises(SystemExit):
         run(columns(), *options)
     assert told in capsys.readouterr().err
+
+
+def test_marks_say_what_is_surely_apart():
+    row = {"value": 0.5, "low": 0.4, "high": 0.6, "above": None}
+    assert view._cell(row) == "0.5000 ± .1000"
+    for low, high, sign in ((0.1, 0.2, ">"), (-0.2, -0.1, "<"), (-0.1, 0.2, "")):
+        above = {"value": 0.0, "low": low, "high": high}
+        assert view._cell(row | {"above": above}) == f"{sign}0.5000 ± .1000"
+    assert view._cell(row | {"low": None, "high": None}) == "0.5000"
+
+
+def test_without_any_list_one_is_told(run, monkeypatch):
+    monkeypatch.setattr(command, "lists_of", lambda *_: ({}, None))
+    with pytest.raises(ToolError, match="expected lists of one model at least"):
+        run(columns(), "--models", "popularity")
 
 
 @pytest.mark.parametrize(

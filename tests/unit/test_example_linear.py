@@ -179,7 +179,8 @@ def test_factors_find_what_biases_cannot() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--items", "10"], "--ratings-per-user: expected at most --items, 10, got 40; lower"),
+        (["--items", "30"], "--ratings-per-user: expected at most --items, 30, got 40; lower"),
+        (["--items", "19"], "--items: expected 20 or more, got 19; raise it"),
         (["--users", "1", "--ratings-per-user", "9"], "expected 10 ratings in all, or more, got 9"),
         (["--users", "99999"], "expected at most 5,000,000 users x items .* got 49,999,500 and"),
     ],
@@ -191,7 +192,7 @@ def test_sizes_that_are_refused(arguments: list[str], message: str) -> None:
 
 
 def test_the_least_that_is_taken(tmp_path: Path) -> None:
-    found = figures(tmp_path, "--users", "1", "--items", "10", "--ratings-per-user", "10")
+    found = figures(tmp_path, "--users", "1", "--items", "20", "--ratings-per-user", "10")
     assert all(np.isfinite(one["rmse"]) for one in found["methods"].values())
 
 

@@ -248,7 +248,7 @@ def test_features_are_what_scores_are_made_of_and_errors() -> None:
         ("--batch 8", "batch", "with --classic only, got it without"),
         ("--inputs embeddings", "inputs", "with --classic only, got it without"),
         ("--epochs 0", "epochs", "more than 0, got 0"),
-        ("--seed -1", "seed", "0 to 2^63 - 1, got -1"),
+        ("--seed -1", "seed", "0 to 2^32 - 1, got -1"),
         ("--classic --batch 0", "batch", "more than 0, got 0"),
         ("--classic --rate nan", "rate", "more than 0 and less than 1, got nan"),
         ("--classic --rate -0.1", "rate", "more than 0 and less than 1, got -0.1"),

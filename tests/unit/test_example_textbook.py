@@ -60,9 +60,7 @@ def test_what_the_textbooks_matrix_allows(worked) -> None:
 def test_factors_within_0_and_1_are_far_from_everything(worked) -> None:
     """Two factors make products of at most 2: fives are 3 away, fours 2."""
     bound = worked["entries_to_1"]
-    assert bound["rmse_known"] == pytest.approx(np.sqrt((5 * 9 + 2 * 4) / 7))
-    assert bound["rmse_all"] == pytest.approx(np.sqrt((5 * 9 + 2 * 4) / 25))
-    assert bound["rmse_all"] > worked["least_rmse_all"]
+    assert bound == {"rmse_known": pytest.approx(np.sqrt((5 * 9 + 2 * 4) / 7))}
 
 
 def test_svd_is_the_best_of_its_rank() -> None:

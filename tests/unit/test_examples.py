@@ -119,7 +119,8 @@ def test_where_nothing_can_be_written_one_is_told_before_the_work(
     option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").touch()
-    for target in (tmp_path, tmp_path / "file" / "out"):
+    (tmp_path / "folder.png").mkdir()
+    for target in (tmp_path / "folder.png", tmp_path / "file" / "out.png"):
         with pytest.raises(SystemExit) as error:
             matrix.main([option, str(target)])
         assert error.value.code == 2
@@ -132,7 +133,27 @@ def test_a_seed_that_no_library_takes_is_refused(
 ) -> None:
     with pytest.raises(SystemExit):
         holdout.main(["--seed", seed])
-    assert "argument --seed: expected 0 to 2^63 - 1" in capsys.readouterr().err
+    assert "argument --seed: expected 0 to 2^32 - 1" in capsys.readouterr().err
+
+
+def test_the_largest_seed_is_taken(tmp_path: Path) -> None:
+    for options in ([], ["--textbook"]):
+        assert matrix.main(["--seed", str((1 << 32) - 1), *options]) == 0
+
+
+def test_a_picture_of_no_known_kind_is_refused_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        holdout.main(["--plot", str(tmp_path / "out.bogus")])
+    assert "expected a name that ends in .png" in capsys.readouterr().err
+
+
+def test_nobody_need_listen() -> None:
+    """As `scripts/example matrix >&-`: standard output is closed."""
+    program = f"exec {sys.executable} -m scripts.tools.commands.example matrix >&-"
+    done = subprocess.run(["bash", "-c", program], stderr=subprocess.PIPE, cwd=ROOT, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_a_reader_who_has_seen_enough_ends_it_quietly() -> None:

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from scripts.tools import results
 from scripts.tools.commands.demo_view import console
-from scripts.tools.console import ToolError, positive
+from scripts.tools.console import ToolError, picture, positive
 
 SLICES = {"all": 0.0, "after5": 0.05, "last20": 0.8}
 """Parts of the stream, and the share of the events before each."""
@@ -32,7 +32,7 @@ def add_options(
     """
     add = parser.add_argument
     add("--json", type=Path, metavar="OUT", help="figures as JSON, - for standard output")
-    add("--plot", type=Path, metavar="OUT.png", help=f"draw the {plot}")
+    add("--plot", type=picture, metavar="OUT.png", help=f"draw the {plot}")
     usual = ",".join(default)
     add(
         "--models",

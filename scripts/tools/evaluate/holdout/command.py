@@ -10,6 +10,8 @@ and NDCG of lists of k, means over users with 95 % intervals. Users who come lat
 import argparse
 import time
 
+from conf.parameters import event_policy
+from conf.schema import JobConfig
 from scripts.tools.console import ToolError, positive, progress
 from scripts.tools.data import columns
 from scripts.tools.data.behaviour import Recorded, recorded
@@ -74,6 +76,9 @@ def evaluate(options: argparse.Namespace) -> int:
     for model in models:
         if model not in lists:
             progress(f"{model}: no round of fine-tuning was accepted, so no lists")
+    if not lists:
+        message = "expected lists of one model at least, got none"
+        raise ToolError(f"{message}; choose --fine-tune-every, or online beside")
     hits = {model: split.hits(one) for model, one in lists.items()}
     found = figures.rows(hits, split.counts, options.k)
     out, done = console_beside(options.json), tuning.rounds if tuning else []
@@ -102,9 +107,10 @@ def _data(options: argparse.Namespace) -> Recorded:
     if options.least_rating is None:
         return data
     where = f"{data.where}: --least-rating"
-    if data.values is None:
+    values = data.ratings(event_policy(JobConfig()).rating_type)
+    if values is None:
         raise ToolError(f"{where}: expected a column of ratings, got none", code=2)
-    good = data.values >= options.least_rating
+    good = values >= options.least_rating
     if not good.any():
         message = f"{where}: expected ratings of {options.least_rating:g} or more, got none"
         raise ToolError(message, code=2)

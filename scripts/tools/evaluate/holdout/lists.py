@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from models.columns.learnt import NOT_SCORED
 from models.keys import key_of
+from scripts.tools.console import progress
 from scripts.tools.evaluate.baselines.bpr import Bpr
 from scripts.tools.evaluate.baselines.item_knn import ItemKnn
 from scripts.tools.evaluate.baselines.popularity import DecayedPopularity
@@ -79,6 +80,7 @@ def lists_of(
             if fine_tuned:
                 tuning = deep_options.fine_tuning(one, Path(folder), deep, options)
             one.run(name, report_of(name), tuning if fine_tuned else None)
+            _tell_refused(name, one)
             made = _listed(one, split, k)
             made[name] = made.pop("online")
             found |= made
@@ -116,6 +118,13 @@ def _listed(one: Pass, split: Split, k: int) -> dict[str, Lists]:
         for name, lists in one.pipeline.lists(one.memory, split.ids[at : at + _AT_ONCE]).items():
             parts.setdefault(name, []).append(number[lists])
     return {name: np.concatenate(lists)[:, :k] for name, lists in parts.items()}
+
+
+def _tell_refused(name: str, one: Pass) -> None:
+    """Say what the job's rules refuse: the baselines learn it, and it may be wanted."""
+    if refused := one.codes.total():
+        codes = ", ".join(f"{code} {n:,}" for code, n in one.codes.most_common())
+        progress(f"{name}: {refused:,} events are not learnt, as in the job: {codes}")
 
 
 def _of_baseline(model: Any, split: Split, k: int, name: str, report: Report) -> Lists:

@@ -32,7 +32,8 @@ class Split:
     items
         Ids of the numbered items.
     wanted : int64[m]
-        Pairs of the users that are asked, sorted: items after the cut that were not theirs before.
+        Pairs of the users that are asked, sorted: items after the cut that they had nothing to do
+        with before.
     told
         What was counted on the way, by name.
     """
@@ -72,7 +73,7 @@ class Split:
         if not end:
             message = f"{data.where}: expected events before {_instant(cut)}, got none"
             raise ToolError(f"{message}; choose a larger --split, or a file of more times")
-        before = np.unique(_pairs(stream, slice(0, end)))
+        before = _had(data, stream, rows)
         after = np.unique(_pairs(stream, slice(end, None)))
         known, later = np.unique(stream.user[:end]), np.unique(stream.user[end:])
         theirs = after[np.isin(after // stream.items, known)]
@@ -96,7 +97,7 @@ class Split:
             "new_users": len(np.setdiff1d(later, known)),
             "wanted": len(wanted),
             "wanted_never_seen": int(never.sum()),
-            "own_again": len(theirs) - len(np.setdiff1d(theirs, before)),
+            "own_again": int(np.isin(theirs, before).sum()),
         }
         learnt = data.chosen(np.arange(len(data.times)) < rows)
         ids = [user_ids[u] for u in asked.tolist()]
@@ -115,6 +116,17 @@ class Split:
 
 def _pairs(stream: Stream, events: slice) -> Pairs:
     return stream.user[events].astype(np.int64) * stream.items + stream.item[events]
+
+
+def _had(data: Recorded, stream: Stream, rows: int) -> Pairs:
+    """Return the pairs of the first rows, also of events that teach nothing, such as dislikes."""
+    user = np.full(len(data.users.distinct), -1, np.int64)
+    item = np.full(len(data.items.distinct), -1, np.int64)
+    user[data.users.codes[stream.number]] = stream.user
+    item[data.items.codes[stream.number]] = stream.item
+    users, items = user[data.users.codes[:rows]], item[data.items.codes[:rows]]
+    known = (users >= 0) & (items >= 0)
+    return np.unique(users[known] * stream.items + items[known])
 
 
 def _names(data: Recorded, stream: Stream, *, of_users: bool) -> list[str]:

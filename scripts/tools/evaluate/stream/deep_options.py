@@ -61,7 +61,7 @@ def wanted(models: Sequence[str]) -> list[str]:
     found = [model for model in models if model in DEEP]
     if found and trainer_python() is None:
         message = "torch: expected .venv-train, got none; run scripts/setup --train"
-        raise ToolError(f"{message}, or leave {', '.join(DEEP)} out of --models")
+        raise ToolError(f"{message}, or leave {', '.join(found)} out of --models")
     return found
 
 

@@ -83,7 +83,8 @@ class Pass:
         self.codes.update(headers["err.code"].decode() for _, _, headers in outcome.dead_letters)
 
     def _list(self) -> None:
-        for model, rows in self.pipeline.lists(self.memory, self.pipeline.asked).items():
+        asked = self.pipeline.asked
+        for model, rows in self.pipeline.lists(self.memory, asked).items() if asked else ():
             self.recommended.setdefault(model, set()).update(np.unique(rows[rows >= 0]).tolist())
 
     @property

@@ -169,23 +169,20 @@ class Observed(Pipeline):
         return self._noted.costs()
 
     def lists(self, memory: Notebook, ids: Sequence[str]) -> dict[str, NDArray[np.int32]]:
-        """Return the lists that each model would give to some users now, as item rows.
+        """Return the lists (n, k) that each model would give to n users now, as item rows.
 
-        Parameters
-        ----------
-        memory
-        ids
-            Users; those without a record are left out.
+        Of users without a record, all of whose events were refused, they are empty: -1.
         """
         chosen = [user for user in ids if entry_of(user) in memory]
-        if not chosen:
-            return {}
         users = self._user_state.decode([memory[entry_of(user)] for user in chosen], chosen)
         found = self._deep_lists(users) if self.deep.model is not None else {}
         before = self.deep.swap(None)
         found["online"] = self._listed(users)
         self.deep.swap(before)
-        return found
+        if len(chosen) == len(ids):
+            return found
+        at = np.flatnonzero([entry_of(user) in memory for user in ids])
+        return {name: _spread(rows, at, len(ids)) for name, rows in found.items()}
 
     def _deep_lists(self, users: Users) -> dict[str, NDArray[np.int32]]:
         blend = self.deep.blend
@@ -197,6 +194,13 @@ class Observed(Pipeline):
 
     def _listed(self, users: Users) -> NDArray[np.int32]:
         return self.best(users).rows
+
+
+def _spread(rows: NDArray[np.int32], at: NDArray[np.intp], size: int) -> NDArray[np.int32]:
+    """Return rows at their places among others, which are -1."""
+    found = np.full((size, rows.shape[1]), -1, np.int32)
+    found[at] = rows
+    return found
 
 
 def observed(
