@@ -12,8 +12,9 @@ function round(value) {
   return [1, 1.5, 2, 3, 4, 5, 6, 8, 10].find((step) => step * power >= value) * power;
 }
 
-/** `series`: [{name, of: window => number | null}], drawn in styles s1, s2, … */
+/** `series`: [{name, of: window => number | null, style?}], drawn in styles s1, s2, … of the style sheet. */
 export function chart({ title, note, series, format }) {
+  const style = (i) => `s${series[i].style ?? i + 1}`;
   const plot = el("div", { class: "plot" });
   const values = series.map(() => el("b"));
   const stamp = el("span", { class: "fine figure" });
@@ -27,7 +28,7 @@ export function chart({ title, note, series, format }) {
       "ul",
       { class: "legend" },
       series.map(({ name }, i) =>
-        el("li", null, svg("svg", { "aria-hidden": "true" }, svg("path", { d: "M1 4H23", class: `series s${i + 1}` })), name, values[i]),
+        el("li", null, svg("svg", { "aria-hidden": "true" }, svg("path", { d: "M1 4H23", class: `series ${style(i)}` })), name, values[i]),
       ),
     ),
   );
@@ -91,10 +92,10 @@ export function chart({ title, note, series, format }) {
         const x = place(w).toFixed(1), y = up(value).toFixed(1);
         d += `${pen ? "L" : "M"}${x} ${y}`;
         const alone = !pen && (i + 1 === windows.length || valid(of(windows[i + 1])) === null);
-        if (alone) picture.append(svg("circle", { class: `point s${s + 1}`, cx: x, cy: y, r: 3 }));
+        if (alone) picture.append(svg("circle", { class: `point ${style(s)}`, cx: x, cy: y, r: 3 }));
         pen = true;
       });
-      picture.append(svg("path", { class: `series s${s + 1}`, d }));
+      picture.append(svg("path", { class: `series ${style(s)}`, d }));
     });
     picture.append(hair);
     picture.addEventListener("pointermove", (event) => {

@@ -39,7 +39,7 @@ export function trouble(error, retry) {
     "div",
     { class: "empty bad", role: "alert" },
     el("p", { dir: "auto" }, error.message),
-    retry && button("Try again", retry),
+    retry && error.code !== "id" && button("Try again", retry), // such an id will not get better
   );
 }
 

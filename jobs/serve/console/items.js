@@ -58,8 +58,8 @@ export function mention(id) {
   return named;
 }
 
-export function whyLine(entry, stranger) {
-  const [before, from, after] = why(entry, stranger);
+export function whyLine(entry, reader) {
+  const [before, from, after] = why(entry, reader);
   return el("span", { class: "why" }, before, from !== undefined && mention(String(from)), after);
 }
 

@@ -22,7 +22,9 @@ const brief = (value) => (value >= 10_000 ? `${+(value / 1000).toFixed(1)}k` : c
 
 export function mount(root, signal) {
   const charts = [
-    chart({ title: "Events by fate", note: "Events in each window.", format: brief, series: fates.map((name) => ({ name, of: (w) => w[name] })) }),
+    chart({ title: "Events accepted", note: "In each window.", format: brief, series: [{ name: "accepted", of: (w) => w.accepted }] }),
+    // Apart, as they would be a line along the axis beside the accepted ones.
+    chart({ title: "Events of another fate", note: "In each window: repeated, too old, refused, or not meant to be learnt.", format: brief, series: fates.slice(1).map((name, i) => ({ name, style: i + 2, of: (w) => w[name] })) }),
     chart({ title: "Hit rate", note: "How often the next item was in the list of ten, over the same events.", format: share, series: rates.map(([key, name]) => ({ name, of: (w) => w[key] })) }),
     chart({ title: "Freshness", note: "From the event to the list that knows it.", format: duration, series: ages.map(([key, name]) => ({ name, of: (w) => w[key] })) }),
   ];
@@ -30,7 +32,7 @@ export function mount(root, signal) {
 
   const message = el("div");
   const tiles = el("dl", { class: "tiles" });
-  const tune = el("section", { class: "panel tune" });
+  const tune = el("section", { class: "panel tune wide" });
   const rows = el("tbody");
   const table = el(
     "details",
@@ -52,7 +54,7 @@ export function mount(root, signal) {
       ),
     ),
   );
-  const content = el("div", { hidden: true }, tiles, el("div", { class: "charts" }, charts.map((one) => one.element), tune), table);
+  const content = el("div", { hidden: true }, tiles, el("div", { class: "charts" }, charts.map((one) => one.element)), tune, table);
   let paused = false;
   const pause = button("Pause", () => {
     paused = !paused;

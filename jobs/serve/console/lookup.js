@@ -10,8 +10,9 @@ export const title = "Look up";
 export function mount(root, signal, kind, id) {
   const user = finder("user", "A user, by id", lookupUser);
   const item = finder("item", "An item, by id", lookupItem);
-  const result = el("div", { class: "result", "aria-live": "polite" });
-  root.append(el("div", { class: "finders" }, user.element, item.element), result);
+  const said = el("p", { class: "visually-hidden", role: "status" });
+  const result = el("div", { class: "result" });
+  root.append(el("div", { class: "finders" }, user.element, item.element), said, result);
 
   let stop = new AbortController();
   signal.addEventListener("abort", () => stop.abort());
@@ -19,6 +20,7 @@ export function mount(root, signal, kind, id) {
 
   async function go(what, who) {
     now = [what, who];
+    said.textContent = "";
     stop.abort();
     stop = new AbortController();
     const mine = stop.signal;
@@ -32,6 +34,7 @@ export function mount(root, signal, kind, id) {
     try {
       const parts = await (what === "user" ? aboutUser : aboutItem)(who, mine);
       result.replaceChildren(...parts);
+      said.textContent = `Found the ${what}. Details are below.`;
     } catch (error) {
       if (!mine.aborted) result.replaceChildren(trouble(error, () => go(what, who)));
     }
@@ -82,16 +85,16 @@ function table(caption, heads, rows) {
   );
 }
 
-function entries(caption, items, stranger) {
+function entries(caption, head, items, reason) {
   return table(
     caption,
-    ["Item", "Why", "Score"],
+    ["Item", head, "Score"],
     items.map((entry) =>
       el(
         "tr",
         null,
         el("td", null, named(entry.item_id, entry.item)),
-        el("td", null, whyLine(entry, stranger), entry.source && entry.source !== "list" && el("span", { class: "fine" }, ` (${sources[entry.source] ?? entry.source})`)),
+        el("td", null, reason(entry)),
         el("td", { class: "num" }, score(entry.score)),
       ),
     ),
@@ -123,7 +126,7 @@ async function aboutUser(id, signal) {
         stranger
           ? el("p", { class: "fine" }, "No list of their own yet: this is served instead.")
           : facts(["Made", list.generated_at && `${when(list.generated_at)} (${ago(list.age_ms ?? Date.now() - list.generated_at)})`], ["Model", list.model_version && own(list.model_version)], ["List id", list.rec_id && own(list.rec_id, { class: "id" })]),
-        items.length ? entries("The list and its reasons", items, stranger) : empty("It is empty."),
+        items.length ? entries("The list and its reasons", "Why", items, (entry) => whyLine(entry, { stranger, they: true })) : empty("It is empty."),
       ),
       el(
         "section",
@@ -149,6 +152,9 @@ function outside(url) {
   }
 }
 
+/** Where an item of another item's list is from; it may have been filled up from a board. */
+const origin = (entry) => [sources[entry.source] ?? entry.source, entry.reason].filter(Boolean).join(", ");
+
 async function aboutItem(id, signal) {
   const lists = "?n=10&include=items";
   const [found, next, similar] = await Promise.all([
@@ -161,7 +167,7 @@ async function aboutItem(id, signal) {
   learnAll(similar.items);
   const name = nameOf(id, found.item);
   const part = (heading, items, nothing) =>
-    el("section", { class: "panel" }, el("h2", null, heading), items?.length ? entries(heading, items, false) : empty(nothing));
+    el("section", { class: "panel" }, el("h2", null, heading), items?.length ? entries(heading, "Where from", items, origin) : empty(nothing));
   return [
     el(
       "section",

@@ -356,14 +356,15 @@ function createForYou({ act, known }) {
     learnAll(next.items);
     list = next;
     received = Date.now() - (next.age_ms ?? 0);
+    // A list that was made before the click does not answer it.
+    const answers = clicked !== null && (next.age_ms ?? 0) <= performance.now() - clicked;
     const places = new Map((old?.items ?? []).map((entry, i) => [entry.item_id, i]));
     draw(next, old && places);
-    if (old && next.rec_id !== null) {
+    if (next.rec_id !== null && (answers || (old && clicked === null))) {
       const fresh = next.items.filter((entry) => !places.has(entry.item_id)).length;
       const moved = next.items.filter((entry, i) => places.has(entry.item_id) && places.get(entry.item_id) !== i).length;
-      const what = fresh || moved ? `List changed${clicked === null ? "" : ` ${duration(performance.now() - clicked)} after your click`}` : "A new list, with the same items";
-      const parts = [fresh && `${fresh} new`, moved && `${moved} moved`].filter(Boolean);
-      say(parts.length ? `${what}: ${parts.join(", ")}` : what);
+      const what = fresh || moved ? `List changed${answers ? ` ${duration(performance.now() - clicked)} after your click` : ""}` : "A new list, with the same items";
+      say(fresh ? `${what}: ${fresh} new` : moved ? `${what}: ${moved} moved` : what);
       clicked = null;
       clearTimeout(slow);
     }
@@ -405,7 +406,7 @@ function createForYou({ act, known }) {
       update(now, i, alone) {
         rank.textContent = i + 1;
         element.classList.remove("going");
-        reason.replaceChildren(whyLine(now, alone));
+        reason.replaceChildren(whyLine(now, { stranger: alone }));
       },
     };
   }

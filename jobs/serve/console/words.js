@@ -30,16 +30,21 @@ export function duration(ms) {
 
 export const ago = (ms) => (ms < 1000 ? "just now" : `${duration(ms)} ago`);
 
-/** Why an item is in a list: words before and after the item it comes from, if any. */
-export function why(entry, stranger) {
+/**
+ * Why an item is in a list: words before and after the item it comes from, if any.
+ * `stranger`: the list is not the user's own. `they`: it is not read by the user.
+ */
+export function why(entry, { stranger = false, they = false } = {}) {
+  const who = they ? "they" : "you";
+  const nobody = `trending: we know nothing of ${they ? "them" : "you"} yet`;
   const from = entry.from ?? null;
   switch (entry.reason) {
     case "transition":
-      return from === null ? ["often the next after what you looked at"] : ["because you looked at ", from];
+      return from === null ? [`often the next after what ${who} looked at`] : [`because ${who} looked at `, from];
     case "neighbours":
       return from === null ? ["people with the same items went on to it"] : ["people who also had ", from, " went on to it"];
     case "factors":
-      return ["fits your taste"];
+      return [they ? "fits their taste" : "fits your taste"];
     case "deep":
       return ["the deep model expects it next"];
     case "popular":
@@ -47,17 +52,17 @@ export function why(entry, stranger) {
     case "new":
       return ["new here"];
     case "trending":
-      return [stranger ? "trending: we know nothing of you yet" : "trending just now"];
+      return [stranger ? nobody : "trending just now"];
   }
   switch (entry.source) {
     case "next":
       return from === null ? ["often comes next"] : ["often comes after ", from];
     case "similar":
-      return from === null ? ["similar to what you looked at"] : ["similar to ", from];
+      return from === null ? [`similar to what ${who} looked at`] : ["similar to ", from];
     case "board":
       return ["from the board of popular items"];
     case "trending":
-      return [stranger ? "trending: we know nothing of you yet" : "trending just now"];
+      return [stranger ? nobody : "trending just now"];
     case "list":
       return ["on your list"];
   }
