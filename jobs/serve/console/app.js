@@ -64,6 +64,7 @@ function away(text, found) {
   if (sentence.textContent !== text) sentence.textContent = text;
   topics.replaceChildren(...Object.entries(found ?? {}).map(([name, place]) => bar(name, place ?? {})));
   banner.hidden = false;
+  document.body.classList.add("waiting"); // errors below the banner repeat what it says
 }
 
 let checking = false;
@@ -76,6 +77,7 @@ async function check() {
     try {
       await get(at("/ready"));
       banner.hidden = true;
+      document.body.classList.remove("waiting");
       if (wasAway) {
         facts();
         shown?.view.refresh?.();

@@ -59,6 +59,7 @@ export function mount(root, signal) {
   const pause = button("Pause", () => {
     paused = !paused;
     pause.textContent = paused ? "Go on" : "Pause";
+    said.textContent = paused ? "Paused." : "Asked every two seconds.";
     if (!paused) load();
   }, { class: "quiet" });
   const said = el("p", { class: "fine" }, "Asked every two seconds.");

@@ -11,7 +11,7 @@ export function mount(root, signal, kind, id) {
   const user = finder("user", "A user, by id", lookupUser);
   const item = finder("item", "An item, by id", lookupItem);
   const said = el("p", { class: "visually-hidden", role: "status" });
-  const result = el("div", { class: "result" });
+  const result = el("div", { class: "result", tabindex: "-1" });
   root.append(el("div", { class: "finders" }, user.element, item.element), said, result);
 
   let stop = new AbortController();
@@ -23,6 +23,11 @@ export function mount(root, signal, kind, id) {
     said.textContent = "";
     stop.abort();
     stop = new AbortController();
+    // A link of the old result was followed: the focus goes to the new one instead of nowhere.
+    if (result.contains(document.activeElement)) {
+      scrollTo(0, 0);
+      result.focus({ preventScroll: true });
+    }
     const mine = stop.signal;
     if (!who || !["user", "item"].includes(what)) {
       result.replaceChildren(empty("Give the id of a user: what they did, and their list with its reasons. Or of an item: what goes with it."));
@@ -126,7 +131,7 @@ async function aboutUser(id, signal) {
         stranger
           ? el("p", { class: "fine" }, "No list of their own yet: this is served instead.")
           : facts(["Made", list.generated_at && `${when(list.generated_at)} (${ago(list.age_ms ?? Date.now() - list.generated_at)})`], ["Model", list.model_version && own(list.model_version)], ["List id", list.rec_id && own(list.rec_id, { class: "id" })]),
-        items.length ? entries("The list and its reasons", "Why", items, (entry) => whyLine(entry, { stranger, they: true })) : empty("It is empty."),
+        items.length ? entries("The list and its reasons", "Why", items, (entry) => whyLine(entry, { they: true })) : empty("It is empty."),
       ),
       el(
         "section",

@@ -292,38 +292,60 @@ function createForYou({ act, known }) {
     if (state.textContent !== text) state.textContent = text;
   }
 
-  function listen(signal, pause = 2000) {
-    if (signal.aborted) return;
-    let source;
-    try {
-      source = new EventSource(path`/users/${user}/stream`);
-    } catch {
-      connection("off", "no live list");
-      return;
-    }
-    const close = () => source.close();
-    signal.addEventListener("abort", close);
-    source.addEventListener("open", () => {
-      pause = 2000;
-      connection("on", "live");
-    });
-    source.addEventListener("list", (event) => {
+  function listen(signal) {
+    let source = null;
+    let timer;
+    let pause = 2000;
+
+    function open() {
+      clearTimeout(timer);
       try {
-        take(JSON.parse(event.data));
-      } catch { /* half a message: the next list is whole */ }
-    });
-    source.addEventListener("error", () => {
-      if (signal.aborted) return;
-      if (source.readyState === EventSource.CONNECTING) {
+        source = new EventSource(path`/users/${user}/stream`);
+      } catch {
+        connection("off", "no live list"); // an id that no address can have
+        return;
+      }
+      source.addEventListener("open", () => {
+        pause = 2000;
+        connection("on", "live");
+      });
+      source.addEventListener("list", (event) => {
+        try {
+          take(JSON.parse(event.data));
+        } catch { /* half a message: the next list is whole */ }
+      });
+      source.addEventListener("error", lost);
+    }
+
+    function lost() {
+      health.dispatchEvent(new Event("trouble"));
+      if (source?.readyState === EventSource.CONNECTING) {
         connection("off", "reconnecting");
-        health.dispatchEvent(new Event("trouble"));
         return;
       }
       // The browser has given up, as it does on any answer but 200.
-      signal.removeEventListener("abort", close);
       connection("off", "not connected, trying again");
-      setTimeout(() => listen(signal, Math.min(pause * 2, 30_000)), pause);
-    });
+      timer = setTimeout(open, pause);
+      pause = Math.min(pause * 2, 30_000);
+    }
+
+    function close() {
+      clearTimeout(timer);
+      source?.close();
+      source = null;
+    }
+
+    open();
+    signal.addEventListener("abort", close);
+    // Browsers open few connections to a server: pages nobody looks at leave theirs to others.
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden) timer = setTimeout(close, 30_000);
+      else if (source) clearTimeout(timer);
+      else {
+        load(signal);
+        open();
+      }
+    }, { signal });
   }
 
   function sent(id, type) {
@@ -382,7 +404,7 @@ function createForYou({ act, known }) {
     }
   }
 
-  function row(entry, stranger) {
+  function row(entry) {
     const { item_id: id, item } = entry;
     const name = nameOf(id, item);
     const types = known();
@@ -403,17 +425,17 @@ function createForYou({ act, known }) {
     );
     return {
       element,
-      update(now, i, alone) {
+      update(now, i) {
         rank.textContent = i + 1;
         element.classList.remove("going");
-        reason.replaceChildren(whyLine(now, { stranger: alone }));
+        reason.replaceChildren(whyLine(now));
       },
     };
   }
 
   function draw(next, places = null) {
     const stranger = next.rec_id === null;
-    const items = next.items ?? [];
+    const items = (next.items ?? []).slice(0, LIST);
     if (!items.length) {
       rows.clear();
       place.replaceChildren(empty("The list is empty: nothing is known to recommend yet."));
@@ -425,7 +447,7 @@ function createForYou({ act, known }) {
       place.replaceChildren(ol);
     }
     let note = place.querySelector(".hint");
-    if (stranger && !note) place.prepend(el("p", { class: "hint" }, "We know nothing of you yet. Click on an item, and a list of your own appears here."));
+    if (stranger && !note) place.prepend(el("p", { class: "hint" }, "Trending: we know nothing of you yet. Click on an item, and a list of your own appears here."));
     if (!stranger) note?.remove();
 
     const before = new Map([...rows].map(([id, { element }]) => [id, element.getBoundingClientRect().top]));
@@ -438,9 +460,9 @@ function createForYou({ act, known }) {
     }
     items.forEach((entry, i) => {
       const id = entry.item_id;
-      if (!rows.has(id)) rows.set(id, row(entry, stranger));
+      if (!rows.has(id)) rows.set(id, row(entry));
       const { element, update } = rows.get(id);
-      update(entry, i, stranger);
+      update(entry, i);
       if (ol.children[i] !== element) ol.insertBefore(element, ol.children[i] ?? null);
       if (!places) return;
       element.classList.toggle("fresh", !places.has(id));

@@ -32,11 +32,10 @@ export const ago = (ms) => (ms < 1000 ? "just now" : `${duration(ms)} ago`);
 
 /**
  * Why an item is in a list: words before and after the item it comes from, if any.
- * `stranger`: the list is not the user's own. `they`: it is not read by the user.
+ * `they`: it is not the user who reads it.
  */
-export function why(entry, { stranger = false, they = false } = {}) {
+export function why(entry, { they = false } = {}) {
   const who = they ? "they" : "you";
-  const nobody = `trending: we know nothing of ${they ? "them" : "you"} yet`;
   const from = entry.from ?? null;
   switch (entry.reason) {
     case "transition":
@@ -52,7 +51,7 @@ export function why(entry, { stranger = false, they = false } = {}) {
     case "new":
       return ["new here"];
     case "trending":
-      return [stranger ? nobody : "trending just now"];
+      return ["trending just now"];
   }
   switch (entry.source) {
     case "next":
@@ -62,7 +61,7 @@ export function why(entry, { stranger = false, they = false } = {}) {
     case "board":
       return ["from the board of popular items"];
     case "trending":
-      return [stranger ? nobody : "trending just now"];
+      return ["trending just now"];
     case "list":
       return ["on your list"];
   }
