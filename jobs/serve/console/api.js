@@ -1,0 +1,89 @@
+/* The service's API: one place for addresses, errors and what is known of items. */
+
+const base = document.documentElement.dataset.api;
+
+export class ApiError extends Error {
+  constructor(message, code, status) {
+    super(message);
+    this.code = code;
+    this.status = status;
+  }
+}
+
+/** "trouble": a call found the service away or not ready. */
+export const health = new EventTarget();
+
+function encode(id) {
+  // Browsers take a segment of dots, escaped or not, for a step up: no such id can be asked for.
+  if (id === "" || id === "." || id === "..") throw new ApiError(`The id "${id}" cannot be part of an address.`, "id", 0);
+  return encodeURIComponent(id.toWellFormed ? id.toWellFormed() : id);
+}
+
+/** Address with ids in it: path`/users/${id}/stream`. */
+export const path = (parts, ...ids) => base + parts.reduce((made, part, i) => made + encode(String(ids[i - 1])) + part);
+
+export const query = (values) => `?${new URLSearchParams(values)}`;
+
+async function call(address, options, signal) {
+  const limits = [AbortSignal.timeout(15_000), signal].filter(Boolean);
+  let answer;
+  try {
+    answer = await fetch(address, { ...options, signal: AbortSignal.any(limits), headers: { accept: "application/json", ...options?.headers } });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    health.dispatchEvent(new Event("trouble"));
+    const late = error.name === "TimeoutError";
+    throw new ApiError(late ? "The service took more than 15 s to answer." : "The service does not answer.", "unreachable", 0);
+  }
+  const body = await answer.json().catch(() => null);
+  if (signal?.aborted) throw signal.reason;
+  if (answer.ok && body !== null) return body;
+  if (answer.status === 503) health.dispatchEvent(new Event("trouble"));
+  const { message, code } = body?.error ?? {};
+  const error = new ApiError(message ? String(message) : `The service answered with status ${answer.status}.`, code, answer.status);
+  error.body = body;
+  throw error;
+}
+
+export const get = (address, signal) => call(address, { cache: "no-store" }, signal);
+
+export const at = (name, values) => base + name + (values ? query(values) : "");
+
+/** Send one event; resolves when the service has taken it, throws with its words when not. */
+export async function send(event) {
+  const body = JSON.stringify(event);
+  const answer = await call(`${base}/events`, { method: "POST", body, headers: { "content-type": "application/json" } });
+  const fate = answer.events?.[0];
+  if (fate && fate.accepted === false) throw new ApiError(fate.message ?? "The event was not taken.", fate.code, 422);
+}
+
+/* What is known of items, for names of items that are only mentioned by id. */
+const seen = new Map();
+const LIMIT = 4000;
+
+export function learn(id, item) {
+  if (!item || seen.get(id)?.title) return;
+  if (seen.size >= LIMIT) seen.delete(seen.keys().next().value);
+  seen.set(id, item);
+}
+
+export function learnAll(entries) {
+  for (const entry of entries ?? []) learn(entry.item_id, entry.item ?? (entry.title ? entry : null));
+}
+
+export const about = (id) => seen.get(id);
+
+const asked = new Map();
+
+/** Ask once for an item that is only mentioned; null where there is nothing to know. */
+export function ask(id) {
+  if (seen.has(id)) return Promise.resolve(seen.get(id));
+  if (!asked.has(id)) {
+    if (asked.size >= LIMIT) asked.clear();
+    asked.set(id, Promise.resolve().then(() => get(path`/items/${id}`)).then(
+      (found) => (learn(id, found.item), found.item ?? null),
+      () => (asked.delete(id), null),
+    ));
+  }
+  return asked.get(id);
+}
