@@ -11,14 +11,13 @@ from litestar import Litestar, Request, Response
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.static_files import create_static_files_router
 
 from jobs.serve.paths import RawPaths
 from jobs.serve.reader import Reader
 from jobs.serve.replica.replica import Replica
 from jobs.serve.routes.items import ItemRoutes
-from jobs.serve.routes.service import Events, Service, metrics
+from jobs.serve.routes.service import Events, Service, document, metrics
 from jobs.serve.routes.users import Users
 from jobs.serve.routes.wishes import wish
 from jobs.serve.selection import Selection
@@ -28,12 +27,6 @@ CONSOLE = Path(__file__).parent / "console"
 _MOST_BYTES = 1 << 20
 """Largest body of a request."""
 _LOG = logging.getLogger(__name__)
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' https: data:; object-src 'none';"
-    " frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
 
 
 def application(replica: Replica, reader: Reader, sender: Sender) -> RawPaths:
@@ -41,7 +34,7 @@ def application(replica: Replica, reader: Reader, sender: Sender) -> RawPaths:
     selection = Selection(replica)
     parts = {"replica": replica, "reader": reader, "sender": sender, "selection": selection}
     own = {name: _given(part) for name, part in parts.items()}
-    served: list[Any] = [Users, ItemRoutes, Events, Service, metrics]
+    served: list[Any] = [Users, ItemRoutes, Events, Service, document, metrics]
     if CONSOLE.is_dir():
         files = create_static_files_router("/", [CONSOLE], html_mode=True, include_in_schema=False)
         served.append(files)
@@ -55,10 +48,7 @@ def application(replica: Replica, reader: Reader, sender: Sender) -> RawPaths:
                 RecursionError: _too_deep,
                 Exception: _failed,
             },
-            openapi_config=OpenAPIConfig(
-                title="streamrec", version="1", path="/", render_plugins=[JsonRenderPlugin()]
-            ),
-            response_headers=_HEADERS,
+            openapi_config=OpenAPIConfig(title="streamrec", version="1", render_plugins=[]),
             request_max_body_size=_MOST_BYTES,
         )
     )

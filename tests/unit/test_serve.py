@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 from typing import Any
 from urllib.parse import quote
@@ -318,6 +319,19 @@ def test_windows_and_dead_letters_are_shown(service: Service) -> None:
     letters = service.get("/v1/dead-letters")
     assert letters["by_code"] == {"invalid_id": 1}
     assert letters["letters"][0]["value"] == "\\xff<b>"
+
+
+def test_the_console_is_served_with_its_parts(service: Service) -> None:
+    page = service.ask("GET", "/")
+    assert page.headers["content-type"].startswith("text/html")
+    for name in re.findall(r'(?:src|href)="\.?/?([\w.-]+)"', page.text):
+        part = service.ask("GET", f"/{name}")
+        assert part.status_code == 200, name
+        kind = {"js": "javascript", "css": "css", "svg": "svg"}[name.rpartition(".")[2]]
+        assert kind in part.headers["content-type"]
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    for outside in ("/../app.py", "/%2e%2e/app.py", "/..%2fapp.py"):
+        assert service.ask("GET", outside).status_code == 404
 
 
 def test_the_document_describes_every_route(service: Service) -> None:

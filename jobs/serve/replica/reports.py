@@ -32,6 +32,9 @@ class Reports:
         if key == b"fine_tune":
             self.fine_tune = found
         elif key.startswith(b"window/") and isinstance(found.get("window_start"), int):
+            freshness = found.pop("freshness_ms", None)
+            if isinstance(freshness, dict):
+                found |= {f"{name}_ms": value for name, value in freshness.items()}
             self._windows[found["window_start"]] = found
             if len(self._windows) > _WINDOWS:
                 del self._windows[min(self._windows)]
@@ -48,7 +51,7 @@ class Reports:
                 "field": _text(headers.get("err.field")),
                 "message": _text(headers.get("err.msg")),
                 "timestamp": time,
-                "key": _text(key),
+                "user": _text(key),
                 "value": _text(value),
                 "partition": _text(headers.get("src.partition")),
                 "offset": _text(headers.get("src.offset")),

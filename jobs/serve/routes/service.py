@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from litestar import Controller, MediaType, Response, get, post
+from litestar import Controller, MediaType, Request, Response, get, post
 from litestar.exceptions import HTTPException
 from litestar.params import JSONBody
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
@@ -75,6 +75,12 @@ class Service(Controller):
     def letters(self, replica: ReplicaPart, n: Number = 50) -> answers.Letters:
         """Return the newest dead letters, their bytes as text."""
         return answers.Letters(replica.reports.letters(n), dict(replica.reports.by_code))
+
+
+@get("/openapi.json", sync_to_thread=False, include_in_schema=False)
+def document(request: Request[Any, Any, Any]) -> dict[str, Any]:
+    """Return the description of the API (OpenAPI 3.1)."""
+    return request.app.openapi_schema.to_schema()
 
 
 @get("/metrics", media_type=MediaType.TEXT, sync_to_thread=False, include_in_schema=False)

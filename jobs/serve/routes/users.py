@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import msgspec
 from litestar import Controller, get, post
@@ -57,8 +58,12 @@ class Users(Controller):
     async def stream(
         self, user_id: Id, wished: Wished, replica: ReplicaPart, selection: SelectionPart
     ) -> ServerSentEvent:
-        """Push the newest list at once, and then each new one, as server-sent events `list`."""
-        return ServerSentEvent(_lists(replica, selection, id_of(user_id), wished))
+        """Push the newest list at once, and then each new one, as server-sent events `list`.
+
+        Items are as with `include=items`.
+        """
+        described = replace(wished, described=True)
+        return ServerSentEvent(_lists(replica, selection, id_of(user_id), described))
 
 
 async def _lists(

@@ -17,7 +17,9 @@ from scripts.tools.cluster import loopback, ownership, processes
 from scripts.tools.cluster.instance import Local, Ports
 from scripts.tools.cluster.paths import ROOT, RUN_DIR
 from scripts.tools.cluster.signals import interruptible, undisturbed
+from scripts.tools.commands import catalog, demo_console
 from scripts.tools.commands.build import build
+from scripts.tools.commands.demo_console import DemoConsole, wait_for_the_user
 from scripts.tools.commands.demo_play import Play
 from scripts.tools.commands.demo_summary import Summary
 from scripts.tools.commands.demo_view import View
@@ -25,7 +27,9 @@ from scripts.tools.commands.submit import Submission, fine_tuning, submit
 from scripts.tools.console import ToolError, positive, progress, run
 from scripts.tools.data import accepted, columns, event_times
 from scripts.tools.data.behaviour import source
+from scripts.tools.data.descriptions import PERHAPS, ROLES, Described, check_encoding
 from scripts.tools.data.event_times import Window, in_time
+from scripts.tools.data.titles import described
 from scripts.tools.kafka import topics
 from scripts.tools.kafka.client import KafkaAddress
 from scripts.tools.kafka.observer import observer
@@ -35,6 +39,8 @@ from scripts.tools.kafka.sending import Sending
 
 PLACE = RUN_DIR / "demo"
 """Its folder: what `scripts/local` keeps is not the demo's to play on, nor to delete."""
+_GENERATED = 10_000
+"""Generated items that have a title."""
 STEPS = 150
 """Of a round: a demonstration shall not wait long."""
 
@@ -61,12 +67,16 @@ def _play(options: argparse.Namespace) -> int:
         config = _config(options.config, overrides)
         address = KafkaAddress.of(config)
         topics.create(config, address)
+        _describe(options, config, address)
         job = submit(local, Submission(config=options.config, overrides=overrides))
         started = time.monotonic() - begin
         sending = Sending(address, config.kafka.topics.user_behavior)
         with observer(address, config) as watch, View(events.events) as view:
             deep = not options.no_deep and wants_deep(config)
-            play = Play(local, job, config, sending, watch, view, address, deep)
+            console = None
+            if options.console:
+                console = DemoConsole(local, options.config, overrides, view.say)
+            play = Play(local, job, config, sending, watch, view, address, deep, console)
             ready = play.run(events, Pace(options.rate or None))
             summary = Summary(
                 watch.seen,
@@ -85,7 +95,18 @@ def _play(options: argparse.Namespace) -> int:
         for fault in faults:
             progress(f"error: {fault}")
         print(f"logs: {local.run_dir / 'logs'}")
+        if console is not None and not options.keep:
+            wait_for_the_user(console.url)
     return 1 if faults else 0
+
+
+def _describe(options: argparse.Namespace, config: JobConfig, address: KafkaAddress) -> None:
+    """Say what items are called: in a file, or generated ones."""
+    if options.items is not None:
+        given = Described([options.items], options.item_columns, check_encoding(options.encoding))
+        catalog.send(address, config.kafka.topics.catalog, given.rows())
+    elif options.data is None:
+        catalog.send(address, config.kafka.topics.catalog, described(_GENERATED))
 
 
 def _config(path: Path, overrides: Sequence[str]) -> JobConfig:
@@ -111,6 +132,8 @@ def _running(run_dir: Path, *, keep: bool) -> Iterator[Local]:
     if keep:
         local.release()
         print(_GO_ON.format(url=local.rest_url, dir=_run_dir_option(run_dir)))
+        if url := demo_console.address(run_dir):
+            print(f"  {url}   the console")
     else:
         _stop(local)
 
@@ -178,6 +201,20 @@ def _parser() -> argparse.ArgumentParser:
         "--no-deep",
         action="store_true",
         help="neither torch nor a deep model: learn online only",
+    )
+    parser.add_argument(
+        "--items", type=Path, metavar="FILE", help="titles and categories of the data's items"
+    )
+    parser.add_argument(
+        "--item-columns", type=columns.names_parser((*ROLES, *PERHAPS)), default={},
+        metavar="ROLE=NAME,...",
+        help="columns of --items by name, or by number where there is no header: item=1,title=2",
+    )  # fmt: skip
+    parser.add_argument(
+        "--encoding", default="utf-8", metavar="NAME", help="of --items (default: utf-8)"
+    )
+    parser.add_argument(
+        "--no-console", action="store_false", dest="console", help="without the page to click in"
     )
     parser.add_argument("--keep", action="store_true", help="leave everything running at the end")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures to a file")

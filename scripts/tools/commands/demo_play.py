@@ -11,6 +11,7 @@ from conf.schema import JobConfig
 from scripts.tools.cluster.flink_rest import FlinkUnreachableError
 from scripts.tools.cluster.instance import Local
 from scripts.tools.commands import control
+from scripts.tools.commands.demo_console import DemoConsole
 from scripts.tools.commands.demo_view import View
 from scripts.tools.commands.torch_setup import Torch
 from scripts.tools.console import ToolError
@@ -45,6 +46,7 @@ class Play:
     address: KafkaAddress
     deep: bool
     """Whether models are to be trained."""
+    console: DemoConsole | None = None
 
     def run(self, events: Source, pace: Pace) -> float:
         """Send all events and wait until each has its fate and each user a recommendation.
@@ -133,6 +135,8 @@ class Play:
             self.watch.look(LOOK_SECONDS)
             self._check_job()
             seen = self.watch.seen
+            if self.console is not None and seen.recommendations:
+                self.console.announce()
             self.view.show(self.sending.sent, seen)
             tuning = seen.metrics.fine_tune
             told = tuning.get("step", 0) + tuning.get("model", 0) + tuning.get("events", 0)

@@ -73,9 +73,14 @@ def add_columns(
     """Add the option `--columns`."""
     example = ",".join(f"{role}=NAME" for role in roles)
     parser.add_argument(
-        "--columns", type=_Parser(roles), default={}, metavar="ROLE=NAME,...",
+        "--columns", type=names_parser(roles), default={}, metavar="ROLE=NAME,...",
         help=f"the files' columns by name, where they are not found by themselves: {example}",
     )  # fmt: skip
+
+
+def names_parser(roles: Sequence[str]) -> "_Parser":
+    """Return what reads `role=name,…` of some roles."""
+    return _Parser(roles)
 
 
 class _Parser:

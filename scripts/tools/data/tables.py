@@ -242,8 +242,9 @@ class _Single(io.RawIOBase):
         """Return about so many bytes; none at the end."""
         part = self._stream.read(size if size >= 0 else None)
         data = self._carried + part
-        # a separator may be cut in two
-        cut = len(data) - 1 if part and data.endswith(b":") else len(data)
+        # a separator may be cut in two: of an odd number of colons the last one waits
+        colons = len(data) - len(data.rstrip(b":"))
+        cut = len(data) - colons % 2 if part else len(data)
         self._carried = data[cut:]
         found = data[:cut].replace(_DOUBLE.encode(), _UNIT.encode())
         return found if found or not part else self.read(size)

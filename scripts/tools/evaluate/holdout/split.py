@@ -126,7 +126,8 @@ def _had(data: Recorded, stream: Stream, rows: int) -> Pairs:
     item[data.items.codes[stream.number]] = stream.item
     users, items = user[data.users.codes[:rows]], item[data.items.codes[:rows]]
     known = (users >= 0) & (items >= 0)
-    return np.unique(users[known] * stream.items + items[known])
+    found: Pairs = np.unique(users[known] * stream.items + items[known])
+    return found
 
 
 def _names(data: Recorded, stream: Stream, *, of_users: bool) -> list[str]:
