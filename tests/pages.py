@@ -196,10 +196,7 @@ class _ParsedError(Exception):
 def _parse(name: str, arguments: Sequence[str] | None) -> argparse.ArgumentParser:
     """Let a tool parse its arguments and do no more; None = look at its parser only."""
     text = (ROOT / "scripts" / name).read_text(encoding="utf-8")
-    tool = re.search(r'/with-venv" (?:--dev )?(\w+) "\$@"', text)
-    assert tool, f"scripts/{name}: expected a call of with-venv"
-    (path,) = (ROOT / "scripts" / "tools").glob(f"*/{tool[1]}.py")
-    module = importlib.import_module(f"scripts.tools.{path.parent.name}.{path.stem}")
+    module = importlib.import_module(_module_of(name, text))
     taken = argparse.ArgumentParser.parse_args
 
     def parse(
@@ -224,6 +221,16 @@ def _parse(name: str, arguments: Sequence[str] | None) -> argparse.ArgumentParse
         except SystemExit:
             raise SystemExit(said.getvalue().strip().split("\n")[-1]) from None
     raise AssertionError(f"scripts/{name}: expected that it parses its arguments")
+
+
+def _module_of(name: str, text: str) -> str:
+    """Return the module that a script runs."""
+    if program := re.search(r'/python" -m ([\w.]+) "\$@"', text):
+        return f"{program[1]}.__main__"
+    tool = re.search(r'/with-venv" (?:--dev )?(\w+) "\$@"', text)
+    assert tool, f"scripts/{name}: expected a call of with-venv"
+    (path,) = (ROOT / "scripts" / "tools").glob(f"*/{tool[1]}.py")
+    return f"scripts.tools.{path.parent.name}.{path.stem}"
 
 
 def _options(parser: argparse.ArgumentParser) -> Iterator[str]:

@@ -19,7 +19,7 @@ PORT = 8090
 _LOCAL = Path(__file__).parents[2] / "conf" / "local.yaml"
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Read the command line and serve until interrupted."""
     parser = argparse.ArgumentParser(prog="scripts/serve", description=__doc__)
     add = parser.add_argument
@@ -51,4 +51,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())
