@@ -10,7 +10,7 @@ import uvicorn
 
 from conf.client.librdkafka import LoginError
 from conf.loader import ConfigError, load
-from jobs.serve.app import application
+from jobs.serve.app import service
 from jobs.serve.reader import Reader
 from jobs.serve.replica.replica import Replica
 from jobs.serve.sender import Sender
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     sys.stderr.write(f"serving http://{options.host}:{options.port}\n")
     uvicorn.run(
-        application(replica, reader, sender),
+        service(replica, reader, sender),
         host=options.host,
         port=options.port,
         log_level="warning",

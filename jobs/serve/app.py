@@ -13,6 +13,7 @@ from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.static_files import create_static_files_router
 
+from jobs.serve.lookups import Lookups
 from jobs.serve.paths import RawPaths
 from jobs.serve.reader import Reader
 from jobs.serve.replica.replica import Replica
@@ -29,7 +30,7 @@ _MOST_BYTES = 1 << 20
 _LOG = logging.getLogger(__name__)
 
 
-def application(replica: Replica, reader: Reader, sender: Sender) -> RawPaths:
+def service(replica: Replica, reader: Reader, sender: Sender) -> RawPaths:
     """Return the service of one job."""
     selection = Selection(replica)
     parts = {"replica": replica, "reader": reader, "sender": sender, "selection": selection}
@@ -38,20 +39,19 @@ def application(replica: Replica, reader: Reader, sender: Sender) -> RawPaths:
     if CONSOLE.is_dir():
         files = create_static_files_router("/", [CONSOLE], html_mode=True, include_in_schema=False)
         served.append(files)
-    return RawPaths(
-        Litestar(
-            served,
-            dependencies={"wished": Provide(wish, sync_to_thread=False), **own},
-            lifespan=[_running(reader, sender)],
-            exception_handlers={
-                HTTPException: _refused,
-                RecursionError: _too_deep,
-                Exception: _failed,
-            },
-            openapi_config=OpenAPIConfig(title="streamrec", version="1", render_plugins=[]),
-            request_max_body_size=_MOST_BYTES,
-        )
+    application = Litestar(
+        served,
+        dependencies={"wished": Provide(wish, sync_to_thread=False), **own},
+        lifespan=[_running(reader, sender)],
+        exception_handlers={
+            HTTPException: _refused,
+            RecursionError: _too_deep,
+            Exception: _failed,
+        },
+        openapi_config=OpenAPIConfig(title="streamrec", version="1", render_plugins=[]),
+        request_max_body_size=_MOST_BYTES,
     )
+    return RawPaths(Lookups(application, selection))
 
 
 def _given(part: Any) -> Provide:

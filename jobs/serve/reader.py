@@ -17,9 +17,9 @@ _TAIL = {"user_behavior": 20_000, "dead_letter": 500, "recommendation_metrics": 
 """Records of a partition that are read of topics of which only the end is wanted."""
 _WHOLE = ("recommendations", "model_updates", "catalog")
 """Topics that must have been read before the service is ready."""
-_LOOK_SECONDS = 30.0
-"""Time between two looks for new partitions."""
-_SILENCE_SECONDS = 10.0
+_LOOK_SECONDS = 4.0
+"""Time between two looks for new partitions, by which one knows, too, that a broker is there."""
+_SILENCE_SECONDS = 12.0
 """After so long without an answer of the broker, the service says that it is gone."""
 
 
@@ -96,7 +96,9 @@ class Reader:
                 if not self._assigned:
                     self._ended.wait(0.2)
                     continue
-                self._take(consumer.consume(_AT_ONCE, 0.2))
+                first = consumer.poll(0.2)  # `consume` would wait for more of them
+                if first is not None:
+                    self._take([first, *consumer.consume(_AT_ONCE, 0)])
         finally:
             consumer.close()
 
@@ -136,8 +138,7 @@ class Reader:
 
     def _take(self, messages: list[Message]) -> None:
         events: list[bytes | None] = []
-        if messages:
-            self._heard = time.monotonic()
+        self._heard = time.monotonic()
         for message in messages:
             error = message.error()
             if error is None:

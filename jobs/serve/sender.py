@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from conf.schema import JobConfig
 from jobs.serve.answers import Outcome
@@ -95,6 +95,8 @@ class Sender:
             self._producer.produce(self._topic, key=key, value=value, on_delivery=delivered)
         except BufferError:
             settle("the queue to the broker is full")
+        except KafkaException as error:
+            settle(error.args[0].str())
         return done
 
     def _poll(self) -> None:

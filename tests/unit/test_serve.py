@@ -15,7 +15,7 @@ from conf.schema import JobConfig
 from jobs.serve import reader as serve_reader
 from jobs.serve import sender as serve_sender
 from jobs.serve.answers import Outcome
-from jobs.serve.app import application
+from jobs.serve.app import service as serve
 from jobs.serve.paths import id_of
 from jobs.serve.reader import Progress
 from jobs.serve.replica.replica import Replica
@@ -57,7 +57,7 @@ class Service:
     def __init__(self) -> None:
         self.replica = Replica(JobConfig())
         self.reader, self.sender = Reader(), Sender()
-        self.app = application(self.replica, self.reader, self.sender)
+        self.app = serve(self.replica, self.reader, self.sender)
 
     def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
         async def one() -> httpx.Response:
@@ -115,6 +115,24 @@ def test_a_user_gets_the_list_of_the_topic(service: Service) -> None:
         {"item_id": "tea", "source": "list", "reason": "transition", "score": 1.0, "from": "cup"},
         {"item_id": "pot", "source": "list", "reason": "deep", "score": 0.9},
     ]
+
+
+@pytest.mark.parametrize("query", ["", "n=1", "n=999", "include=items", "n=2&include=items"])
+def test_plain_lookups_are_answered_as_all_others(
+    service: Service, learnt: bytes, query: str
+) -> None:
+    """An empty `exclude` makes a request go the usual way."""
+    service.replica.take_update(b"items/0", learnt)
+    service.describe("tea", title="Tea")
+    service.listed("a/b", ("tea", "transition", "cup"), ("pot", "deep", None))
+    for user in ("a%2Fb", "nobody"):
+        path = f"/v1/users/{user}/recommendations"
+        plain, usual = (service.ask("GET", f"{path}?{query}{more}") for more in ("", "&exclude="))
+        found, other = plain.json(), usual.json()
+        assert abs((found.pop("age_ms") or 0) - (other.pop("age_ms") or 0)) < 1000
+        assert found == other
+        assert plain.headers["content-type"] == usual.headers["content-type"]
+        assert "content-security-policy" in plain.headers
 
 
 def test_a_withdrawn_user_is_not_served(service: Service) -> None:
