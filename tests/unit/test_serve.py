@@ -38,11 +38,21 @@ class Reader(serve_reader.Reader):
     def __init__(self) -> None:
         self.progress = {"recommendations": Progress(3, 5)}
 
+    def start(self) -> None:
+        pass
+
+    stop = start
+
 
 class Sender(serve_sender.Sender):
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
         self.gone = False
+
+    def start(self) -> None:
+        pass
+
+    stop = start
 
     async def send(self, events: list[dict[str, Any]]) -> list[Outcome]:
         if self.gone:

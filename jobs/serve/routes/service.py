@@ -8,6 +8,7 @@ from litestar.params import JSONBody
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from jobs.serve import answers
+from jobs.serve.document import with_errors
 from jobs.serve.reader import Reader
 from jobs.serve.routes.parts import ReaderPart, ReplicaPart, SenderPart
 from jobs.serve.routes.wishes import Number
@@ -80,7 +81,7 @@ class Service(Controller):
 @get("/openapi.json", sync_to_thread=False, include_in_schema=False)
 def document(request: Request[Any, Any, Any]) -> dict[str, Any]:
     """Return the description of the API (OpenAPI 3.1)."""
-    return request.app.openapi_schema.to_schema()
+    return with_errors(request.app.openapi_schema.to_schema())
 
 
 @get("/metrics", media_type=MediaType.TEXT, sync_to_thread=False, include_in_schema=False)

@@ -13,6 +13,7 @@ from scripts.tools.benchmarks import options as options_of
 from scripts.tools.benchmarks.accuracy import measure as measured_accuracy
 from scripts.tools.benchmarks.candidates.measure import measure as measured_candidates
 from scripts.tools.benchmarks.latency.measure import measure as measured_latency
+from scripts.tools.benchmarks.lookup.measure import measure as measured_lookup
 from scripts.tools.benchmarks.recovery.measure import measure as measured_recovery
 from scripts.tools.benchmarks.scale.measure import measure as measured_scale
 from scripts.tools.benchmarks.startup.measure import measure as measured_startup
@@ -85,6 +86,11 @@ def startup(options: argparse.Namespace) -> None:
         plots.startup(options.plot, figures)
 
 
+def lookup(options: argparse.Namespace) -> None:
+    """Lookups a second and core of the service, guests, and from a click to its list."""
+    _report(options, measured_lookup(options))
+
+
 def scale(options: argparse.Namespace) -> None:
     """CPU time of an event by parallelism, and what the state of millions of users costs."""
     figures = measured_scale(options)
@@ -123,6 +129,7 @@ _COMMANDS: dict[Callable[[argparse.Namespace], None], Callable[[argparse.Argumen
     candidates: options_of.candidates,
     recovery: options_of.recovery,
     startup: options_of.startup,
+    lookup: options_of.lookup,
     scale: options_of.scale,
 }
 

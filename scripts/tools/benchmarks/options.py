@@ -5,6 +5,7 @@ from pathlib import Path
 
 from scripts.tools.benchmarks.candidates.measure import MODELS, SIZES
 from scripts.tools.benchmarks.latency.measure import PARTS as LATENCY_PARTS
+from scripts.tools.benchmarks.lookup.measure import PARTS as LOOKUP_PARTS
 from scripts.tools.benchmarks.scale.measure import PARTS as SCALE_PARTS
 from scripts.tools.benchmarks.startup.measure import PARTS as STARTUP_PARTS
 from scripts.tools.benchmarks.throughput import KINDS, LIMIT, USUAL
@@ -204,4 +205,17 @@ def _numbers(
     command.add_argument(
         "--parallelism", type=int, default=parallelism, metavar="N",
         help=f"subtasks of the job (default: {parallelism})",
+    )  # fmt: skip
+
+
+def lookup(command: argparse.ArgumentParser) -> None:
+    """Of `lookup`."""
+    command.add_argument("--part", choices=(*LOOKUP_PARTS, "all"), default="all")
+    command.add_argument(
+        "--lists", type=positive(int), default=1_000_000, metavar="N",
+        help="users with a list (default: 1000000)",
+    )  # fmt: skip
+    command.add_argument(
+        "--items", type=positive(int), default=200_000, metavar="N",
+        help="items that guests are listed from (default: 200000)",
     )  # fmt: skip
