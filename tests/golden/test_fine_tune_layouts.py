@@ -1,6 +1,7 @@
 """Bytes that fine-tune writes: read, written the same again, and damage is found."""
 
 import dataclasses
+import json
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -223,6 +224,14 @@ def test_a_state_of_fewer_fields_is_read() -> None:
     assert found == TunerState(champion=3)
 
 
+def is_object(payload: bytes) -> bool:
+    """Return whether bytes are JSON that could be a state: `{}` is one in which all is as it was."""
+    try:
+        return isinstance(json.loads(payload), dict)
+    except ValueError:
+        return False
+
+
 @pytest.mark.parametrize("name", BINARY)
 @given(data=st.data())
 def test_any_flipped_bit_is_found(name: str, data: st.DataObject) -> None:
@@ -235,7 +244,7 @@ def test_any_flipped_bit_is_found(name: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("name", BINARY)
-@given(payload=st.binary(max_size=200))
+@given(payload=st.binary(max_size=200).filter(lambda payload: not is_object(payload)))
 def test_a_payload_that_makes_no_sense_is_refused(name: str, payload: bytes) -> None:
     codec = BINARY[name][0]
     with pytest.raises(StateError, match=r"expected .*, got:? .*; "):

@@ -14,6 +14,12 @@ SCRIPTS = sorted(
 )
 
 
+@pytest.fixture(scope="session", autouse=True)
+def environment_of_the_service() -> None:
+    """Made at first use, with a word about it."""
+    subprocess.run([ROOT / "scripts" / "setup", "--serve", "--quick"], check=True)
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_help_says_how_to_use_it(name: str, tmp_path: Path) -> None:
     (tmp_path / "scripts").mkdir()  # a decoy: where one calls from must not matter
