@@ -225,7 +225,7 @@ def test_a_state_of_fewer_fields_is_read() -> None:
 
 
 def is_object(payload: bytes) -> bool:
-    """Return whether bytes are JSON that could be a state: `{}` is one in which all is as it was."""
+    """Return whether bytes are a JSON object: `{}` is a state in which nothing has happened."""
     try:
         return isinstance(json.loads(payload), dict)
     except ValueError:
