@@ -5,6 +5,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import uvicorn
 
@@ -27,6 +28,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
     add("--host", default="127.0.0.1", help="address to listen at (default: this machine only)")
     add("--port", type=int, default=PORT, help=f"default: {PORT}")
+    add(
+        "--allow-origin",
+        action="append",
+        default=[],
+        type=_origin,
+        dest="origins",
+        metavar="URL",
+        help="origin of a site whose pages may ask, as https://shop.example; can be repeated",
+    )
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
@@ -38,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     sys.stderr.write(f"serving http://{options.host}:{options.port}\n")
     uvicorn.run(
-        service(replica, reader, sender),
+        service(replica, reader, sender, host=options.host, origins=options.origins),
         host=options.host,
         port=options.port,
         log_level="warning",
@@ -48,6 +58,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         h11_max_incomplete_event_size=64 << 10,
     )
     return 0
+
+
+def _origin(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path not in ("", "/"):
+        message = f"expected an origin as https://shop.example, got {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.static_files import create_static_files_router
 
+from jobs.serve.guard import Guard
 from jobs.serve.lookups import Lookups
 from jobs.serve.paths import RawPaths
 from jobs.serve.reader import Reader
@@ -30,8 +31,15 @@ _MOST_BYTES = 1 << 20
 _LOG = logging.getLogger(__name__)
 
 
-def service(replica: Replica, reader: Reader, sender: Sender) -> RawPaths:
-    """Return the service of one job."""
+def service(
+    replica: Replica,
+    reader: Reader,
+    sender: Sender,
+    *,
+    host: str = "127.0.0.1",
+    origins: Collection[str] = (),
+) -> Guard:
+    """Return the service of one job; `host` and `origins` as of `Guard`."""
     selection = Selection(replica)
     parts = {"replica": replica, "reader": reader, "sender": sender, "selection": selection}
     own = {name: _given(part) for name, part in parts.items()}
@@ -51,7 +59,7 @@ def service(replica: Replica, reader: Reader, sender: Sender) -> RawPaths:
         openapi_config=OpenAPIConfig(title="streamrec", version="1", render_plugins=[]),
         request_max_body_size=_MOST_BYTES,
     )
-    return RawPaths(Lookups(application, selection))
+    return Guard(RawPaths(Lookups(application, selection)), host, origins)
 
 
 def _given(part: Any) -> Provide:

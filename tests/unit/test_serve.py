@@ -64,15 +64,17 @@ class Sender(serve_sender.Sender):
 class Service:
     """A replica, and a client of the application over it."""
 
-    def __init__(self) -> None:
+    def __init__(self, **more: Any) -> None:
         self.replica = Replica(JobConfig())
         self.reader, self.sender = Reader(), Sender()
-        self.app = serve(self.replica, self.reader, self.sender)
+        self.app = serve(self.replica, self.reader, self.sender, **more)
 
     def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
         async def one() -> httpx.Response:
             transport = httpx.ASGITransport(app=self.app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            async with httpx.AsyncClient(
+                transport=transport, base_url="http://localhost"
+            ) as client:
                 return await client.request(method, path, **more)
 
         return asyncio.run(one())
@@ -380,7 +382,8 @@ def test_a_stream_has_the_newest_list_at_once_and_each_new_one(service: Service)
     async def stream() -> None:
         scope = {
             "type": "http", "method": "GET", "path": "/v1/users/ann/stream", "query_string": b"",
-            "raw_path": b"/v1/users/ann/stream", "headers": [], "http_version": "1.1",
+            "raw_path": b"/v1/users/ann/stream", "headers": [(b"host", b"localhost")],
+            "http_version": "1.1",
             "scheme": "http", "server": ("test", 80), "client": ("test", 1), "root_path": "",
         }  # fmt: skip
         gone, begun = asyncio.Event(), asyncio.Event()
@@ -406,3 +409,46 @@ def test_a_stream_has_the_newest_list_at_once_and_each_new_one(service: Service)
     asyncio.run(stream())
     assert found == ["tea", "cup"]
     assert not service.replica._listeners
+
+
+EVENT = {"user_id": "ann", "item_id": "tea", "event_type": "view"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"origin": "http://localhost"}, 200),
+        ({"origin": "https://shop.example"}, 200),
+        ({"origin": "https://evil.example"}, 403),
+        ({"origin": "http://localhost:9999"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": "https://shop.example.evil.example"}, 403),
+        ({"host": "127.0.0.1:8090"}, 200),
+        ({"host": "[::1]:8090"}, 200),
+        ({"host": "rebound.example"}, 403),
+        ({"host": "[broken"}, 403),
+    ],
+)
+def test_pages_of_other_sites_may_not_ask(headers: dict[str, str], status: int) -> None:
+    service = Service(origins=["https://shop.example"])
+    for method, path, more in (("POST", "/v1/events", {"json": EVENT}), ("GET", "/v1/info", {})):
+        found = service.ask(method, path, headers=headers, **more)
+        assert found.status_code == status
+        allowed = found.headers.get("access-control-allow-origin")
+        assert allowed == (headers["origin"] if "shop" in str(headers) and status == 200 else None)
+    assert len(service.sender.sent) == (status == 200)
+
+
+def test_a_browser_that_asks_first_is_told_what_is_allowed() -> None:
+    service = Service(origins=["https://shop.example"])
+    asked = {"origin": "https://shop.example", "access-control-request-method": "POST"}
+    found = service.ask("OPTIONS", "/v1/events", headers=asked)
+    assert found.status_code == 204
+    assert "POST" in found.headers["access-control-allow-methods"]
+    assert service.ask("OPTIONS", "/v1/events", headers={"origin": "null"}).status_code == 403
+
+
+def test_at_an_address_of_the_network_any_name_may_lead_here() -> None:
+    service = Service(host="0.0.0.0")
+    assert service.ask("GET", "/v1/info", headers={"host": "shop.internal"}).status_code == 200

@@ -1,0 +1,88 @@
+"""Who may ask: no page of another site, unless its origin is allowed, and no name that is not ours.
+
+A browser sends requests of any page to any address, this machine's included. It names the page's
+origin, and the host as the page has it: a name that was made to lead here (DNS rebinding) shows.
+"""
+
+from collections.abc import Collection
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from jobs.serve.paths import Application
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_METHODS = "GET, POST, OPTIONS"
+_FORBIDDEN = 403
+
+
+class Guard:
+    """Passes requests on that may be answered, and allows other origins to read the answers.
+
+    Parameters
+    ----------
+    application
+    host
+        Address that is listened at; one of this machine only is asked for by such a name.
+    origins
+        Origins of other sites whose pages may ask, as `https://shop.example`.
+    """
+
+    def __init__(self, application: Application, host: str, origins: Collection[str] = ()) -> None:
+        self._application, self._origins = application, frozenset(origins)
+        self._names = _LOOPBACK if host in _LOOPBACK else None
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Pass on or refuse."""
+        if scope["type"] != "http":
+            await self._application(scope, receive, send)
+            return
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        origin, host = headers.get(b"origin"), headers.get(b"host", "")
+        if self._names is not None and _name(host) not in self._names:
+            await _refuse(send, f"host: expected {' or '.join(self._names)}, got another name")
+            return
+        own = origin is None or urlsplit(origin).netloc == host
+        if not own and origin not in self._origins:
+            await _refuse(send, "origin: expected this service's own page, got another site's")
+            return
+        if own:
+            await self._application(scope, receive, send)
+            return
+        allowed = [(b"access-control-allow-origin", str(origin).encode()), (b"vary", b"origin")]
+        if scope["method"] == "OPTIONS":
+            allowed += [
+                (b"access-control-allow-methods", _METHODS.encode()),
+                (b"access-control-allow-headers", b"content-type"),
+                (b"access-control-max-age", b"600"),
+            ]
+            await send({"type": "http.response.start", "status": 204, "headers": allowed})
+            await send({"type": "http.response.body", "body": b""})
+            return
+
+        async def send_allowed(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), *allowed]}
+            await send(message)
+
+        await self._application(scope, receive, send_allowed)
+
+
+def _name(host: str) -> str | None:
+    """Return the name in a Host header, without the port.
+
+    >>> _name("localhost:8090"), _name("[::1]:8090")
+    ('localhost', '::1')
+    """
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
+
+
+async def _refuse(send: Any, message: str) -> None:
+    body = msgspec.json.encode({"error": {"code": _FORBIDDEN, "message": message}})
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": _FORBIDDEN, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
