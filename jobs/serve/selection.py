@@ -46,7 +46,9 @@ class Selection:
     def for_user(self, user: str, wish: Wish) -> Recommended:
         """Return the newest list of a user, filled up where it is short."""
         replica = self._replica
+        now = time.time_ns() // 1_000_000
         found, context = replica.lists.get(user), replica.behaviour.context(user)
+        hidden = replica.behaviour.hidden(user, now)
         own: list[Listed] = []
         if found is not None:
             own = [
@@ -55,9 +57,9 @@ class Selection:
             ]
             if not context:  # what they come from is what the user had last, as far as one knows
                 context = list(dict.fromkeys(one.origin for one in own if one.origin))
-        past = wish.exclude | set(context)
+                hidden |= set() if replica.behaviour.repeats() else set(context)
+        past = wish.exclude | hidden
         items = self._filled(own, context, Wish(wish.n, past, wish.category, wish.described))
-        now = time.time_ns() // 1_000_000
         if found is None:
             return Recommended(user, None, None, None, None, items)
         return Recommended(

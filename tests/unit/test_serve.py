@@ -64,8 +64,8 @@ class Sender(serve_sender.Sender):
 class Service:
     """A replica, and a client of the application over it."""
 
-    def __init__(self, **more: Any) -> None:
-        self.replica = Replica(JobConfig())
+    def __init__(self, config: JobConfig | None = None, **more: Any) -> None:
+        self.replica = Replica(config or JobConfig())
         self.reader, self.sender = Reader(), Sender()
         self.app = serve(self.replica, self.reader, self.sender, **more)
 
@@ -185,6 +185,38 @@ def test_what_a_user_just_had_is_not_shown_again(service: Service, learnt: bytes
     assert service.get("/v1/users/ann")["events"] == [
         {"item_id": "cup", "event_type": "view", "timestamp": NOW}
     ]
+
+
+def shown_to_ann(service: Service, learnt: bytes, *kinds: str) -> list[str]:
+    """What is shown to somebody who did these things with the cup, the last one just now."""
+    service.replica.take_update(b"items/0", learnt)
+    events = [
+        {"user_id": "ann", "item_id": "cup", "event_type": kind, "timestamp": NOW} for kind in kinds
+    ]
+    service.replica.take_events([json.dumps(event).encode() for event in events])
+    return ids(service.get("/v1/users/ann/recommendations?n=10"))
+
+
+def test_what_is_disliked_fills_no_list(service: Service, learnt: bytes) -> None:
+    assert "cup" not in shown_to_ann(service, learnt, "dislike")
+
+
+@pytest.mark.parametrize(
+    ("repeats", "kinds", "shown"),
+    [
+        ("exclude", ["view"], False),
+        ("allow", ["view"], True),
+        ("allow", ["view", "dislike"], False),
+        ({"view": "allow", "purchase": {"after": "30d"}}, ["view"], True),
+        ({"view": "allow", "purchase": {"after": "30d"}}, ["view", "purchase"], False),
+        ("exclude", ["impression"], True),
+    ],
+)
+def test_items_come_again_as_in_the_job(
+    learnt: bytes, repeats: Any, kinds: list[str], *, shown: bool
+) -> None:
+    config = JobConfig.model_validate({"recommend": {"repeats": repeats}})
+    assert ("cup" in shown_to_ann(Service(config=config), learnt, *kinds)) == shown
 
 
 def test_somebody_unknown_gets_what_is_trending_then_popular(

@@ -77,7 +77,8 @@ def _play(options: argparse.Namespace) -> int:
             if options.console:
                 console = DemoConsole(local, options.config, overrides, view.say)
             play = Play(local, job, config, sending, watch, view, address, deep, console)
-            ready = play.run(events, Pace(options.rate or None))
+            pace = None if options.rate is None else Pace(options.rate or None)
+            ready = play.run(events, pace)
             summary = Summary(
                 watch.seen,
                 sending.sent,
@@ -194,8 +195,9 @@ def _parser() -> argparse.ArgumentParser:
     event_times.add_argument(parser)
     parser.add_argument("--seed", type=int, default=1, help="of generated events (default: 1)")
     parser.add_argument(
-        "--rate", type=float, default=10_000, metavar="R",
-        help="events a second, 0 = as fast as possible (default: 10000)",
+        "--rate", type=float, metavar="R",
+        help="events a second, 0 = as fast as possible (default: a part of what this machine"
+        " carries, measured first)",
     )  # fmt: skip
     parser.add_argument(
         "--no-deep",

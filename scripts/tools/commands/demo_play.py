@@ -1,6 +1,7 @@
 """Events into a running job, and an eye on what comes out of it."""
 
 import contextlib
+import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ LOOK_SECONDS = 0.2
 READY_SECONDS = 120
 STALL_SECONDS = 60
 TRAINING_SECONDS = 240
+_PROBED, _LIVE_SHARE, _LEAST_RATE = 3, 0.4, 500.0
+"""Blocks that tell what the job carries, the share of it that is sent live, and the least rate."""
 ROUNDS = 2
 """Rounds that the demonstration waits for; further ones are triggered by the events."""
 MOST_FAILURES = 3
@@ -48,8 +51,14 @@ class Play:
     """Whether models are to be trained."""
     console: DemoConsole | None = None
 
-    def run(self, events: Source, pace: Pace) -> float:
+    def run(self, events: Source, pace: Pace | None) -> float:
         """Send all events and wait until each has its fate and each user a recommendation.
+
+        Parameters
+        ----------
+        events
+        pace
+            None: a part of what the job carries, measured first, so that nothing waits in a queue.
 
         Returns
         -------
@@ -74,7 +83,7 @@ class Play:
         self,
         events: Source,
         blocks: Iterator[Block],
-        pace: Pace,
+        pace: Pace | None,
         begin: float,
         torch: Torch | None,
     ) -> float:
@@ -85,6 +94,7 @@ class Play:
         self.view.say(f"first {self.sending.sent:,} events processed after {ready:.1f} s")
         if mostly_refused(self.watch.seen.metrics.totals()):
             self.view.say("most of them were refused; the summary will say why")
+        pace = pace or self._live(blocks)
         self.watch.seen.fresh_since_ms = time.time_ns() // 1_000_000
         parts = _parts(blocks, events.events - self.sending.sent) if torch else [blocks]
         for number, part in enumerate(parts):
@@ -95,6 +105,19 @@ class Play:
         self._wait(self._recommended, 5 + 3 * self.config.flink.checkpoint_interval / 1000)
         self._wait(self._measured, 5 + 2 * self.config.metrics.window / 1000)
         return ready
+
+    def _live(self, blocks: Iterator[Block]) -> Pace:
+        """Let the job take some events as fast as it can; return a pace that leaves it room."""
+        before, begin = self.sending.sent, time.monotonic()
+        self.sending.start(itertools.islice(blocks, _PROBED), Pace())
+        self._insist(self._accounted, STALL_SECONDS)
+        carried = (self.sending.sent - before) / (time.monotonic() - begin)
+        rate = max(_LEAST_RATE, _LIVE_SHARE * carried)
+        self.view.say(
+            f"about {carried:,.0f} events a second are carried here; {rate:,.0f} a second are sent"
+            " from now on, as live (--rate R for another rate)"
+        )
+        return Pace(rate)
 
     def _fine_tune(self, torch: Torch) -> None:
         """Wait until a round has ended; the stream waits for it."""
