@@ -137,7 +137,8 @@ def check_unused(config: JobConfig) -> None:
 def _outputs(config: JobConfig) -> list[str]:
     """Return the topics that a job writes."""
     topics = config.kafka.topics.model_dump()
-    del topics["user_behavior"], topics["control"]
+    for read in ("user_behavior", "control", "catalog"):
+        del topics[read]
     return list(topics.values())
 
 

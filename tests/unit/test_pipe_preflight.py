@@ -12,7 +12,7 @@ from jobs.preflight import PreflightError
 from scripts.tools.cluster.paths import LOCAL_CONFIG
 
 TOPICS = JobConfig().kafka.topics.model_dump()
-INPUTS = ("user_behavior", "control")
+INPUTS = ("user_behavior", "control", "catalog")
 
 
 class _Listed(list[Any]):
