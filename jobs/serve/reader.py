@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -138,17 +139,25 @@ class Reader:
 
     def _take(self, messages: list[Message]) -> None:
         events: list[bytes | None] = []
-        self._heard = time.monotonic()
         for message in messages:
             error = message.error()
             if error is None:
-                self._one(message, events)
+                self._heard = time.monotonic()
+                self._safely(self._one, message, events)
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # its only name
                 self._end_of(str(message.topic()), int(message.partition() or 0))
             else:
                 _LOG.warning("kafka: expected records, got %s; going on", error.str())
         if events:
-            self._replica.take_events(events)
+            self._safely(self._replica.take_events, events)
+
+    def _safely(self, take: Callable[..., None], *what: Any) -> None:
+        """Take a record; one that breaks this version must not end the reading of all others."""
+        try:
+            take(*what)
+        except Exception:
+            self._replica.skipped += 1
+            _LOG.exception("expected to take a record, got an error; skipping it")
 
     def _one(self, message: Message, events: list[bytes | None]) -> None:
         name, key, value = str(message.topic()), message.key(), message.value()
