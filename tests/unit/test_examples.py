@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 import pytest
@@ -151,7 +152,7 @@ def test_a_picture_of_no_known_kind_is_refused_at_once(
 
 def test_nobody_need_listen() -> None:
     """As `scripts/example matrix >&-`: standard output is closed."""
-    program = f"exec {sys.executable} -m scripts.tools.commands.example matrix >&-"
+    program = f"exec {quote(sys.executable)} -m scripts.tools.commands.example matrix >&-"
     done = subprocess.run(["bash", "-c", program], stderr=subprocess.PIPE, cwd=ROOT, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
 
