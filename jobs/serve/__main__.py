@@ -17,6 +17,8 @@ from jobs.serve.replica.replica import Replica
 from jobs.serve.sender import Sender
 
 PORT = 8090
+_MOST_CONNECTIONS = 5_000
+"""Open at a time, streams included; further ones are answered with 503."""
 _LOCAL = Path(__file__).parents[2] / "conf" / "local.yaml"
 
 
@@ -26,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("--config", type=Path, default=_LOCAL, help="of the job (default: conf/local.yaml)")
     add("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
+    add("--brokers", metavar="HOST:PORT", help="instead of the configuration's")
     add("--host", default="127.0.0.1", help="address to listen at (default: this machine only)")
     add("--port", type=int, default=PORT, help=f"default: {PORT}")
     add(
@@ -40,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
-        config = load(options.config, options.overrides)
+        own = [f"kafka.bootstrap_servers={options.brokers}"] if options.brokers else []
+        config = load(options.config, [*options.overrides, *own])
         replica = Replica(config)
         reader, sender = Reader(replica), Sender(config, replica.policy)
     except (ConfigError, LoginError) as error:
@@ -54,8 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log_level="warning",
         access_log=False,
         timeout_keep_alive=30,
+        limit_concurrency=_MOST_CONNECTIONS,
         timeout_graceful_shutdown=3,
-        h11_max_incomplete_event_size=64 << 10,
     )
     return 0
 
