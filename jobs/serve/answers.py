@@ -1,6 +1,6 @@
 """The answers of the service: what its OpenAPI document describes."""
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -95,6 +95,22 @@ class Outcomes(msgspec.Struct):
     """What became of each event, in the order sent."""
 
     events: list[Outcome]
+
+
+class Wanted(msgspec.Struct):
+    """A command to the job."""
+
+    command: Literal["fine_tune_now", "rollback_model", "promote_model"]
+    model: Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)] | None = None
+    """Version, of `promote_model`."""
+
+
+class Commanded(msgspec.Struct):
+    """What the job answered."""
+
+    id: str
+    ok: bool
+    message: str
 
 
 class Health(msgspec.Struct):

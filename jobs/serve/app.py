@@ -19,7 +19,7 @@ from jobs.serve.paths import RawPaths
 from jobs.serve.reader import Reader
 from jobs.serve.replica.replica import Replica
 from jobs.serve.routes.items import ItemRoutes
-from jobs.serve.routes.service import Events, Service, document, metrics
+from jobs.serve.routes.service import Control, Events, Service, document, metrics
 from jobs.serve.routes.users import Users
 from jobs.serve.routes.wishes import wish
 from jobs.serve.selection import Selection
@@ -43,7 +43,7 @@ def service(
     selection = Selection(replica)
     parts = {"replica": replica, "reader": reader, "sender": sender, "selection": selection}
     own = {name: _given(part) for name, part in parts.items()}
-    served: list[Any] = [Users, ItemRoutes, Events, Service, document, metrics]
+    served: list[Any] = [Users, ItemRoutes, Events, Control, Service, document, metrics]
     if CONSOLE.is_dir():
         files = create_static_files_router("/", [CONSOLE], html_mode=True, include_in_schema=False)
         served.append(files)

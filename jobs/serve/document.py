@@ -22,6 +22,7 @@ _ANYWHERE = {
     "404": "Nothing of that name",
     "413": "A body that is too large",
     "503": "No broker answers",
+    "504": "The job does not answer",
 }
 
 
@@ -30,7 +31,7 @@ def with_errors(schema: dict[str, Any]) -> dict[str, Any]:
 
     >>> found = with_errors({"paths": {"/x": {"get": {"responses": {"200": {}}}}}})
     >>> sorted(found["paths"]["/x"]["get"]["responses"])
-    ['200', '400', '404', '413', '503']
+    ['200', '400', '404', '413', '503', '504']
     """
     content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     components = schema.setdefault("components", {}).setdefault("schemas", {})

@@ -14,7 +14,12 @@ from jobs.serve.replica.replica import Replica
 
 _LOG = logging.getLogger(__name__)
 _AT_ONCE = 2_000
-_TAIL = {"user_behavior": 20_000, "dead_letter": 500, "recommendation_metrics": None}
+_TAIL = {
+    "user_behavior": 20_000,
+    "dead_letter": 500,
+    "recommendation_metrics": None,
+    "control_results": 100,
+}
 """Records of a partition that are read of topics of which only the end is wanted."""
 _WHOLE = ("recommendations", "model_updates", "catalog")
 """Topics that must have been read before the service is ready."""
@@ -51,6 +56,7 @@ class Reader:
             "model_updates": replica.take_update,
             "catalog": replica.take_description,
             "recommendation_metrics": replica.reports.take_metrics,
+            "control_results": replica.reports.take_answer,
         }
         self._left: set[tuple[str, int]] | None = None
         self._assigned: set[tuple[str, int]] = set()

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from conf.schema import JobConfig
-from jobs.serve.answers import Outcome
+from jobs.serve.answers import Outcome, Wanted
 from jobs.serve.kafka import client
 from models.params.events import EventPolicy
 from state.events.check import Check
@@ -32,6 +33,7 @@ class Sender:
     """
 
     def __init__(self, config: JobConfig, policy: EventPolicy) -> None:
+        self._control = config.kafka.topics.control
         self._topic, self._keyed = config.kafka.topics.user_behavior, config.events.keyed
         self._check = Check(policy, {})
         settings = {
@@ -79,7 +81,27 @@ class Sender:
                 raise UnreachableError(errors[0])
         return outcomes
 
+    async def command(self, wanted: Wanted) -> str:
+        """Send a command to the job; return its id.
+
+        Raises
+        ------
+        UnreachableError
+            Where the broker did not take it in time.
+        """
+        name = uuid.uuid4().hex
+        fields = {} if wanted.model is None else {"model": wanted.model}
+        value = msgspec.json.encode({"command": wanted.command, **fields})
+        if error := await self._produced(self._control, name.encode(), value):
+            raise UnreachableError(error)
+        return name
+
     def _one(self, user: str, value: bytes) -> "asyncio.Future[str]":
+        key = msgspec.json.encode(user) if self._keyed == "json" else user.encode()
+        return self._produced(self._topic, key, value)
+
+    def _produced(self, topic: str, key: bytes, value: bytes) -> "asyncio.Future[str]":
+        """Write a record; return what was wrong with that, "" for nothing."""
         loop = asyncio.get_running_loop()
         done: asyncio.Future[str] = loop.create_future()
 
@@ -90,9 +112,8 @@ class Sender:
         def delivered(error: KafkaError | None, _: Message) -> None:
             loop.call_soon_threadsafe(settle, error.str() if error else "")
 
-        key = msgspec.json.encode(user) if self._keyed == "json" else user.encode()
         try:
-            self._producer.produce(self._topic, key=key, value=value, on_delivery=delivered)
+            self._producer.produce(topic, key=key, value=value, on_delivery=delivered)
         except BufferError:
             settle("the queue to the broker is full")
         except KafkaException as error:

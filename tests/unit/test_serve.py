@@ -14,11 +14,12 @@ import pytest
 from conf.schema import JobConfig
 from jobs.serve import reader as serve_reader
 from jobs.serve import sender as serve_sender
-from jobs.serve.answers import Outcome
+from jobs.serve.answers import Outcome, Wanted
 from jobs.serve.app import service as serve
 from jobs.serve.paths import id_of
 from jobs.serve.reader import Progress
 from jobs.serve.replica.replica import Replica
+from jobs.serve.routes import service as routes
 from jobs.serve.sender import UnreachableError
 from models.example import Example
 from state.topics import catalog, chunks, recommendation
@@ -48,11 +49,18 @@ class Sender(serve_sender.Sender):
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
         self.gone = False
+        self.commands: list[Wanted] = []
 
     def start(self) -> None:
         pass
 
     stop = start
+
+    async def command(self, wanted: Wanted) -> str:
+        if self.gone:
+            raise UnreachableError
+        self.commands.append(wanted)
+        return f"c{len(self.commands)}"
 
     async def send(self, events: list[dict[str, Any]]) -> list[Outcome]:
         if self.gone:
@@ -484,3 +492,28 @@ def test_a_browser_that_asks_first_is_told_what_is_allowed() -> None:
 def test_at_an_address_of_the_network_any_name_may_lead_here() -> None:
     service = Service(host="0.0.0.0")
     assert service.ask("GET", "/v1/info", headers={"host": "shop.internal"}).status_code == 200
+
+
+def test_a_command_has_the_jobs_answer(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = {"id": "c1", "command": "rollback_model", "ok": False, "message": "no former model",
+              "answered_at": NOW}  # fmt: skip
+    service.replica.reports.take_answer(b"c1", b"garbage")
+    service.replica.reports.take_answer(b"c1", json.dumps(answer).encode())
+    found = service.ask("POST", "/v1/control", json={"command": "rollback_model"})
+    assert found.json() == {"id": "c1", "ok": False, "message": "no former model"}
+    assert service.sender.commands == [Wanted("rollback_model")]
+
+    monkeypatch.setattr(routes, "ANSWER_SECONDS", 0.2)
+    found = service.ask("POST", "/v1/control", json={"command": "promote_model", "model": 3})
+    assert found.status_code == 504
+    assert "does it run?" in found.json()["error"]["message"]
+    service.sender.gone = True
+    assert service.ask("POST", "/v1/control", json={"command": "fine_tune_now"}).status_code == 503
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"command": "drop"}, {"command": "promote_model", "model": -1}]
+)
+def test_commands_that_no_job_knows(service: Service, body: dict[str, Any]) -> None:
+    assert service.ask("POST", "/v1/control", json=body).status_code == 400
+    assert service.sender.commands == []

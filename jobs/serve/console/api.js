@@ -57,6 +57,14 @@ export async function send(event) {
   if (fate && fate.accepted === false) throw new ApiError(fate.message ?? "The event was not taken.", fate.code, 422);
 }
 
+/** Send a command to the job; resolves to its answer, throws with its words when it refuses. */
+export async function command(name) {
+  const body = JSON.stringify({ command: name });
+  const answer = await call(`${base}/control`, { method: "POST", body, headers: { "content-type": "application/json" } });
+  if (!answer.ok) throw new ApiError(answer.message || "The job refused.", "refused", 422);
+  return answer;
+}
+
 /* What is known of items, for names of items that are only mentioned by id. */
 const seen = new Map();
 const LIMIT = 4000;

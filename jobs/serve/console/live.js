@@ -1,6 +1,6 @@
 /* Live: what became of the events, how good the lists are, how fresh. */
 
-import { at, get } from "./api.js";
+import { at, command, get } from "./api.js";
 import { chart } from "./chart.js";
 import { button, el, empty, every, own, trouble } from "./dom.js";
 import { count, duration, share, time } from "./words.js";
@@ -54,7 +54,29 @@ export function mount(root, signal) {
       ),
     ),
   );
-  const content = el("div", { hidden: true }, tiles, el("div", { class: "charts" }, charts.map((one) => one.element)), tune, table);
+  const answered = el("p", { class: "fine", role: "status" });
+  const ask = (label, name, question) =>
+    button(label, async () => {
+      if (question && !window.confirm(question)) return;
+      answered.textContent = "Asking the job …";
+      try {
+        answered.textContent = (await command(name)).message || "Done.";
+      } catch (error) {
+        answered.textContent = error.message;
+      }
+    }, { class: "quiet" });
+  const commands = el(
+    "section",
+    { class: "panel wide", "aria-label": "Commands to the job" },
+    el(
+      "div",
+      { class: "bar" },
+      ask("Fine-tune now", "fine_tune_now"),
+      ask("Roll back", "rollback_model", "Serve the version of the deep model before this one?"),
+      answered,
+    ),
+  );
+  const content = el("div", { hidden: true }, tiles, el("div", { class: "charts" }, charts.map((one) => one.element)), tune, commands, table);
   let paused = false;
   const pause = button("Pause", () => {
     paused = !paused;

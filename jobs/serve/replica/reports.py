@@ -1,12 +1,14 @@
 """What the job reports: windows of quality and fates, fine-tuning, dead letters."""
 
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 from typing import Any
 
 import msgspec
 
-_WINDOWS, _LETTERS, _SHOWN = 360, 500, 2_000
-"""Windows and dead letters kept; bytes shown of a letter's value."""
+from state.topics.control import Answer
+
+_WINDOWS, _LETTERS, _SHOWN, _ANSWERS = 360, 500, 2_000, 1_000
+"""Windows and dead letters kept; bytes shown of a letter's value; answers to commands kept."""
 
 
 class Reports:
@@ -15,6 +17,7 @@ class Reports:
     def __init__(self) -> None:
         self._windows: dict[int, dict[str, Any]] = {}
         self.fine_tune: dict[str, Any] | None = None
+        self._answers: OrderedDict[str, Answer] = OrderedDict()
         self._letters: deque[dict[str, Any]] = deque(maxlen=_LETTERS)
         self.by_code: Counter[str] = Counter()
         """Dead letters by code, since the service has been up."""
@@ -57,6 +60,20 @@ class Reports:
                 "offset": _text(headers.get("src.offset")),
             }
         )
+
+    def take_answer(self, key: bytes, value: bytes | None) -> None:
+        """Take a record of `control_results`."""
+        try:
+            found = msgspec.json.decode(value or b"", type=Answer)
+        except (msgspec.MsgspecError, ValueError):
+            return
+        self._answers[_text(key)] = found
+        while len(self._answers) > _ANSWERS:
+            self._answers.popitem(last=False)
+
+    def answer(self, command: str) -> Answer | None:
+        """Return what the job answered to a command, by its id; None where it has not yet."""
+        return self._answers.get(command)
 
     def windows(self, n: int) -> list[dict[str, Any]]:
         """Return the newest windows, in the order of time."""

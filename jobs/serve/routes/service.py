@@ -1,5 +1,6 @@
 """Events in, and how the service and the job are."""
 
+import asyncio
 from typing import Any
 
 from litestar import Controller, MediaType, Request, Response, get, post
@@ -15,6 +16,8 @@ from jobs.serve.routes.wishes import Number
 from jobs.serve.sender import UnreachableError
 
 _MOST_EVENTS = 1_000
+ANSWER_SECONDS, _LOOK_SECONDS = 12.0, 0.1
+"""That a command is waited for, and between two looks."""
 
 
 class Events(Controller):
@@ -37,6 +40,30 @@ class Events(Controller):
         except UnreachableError as error:
             detail = f"kafka: expected the broker to take the events, got {error}; send them again"
             raise HTTPException(status_code=503, detail=detail) from None
+
+
+class Control(Controller):
+    """Route of commands."""
+
+    path = "/v1/control"
+    tags = ("service",)
+
+    @post(status_code=200)
+    async def command(
+        self, data: JSONBody[answers.Wanted], sender: SenderPart, replica: ReplicaPart
+    ) -> answers.Commanded:
+        """Send a command to the job, and return its answer."""
+        try:
+            name = await sender.command(data)
+        except UnreachableError as error:
+            detail = f"kafka: expected the broker to take the command, got {error}; send it again"
+            raise HTTPException(status_code=503, detail=detail) from None
+        for _ in range(round(ANSWER_SECONDS / _LOOK_SECONDS)):
+            if found := replica.reports.answer(name):
+                return answers.Commanded(name, found.ok, found.message)
+            await asyncio.sleep(_LOOK_SECONDS)
+        detail = f"job: expected an answer within {ANSWER_SECONDS:g} s, got none; does it run?"
+        raise HTTPException(status_code=504, detail=detail)
 
 
 class Service(Controller):
