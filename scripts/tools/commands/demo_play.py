@@ -27,8 +27,9 @@ LOOK_SECONDS = 0.2
 READY_SECONDS = 120
 STALL_SECONDS = 60
 TRAINING_SECONDS = 240
-_PROBED, _LIVE_SHARE, _LEAST_RATE = 3, 0.4, 500.0
-"""Blocks that tell what the job carries, the share of it that is sent live, and the least rate."""
+_PROBED, _LIVE_SHARE, _LONGEST_SECONDS = 3, 0.4, 100.0
+"""Blocks that tell what the job carries, the share of it that is sent live, and how long that may
+take."""
 ROUNDS = 2
 """Rounds that the demonstration waits for; further ones are triggered by the events."""
 MOST_FAILURES = 3
@@ -94,7 +95,7 @@ class Play:
         self.view.say(f"first {self.sending.sent:,} events processed after {ready:.1f} s")
         if mostly_refused(self.watch.seen.metrics.totals()):
             self.view.say("most of them were refused; the summary will say why")
-        pace = pace or self._live(blocks)
+        pace = pace or self._live(blocks, events.events)
         self.watch.seen.fresh_since_ms = time.time_ns() // 1_000_000
         parts = _parts(blocks, events.events - self.sending.sent) if torch else [blocks]
         for number, part in enumerate(parts):
@@ -106,13 +107,17 @@ class Play:
         self._wait(self._measured, 5 + 2 * self.config.metrics.window / 1000)
         return ready
 
-    def _live(self, blocks: Iterator[Block]) -> Pace:
-        """Let the job take some events as fast as it can; return a pace that leaves it room."""
+    def _live(self, blocks: Iterator[Block], events: int) -> Pace:
+        """Let the job take some events as fast as it can; return a pace that leaves it room.
+
+        All events are sent within some minutes, though, where that leaves none.
+        """
         before, begin = self.sending.sent, time.monotonic()
         self.sending.start(itertools.islice(blocks, _PROBED), Pace())
         self._insist(self._accounted, STALL_SECONDS)
         carried = (self.sending.sent - before) / (time.monotonic() - begin)
-        rate = max(_LEAST_RATE, _LIVE_SHARE * carried)
+        left = events - self.sending.sent
+        rate = max(left / _LONGEST_SECONDS, _LIVE_SHARE * carried, 1.0)
         self.view.say(
             f"about {carried:,.0f} events a second are carried here; {rate:,.0f} a second are sent"
             " from now on, as live (--rate R for another rate)"
