@@ -70,7 +70,7 @@ export function mount(root, signal) {
     { class: "panel wide", "aria-label": "Commands to the job" },
     el(
       "div",
-      { class: "bar" },
+      { class: "commands" },
       ask("Fine-tune now", "fine_tune_now"),
       ask("Roll back", "rollback_model", "Serve the version of the deep model before this one?"),
       answered,
