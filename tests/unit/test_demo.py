@@ -1,8 +1,10 @@
 """The demo plays in a folder of its own, and leaves what was kept; it says one number a round."""
 
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +14,7 @@ import pytest
 
 from scripts.tools.cluster import ownership
 from scripts.tools.cluster.paths import RUN_DIR
-from scripts.tools.commands import demo, demo_play, torch_setup
+from scripts.tools.commands import demo, demo_console, demo_play, torch_setup
 from scripts.tools.commands.demo_play import Play
 from scripts.tools.console import ToolError
 
@@ -112,3 +114,84 @@ def test_each_round_is_waited_for_and_told_once(monkeypatch: pytest.MonkeyPatch)
     ]
     made._fine_tune(Torch())  # type: ignore[arg-type]
     assert said[-1] == "no round ended: see the logs"
+
+
+class Clock:
+    """A second goes by at each look."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        self.now += 1
+        return self.now
+
+
+@pytest.mark.parametrize(
+    ("events", "rate"),
+    [(20_000, 6_000), (1_000_000, 9_850)],
+    ids=["a part of what is carried", "all within some minutes"],
+)
+def test_a_live_rate_leaves_the_job_room_and_ends(
+    monkeypatch: pytest.MonkeyPatch, events: int, rate: float
+) -> None:
+    said: list[str] = []
+    sent: list[Any] = []
+    sending = SimpleNamespace(sent=0)
+
+    def start(blocks: Any, pace: Any) -> None:
+        sent.append((list(blocks), pace))
+        sending.sent += 15_000
+
+    sending.start = start
+    view = SimpleNamespace(say=said.append)
+    made = Play(None, "", None, sending, None, view, None, False)  # type: ignore[arg-type]
+    monkeypatch.setattr(Play, "_insist", lambda *_: None)
+    monkeypatch.setattr(demo_play, "time", Clock())
+    blocks = iter(range(10))
+    found = made._live(blocks, events)  # type: ignore[arg-type]
+    assert found.rate == rate
+    assert sent == [([0, 1, 2], demo_play.Pace())]
+    assert next(blocks) == 3
+    assert "15,000 events a second are carried here" in said[0]
+
+
+def test_the_console_is_announced_once_and_as_soon_as_it_answers(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    started: list[Any] = []
+    monkeypatch.setattr(demo_console.processes, "start", lambda *given: started.append(given))
+    monkeypatch.setattr(demo_console.loopback, "is_free", lambda _: False)
+    said: list[str] = []
+    local = SimpleNamespace(run_dir=tmp_path)
+    console = demo_console.DemoConsole(local, Path("job.yaml"), ["a.b=c"], said.append)  # type: ignore[arg-type]
+    ((name, command, folder),) = started
+    assert (name, folder) == (demo_console.NAME, tmp_path)
+    assert command[-2:] == ["--set", "a.b=c"]
+    assert command[command.index("--config") + 1] == str(Path("job.yaml").resolve())
+    console.announce()
+    assert said == []  # nobody answers yet
+
+    class Healthy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", int(console.url.rpartition(":")[2])), Healthy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        console.announce()
+        console.announce()
+        server.shutdown()
+    assert said == [f"console: {console.url} (choose a user, click, and see the list change)"]
+
+
+def test_without_a_terminal_the_demo_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo_console.time, "sleep", lambda _: pytest.fail("it waits"))
+    demo_console.wait_for_the_user("http://127.0.0.1:8090")
+
+
+def test_no_console_has_no_address(tmp_path: Path) -> None:
+    assert demo_console.address(tmp_path) is None
