@@ -1,7 +1,9 @@
 """Serve what a job's topics hold: lists, items, events in, the console at `/`."""
 
 import argparse
+import contextlib
 import logging
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +19,7 @@ from jobs.serve.replica.replica import Replica
 from jobs.serve.sender import Sender
 
 PORT = 8090
+_DIGITS = 5
 _MOST_CONNECTIONS = 5_000
 """Open at a time, streams included; further ones are answered with 503."""
 _LOCAL = Path(__file__).parents[2] / "conf" / "local.yaml"
@@ -30,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
     add("--brokers", metavar="HOST:PORT", help="instead of the configuration's")
     add("--host", default="127.0.0.1", help="address to listen at (default: this machine only)")
-    add("--port", type=int, default=PORT, help=f"default: {PORT}")
+    add("--port", type=_port, default=PORT, help=f"default: {PORT}")
     add(
         "--allow-origin",
         action="append",
@@ -50,18 +53,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ConfigError, LoginError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
+    try:
+        listening = _listening(options.host, options.port)
+    except OSError as error:
+        where = f"{options.host}:{options.port}"
+        told = error.strerror or error
+        sys.stderr.write(
+            f"error: {where}: expected an address to listen at, got: {told}; choose another --host"
+            " or --port\n"
+        )
+        return 2
     sys.stderr.write(f"serving http://{options.host}:{options.port}\n")
-    uvicorn.run(
+    settings = uvicorn.Config(
         service(replica, reader, sender, host=options.host, origins=options.origins),
-        host=options.host,
-        port=options.port,
         log_level="warning",
         access_log=False,
         timeout_keep_alive=30,
         limit_concurrency=_MOST_CONNECTIONS,
         timeout_graceful_shutdown=3,
     )
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(settings).run(sockets=[listening])
     return 0
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """Return a socket that listens, before anything else is started."""
+    family, *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    return socket.create_server((host, port), family=family, backlog=2048)
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS and 0 < int(text) < 1 << 16):
+        raise argparse.ArgumentTypeError(f"expected a port from 1 to 65535, got {text[:40]!r}")
+    return int(text)
 
 
 def _origin(text: str) -> str:
