@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +59,7 @@ class Selection:
                 context = list(dict.fromkeys(one.origin for one in own if one.origin))
                 hidden |= set() if replica.behaviour.repeats() else set(context)
         past = wish.exclude | hidden
-        items = self._filled(own, context, Wish(wish.n, past, wish.category, wish.described))
+        items = self._filled(own, context, replace(wish, exclude=past))
         if found is None:
             return Recommended(user, None, None, None, None, items)
         return Recommended(
@@ -74,7 +74,7 @@ class Selection:
     def for_guest(self, context: Sequence[str], wish: Wish) -> list[Listed]:
         """Return a list for somebody of whom only some items are known, the newest first."""
         past = wish.exclude | set(context)
-        return self._filled([], context, Wish(wish.n, past, wish.category, wish.described))
+        return self._filled([], context, replace(wish, exclude=past))
 
     def similar(self, item: str, wish: Wish) -> list[Listed]:
         """Return the items whose factors are nearest, by their cosine."""
