@@ -113,6 +113,12 @@ RULES = (
         lambda c: c.recommend.repeats.keys() - {""} <= c.events.weights.keys(),
     ),
     Rule(
+        "serve.boards",
+        "events.weights",
+        "event types that events.weights knows",
+        lambda c: all(b.events.keys() <= c.events.weights.keys() for b in c.serve.boards.values()),
+    ),
+    Rule(
         "users.session_gap",
         "users.ttl",
         "at most users.ttl, or users are forgotten in mid-session",

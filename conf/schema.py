@@ -12,7 +12,7 @@ from conf.sections.items import ItemRules
 from conf.sections.job import Flink, Job, Metrics
 from conf.sections.kafka import Kafka
 from conf.sections.learning import Learning
-from conf.sections.serving import Evaluation, Recommend, Trending
+from conf.sections.serving import Evaluation, Recommend, Serve, Trending
 from conf.sections.users import UserRules
 
 
@@ -30,5 +30,6 @@ class JobConfig(Section):
     fine_tune: FineTuneRules = FineTuneRules()
     evaluation: Evaluation = Evaluation()
     trending: Trending = Trending()
+    serve: Serve = Serve()
     metrics: Metrics = Metrics()
     flink: Flink = Flink()

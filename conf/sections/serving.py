@@ -1,13 +1,17 @@
-"""Keys of serving: lists, their evaluation, and trending items."""
+"""Keys of serving: lists, their evaluation, trending items, and boards of the lookup service."""
 
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from conf.section import Section
+from conf.section import Section, refusal
 from conf.sections.repeats import Repeats
+from conf.sections.types import EventType, Name, Weight
 from conf.units import Duration, duration
 from models.users.past import ALWAYS
+
+UsualBoard = Literal["trending", "popular", "latest"]
+"""Boards that are there without being declared."""
 
 
 class Recommend(Section):
@@ -59,3 +63,35 @@ class Trending(Section):
     sample: int = Field(
         default=16, ge=1, le=10_000, description="Most events of a micro-batch that are counted."
     )
+
+
+class Board(Section):
+    """Items by the weights of their latest events."""
+
+    events: dict[EventType, Weight] = Field(
+        min_length=1, description="Weight by event type; other types count nothing."
+    )
+    window: Annotated[int, Duration("1m", "90d")] = Field(
+        default=duration("1d"), description="Event-time window that is counted."
+    )
+    category: str | None = Field(
+        default=None, min_length=1, max_length=500, description="Only items of this category."
+    )
+
+
+class Serve(Section):
+    """The lookup service (`scripts/serve`); the job itself looks at none of it."""
+
+    boards: dict[Name, Board] = Field(
+        default_factory=dict,
+        description="Boards of items by name, at `/v1/boards/NAME`: `{bought: {events: {purchase:"
+        " 1}, window: 7d, category: Kitchen}}`; window (1 day) and category may be missing.",
+    )
+
+    @field_validator("boards")
+    @classmethod
+    def _own_names(cls, value: dict[str, Board]) -> dict[str, Board]:
+        for name in value.keys() & set(get_args(UsualBoard)):
+            words = f"other names than {', '.join(get_args(UsualBoard))}, got {name}"
+            raise refusal(words)
+        return value

@@ -44,6 +44,12 @@ class Items(msgspec.Struct):
     items: list[Listed]
 
 
+class Boards(msgspec.Struct):
+    """Names of boards."""
+
+    boards: list[str]
+
+
 class SeenEvent(msgspec.Struct, omit_defaults=True):
     """An event that came by."""
 
@@ -79,7 +85,10 @@ class Guest(msgspec.Struct):
     items: list[str]
     n: int = 10
     exclude: list[str] = []
-    category: str | None = None
+    category: str | list[str] | None = None
+    """Only items of this category, or of at least one of several."""
+    all: list[str] = []
+    """Only items of all these categories."""
 
 
 class Outcome(msgspec.Struct, omit_defaults=True):

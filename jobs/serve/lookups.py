@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from jobs.serve.paths import Application, id_of
-from jobs.serve.selection import Selection, Wish
+from jobs.serve.selection import Selection
+from jobs.serve.wish import Wish
 
 _PATH = re.compile(rb"/v1/users/([^/?]+)/recommendations")
 _QUERY = re.compile(rb"(?:n=([1-9][0-9]{0,2}))?(&?include=items)?")

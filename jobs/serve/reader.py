@@ -20,7 +20,8 @@ _TAIL = {
     "recommendation_metrics": None,
     "control_results": 100,
 }
-"""Records of a partition that are read of topics of which only the end is wanted."""
+"""Records of a partition that are read of topics of which only the end is wanted; of events all
+that boards count."""
 _WHOLE = ("recommendations", "model_updates", "catalog")
 """Topics that must have been read before the service is ready."""
 _LOOK_SECONDS = 4.0
@@ -58,6 +59,8 @@ class Reader:
             "recommendation_metrics": replica.reports.take_metrics,
             "control_results": replica.reports.take_answer,
         }
+        boards = replica.config.serve.boards.values()
+        self._window_ms = max((one.window for one in boards), default=0)
         self._left: set[tuple[str, int]] | None = None
         self._assigned: set[tuple[str, int]] = set()
         self._heard = 0.0
@@ -141,7 +144,16 @@ class Reader:
             self.progress[name].end += high - low
             return TopicPartition(name, partition, low)
         tail = _TAIL[kind]
-        return TopicPartition(name, partition, low if tail is None else max(low, high - tail))
+        begin = low if tail is None else max(low, high - tail)
+        if kind == "user_behavior" and self._window_ms:
+            begin = min(begin, self._since(consumer, name, partition, begin))
+        return TopicPartition(name, partition, begin)
+
+    def _since(self, consumer: Consumer, name: str, partition: int, otherwise: int) -> int:
+        """Return the first offset of the longest window of a board."""
+        since = time.time_ns() // 1_000_000 - self._window_ms
+        found = consumer.offsets_for_times([TopicPartition(name, partition, since)], timeout=5)[0]
+        return found.offset if found.error is None and found.offset >= 0 else otherwise
 
     def _take(self, messages: list[Message]) -> None:
         events: list[bytes | None] = []

@@ -2,39 +2,16 @@
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import replace
+from itertools import chain
 
 from jobs.serve.answers import Listed, Recommended
 from jobs.serve.replica.replica import Replica
+from jobs.serve.sources import Sources
+from jobs.serve.wish import Wish
 
-BOARDS = ("trending", "popular", "latest")
 _CONTEXT = 10
 """Last items of somebody that others follow or resemble."""
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What somebody asks for.
-
-    Parameters
-    ----------
-    n
-        Items, at most.
-    exclude
-        Items that are not wanted.
-    category
-        Only items of this category; None: of any.
-    described
-        Whether the catalogue's words are wanted, too.
-    """
-
-    n: int = 10
-    exclude: frozenset[str] = field(default_factory=frozenset)
-    category: str | None = None
-    described: bool = False
 
 
 class Selection:
@@ -58,8 +35,7 @@ class Selection:
             if not context:  # what they come from is what the user had last, as far as one knows
                 context = list(dict.fromkeys(one.origin for one in own if one.origin))
                 hidden |= set() if replica.behaviour.repeats() else set(context)
-        past = wish.exclude | hidden
-        items = self._filled(own, context, replace(wish, exclude=past))
+        items = self._filled(own, context, replace(wish, exclude=wish.exclude | hidden))
         if found is None:
             return Recommended(user, None, None, None, None, items)
         return Recommended(
@@ -78,45 +54,60 @@ class Selection:
 
     def similar(self, item: str, wish: Wish) -> list[Listed]:
         """Return the items whose factors are nearest, by their cosine."""
-        return self._taken(self._similar(item), wish, {item})
+        return self._taken(self._sources(wish).similar(item), wish, {item})
 
     def following(self, item: str, wish: Wish) -> list[Listed]:
         """Return the items that most often came next."""
-        return self._taken(self._next([item]), wish, {item})
+        return self._taken(self._sources(wish).next([item]), wish, {item})
+
+    def boards(self) -> list[str]:
+        """Return the names of all boards."""
+        return ["trending", "popular", "latest", *self._replica.boards]
 
     def board(self, name: str, wish: Wish) -> list[Listed] | None:
         """Return a board's items; None where there is no such board."""
-        boards = {"trending": self._trending, "popular": self._popular, "latest": self._latest}
-        return self._taken(boards[name](), wish, set()) if name in boards else None
+        found = self._sources(wish).board(name)
+        return None if found is None else self._taken(found, wish, set())
 
     def search(self, text: str, wish: Wish) -> list[Listed]:
         """Return the items whose title, or id, has all words of a text, popular ones first."""
+        sources = self._sources(wish)
         if not text.strip():
-            return self._taken(self._popular_or_described(), wish, set())
-        rank = {item: n for n, item in enumerate(self._by_popularity())}
+            return self._taken(chain(sources.popular(), sources.described()), wish, set())
+        popular = Sources(self._replica).popular()
+        rank = {one.item_id: n for n, one in enumerate(popular)}
         found = sorted(
             self._replica.catalog.search(text), key=lambda item: rank.get(item, len(rank))
         )
         exact = [text.strip()] if self._replica.items.row(text.strip()) is not None else []
         return self._taken((Listed(one, "search") for one in [*exact, *found]), wish, set())
 
+    def _sources(self, wish: Wish) -> Sources:
+        if not wish.filtered:
+            return Sources(self._replica)
+        members = self._replica.catalog.members(wish.categories, wish.all_categories)
+        return Sources(self._replica, members)
+
     def _filled(self, own: list[Listed], context: Sequence[str], wish: Wish) -> list[Listed]:
-        """Return a list in the order: own, next, similar, trending, popular, latest."""
+        """Return own items, then next, similar, of the categories, trending, popular, latest."""
 
         def candidates() -> Iterator[Listed]:
             yield from own
-            yield from self._next(context[:_CONTEXT])
+            sources = self._sources(wish)
+            yield from sources.next(context[:_CONTEXT])
             if context:
-                yield from self._similar(context[0])
-            yield from self._trending()
-            yield from self._popular()
-            yield from self._latest()
+                yield from sources.similar(context[0])
+            yield from sources.of_category((*wish.categories, *wish.all_categories))
+            yield from sources.trending()
+            yield from sources.popular()
+            yield from sources.latest()
 
         return self._taken(candidates(), wish, set())
 
     def _taken(self, candidates: Iterable[Listed], wish: Wish, seen: set[str]) -> list[Listed]:
         """Return the first candidates that are allowed, each once."""
         catalog, taken = self._replica.catalog, list[Listed]()
+        any_of, all_of = set(wish.categories), set(wish.all_categories)
         for one in candidates:
             if len(taken) >= wish.n:
                 break
@@ -126,70 +117,11 @@ class Selection:
             described = catalog.get(one.item_id)
             if described is not None and not described.available:
                 continue
-            if wish.category is not None and (
-                described is None or wish.category not in described.categories
-            ):
-                continue
+            if wish.filtered:
+                its = set(described.categories) if described else set()
+                if not all_of <= its or (any_of and not any_of & its):
+                    continue
             if wish.described:
                 one.item = described
             taken.append(one)
         return taken
-
-    def _next(self, context: Sequence[str]) -> Iterator[Listed]:
-        items = self._replica.items
-        rows = [row for item in context if (row := items.row(item)) is not None]
-        if not rows:
-            return
-        scores = items.follow(rows)
-        for row in _best(scores):
-            if scores[row] <= 0:
-                return
-            yield Listed(items.ids[row], "next", "transition", _rounded(scores[row]), context[0])
-
-    def _similar(self, item: str) -> Iterator[Listed]:
-        items = self._replica.items
-        row = items.row(item)
-        if row is None:
-            return
-        scores = items.similar(row)
-        for other in _best(scores):
-            yield Listed(items.ids[other], "similar", "factors", _rounded(scores[other]), item)
-
-    def _trending(self) -> Iterator[Listed]:
-        for item in self._replica.trending:
-            yield Listed(item, "trending", "trending")
-
-    def _popular(self) -> Iterator[Listed]:
-        for item in self._by_popularity():
-            yield Listed(item, "popular", "popular")
-
-    def _latest(self) -> Iterator[Listed]:
-        for item in self._replica.catalog.latest():
-            yield Listed(item, "latest", "new")
-
-    def _popular_or_described(self) -> Iterator[Listed]:
-        yield from self._popular()
-        yield from (Listed(item, "search") for item in self._replica.catalog.search(""))
-
-    def _by_popularity(self) -> Iterator[str]:
-        items = self._replica.items
-        ids = items.ids
-        for row in _best(items.popularity()):
-            yield ids[row]
-
-
-def _best(scores: NDArray[np.float32] | NDArray[np.float64]) -> Iterator[int]:
-    """Yield rows from the highest score on: the first hundred fast, all others when asked for."""
-    first = 100
-    if len(scores) > first:
-        rows = np.argpartition(-scores, first)[:first]
-        rows = rows[np.argsort(-scores[rows], kind="stable")]
-        yield from rows.tolist()
-        taken = set(rows.tolist())
-        yield from (row for row in np.argsort(-scores, kind="stable").tolist() if row not in taken)
-    else:
-        yield from np.argsort(-scores, kind="stable").tolist()
-
-
-def _rounded(score: float) -> float:
-    return round(float(score), 4)

@@ -1,6 +1,7 @@
 """Descriptions of items by id, and the search in their titles."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 
 from state.codec.sealed import StateError
 from state.topics import catalog
@@ -13,6 +14,7 @@ class Catalog:
     def __init__(self) -> None:
         self._items: dict[str, Description] = {}
         self._titles: dict[str, str] = {}
+        self._members: dict[str, set[str]] = defaultdict(set)
         self.refused = 0
         """Records that are no descriptions; the item keeps what was said of it before."""
 
@@ -23,6 +25,7 @@ class Catalog:
     def take(self, item: str, value: bytes | None) -> None:
         """Take a record; None deletes."""
         if value is None:
+            self._leave(item)
             self._items.pop(item, None)
             self._titles.pop(item, None)
             return
@@ -31,8 +34,11 @@ class Catalog:
         except StateError:
             self.refused += 1
             return
+        self._leave(item)
         self._items[item] = found
         self._titles[item] = (found.title or "").casefold()
+        for name in found.categories:
+            self._members[name].add(item)
 
     def get(self, item: str) -> Description | None:
         """Return what is known of an item."""
@@ -43,6 +49,14 @@ class Catalog:
         found = self._items.get(item)
         return found is None or found.available
 
+    def members(self, any_of: Iterable[str], all_of: Iterable[str]) -> set[str]:
+        """Return the items in at least one of some categories, if any, and in all of others."""
+        empty: set[str] = set()
+        sets = [self._members.get(name, empty) for name in all_of]
+        if names := list(any_of):
+            sets.append(empty.union(*(self._members.get(name, empty) for name in names)))
+        return set.intersection(*sets) if sets else set(self._items)
+
     def search(self, text: str) -> Iterator[str]:
         """Yield the items whose title has all words of a text."""
         words = text.casefold().split()
@@ -50,9 +64,22 @@ class Catalog:
             if all(word in title for word in words):
                 yield item
 
-    def latest(self) -> list[str]:
-        """Return the items that say when they were made, newest first."""
-        dated = [
-            (one.created_at, item) for item, one in list(self._items.items()) if one.created_at
-        ]
+    def is_in(self, item: str, category: str) -> bool:
+        """Return whether an item is of a category."""
+        return item in self._members.get(category, ())
+
+    def latest(self, only: Iterable[str] | None = None) -> list[str]:
+        """Return the items (of some, or of all) that say when they were made, newest first."""
+        names = list(self._items) if only is None else only
+        found = [(self._items.get(item), item) for item in names]
+        dated = [(one.created_at, item) for one, item in found if one and one.created_at]
         return [item for _, item in sorted(dated, reverse=True)]
+
+    def _leave(self, item: str) -> None:
+        """Take an item out of its categories; one that nobody is in is no more."""
+        before = self._items.get(item)
+        for name in before.categories if before else ():
+            members = self._members[name]
+            members.discard(item)
+            if not members:
+                del self._members[name]

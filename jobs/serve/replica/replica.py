@@ -7,6 +7,7 @@ from collections.abc import Callable
 from conf.parameters import event_policy
 from conf.schema import JobConfig
 from jobs.serve.replica.behaviour import Behaviour
+from jobs.serve.replica.boards import Board
 from jobs.serve.replica.catalog import Catalog
 from jobs.serve.replica.items import Items
 from jobs.serve.replica.lists import Lists
@@ -26,7 +27,8 @@ class Replica:
         self.policy = unkeyed(event_policy(config))
         self.lists, self.catalog, self.reports = Lists(), Catalog(), Reports()
         self.items = Items(config.items.half_life)
-        self.behaviour = Behaviour(self.policy)
+        self.boards = {name: Board(one) for name, one in config.serve.boards.items()}
+        self.behaviour = Behaviour(self.policy, self.boards)
         self.trending: list[str] = []
         self.skipped = 0
         """Records of the job's own topics that this version cannot read."""

@@ -1,5 +1,6 @@
 """Items: search, what resembles and follows them, boards."""
 
+from dataclasses import replace
 from typing import Annotated
 
 from litestar import Controller, get
@@ -10,7 +11,6 @@ from jobs.serve import answers
 from jobs.serve.paths import id_of
 from jobs.serve.routes.parts import ReplicaPart, SelectionPart, Wished
 from jobs.serve.routes.wishes import Id
-from jobs.serve.selection import BOARDS, Wish
 
 Search = Annotated[str, QueryParameter(max_length=200, description="Words of a title.")]
 
@@ -24,8 +24,7 @@ class ItemRoutes(Controller):
     @get("/items", sync_to_thread=False)
     def items(self, wished: Wished, selection: SelectionPart, search: Search = "") -> answers.Items:
         """Return the items whose title has all words, popular ones first."""
-        described = Wish(wished.n, wished.exclude, wished.category, described=True)
-        return answers.Items(selection.search(search, described))
+        return answers.Items(selection.search(search, replace(wished, described=True)))
 
     @get("/items/{item_id:str}", sync_to_thread=False)
     def item(self, item_id: Id, replica: ReplicaPart) -> answers.Item:
@@ -45,11 +44,16 @@ class ItemRoutes(Controller):
         """Return the items that most often came next."""
         return answers.Items(selection.following(id_of(item_id), wished))
 
+    @get("/boards", sync_to_thread=False)
+    def boards(self, selection: SelectionPart) -> answers.Boards:
+        """Return the names of all boards."""
+        return answers.Boards(selection.boards())
+
     @get("/boards/{name:str}", sync_to_thread=False)
     def board(self, name: FromPath[str], wished: Wished, selection: SelectionPart) -> answers.Items:
-        """Return a board: `trending`, `popular` or `latest`."""
+        """Return a board: `trending`, `popular`, `latest`, or one of the configuration's."""
         found = selection.board(id_of(name), wished)
         if found is None:
-            expected = ", ".join(BOARDS)
+            expected = ", ".join(selection.boards())
             raise NotFoundException(f"board: expected one of {expected}, got {id_of(name)[:100]}")
         return answers.Items(found)

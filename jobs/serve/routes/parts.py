@@ -6,8 +6,9 @@ from litestar.di import NamedDependency
 
 from jobs.serve.reader import Reader
 from jobs.serve.replica.replica import Replica
-from jobs.serve.selection import Selection, Wish
+from jobs.serve.selection import Selection
 from jobs.serve.sender import Sender
+from jobs.serve.wish import Wish
 
 ReaderPart: TypeAlias = NamedDependency[Reader]
 ReplicaPart: TypeAlias = NamedDependency[Replica]

@@ -15,7 +15,8 @@ from jobs.serve.paths import id_of
 from jobs.serve.replica.replica import Replica
 from jobs.serve.routes.parts import ReplicaPart, SelectionPart, Wished
 from jobs.serve.routes.wishes import MOST, Id
-from jobs.serve.selection import Selection, Wish
+from jobs.serve.selection import Selection
+from jobs.serve.wish import Wish
 
 _BEAT_SECONDS = 15
 """Time after which a silent stream says that it is there."""
@@ -39,7 +40,8 @@ class Users(Controller):
         """Return a list for somebody without an id, from the items of a visit, newest first."""
         if not 1 <= data.n <= MOST:
             raise HTTPException(status_code=400, detail=f"n: expected 1 to {MOST}, got {data.n}")
-        asked = Wish(data.n, frozenset(data.exclude), data.category)
+        any_of = (data.category,) if isinstance(data.category, str) else data.category or ()
+        asked = Wish(data.n, frozenset(data.exclude), tuple(any_of), tuple(data.all))
         return answers.Items(selection.for_guest(data.items[:MOST], asked))
 
     @get("/users/{user_id:str}", sync_to_thread=False)

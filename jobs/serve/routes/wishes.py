@@ -4,15 +4,28 @@ from typing import Annotated
 
 from litestar.params import PathParameter, QueryParameter
 
-from jobs.serve.selection import Wish
+from jobs.serve.wish import Wish
 
 MOST = 1_000
 """Items of an answer, at most."""
 
 Id = Annotated[str, PathParameter(description="An id, percent-encoded; a slash in it is %2F.")]
 Number = Annotated[int, QueryParameter(ge=1, le=MOST, description="Most items of the answer.")]
+_MOST_CATEGORIES = 50
 Category = Annotated[
-    str | None, QueryParameter(description="Only items of this category of the catalogue.")
+    list[str] | None,
+    QueryParameter(
+        description="Only items of this category of the catalogue; given several times: of at"
+        " least one of them.",
+        max_items=_MOST_CATEGORIES,
+    ),
+]
+All = Annotated[
+    list[str] | None,
+    QueryParameter(
+        description="Only items of all these categories; can be given several times.",
+        max_items=_MOST_CATEGORIES,
+    ),
 ]
 Exclude = Annotated[
     str, QueryParameter(description="Ids that are not wanted, with commas between.")
@@ -23,8 +36,12 @@ Include = Annotated[
 
 
 def wish(
-    n: Number = 10, category: Category = None, exclude: Exclude = "", include: Include = ""
+    n: Number = 10,
+    category: Category = None,
+    all: All = None,  # noqa: A002  # its name in the address
+    exclude: Exclude = "",
+    include: Include = "",
 ) -> Wish:
     """Read what a request asks for."""
     names = frozenset(name for name in exclude.split(",") if name)
-    return Wish(n, names, category, include == "items")
+    return Wish(n, names, tuple(category or ()), tuple(all or ()), include == "items")

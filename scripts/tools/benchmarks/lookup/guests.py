@@ -6,7 +6,8 @@ import numpy as np
 
 from conf.schema import JobConfig
 from jobs.serve.replica.replica import Replica
-from jobs.serve.selection import Selection, Wish
+from jobs.serve.selection import Selection
+from jobs.serve.wish import Wish
 from models.columns.items import ItemRows
 from models.keys import key_of
 from scripts.tools.results import Result
