@@ -1,8 +1,8 @@
 """Brokers, topics and delivery."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from conf.client.bootstrap import brokers
 from conf.section import Section
@@ -13,6 +13,13 @@ from conf.units import Duration, Size, duration, size
 class Topics(Section):
     """Names of the Kafka topics."""
 
+    prefix: str = Field(
+        default="",
+        pattern=r"^[a-zA-Z0-9._-]{0,100}$",
+        exclude=True,
+        description="Begins the names that are not set below: `shop.` gives `shop.user_behavior`."
+        " Jobs beside each other need their own, and their own `job.name` and `kafka.group`.",
+    )
     user_behavior: Topic = Field(
         default="user_behavior", description="Input: behaviour events, JSON."
     )
@@ -40,6 +47,16 @@ class Topics(Section):
     control_results: Topic = Field(
         default="control_results", description="Output: answers to the commands."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _prefixed(cls, value: Any) -> Any:
+        """Name the topics that have no name of their own."""
+        prefix = value.get("prefix") if isinstance(value, dict) else None
+        if not isinstance(prefix, str) or not prefix:
+            return value
+        names = [name for name in cls.model_fields if name != "prefix"]
+        return {name: f"{prefix}{cls.model_fields[name].default}" for name in names} | value
 
 
 class Kafka(Section):

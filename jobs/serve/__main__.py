@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import logging
+import math
 import socket
 import sys
 from collections.abc import Sequence
@@ -13,10 +14,10 @@ import uvicorn
 
 from conf.client.librdkafka import LoginError
 from conf.loader import ConfigError, load
-from jobs.serve.app import service
-from jobs.serve.reader import Reader
-from jobs.serve.replica.replica import Replica
-from jobs.serve.sender import Sender
+from jobs.serve.app import reserved, service
+from jobs.serve.gate.admission import Access
+from jobs.serve.gate.keys import KeyFileError, new, read
+from jobs.serve.served import Served, served
 
 PORT = 8090
 _DIGITS = 5
@@ -29,8 +30,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Read the command line and serve until interrupted."""
     parser = argparse.ArgumentParser(prog="scripts/serve", description=__doc__)
     add = parser.add_argument
-    add("--config", type=Path, default=_LOCAL, help="of the job (default: conf/local.yaml)")
-    add("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
+    add(
+        "--config",
+        action="append",
+        type=Path,
+        metavar="FILE",
+        dest="configs",
+        help="of the job (default: conf/local.yaml); of several jobs, if repeated",
+    )
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="one key of each configuration; can be repeated",
+    )
     add("--brokers", metavar="HOST:PORT", help="instead of the configuration's")
     add("--host", default="127.0.0.1", help="address to listen at (default: this machine only)")
     add("--port", type=_port, default=PORT, help=f"default: {PORT}")
@@ -43,14 +58,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="URL",
         help="origin of a site whose pages may ask, as https://shop.example; can be repeated",
     )
+    add("--keys", type=Path, metavar="FILE", help="API keys that are asked for (YAML)")
+    add(
+        "--rate",
+        type=_rate,
+        metavar="NUMBER",
+        help="most requests a second of an address without a key (default: any number)",
+    )
+    add(
+        "--new-key",
+        metavar="NAME",
+        help="print a new key, and its entry for the file of keys; do nothing else",
+    )
     options = parser.parse_args(arguments)
+    if options.new_key is not None:
+        return _print_key(options.new_key)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
-        own = [f"kafka.bootstrap_servers={options.brokers}"] if options.brokers else []
-        config = load(options.config, [*options.overrides, *own])
-        replica = Replica(config)
-        reader, sender = Reader(replica), Sender(config, replica.policy)
-    except (ConfigError, LoginError) as error:
+        jobs = _jobs(options.configs or [_LOCAL], options.overrides, options.brokers)
+        access = Access(read(options.keys) if options.keys else None, options.rate)
+    except (ConfigError, LoginError, KeyFileError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
     try:
@@ -65,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     sys.stderr.write(f"serving http://{options.host}:{options.port}\n")
     settings = uvicorn.Config(
-        service(replica, reader, sender, host=options.host, origins=options.origins),
+        service(jobs, host=options.host, origins=options.origins, access=access),
         log_level="warning",
         access_log=False,
         timeout_keep_alive=30,
@@ -75,6 +102,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(settings).run(sockets=[listening])
     return 0
+
+
+def _jobs(paths: Sequence[Path], overrides: Sequence[str], brokers: str | None) -> list[Served]:
+    """Return the jobs of some configurations, which must have names of their own."""
+    own = [f"kafka.bootstrap_servers={brokers}"] if brokers else []
+    configs = [load(path, [*overrides, *own]) for path in paths]
+    names = [config.job.name for config in configs]
+    taken = reserved()
+    for path, name in zip(paths, names, strict=True) if len(names) > 1 else ():
+        if names.count(name) > 1 or name in taken:
+            line = f"{path}: job.name: expected a name of its own beside other jobs, got {name}"
+            raise ConfigError([line])
+    return [served(config) for config in configs]
+
+
+def _print_key(name: str) -> int:
+    key, entry = new(name)
+    sys.stderr.write(f"key (shown once, kept nowhere): {key}\n")
+    sys.stdout.write(entry)
+    return 0
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = math.nan
+    if not 0 < rate < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text[:40]!r}")
+    return rate
 
 
 def _listening(host: str, port: int) -> socket.socket:

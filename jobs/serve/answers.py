@@ -140,6 +140,12 @@ class Info(msgspec.Struct):
     catalog: int
 
 
+class Jobs(msgspec.Struct):
+    """Names of the jobs that are served."""
+
+    jobs: list[str]
+
+
 class Read(msgspec.Struct):
     """How far a topic has been read."""
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,44 +13,69 @@ from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.static_files import create_static_files_router
 
-from jobs.serve.guard import Guard
+from jobs.serve.gate.admission import Access, Admission
+from jobs.serve.gate.by_job import ByJob
+from jobs.serve.gate.guard import Guard
 from jobs.serve.lookups import Lookups
-from jobs.serve.paths import RawPaths
-from jobs.serve.reader import Reader
-from jobs.serve.replica.replica import Replica
+from jobs.serve.paths import Application, RawPaths
 from jobs.serve.routes.items import ItemRoutes
 from jobs.serve.routes.service import Control, Events, Service, document, metrics
 from jobs.serve.routes.users import Users
 from jobs.serve.routes.wishes import wish
 from jobs.serve.selection import Selection
-from jobs.serve.sender import Sender
+from jobs.serve.served import Served
 
 CONSOLE = Path(__file__).parent / "console"
 _MOST_BYTES = 1 << 20
 """Largest body of a request."""
+_ROUTES: list[Any] = [Users, ItemRoutes, Events, Control, Service, document, metrics]
 _LOG = logging.getLogger(__name__)
 
 
 def service(
-    replica: Replica,
-    reader: Reader,
-    sender: Sender,
+    jobs: Sequence[Served],
     *,
     host: str = "127.0.0.1",
     origins: Collection[str] = (),
-) -> Guard:
-    """Return the service of one job; `host` and `origins` as of `Guard`."""
-    selection = Selection(replica)
-    parts = {"replica": replica, "reader": reader, "sender": sender, "selection": selection}
-    own = {name: _given(part) for name, part in parts.items()}
-    served: list[Any] = [Users, ItemRoutes, Events, Control, Service, document, metrics]
+    access: Access | None = None,
+) -> RawPaths:
+    """Return the service of one job or several; `host` and `origins` as of `Guard`.
+
+    `/v1/…` is the first job's; of several each also has `/v1/NAME/…`.
+    """
+    allowed = access or Access()
+    first = jobs[0]
+    usual = Admission(_of(first, jobs, runs=True), allowed, first.name)
+    several = jobs if len(jobs) > 1 else ()
+    named = {job.name: Admission(_of(job, [job]), allowed, job.name) for job in several}
+    return RawPaths(Guard(ByJob(usual, named), host, origins))
+
+
+def reserved() -> set[str]:
+    """Return the names that no job can have beside others: what comes after `/v1/`."""
+    parts = dict.fromkeys(("replica", "sender", "selection", "jobs"))
+    application = Litestar(_ROUTES, dependencies=_dependencies(parts))
+    paths = (route.path.split("/") for route in application.routes)
+    return {path[2] for path in paths if path[1] == "v1"}
+
+
+def _of(job: Served, jobs: Sequence[Served], *, runs: bool = False) -> Application:
+    """Return the application of a job; one of them runs the reading and sending of `jobs`."""
+    selection = Selection(job.replica)
+    parts = {
+        "replica": job.replica,
+        "sender": job.sender,
+        "selection": selection,
+        "jobs": list(jobs),
+    }
+    served = list(_ROUTES)
     if CONSOLE.is_dir():
         files = create_static_files_router("/", [CONSOLE], html_mode=True, include_in_schema=False)
         served.append(files)
     application = Litestar(
         served,
-        dependencies={"wished": Provide(wish, sync_to_thread=False), **own},
-        lifespan=[_running(reader, sender)],
+        dependencies=_dependencies(parts),
+        lifespan=[_running(jobs)] if runs else [],
         exception_handlers={
             HTTPException: _refused,
             RecursionError: _too_deep,
@@ -59,7 +84,12 @@ def service(
         openapi_config=OpenAPIConfig(title="streamrec", version="1", render_plugins=[]),
         request_max_body_size=_MOST_BYTES,
     )
-    return Guard(RawPaths(Lookups(application, selection)), host, origins)
+    return Lookups(application, selection)
+
+
+def _dependencies(parts: Mapping[str, Any]) -> dict[str, Provide]:
+    own = {name: _given(part) for name, part in parts.items()}
+    return {"wished": Provide(wish, sync_to_thread=False), **own}
 
 
 def _given(part: Any) -> Provide:
@@ -67,18 +97,18 @@ def _given(part: Any) -> Provide:
     return Provide(lambda: part, sync_to_thread=False)
 
 
-def _running(reader: Reader, sender: Sender) -> Any:
-    """Return what starts reader and sender with the application, and ends them after it."""
+def _running(jobs: Sequence[Served]) -> Any:
+    """Return what starts readers and senders with the application, and ends them after it."""
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
-        reader.start()
-        sender.start()
+        parts = [part for job in jobs for part in (job.reader, job.sender)]
+        for part in parts:
+            part.start()
         try:
             yield
         finally:
-            await asyncio.to_thread(reader.stop)
-            await asyncio.to_thread(sender.stop)
+            await asyncio.gather(*(asyncio.to_thread(part.stop) for part in parts))
 
     return lifespan
 

@@ -8,13 +8,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import xxhash
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from conf.schema import JobConfig
-from jobs.serve.answers import Outcome, Wanted
+from jobs.serve.answers import Outcome, Recommended, Wanted
 from jobs.serve.kafka import client
 from models.params.events import EventPolicy
 from state.events.check import Check
+from state.events.compose import compose
+from state.events.fields import Event
 
 _TIMEOUT_MS = 5_000
 
@@ -35,6 +38,7 @@ class Sender:
     def __init__(self, config: JobConfig, policy: EventPolicy) -> None:
         self._control = config.kafka.topics.control
         self._topic, self._keyed = config.kafka.topics.user_behavior, config.events.keyed
+        self._policy, self._shown = policy, config.serve.impression_type
         self._check = Check(policy, {})
         settings = {
             "enable.idempotence": True,
@@ -43,6 +47,8 @@ class Sender:
             "partitioner": "murmur2_random",  # as Java clients do: one user, one partition
         }
         self._producer = Producer(client(config, settings))
+        self.lost = 0
+        """Impressions that no broker took, or that break the job's rules."""
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._poll, name="sender", daemon=True)
 
@@ -80,6 +86,37 @@ class Sender:
             if errors:
                 raise UnreachableError(errors[0])
         return outcomes
+
+    @property
+    def takes_impressions(self) -> bool:
+        """Whether the job knows the event type of impressions."""
+        return self._shown in self._policy.weights
+
+    def show(self, shown: Recommended) -> None:
+        """Send an impression of each item of a user's list, without waiting for the broker.
+
+        An item counts once for each list, however often it is asked for: its event id is made of
+        both. What no broker takes is counted in `lost`.
+        """
+        now = time.time_ns() // 1_000_000
+        events = [self._impression(shown, n, now) for n in range(len(shown.items))]
+        values = [msgspec.json.encode(event) for event in events]
+        checked = self._check(values, [None] * len(values), 0, now)
+        for user, record in zip(checked.columns.user_ids, checked.record.tolist(), strict=True):
+            self._one(user, values[record]).add_done_callback(self._count)
+        self.lost += len(checked.rejected)
+
+    def _impression(self, shown: Recommended, position: int, now: int) -> dict[str, Any]:
+        """Return the event of an item at a position, from 1."""
+        item = shown.items[position].item_id
+        of = f"{shown.rec_id or uuid.uuid4()}\n{item}"
+        name = xxhash.xxh3_128_hexdigest(of.encode())
+        event = Event(shown.user_id or "", item, self._shown, now, name)
+        more = {} if shown.rec_id is None else {"rec_id": shown.rec_id}
+        return compose(self._policy, event) | more | {"position": position + 1}
+
+    def _count(self, done: "asyncio.Future[str]") -> None:
+        self.lost += bool(done.result())
 
     async def command(self, wanted: Wanted) -> str:
         """Send a command to the job; return its id.

@@ -21,6 +21,7 @@ from jobs.serve.reader import Progress
 from jobs.serve.replica.replica import Replica
 from jobs.serve.routes import service as routes
 from jobs.serve.sender import UnreachableError
+from jobs.serve.served import Served
 from models.example import Example
 from state.topics import catalog, chunks, recommendation
 from state.topics.catalog import Description
@@ -50,6 +51,7 @@ class Sender(serve_sender.Sender):
         self.sent: list[dict[str, Any]] = []
         self.gone = False
         self.commands: list[Wanted] = []
+        self.lost = 0
 
     def start(self) -> None:
         pass
@@ -75,7 +77,7 @@ class Service:
     def __init__(self, config: JobConfig | None = None, **more: Any) -> None:
         self.replica = Replica(config or JobConfig())
         self.reader, self.sender = Reader(), Sender()
-        self.app = serve(self.replica, self.reader, self.sender, **more)
+        self.app = serve([Served(self.replica, self.reader, self.sender)], **more)
 
     def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
         async def one() -> httpx.Response:
@@ -362,7 +364,10 @@ def test_records_that_cannot_be_read_are_counted_and_change_nothing(
     assert (service.replica.skipped, service.replica.catalog.refused) == (2, 1)
     assert service.get("/v1/items/tea")["item"]["title"] == "Tea"
     assert service.get("/v1/users/ann/recommendations?n=1")["rec_id"] is None
-    assert "streamrec_serve_skipped_records 2.0" in service.ask("GET", "/metrics").text
+    assert (
+        'streamrec_serve_skipped_records{job="streamrec"} 2.0'
+        in service.ask("GET", "/metrics").text
+    )
 
 
 def test_a_catalogue_of_anything_takes_bounded_room(service: Service) -> None:

@@ -1,6 +1,7 @@
 """Events in, and how the service and the job are."""
 
 import asyncio
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from litestar import Controller, MediaType, Request, Response, get, post
@@ -10,10 +11,10 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from jobs.serve import answers
 from jobs.serve.document import with_errors
-from jobs.serve.reader import Reader
-from jobs.serve.routes.parts import ReaderPart, ReplicaPart, SenderPart
+from jobs.serve.routes.parts import JobsPart, ReplicaPart, SenderPart
 from jobs.serve.routes.wishes import Number
 from jobs.serve.sender import UnreachableError
+from jobs.serve.served import Served
 
 _MOST_EVENTS = 1_000
 ANSWER_SECONDS, _LOOK_SECONDS = 12.0, 0.1
@@ -89,10 +90,15 @@ class Service(Controller):
         return answers.Health(alive=True)
 
     @get("/ready", sync_to_thread=False)
-    def ready(self, reader: ReaderPart) -> Response[answers.Ready]:
+    def ready(self, jobs: JobsPart) -> Response[answers.Ready]:
         """Return whether all that was there at the start has been read; 503 until then."""
-        found = readiness(reader)
+        found = readiness(jobs)
         return Response(found, status_code=200 if found.ready else 503)
+
+    @get("/jobs", sync_to_thread=False)
+    def jobs(self, jobs: JobsPart) -> answers.Jobs:
+        """Return the names of all jobs that are served, the first one's without a name in paths."""
+        return answers.Jobs([job.name for job in jobs])
 
     @get("/windows", sync_to_thread=False)
     def windows(self, replica: ReplicaPart, n: Number = 60) -> answers.Windows:
@@ -112,28 +118,44 @@ def document(request: Request[Any, Any, Any]) -> dict[str, Any]:
 
 
 @get("/metrics", media_type=MediaType.TEXT, sync_to_thread=False, include_in_schema=False)
-def metrics(replica: ReplicaPart, reader: ReaderPart) -> str:
+def metrics(jobs: JobsPart) -> str:
     """Return figures for Prometheus."""
     registry = CollectorRegistry()
-    for name, what, value in (
-        ("streamrec_serve_lists", "Users with a list", len(replica.lists)),
-        ("streamrec_serve_items", "Items known to the job", len(replica.items)),
-        ("streamrec_serve_catalog_items", "Items described", len(replica.catalog)),
-        ("streamrec_serve_ready", "Whether everything was read", readiness(reader).ready),
-        ("streamrec_serve_skipped_records", "Records that cannot be read", replica.skipped),
-    ):
-        Gauge(name, what, registry=registry).set(value)
+    for name, what, value in _FIGURES:
+        gauge = Gauge(name, what, ["job"], registry=registry)
+        for job in jobs:
+            gauge.labels(job.name).set(value(job))
     return str(generate_latest(registry), "utf-8")
 
 
-def readiness(reader: Reader) -> answers.Ready:
-    """Return whether everything has been read, and the broker is there."""
+_FIGURES: tuple[tuple[str, str, Callable[[Served], float]], ...] = (
+    ("streamrec_serve_lists", "Users with a list", lambda job: len(job.replica.lists)),
+    ("streamrec_serve_items", "Items known to the job", lambda job: len(job.replica.items)),
+    ("streamrec_serve_catalog_items", "Items described", lambda job: len(job.replica.catalog)),
+    ("streamrec_serve_ready", "Whether everything was read", lambda job: readiness([job]).ready),
+    (
+        "streamrec_serve_impressions_lost",
+        "Impressions that no broker took",
+        lambda job: job.sender.lost,
+    ),
+    (
+        "streamrec_serve_skipped_records",
+        "Records that cannot be read",
+        lambda job: job.replica.skipped,
+    ),
+)
+
+
+def readiness(jobs: Sequence[Served]) -> answers.Ready:
+    """Return whether everything has been read, and the brokers are there."""
     topics = {
-        name: answers.Read(min(one.read, one.end), one.end) for name, one in reader.progress.items()
+        name: answers.Read(min(one.read, one.end), one.end)
+        for job in jobs
+        for name, one in job.reader.progress.items()
     }
-    if not reader.caught_up:
+    if not all(job.reader.caught_up for job in jobs):
         return answers.Ready(False, "reading what the topics hold", topics)
-    if not reader.connected:
+    if not all(job.reader.connected for job in jobs):
         message = "no broker answers: lists are as old as their age says"
         return answers.Ready(False, message, topics)
     return answers.Ready(True, "everything has been read", topics)

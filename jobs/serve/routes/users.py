@@ -13,8 +13,8 @@ from litestar.response import ServerSentEvent
 from jobs.serve import answers
 from jobs.serve.paths import id_of
 from jobs.serve.replica.replica import Replica
-from jobs.serve.routes.parts import ReplicaPart, SelectionPart, Wished
-from jobs.serve.routes.wishes import MOST, Id
+from jobs.serve.routes.parts import ReplicaPart, SelectionPart, SenderPart, Wished
+from jobs.serve.routes.wishes import MOST, Id, Shown
 from jobs.serve.selection import Selection
 from jobs.serve.wish import Wish
 
@@ -30,10 +30,21 @@ class Users(Controller):
 
     @get("/users/{user_id:str}/recommendations", sync_to_thread=False)
     def recommendations(
-        self, user_id: Id, wished: Wished, selection: SelectionPart
+        self,
+        user_id: Id,
+        wished: Wished,
+        selection: SelectionPart,
+        sender: SenderPart,
+        shown: Shown = False,  # a parameter of the address
     ) -> answers.Recommended:
         """Return a user's newest list, filled up where it is short."""
-        return selection.for_user(id_of(user_id), wished)
+        if shown and not sender.takes_impressions:
+            detail = "shown: expected an event type of impressions with a weight, got none"
+            raise HTTPException(status_code=400, detail=f"{detail}; see serve.impression_type")
+        found = selection.for_user(id_of(user_id), wished)
+        if shown:
+            sender.show(found)
+        return found
 
     @post("/recommendations", status_code=200, sync_to_thread=False)
     def guest(self, data: JSONBody[answers.Guest], selection: SelectionPart) -> answers.Items:

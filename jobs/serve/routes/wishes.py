@@ -30,6 +30,10 @@ All = Annotated[
 Exclude = Annotated[
     str, QueryParameter(description="Ids that are not wanted, with commas between.")
 ]
+Shown = Annotated[
+    bool,
+    QueryParameter(description="The items are shown to the user: send an impression of each."),
+]
 Include = Annotated[
     str, QueryParameter(description="`items`: with what the catalogue says of each.")
 ]

@@ -6,13 +6,13 @@ origin, and the host as the page has it: a name that was made to lead here (DNS 
 
 from collections.abc import Collection
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
-import msgspec
-
+from jobs.serve.gate.refusal import refuse
 from jobs.serve.paths import Application
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_OWN_SITES = ("none", "same-origin")
 _METHODS = "GET, POST, OPTIONS"
 _FORBIDDEN = 403
 
@@ -41,11 +41,20 @@ class Guard:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         origin, host = headers.get(b"origin"), headers.get(b"host", "")
         if self._names is not None and _name(host) not in self._names:
-            await _refuse(send, f"host: expected {' or '.join(self._names)}, got another name")
+            told = f"host: expected {' or '.join(self._names)}, got another name"
+            await refuse(send, _FORBIDDEN, told)
             return
         own = origin is None or urlsplit(origin).netloc == host
         if not own and origin not in self._origins:
-            await _refuse(send, "origin: expected this service's own page, got another site's")
+            told = "origin: expected this service's own page, got another site's"
+            await refuse(send, _FORBIDDEN, told)
+            return
+        site = headers.get(b"sec-fetch-site", "none")
+        shows = b"shown" in unquote_to_bytes(scope["query_string"])
+        if shows and origin is None and site not in _OWN_SITES:
+            # an image or a link of any page asks without naming an origin
+            told = "shown: expected this service's own page or a program, got another site's"
+            await refuse(send, _FORBIDDEN, told)
             return
         if own:
             await self._application(scope, receive, send)
@@ -54,7 +63,7 @@ class Guard:
         if scope["method"] == "OPTIONS":
             allowed += [
                 (b"access-control-allow-methods", _METHODS.encode()),
-                (b"access-control-allow-headers", b"content-type"),
+                (b"access-control-allow-headers", b"authorization, content-type"),
                 (b"access-control-max-age", b"600"),
             ]
             await send({"type": "http.response.start", "status": 204, "headers": allowed})
@@ -79,10 +88,3 @@ def _name(host: str) -> str | None:
         return urlsplit(f"//{host}").hostname
     except ValueError:
         return None
-
-
-async def _refuse(send: Any, message: str) -> None:
-    body = msgspec.json.encode({"error": {"code": _FORBIDDEN, "message": message}})
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": _FORBIDDEN, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

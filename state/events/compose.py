@@ -1,0 +1,48 @@
+"""Events written in the form that a policy reads."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from models.params.events import EventPolicy
+from state.events.fields import Event
+
+
+def compose(policy: EventPolicy, event: Event) -> dict[str, Any]:
+    """Return the object that `Fields` reads as an event: each field at the first of its paths.
+
+    Field by field, as with `{"user": {"id": …}}` for a policy whose users are at `user.id`.
+    """
+    paths = {name: found[0] for name, found in policy.fields}
+    written: dict[str, Any] = {
+        "user_id": event.user_id,
+        "item_id": event.item_id,
+        "event_type": event.event_type,
+        "timestamp": _TIMES[policy.time](event.timestamp),
+        "event_id": event.event_id,
+        "value": event.value,
+    }
+    tree: dict[str, Any] = {}
+    for name, value in written.items():
+        if value is not None:
+            _put(tree, paths.get(name, name).split("."), value)
+    return tree
+
+
+def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
+    *parents, last = path
+    for step in parents:
+        tree = tree.setdefault(step, {})
+    tree[last] = value
+
+
+def _iso(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+_TIMES: dict[str, Callable[[int], int | str]] = {
+    "ms": lambda ms: ms,
+    "s": lambda ms: ms // 1_000,
+    "us": lambda ms: ms * 1_000,
+    "iso8601": _iso,
+}
