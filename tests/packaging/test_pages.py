@@ -26,6 +26,10 @@ README = Path("README.md")
 LARGEST = {README: 10_000, Path("CHANGELOG.md"): None, Path("conf/README.md"): None}
 """Bytes of a page; a log and a generated table may be of any size."""
 LARGEST_OF_OTHERS = 12_000
+PAGES_WITH_PROGRAMS = {README, Path("jobs/serve/clients.md")}
+"""Those that `tests/kafka/test_pages.py` reads."""
+COORDINATES = re.compile(r"[a-z][\w.]+:(?P<artifact>[a-z][\w.-]+):(?P<version>\d[\w.]*)")
+"""Of a library, as Maven names it."""
 CHECKED = {"json", "yaml", "sh"}
 """Languages whose blocks are checked below."""
 KEY = re.compile(r"([a-z_]+\.[a-z_.]+)")
@@ -88,6 +92,14 @@ def test_keys_named_within_the_text_exist() -> None:
 
 
 @pytest.mark.parametrize("page", pages.pages(), ids=str)
+def test_libraries_named_within_the_text_are_those_of_setup(page: Path) -> None:
+    found = [COORDINATES.fullmatch(span) for span in pages.spans(page)]
+    named = {f"{one['artifact']}-{one['version']}.jar" for one in found if one}
+    there = {line.split()[1] for line in (ROOT / "conf" / "jars.sha256").read_text().splitlines()}
+    assert sorted(named - there) == []
+
+
+@pytest.mark.parametrize("page", pages.pages(), ids=str)
 def test_every_block_is_run_or_says_why_not(page: Path) -> None:
     unmarked = [
         str(block)
@@ -98,10 +110,8 @@ def test_every_block_is_run_or_says_why_not(page: Path) -> None:
         and block.not_run is None
     ]
     assert unmarked == []
-    assert {block.run for block in pages.blocks(page)} <= {
-        None,
-        "kafka" if page == README else None,
-    }
+    where = {None, "kafka"} if page in PAGES_WITH_PROGRAMS else {None}
+    assert {block.run for block in pages.blocks(page)} <= where
 
 
 @blocks("json")
