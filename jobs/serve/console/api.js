@@ -1,6 +1,29 @@
 /* The service's API: one place for addresses, errors and what is known of items. */
 
-const base = document.documentElement.dataset.api;
+const root = document.documentElement.dataset.api;
+
+/** Name of the job that is looked at; null for the first one. */
+export const job = new URLSearchParams(location.search).get("job");
+
+const base = job ? `${root}/${encodeURIComponent(job)}` : root;
+
+/** The key that the service asks for; forgotten with the window. */
+export const key = {
+  get() {
+    try {
+      return sessionStorage.getItem("streamrec.key");
+    } catch {
+      return null; // forbidden: then no key can be used
+    }
+  },
+  set(text) {
+    try {
+      sessionStorage.setItem("streamrec.key", text);
+    } catch { /* as above */ }
+  },
+};
+
+const authorization = () => (key.get() ? { authorization: `Bearer ${key.get()}` } : {});
 
 export class ApiError extends Error {
   constructor(message, code, status) {
@@ -10,7 +33,7 @@ export class ApiError extends Error {
   }
 }
 
-/** "trouble": a call found the service away or not ready. */
+/** "trouble": a call found the service away or not ready; "locked": it asks for a key. */
 export const health = new EventTarget();
 
 function encode(id) {
@@ -28,7 +51,7 @@ async function call(address, options, signal) {
   const limits = [AbortSignal.timeout(15_000), signal].filter(Boolean);
   let answer;
   try {
-    answer = await fetch(address, { ...options, signal: AbortSignal.any(limits), headers: { accept: "application/json", ...options?.headers } });
+    answer = await fetch(address, { ...options, signal: AbortSignal.any(limits), headers: { accept: "application/json", ...authorization(), ...options?.headers } });
   } catch (error) {
     if (signal?.aborted) throw error;
     health.dispatchEvent(new Event("trouble"));
@@ -38,12 +61,37 @@ async function call(address, options, signal) {
   const body = await answer.json().catch(() => null);
   if (signal?.aborted) throw signal.reason;
   if (answer.ok && body !== null) return body;
+  throw failure(answer, body);
+}
+
+function failure(answer, body) {
+  if (answer.status === 401) health.dispatchEvent(new Event("locked"));
   if (answer.status === 503) health.dispatchEvent(new Event("trouble"));
   const { message, code } = body?.error ?? {};
   const error = new ApiError(message ? String(message) : `The service answered with status ${answer.status}.`, code, answer.status);
   error.body = body;
-  throw error;
+  return error;
 }
+
+/** Follow server-sent events until the connection ends (`EventSource` could send no key). */
+export async function subscribe(address, { opened, taken }, signal) {
+  const headers = { accept: "text/event-stream", ...authorization() };
+  const answer = await fetch(address, { headers, cache: "no-store", signal });
+  if (!answer.ok) throw failure(answer, await answer.json().catch(() => null));
+  opened();
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const lines = (rest + value).split(/\r?\n/);
+    rest = lines.pop();
+    for (const line of lines) if (line.startsWith("data: ")) taken(JSON.parse(line.slice(6)));
+  }
+}
+
+/** Names of all jobs that the service has. */
+export const jobs = async () => (await get(`${root}/jobs`)).jobs ?? [];
 
 export const get = (address, signal) => call(address, { cache: "no-store" }, signal);
 

@@ -1,6 +1,6 @@
 /* Which view is shown, and a banner while the service is away or catches up. */
 
-import { ApiError, at, get, health } from "./api.js";
+import { ApiError, at, get, health, job, jobs, key } from "./api.js";
 import { el } from "./dom.js";
 import * as letters from "./letters.js";
 import * as live from "./live.js";
@@ -109,10 +109,43 @@ async function facts() {
   }
 }
 
+/* A service that asks for keys. The page begins anew with one. */
+function unlock() {
+  if (document.getElementById("lock")) return;
+  const field = el("input", { type: "password", id: "key", autocomplete: "off", required: true });
+  const form = el(
+    "form",
+    { id: "lock", class: "banner", onsubmit: (event) => {
+      event.preventDefault();
+      key.set(field.value.trim());
+      location.reload();
+    } },
+    el("label", { for: "key" }, key.get() ? "This key is none of the service's. Another one:" : "The service asks for a key:"),
+    field,
+    el("button", { type: "submit" }, "Use"),
+  );
+  banner.after(form);
+  document.body.classList.add("waiting");
+  field.focus();
+}
+
+/* Several jobs in one service: which one is looked at. */
+async function choice() {
+  const names = await jobs().catch(() => []);
+  if (names.length < 2) return;
+  const options = names.map((name) => el("option", { value: name, selected: name === (job ?? names[0]) }, name));
+  const select = el("select", { "aria-label": "Job", class: "quiet", onchange: () => {
+    location.search = new URLSearchParams({ job: select.value }).toString();
+  } }, options);
+  document.getElementById("theme").before(select);
+}
+
 document.getElementById("skip").addEventListener("click", () => main.focus());
 health.addEventListener("trouble", check);
+health.addEventListener("locked", unlock);
 addEventListener("hashchange", () => route(false));
 setInterval(() => document.hidden || check(), 15_000);
 route(true);
 check();
 facts();
+choice();

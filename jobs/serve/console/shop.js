@@ -1,6 +1,6 @@
 /* Shop window: behave as a user, and watch the list follow. */
 
-import { about, at, get, health, learnAll, path, send } from "./api.js";
+import { about, at, get, health, learnAll, path, send, subscribe } from "./api.js";
 import { button, el, empty, every, iconButton, kept, own, trouble, waiting } from "./dom.js";
 import { categories, lookupUser, nameOf, tile, whyLine } from "./items.js";
 import { actions, ago, duration, plural, verb } from "./words.js";
@@ -8,7 +8,7 @@ import { actions, ago, duration, plural, verb } from "./words.js";
 export const title = "Shop window";
 
 const LIST = 10;
-const boards = { trending: "Trending", popular: "Popular", latest: "Latest" };
+const usualBoards = ["trending", "popular", "latest"];
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 const invented = () => `visitor-${crypto.getRandomValues(new Uint16Array(1))[0].toString(16).padStart(4, "0")}`;
@@ -119,9 +119,18 @@ function createShelf(signal, onlook) {
   const cards = new Map();
 
   const field = el("input", { id: "search", type: "search", placeholder: "Search titles", autocomplete: "off", dir: "auto" });
-  const tabs = Object.entries(boards).map(([name, label]) =>
-    button(label, () => ((board = name), (field.value = ""), load(page)), { "data-board": name }),
+  const tab = (name) => button(
+    usualBoards.includes(name) ? name[0].toUpperCase() + name.slice(1) : own(name),
+    () => ((board = name), (field.value = ""), load(page)),
+    { "data-board": name },
   );
+  const tabs = usualBoards.map(tab);
+  const choice = el("div", { class: "choice", role: "group", "aria-label": "Board" }, tabs);
+  get(at("/boards"), signal).then(({ boards }) => {
+    const more = (boards ?? []).filter((name) => !usualBoards.includes(name)).map(tab);
+    tabs.push(...more);
+    choice.append(...more);
+  }).catch(() => {}); // the usual ones are there
   const said = el("p", { class: "visually-hidden", role: "status" });
   const place = el("div");
   const more = button("Show more", () => load(wanted + page * 2), { class: "quiet more", hidden: true });
@@ -134,7 +143,7 @@ function createShelf(signal, onlook) {
       { class: "tools", role: "search" },
       el("label", { for: "search", class: "visually-hidden" }, "Search titles"),
       field,
-      el("div", { class: "choice", role: "group", "aria-label": "Board" }, tabs),
+      choice,
     ),
     said,
     place,
@@ -174,11 +183,11 @@ function createShelf(signal, onlook) {
       if (!entries.length) {
         // A young job has no boards yet, the catalogue may have items all the same.
         const found = await get(at("/items", { search: text, n: wanted }), mine);
-        entries = (found.items ?? []).map((item) => ({ item_id: item.item_id, item }));
+        entries = found.items ?? [];
       }
       learnAll(entries);
       cards.clear();
-      said.textContent = text ? `${plural(entries.length, "item")} found` : `${boards[board]}: ${plural(entries.length, "item")}`;
+      said.textContent = text ? `${plural(entries.length, "item")} found` : `${board}: ${plural(entries.length, "item")}`;
       more.hidden = entries.length < wanted || wanted >= 100;
       if (entries.length) place.replaceChildren(el("ul", { class: "grid" }, entries.map(card)));
       else if (text) place.replaceChildren(empty("No title has “", own(text), "” in it."));
@@ -293,46 +302,40 @@ function createForYou({ act, known }) {
   }
 
   function listen(signal) {
-    let source = null;
+    let stop = null;
     let timer;
-    let pause = 2000;
 
-    function open() {
+    async function open() {
       clearTimeout(timer);
-      try {
-        source = new EventSource(path`/users/${user}/stream`);
-      } catch {
-        connection("off", "no live list"); // an id that no address can have
-        return;
-      }
-      source.addEventListener("open", () => {
+      stop = new AbortController();
+      const ended = AbortSignal.any([signal, stop.signal]);
+      let pause = 2000;
+      const opened = () => {
         pause = 2000;
         connection("on", "live");
-      });
-      source.addEventListener("list", (event) => {
+      };
+      while (!ended.aborted) {
         try {
-          take(JSON.parse(event.data));
-        } catch { /* half a message: the next list is whole */ }
-      });
-      source.addEventListener("error", lost);
-    }
-
-    function lost() {
-      health.dispatchEvent(new Event("trouble"));
-      if (source?.readyState === EventSource.CONNECTING) {
+          await subscribe(path`/users/${user}/stream`, { opened, taken: take }, ended);
+        } catch (error) {
+          if (ended.aborted) return;
+          if (error.code === "id") {
+            connection("off", "no live list"); // an id that no address can have
+            return;
+          }
+        }
+        if (ended.aborted) return;
+        health.dispatchEvent(new Event("trouble"));
         connection("off", "reconnecting");
-        return;
+        await new Promise((resolve) => setTimeout(resolve, pause));
+        pause = Math.min(pause * 2, 30_000);
       }
-      // The browser has given up, as it does on any answer but 200.
-      connection("off", "not connected, trying again");
-      timer = setTimeout(open, pause);
-      pause = Math.min(pause * 2, 30_000);
     }
 
     function close() {
       clearTimeout(timer);
-      source?.close();
-      source = null;
+      stop?.abort();
+      stop = null;
     }
 
     open();
@@ -340,7 +343,7 @@ function createForYou({ act, known }) {
     // Browsers open few connections to a server: pages nobody looks at leave theirs to others.
     document.addEventListener("visibilitychange", () => {
       if (document.hidden) timer = setTimeout(close, 30_000);
-      else if (source) clearTimeout(timer);
+      else if (stop) clearTimeout(timer);
       else {
         load(signal);
         open();
