@@ -7,7 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient
 
 from jobs.serve.kafka import client
 from jobs.serve.replica.replica import Replica
@@ -56,13 +64,14 @@ class Reader:
             "recommendations": replica.take_list,
             "model_updates": replica.take_update,
             "catalog": replica.take_description,
-            "recommendation_metrics": replica.reports.take_metrics,
-            "control_results": replica.reports.take_answer,
+            "recommendation_metrics": lambda *record: replica.reports.take_metrics(*record),
+            "control_results": lambda *record: replica.reports.take_answer(*record),
         }
         boards = replica.config.serve.boards.values()
         self._window_ms = max((one.window for one in boards), default=0)
         self._left: set[tuple[str, int]] | None = None
         self._assigned: set[tuple[str, int]] = set()
+        self._ids: dict[str, str] = {}
         self._heard = 0.0
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reader", daemon=True)
@@ -97,11 +106,12 @@ class Reader:
             "queued.max.messages.kbytes": 65_536,
         }
         consumer = Consumer(client(self._replica.config, settings))
+        admin = AdminClient(client(self._replica.config, {}))
         looked = 0.0
         try:
             while not self._ended.is_set():
                 if time.monotonic() - looked > (_LOOK_SECONDS if self._assigned else 1.0):
-                    self._look(consumer)
+                    self._look(consumer, admin)
                     looked = time.monotonic()
                 if not self._assigned:
                     self._ended.wait(0.2)
@@ -112,14 +122,18 @@ class Reader:
         finally:
             consumer.close()
 
-    def _look(self, consumer: Consumer) -> None:
-        """Add partitions that are not read yet."""
+    def _look(self, consumer: Consumer, admin: AdminClient) -> None:
+        """Add partitions that are not read yet; where topics were made anew, begin anew."""
         try:
             topics = consumer.list_topics(timeout=5).topics
         except KafkaException as error:
             _LOG.warning("kafka: expected a broker, got %s; trying again", error.args[0].str())
             return
         self._heard = time.monotonic()
+        if self._are_others(admin, [name for name in self._kinds if name in topics]):
+            _LOG.warning("kafka: topics were deleted and made anew; reading them from the start")
+            consumer.unassign()
+            self._begin_anew()
         found = {
             (name, partition)
             for name in self._kinds
@@ -136,6 +150,28 @@ class Reader:
         self._assigned |= found
         if self._left is None and all(self._names[kind] in topics for kind in _WHOLE[:2]):
             self._left = {(name, p) for name, p in found if self._kinds[name] in _WHOLE}
+
+    def _are_others(self, admin: AdminClient, names: list[str]) -> bool:
+        """Return whether a topic is another one than before, by its id; remember all ids."""
+        if not names:
+            return False
+        changed = False
+        for name, described in admin.describe_topics(
+            TopicCollection(names), request_timeout=5
+        ).items():
+            try:
+                found = str(described.result().topic_id)
+            except KafkaException:
+                continue  # gone just now, or not ours to describe
+            changed |= self._ids.setdefault(name, found) != found
+            self._ids[name] = found
+        return changed
+
+    def _begin_anew(self) -> None:
+        self._replica.begin_anew()
+        self._assigned.clear()
+        self._left = None
+        self.progress.update({name: Progress() for name in self.progress})
 
     def _begin(self, consumer: Consumer, name: str, partition: int) -> TopicPartition:
         low, high = consumer.get_watermark_offsets(TopicPartition(name, partition), timeout=5)

@@ -168,6 +168,6 @@ def test_events_are_read_from_the_begin_of_the_longest_window(
     monkeypatch.setattr(serve_reader.time, "time_ns", lambda: NOW * 1_000_000)
     reader = Reader(Replica(configured(bought=BOUGHT)))
     consumer = Consumer("user_behavior")
-    reader._look(consumer)  # type: ignore[arg-type]
+    reader._look(consumer, test_serve_reader.Admin())  # type: ignore[arg-type]
     assert consumer.assigned == {("user_behavior", 0): 7, ("user_behavior", 1): 10_000}
     assert asked == [NOW - 60 * MINUTE] * 2

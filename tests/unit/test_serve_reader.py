@@ -1,11 +1,12 @@
 """The reader of the service: what it takes of which topic, and when it has caught up."""
 
 import json
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 
 from conf.schema import JobConfig
 from jobs.serve import reader as module
@@ -43,6 +44,23 @@ class Message:
         return (1, 1_700_000_000_000)
 
 
+class Admin:
+    """Tells the ids of topics."""
+
+    def __init__(self, *denied: str) -> None:
+        self.ids: dict[str, str] = {}
+        self.denied = denied
+
+    def describe_topics(self, topics: Any, **_: float) -> dict[str, Any]:
+        def result(name: str) -> Any:
+            if name in self.denied:
+                raise KafkaException
+            return SimpleNamespace(topic_id=self.ids.get(name, "first"))
+
+        names: list[str] = topics.topic_names
+        return {name: SimpleNamespace(result=partial(result, name)) for name in names}
+
+
 class Consumer:
     """Of topics with two partitions, each from 5 to 30,000."""
 
@@ -56,6 +74,9 @@ class Consumer:
 
     def get_watermark_offsets(self, _: Any, **__: float) -> tuple[int, int]:
         return 5, 30_000
+
+    def unassign(self) -> None:
+        self.assigned.clear()
 
     def incremental_assign(self, parts: list[Any]) -> None:
         self.assigned |= {(part.topic, part.partition): part.offset for part in parts}
@@ -76,7 +97,7 @@ def end(topic: str, partition: int) -> Message:
 
 def test_compacted_topics_are_read_whole_and_of_others_the_end(reader: Reader) -> None:
     consumer = Consumer(*ALL)
-    reader._look(consumer)  # type: ignore[arg-type]
+    reader._look(consumer, Admin())  # type: ignore[arg-type]
     assert consumer.assigned["recommendations", 1] == 5
     assert consumer.assigned["catalog", 0] == 5
     assert consumer.assigned["user_behavior", 0] == 10_000
@@ -87,14 +108,34 @@ def test_compacted_topics_are_read_whole_and_of_others_the_end(reader: Reader) -
 
 def test_it_has_caught_up_when_all_compacted_partitions_were_at_their_end(reader: Reader) -> None:
     assert not reader.caught_up
-    reader._look(Consumer("recommendations"))  # type: ignore[arg-type]
+    reader._look(Consumer("recommendations"), Admin())  # type: ignore[arg-type]
     assert not reader.caught_up  # a job is not there yet
-    reader._look(Consumer("recommendations", "model_updates"))  # type: ignore[arg-type]
+    reader._look(Consumer("recommendations", "model_updates"), Admin())  # type: ignore[arg-type]
     ends = [(name, n) for name in ("recommendations", "model_updates") for n in (0, 1)]
     for number, one in enumerate(ends):
         assert not reader.caught_up, number
         reader._take([end(*one)])  # type: ignore[list-item]
     assert reader.caught_up
+
+
+def test_topics_that_were_made_anew_are_read_from_their_start(reader: Reader) -> None:
+    consumer, admin = Consumer(*ALL), Admin("catalog")
+    reader._look(consumer, admin)  # type: ignore[arg-type]
+    reader._take([Message("recommendations", b"ann", b"{}")])  # type: ignore[list-item]
+    told: list[str] = []
+    reader._replica.listen("ann", lambda: told.append("ann"))
+    reader._look(consumer, admin)  # type: ignore[arg-type]
+    assert (len(reader._replica.lists), told) == (1, [])
+
+    admin.ids["control_results"] = admin.ids["recommendations"] = "second"
+    consumer.assigned.clear()
+    reader._look(consumer, admin)  # type: ignore[arg-type]
+    assert (len(reader._replica.lists), told) == (0, ["ann"])
+    assert consumer.assigned["recommendations", 1] == 5
+    assert not reader.caught_up
+    assert reader.progress["recommendations"].read == 0
+    reader._take([Message("recommendation_metrics", b"window/1", b'{"window_start": 1}')])  # type: ignore[list-item]
+    assert len(reader._replica.reports.windows(5)) == 1
 
 
 def test_a_record_that_breaks_something_is_skipped_and_the_next_is_taken(

@@ -25,14 +25,24 @@ class Replica:
     def __init__(self, config: JobConfig) -> None:
         self.config = config
         self.policy = unkeyed(event_policy(config))
-        self.lists, self.catalog, self.reports = Lists(), Catalog(), Reports()
-        self.items = Items(config.items.half_life)
-        self.boards = {name: Board(one) for name, one in config.serve.boards.items()}
-        self.behaviour = Behaviour(self.policy, self.boards)
-        self.trending: list[str] = []
         self.skipped = 0
         """Records of the job's own topics that this version cannot read."""
         self._listeners: dict[bytes, set[Listener]] = defaultdict(set)
+        self._clear()
+
+    def _clear(self) -> None:
+        self.lists, self.catalog, self.reports = Lists(), Catalog(), Reports()
+        self.items = Items(self.config.items.half_life)
+        self.boards = {name: Board(one) for name, one in self.config.serve.boards.items()}
+        self.behaviour = Behaviour(self.policy, self.boards)
+        self.trending: list[str] = []
+
+    def begin_anew(self) -> None:
+        """Forget everything: the topics are others now, of the same names."""
+        self._clear()
+        for listeners in list(self._listeners.values()):
+            for listener in list(listeners):
+                listener()
 
     def take_list(self, user: bytes, value: bytes | None) -> None:
         """Take a record of `recommendations`, and call who waits for it."""
