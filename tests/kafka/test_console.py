@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect, sync_playwright
 
 from scripts.tools.commands.catalog import send
@@ -16,6 +17,14 @@ from tests.kafka.running import RunningJob
 from tests.kafka.test_serve import Client, serving
 
 CHROMIUM = shutil.which("chromium")
+VIEWS = (
+    ("shop", "Green tea"),
+    ("lookup/user/u0", "Last events"),
+    ("lookup/item/tea", "What goes with it"),
+    ("live", "Events accepted"),
+    ("letters", "invalid_json"),
+)
+"""Address of each view, and a text that is there once it has its answers."""
 HOSTILE = "<img src=x onerror=\"document.title='hacked'\"> & 'quotes' שלום 🙂"
 pytestmark = [
     pytest.mark.kafka,
@@ -95,3 +104,29 @@ def test_a_page_that_moves(page: Page) -> None:
     page.get_by_role("link", name="Dead letters", exact=True).click()
     expect(main.get_by_text("invalid_json").first).to_be_visible()
     expect(main.get_by_text("<script>alert(1)</script>").first).to_be_visible()
+
+
+def violations(page: Page) -> list[str]:
+    """What axe calls serious or critical, with the elements."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{rule['id']}: {node['html'][:200]}"
+        for rule in found
+        if rule["impact"] in ("serious", "critical")
+        for node in rule["nodes"]
+    ]
+
+
+def test_views_keep_the_rules_of_accessibility(page: Page, service: Client) -> None:
+    """By script injected from here: the page's own policy lets it load none."""
+    main = page.get_by_role("main")
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 860})
+        for theme in ("light", "dark"):
+            # what fades in has not its contrast yet
+            page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+            for view, text in VIEWS:
+                page.goto(f"{service.url}/#/{view}")
+                expect(main.get_by_text(text).first).to_be_visible(timeout=20_000)
+                expect(main.locator(".bone")).to_have_count(0)
+                assert violations(page) == [], (view, theme, width)
