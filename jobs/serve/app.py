@@ -16,9 +16,11 @@ from litestar.static_files import create_static_files_router
 from jobs.serve.guard import Guard
 from jobs.serve.lookups import Lookups
 from jobs.serve.paths import RawPaths
+from jobs.serve.progress import Follower
 from jobs.serve.reader import Reader
 from jobs.serve.replica.replica import Replica
 from jobs.serve.routes.items import ItemRoutes
+from jobs.serve.routes.progress import ProgressRoutes
 from jobs.serve.routes.service import Control, Events, Service, document, metrics
 from jobs.serve.routes.users import Users
 from jobs.serve.routes.wishes import wish
@@ -42,8 +44,10 @@ def service(
     """Return the service of one job; `host` and `origins` as of `Guard`."""
     selection = Selection(replica)
     parts = {"replica": replica, "reader": reader, "sender": sender, "selection": selection}
+    parts["follower"] = Follower(replica.config)
     own = {name: _given(part) for name, part in parts.items()}
     served: list[Any] = [Users, ItemRoutes, Events, Control, Service, document, metrics]
+    served.append(ProgressRoutes)
     if CONSOLE.is_dir():
         files = create_static_files_router("/", [CONSOLE], html_mode=True, include_in_schema=False)
         served.append(files)

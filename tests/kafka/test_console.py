@@ -2,13 +2,14 @@
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Dialog, Page, expect, sync_playwright
 
 from scripts.tools.commands.catalog import send
 from state.topics.catalog import Description
@@ -53,9 +54,15 @@ def service(job: RunningJob, tmp_path: Path) -> Iterator[Client]:
         yield client
 
 
-@pytest.fixture
-def page(service: Client) -> Iterator[Page]:
-    """A browser at the console, which must load nothing from elsewhere and fail nowhere."""
+@contextmanager
+def browsing(service: Client, answer: Callable[[Dialog], None] | None = None) -> Iterator[Page]:
+    """Give the console in a browser; it must load nothing from elsewhere and fail nowhere.
+
+    Parameters
+    ----------
+    answer
+        Answers what the page asks; without it, it must ask nothing.
+    """
     asked: list[str] = []
     faults: list[str] = []
     with sync_playwright() as playwright:
@@ -64,12 +71,19 @@ def page(service: Client) -> Iterator[Page]:
         page.on("request", lambda request: asked.append(request.url))
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
-        page.on("dialog", lambda dialog: faults.append(dialog.message))
+        page.on("dialog", answer or (lambda dialog: faults.append(dialog.message)))
         page.goto(f"{service.url}/")
         yield page
         assert [url for url in asked if not url.startswith(service.url)] == []
         assert faults == []
         browser.close()
+
+
+@pytest.fixture
+def page(service: Client) -> Iterator[Page]:
+    """A browser at the console, which asks nothing."""
+    with browsing(service) as page:
+        yield page
 
 
 def background(page: Page) -> Any:
@@ -100,6 +114,10 @@ def test_a_page_that_moves(page: Page) -> None:
         page.get_by_role("link", name=name, exact=True).click()
         expect(page.get_by_role("heading", level=1)).to_have_text(name)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+    page.get_by_role("link", name="Live", exact=True).click()
+    for tile in ("Lag", "Last checkpoint"):
+        expect(main.get_by_text(tile, exact=True)).to_be_visible(timeout=15_000)
 
     page.get_by_role("link", name="Dead letters", exact=True).click()
     expect(main.get_by_text("invalid_json").first).to_be_visible()
