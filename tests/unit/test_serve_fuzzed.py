@@ -23,11 +23,11 @@ CHECKS = (
 @pytest.fixture
 def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A service without a broker, at a free port."""
+    monkeypatch.setattr(Broker, "look", lambda _: Look({0: 3, 1: 1}, {0: 2}))
     service = Service()
     answer = b'{"id": "c1", "command": "x", "ok": true, "message": "done", "answered_at": 1}'
     service.replica.reports.take_answer(b"c1", answer)
     monkeypatch.setattr(service.sender, "command", lambda _: asyncio.sleep(0, "c1"))
-    monkeypatch.setattr(Broker, "look", lambda _: Look({0: 3, 1: 1}, {0: 2}))
     service.replica.take_update(b"items/0", learnt.__wrapped__())
     service.describe("tea", title="Tea", categories=("hot",))
     service.listed("0", ("tea", "deep", None))
