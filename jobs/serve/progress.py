@@ -18,13 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
-    IsolationLevel,
-    KafkaException,
-    TopicPartition,
-)
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from conf.schema import JobConfig
 from jobs.serve.kafka import client
@@ -34,9 +28,7 @@ _EVERY_SECONDS = 2.0
 _NEAR_SECONDS = 10.0
 """Two looks so near tell when something happened between them."""
 _TIMEOUT_SECONDS = 3.0
-"""Of each of the three requests of a look."""
-_LONGER_SECONDS = _TIMEOUT_SECONDS + 1
-"""For what the client says when that has passed."""
+"""Of each request of a look; the first that fails ends it."""
 
 
 class UnknownError(Exception):
@@ -153,32 +145,38 @@ class Broker:
     """
 
     def __init__(self, config: JobConfig) -> None:
-        self._config = config
-        self._admin: AdminClient | None = None
-        self._topic, self._group = config.kafka.topics.user_behavior, config.kafka.group
+        self._config, self._topic = config, config.kafka.topics.user_behavior
+        self._client: Consumer | None = None
 
     def look(self) -> Look:
         """Return ends and committed offsets."""
         # one client for all looks, and none where nobody ever asks
-        admin = self._admin = self._admin or AdminClient(client(self._config, {}))
+        consumer = self._client = self._client or self._connect()
+        consumer.consume(1_000, 0)  # what it has to say of its connections would pile up
         # all topics: a request for one by name would create it where brokers allow that
-        found = admin.list_topics(timeout=_TIMEOUT_SECONDS).topics.get(self._topic)
+        found = consumer.list_topics(timeout=_TIMEOUT_SECONDS).topics.get(self._topic)
         places = [TopicPartition(self._topic, p) for p in found.partitions] if found else []
         if not places:
             return Look({}, {})
-        asked = [ConsumerGroupTopicPartitions(self._group, places)]
-        groups = admin.list_consumer_group_offsets(asked, request_timeout=_TIMEOUT_SECONDS)
-        newest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        ends = admin.list_offsets(
-            dict.fromkeys(places, newest),
-            isolation_level=IsolationLevel.READ_COMMITTED,
-            request_timeout=_TIMEOUT_SECONDS,
-        )
-        committed = groups[self._group].result(_LONGER_SECONDS).topic_partitions
-        return Look(
-            {place.partition: one.result(_LONGER_SECONDS).offset for place, one in ends.items()},
-            {place.partition: place.offset for place in committed if place.offset >= 0},
-        )
+        committed = consumer.committed(places, timeout=_TIMEOUT_SECONDS)
+        # after the committed ones, so that none of these is ahead of its end
+        ends = {one.partition: self._end(consumer, one) for one in places}
+        return Look(ends, {one.partition: one.offset for one in committed if one.offset >= 0})
+
+    def _connect(self) -> Consumer:
+        """Return a client that asks for the job's group and never joins it."""
+        settings = {
+            "group.id": self._config.kafka.group,
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+        }
+        return Consumer(client(self._config, settings))
+
+    def _end(self, consumer: Consumer, place: TopicPartition) -> int:
+        found = consumer.get_watermark_offsets(place, timeout=_TIMEOUT_SECONDS)
+        if found is None:
+            raise TimeoutError
+        return int(found[1])
 
 
 def _of(partition: int, found: Look) -> PartitionProgress:
