@@ -18,7 +18,9 @@ from jobs.serve.gate.by_job import ByJob
 from jobs.serve.gate.guard import Guard
 from jobs.serve.lookups import Lookups
 from jobs.serve.paths import Application, RawPaths
+from jobs.serve.progress import Follower
 from jobs.serve.routes.items import ItemRoutes
+from jobs.serve.routes.progress import ProgressRoutes
 from jobs.serve.routes.service import Control, Events, Service, document, metrics
 from jobs.serve.routes.users import Users
 from jobs.serve.routes.wishes import wish
@@ -28,7 +30,9 @@ from jobs.serve.served import Served
 CONSOLE = Path(__file__).parent / "console"
 _MOST_BYTES = 1 << 20
 """Largest body of a request."""
-_ROUTES: list[Any] = [Users, ItemRoutes, Events, Control, Service, document, metrics]
+_ROUTES: list[Any] = [
+    Users, ItemRoutes, Events, Control, Service, ProgressRoutes, document, metrics,
+]  # fmt: skip
 _LOG = logging.getLogger(__name__)
 
 
@@ -53,7 +57,7 @@ def service(
 
 def reserved() -> set[str]:
     """Return the names that no job can have beside others: what comes after `/v1/`."""
-    parts = dict.fromkeys(("replica", "sender", "selection", "jobs"))
+    parts = dict.fromkeys(("replica", "sender", "selection", "follower", "jobs"))
     application = Litestar(_ROUTES, dependencies=_dependencies(parts))
     paths = (route.path.split("/") for route in application.routes)
     return {path[2] for path in paths if path[1] == "v1"}
@@ -66,6 +70,7 @@ def _of(job: Served, jobs: Sequence[Served], *, runs: bool = False) -> Applicati
         "replica": job.replica,
         "sender": job.sender,
         "selection": selection,
+        "follower": Follower(job.replica.config),
         "jobs": list(jobs),
     }
     served = list(_ROUTES)

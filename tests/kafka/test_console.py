@@ -2,12 +2,14 @@
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Dialog, Page, expect, sync_playwright
 
 from scripts.tools.commands.catalog import send
 from state.topics.catalog import Description
@@ -16,6 +18,14 @@ from tests.kafka.running import RunningJob
 from tests.kafka.test_serve import Client, serving
 
 CHROMIUM = shutil.which("chromium")
+VIEWS = (
+    ("shop", "Green tea"),
+    ("lookup/user/u0", "Last events"),
+    ("lookup/item/tea", "What goes with it"),
+    ("live", "Events accepted"),
+    ("letters", "invalid_json"),
+)
+"""Address of each view, and a text that is there once it has its answers."""
 HOSTILE = "<img src=x onerror=\"document.title='hacked'\"> & 'quotes' שלום 🙂"
 pytestmark = [
     pytest.mark.kafka,
@@ -44,9 +54,15 @@ def service(job: RunningJob, tmp_path: Path) -> Iterator[Client]:
         yield client
 
 
-@pytest.fixture
-def page(service: Client) -> Iterator[Page]:
-    """A browser at the console, which must load nothing from elsewhere and fail nowhere."""
+@contextmanager
+def browsing(service: Client, answer: Callable[[Dialog], None] | None = None) -> Iterator[Page]:
+    """Give the console in a browser; it must load nothing from elsewhere and fail nowhere.
+
+    Parameters
+    ----------
+    answer
+        Answers what the page asks; without it, it must ask nothing.
+    """
     asked: list[str] = []
     faults: list[str] = []
     with sync_playwright() as playwright:
@@ -55,12 +71,19 @@ def page(service: Client) -> Iterator[Page]:
         page.on("request", lambda request: asked.append(request.url))
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
-        page.on("dialog", lambda dialog: faults.append(dialog.message))
+        page.on("dialog", answer or (lambda dialog: faults.append(dialog.message)))
         page.goto(f"{service.url}/")
         yield page
         assert [url for url in asked if not url.startswith(service.url)] == []
         assert faults == []
         browser.close()
+
+
+@pytest.fixture
+def page(service: Client) -> Iterator[Page]:
+    """A browser at the console, which asks nothing."""
+    with browsing(service) as page:
+        yield page
 
 
 def background(page: Page) -> Any:
@@ -92,6 +115,36 @@ def test_a_page_that_moves(page: Page) -> None:
         expect(page.get_by_role("heading", level=1)).to_have_text(name)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
+    page.get_by_role("link", name="Live", exact=True).click()
+    for tile in ("Lag", "Last checkpoint"):
+        expect(main.get_by_text(tile, exact=True)).to_be_visible(timeout=15_000)
+
     page.get_by_role("link", name="Dead letters", exact=True).click()
     expect(main.get_by_text("invalid_json").first).to_be_visible()
     expect(main.get_by_text("<script>alert(1)</script>").first).to_be_visible()
+
+
+def violations(page: Page) -> list[str]:
+    """What axe calls serious or critical, with the elements."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{rule['id']}: {node['html'][:200]}"
+        for rule in found
+        if rule["impact"] in ("serious", "critical")
+        for node in rule["nodes"]
+    ]
+
+
+def test_views_keep_the_rules_of_accessibility(page: Page, service: Client) -> None:
+    """By script injected from here: the page's own policy lets it load none."""
+    main = page.get_by_role("main")
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 860})
+        for theme in ("light", "dark"):
+            # what fades in has not its contrast yet
+            page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+            for view, text in VIEWS:
+                page.goto(f"{service.url}/#/{view}")
+                expect(main.get_by_text(text).first).to_be_visible(timeout=20_000)
+                expect(main.locator(".bone")).to_have_count(0)
+                assert violations(page) == [], (view, theme, width)

@@ -80,18 +80,19 @@ export function chart({ title, note, series, format }) {
         svg("text", { class: "axis", x: width - RIGHT, y: HEIGHT - 5, "text-anchor": "end" }, time(last)),
       );
     }
+    // A window without events is not told of: no line is drawn over several of them, as if they had values.
+    const step = Math.min(...windows.slice(1).map((w, i) => w.window_start - windows[i].window_start));
+    const apart = (i) => i > 0 && windows[i].window_start - windows[i - 1].window_start > 3 * step;
     series.forEach(({ of }, s) => {
       let d = "";
       let pen = false;
       windows.forEach((w, i) => {
         const value = valid(of(w));
-        if (value === null) {
-          pen = false;
-          return;
-        }
+        if (value === null || apart(i)) pen = false;
+        if (value === null) return;
         const x = place(w).toFixed(1), y = up(value).toFixed(1);
         d += `${pen ? "L" : "M"}${x} ${y}`;
-        const alone = !pen && (i + 1 === windows.length || valid(of(windows[i + 1])) === null);
+        const alone = !pen && (i + 1 === windows.length || apart(i + 1) || valid(of(windows[i + 1])) === null);
         if (alone) picture.append(svg("circle", { class: `point ${style(s)}`, cx: x, cy: y, r: 3 }));
         pen = true;
       });

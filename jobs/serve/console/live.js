@@ -3,7 +3,7 @@
 import { at, command, get } from "./api.js";
 import { chart } from "./chart.js";
 import { button, el, empty, every, own, trouble } from "./dom.js";
-import { count, duration, share, time } from "./words.js";
+import { ago, count, duration, share, time } from "./words.js";
 
 export const title = "Live";
 
@@ -20,6 +20,8 @@ const ages = [["p50_ms", "half within (p50)"], ["p99_ms", "99 % within (p99)"]];
 const known = (value) => typeof value === "number" && Number.isFinite(value);
 const brief = (value) => (value >= 10_000 ? `${+(value / 1000).toFixed(1)}k` : count(Math.round(value * 10) / 10));
 
+const tile = (name, value, small) => el("div", { class: "panel" }, el("dt", null, name), el("dd", null, value, el("small", null, small)));
+
 export function mount(root, signal) {
   const charts = [
     chart({ title: "Events accepted", note: "In each window.", format: brief, series: [{ name: "accepted", of: (w) => w.accepted }] }),
@@ -32,6 +34,9 @@ export function mount(root, signal) {
 
   const message = el("div");
   const tiles = el("dl", { class: "tiles" });
+  // Tiles by who tells them: the windows, and the broker.
+  let totalled = [];
+  let followed = [];
   const tune = el("section", { class: "panel tune wide" });
   const rows = el("tbody");
   const table = el(
@@ -90,7 +95,26 @@ export function mount(root, signal) {
   let busy = false;
   let before = "";
 
+  /* The job's place in its input, apart: a broker that answers slowly must not hold up the rest. */
+  let following = false;
+  let again = 0;
+
+  async function follow() {
+    if (following || Date.now() < again) return;
+    following = true;
+    try {
+      followed = progress(await get(at("/progress"), signal));
+    } catch {
+      followed = []; // where the broker is gone, the banner says so
+      again = Date.now() + 15_000; // one that refuses the question is not asked all the time
+    } finally {
+      following = false;
+    }
+    tiles.replaceChildren(...totalled, ...followed);
+  }
+
   async function load() {
+    follow();
     if (busy) return;
     busy = true;
     try {
@@ -131,13 +155,24 @@ export function mount(root, signal) {
     const served = last("hr_at_10");
     const popular = last("popularity_hr_at_10");
     const times = served > 0 && popular > 0 ? `${(served / popular).toFixed(1)} times popularity` : "of the next items";
-    const tile = (name, value, small) => el("div", { class: "panel" }, el("dt", null, name), el("dd", null, value, el("small", null, small)));
-    tiles.replaceChildren(
+    totalled = [
       tile("Accepted", count(total("accepted")), minutes >= 1 ? `in the last ${Math.round(minutes)} min` : "so far"),
       tile("Not accepted", count(all - total("accepted")), `${count(total("rejected"))} of them rejected`),
       tile("Hit rate", share(served), times),
       tile("Freshness", duration(last("p50_ms")), `99 % within ${duration(last("p99_ms"))}`),
-    );
+    ];
+    tiles.replaceChildren(...totalled, ...followed);
+  }
+
+  /** Nothing for a job that commits no offsets: there is nothing to tell its place by. */
+  function progress({ lag, checkpoint_age_ms: age, partitions }) {
+    if (!known(lag)) return [];
+    const unknown = partitions.filter((one) => one.end > 0 && !known(one.lag)).length;
+    const where = unknown ? ` in ${partitions.length - unknown} of ${partitions.length} partitions` : "";
+    return [
+      tile("Lag", count(lag), `after the last checkpoint${where}`),
+      tile("Last checkpoint", known(age) ? ago(age) : "–", known(age) ? (lag ? "by committed offsets" : "nothing new since") : "none seen yet"),
+    ];
   }
 
   function row(w) {
