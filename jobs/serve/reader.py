@@ -96,6 +96,14 @@ class Reader:
         return time.monotonic() - self._heard < _SILENCE_SECONDS
 
     def _run(self) -> None:
+        admin = AdminClient(client(self._replica.config, {}))
+        while not self._ended.is_set():
+            self._read(admin)
+            if not self._ended.is_set():
+                self._begin_anew()
+
+    def _read(self, admin: AdminClient) -> None:
+        """Read until the end, or until topics are others: a client does not get over that."""
         settings = {
             "group.id": "streamrec-serve",  # asked for by the client, never joined
             "enable.auto.commit": False,
@@ -106,12 +114,12 @@ class Reader:
             "queued.max.messages.kbytes": 65_536,
         }
         consumer = Consumer(client(self._replica.config, settings))
-        admin = AdminClient(client(self._replica.config, {}))
         looked = 0.0
         try:
             while not self._ended.is_set():
                 if time.monotonic() - looked > (_LOOK_SECONDS if self._assigned else 1.0):
-                    self._look(consumer, admin)
+                    if self._look(consumer, admin):
+                        return
                     looked = time.monotonic()
                 if not self._assigned:
                     self._ended.wait(0.2)
@@ -122,18 +130,17 @@ class Reader:
         finally:
             consumer.close()
 
-    def _look(self, consumer: Consumer, admin: AdminClient) -> None:
-        """Add partitions that are not read yet; where topics were made anew, begin anew."""
+    def _look(self, consumer: Consumer, admin: AdminClient) -> bool:
+        """Add partitions that are not read yet; return whether topics were made anew."""
         try:
             topics = consumer.list_topics(timeout=5).topics
         except KafkaException as error:
             _LOG.warning("kafka: expected a broker, got %s; trying again", error.args[0].str())
-            return
+            return False
         self._heard = time.monotonic()
         if self._are_others(admin, [name for name in self._kinds if name in topics]):
             _LOG.warning("kafka: topics were deleted and made anew; reading them from the start")
-            consumer.unassign()
-            self._begin_anew()
+            return True
         found = {
             (name, partition)
             for name in self._kinds
@@ -144,12 +151,13 @@ class Reader:
             begins = [self._begin(consumer, *one) for one in sorted(found - self._assigned)]
         except KafkaException as error:
             _LOG.warning("kafka: expected offsets, got %s; trying again", error.args[0].str())
-            return
+            return False
         if begins:
             consumer.incremental_assign(begins)
         self._assigned |= found
         if self._left is None and all(self._names[kind] in topics for kind in _WHOLE[:2]):
             self._left = {(name, p) for name, p in found if self._kinds[name] in _WHOLE}
+        return False
 
     def _are_others(self, admin: AdminClient, names: list[str]) -> bool:
         """Return whether a topic is another one than before, by its id; remember all ids."""

@@ -20,6 +20,7 @@ from jobs.serve.paths import id_of
 from jobs.serve.reader import Progress
 from jobs.serve.replica.replica import Replica
 from jobs.serve.routes import service as routes
+from jobs.serve.routes import users
 from jobs.serve.sender import UnreachableError
 from jobs.serve.served import Served
 from models.example import Example
@@ -454,6 +455,31 @@ def test_a_stream_has_the_newest_list_at_once_and_each_new_one(service: Service)
     asyncio.run(stream())
     assert found == ["tea", "cup"]
     assert not service.replica._listeners
+
+
+def test_a_silent_stream_says_so_without_an_event(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(users, "_BEAT_SECONDS", 0.02)
+    sent = b""
+    gone = asyncio.Event()
+    scope = {
+        "type": "http", "method": "GET", "path": "/v1/users/ann/stream", "query_string": b"",
+        "raw_path": b"/v1/users/ann/stream", "headers": [(b"host", b"localhost")],
+    }  # fmt: skip
+
+    async def receive() -> dict[str, Any]:
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        nonlocal sent
+        sent += message.get("body", b"")
+        if sent.count(b": still here") > 2:
+            gone.set()
+
+    asyncio.run(asyncio.wait_for(service.app(scope, receive, send), 10))
+    assert sent.count(b"data:") == sent.count(b"event: list") == 1
 
 
 EVENT = {"user_id": "ann", "item_id": "tea", "event_type": "view"}

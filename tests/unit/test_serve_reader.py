@@ -75,9 +75,6 @@ class Consumer:
     def get_watermark_offsets(self, _: Any, **__: float) -> tuple[int, int]:
         return 5, 30_000
 
-    def unassign(self) -> None:
-        self.assigned.clear()
-
     def incremental_assign(self, parts: list[Any]) -> None:
         self.assigned |= {(part.topic, part.partition): part.offset for part in parts}
 
@@ -128,8 +125,10 @@ def test_topics_that_were_made_anew_are_read_from_their_start(reader: Reader) ->
     assert (len(reader._replica.lists), told) == (1, [])
 
     admin.ids["control_results"] = admin.ids["recommendations"] = "second"
+    assert reader._look(consumer, admin)  # type: ignore[arg-type]
+    reader._begin_anew()
     consumer.assigned.clear()
-    reader._look(consumer, admin)  # type: ignore[arg-type]
+    assert not reader._look(consumer, admin)  # type: ignore[arg-type]
     assert (len(reader._replica.lists), told) == (0, ["ann"])
     assert consumer.assigned["recommendations", 1] == 5
     assert not reader.caught_up

@@ -81,7 +81,7 @@ class Users(Controller):
 
 async def _lists(
     replica: Replica, selection: Selection, user: str, wished: Wish
-) -> AsyncIterator[dict[str, str]]:
+) -> AsyncIterator[dict[str, str | None]]:
     loop, changed = asyncio.get_running_loop(), asyncio.Event()
 
     def notify() -> None:
@@ -97,6 +97,7 @@ async def _lists(
                 try:
                     await asyncio.wait_for(changed.wait(), _BEAT_SECONDS)
                 except TimeoutError:
-                    yield {"comment": "still here"}
+                    # no data: an empty event would be one, for clients that take them all
+                    yield {"comment": "still here", "data": None}
     finally:
         end()
