@@ -110,6 +110,20 @@ def topic_ids(config: JobConfig, topics: Iterable[str]) -> dict[str, str]:
         admin.close()
 
 
+def check_catalog(config: JobConfig) -> None:
+    """Refuse to start without the topic of descriptions: the source would fail for ever.
+
+    Raises
+    ------
+    PreflightError
+        Where the brokers say that there is none.
+    """
+    name = config.kafka.topics.catalog
+    if topic_ids(config, [name]).get(name) == ABSENT:
+        told = f"preflight: topic {name}: expected a topic that the job can read, got none"
+        raise PreflightError(f"{told}; scripts/topics makes it, with the same --config and --set")
+
+
 def check_unused(config: JobConfig) -> None:
     """Refuse to start where an output topic holds records: they are a job's, or will be read as it.
 

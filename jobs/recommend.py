@@ -9,7 +9,13 @@ from conf.loader import ConfigError, load
 from jobs import parameters, transactions
 from jobs.environment import environment, may_have_state
 from jobs.lease import claim
-from jobs.preflight import PreflightError, check_one_origin, check_topics, topic_ids
+from jobs.preflight import (
+    PreflightError,
+    check_catalog,
+    check_one_origin,
+    check_topics,
+    topic_ids,
+)
 from jobs.topology import build
 from jobs.user import name_user
 
@@ -31,6 +37,7 @@ def main(arguments: Sequence[str]) -> int:
         config = load(options.config, options.overrides)
         parameters.check_store(config)
         check_topics(config)
+        check_catalog(config)
         lease = claim(config, take_over=options.take_over)
         generation = transactions.generation(config, take_over=options.take_over)
     except (ConfigError, PreflightError) as error:

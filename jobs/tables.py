@@ -11,8 +11,8 @@ from conf.schema import JobConfig
 from models.columns.events import OFFSET_BITS
 from models.keys import MIXER, MIXER_SHIFT, origin_of
 from state import record_sizes
+from state.topics import availability, window
 from state.topics import trending as topic
-from state.topics import window
 
 _BUFFER_MEMORY = 32 << 20
 """Kafka's own default."""
@@ -194,6 +194,28 @@ def commands(config: JobConfig) -> str:
           {_discovery(config)}, 'scan.startup.mode' = 'latest-offset',
           'key.format' = 'raw', 'key.fields' = 'k',
           'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY')"""
+
+
+def catalog(config: JobConfig) -> str:
+    """Source of descriptions of items: all that there are, whenever a job starts without state."""
+    return f"""CREATE TABLE descriptions (k BYTES, v BYTES)
+        WITH ('connector' = 'kafka', 'topic' = '{_quoted(config.kafka.topics.catalog)}',
+          {_properties(config)}, 'properties.group.id' = '{_quoted(config.kafka.group)}-catalog',
+          'properties.isolation.level' = 'read_committed',
+          'properties.auto.offset.reset' = 'earliest',
+          {_discovery(config)}, 'scan.startup.mode' = 'earliest-offset',
+          'key.format' = 'raw', 'key.fields' = 'k',
+          'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY')"""
+
+
+AVAILABILITY = f"""INSERT INTO availability
+    SELECT CAST(CONCAT('{availability.KIND.decode()}/', CAST(k AS STRING)) AS BYTES),
+      CAST(CASE WHEN v IS NULL THEN '{availability.GONE.decode()}'
+        WHEN JSON_VALUE(CAST(v AS STRING), '$.available') = 'false'
+        THEN '{availability.GONE.decode()}' ELSE '{availability.THERE.decode()}' END AS BYTES)
+    FROM descriptions
+    WHERE k IS NOT NULL AND (v IS NULL OR CAST(v AS STRING) IS JSON OBJECT)"""
+"""Which items can be recommended, back to the loop: of a description only that."""
 
 
 EXAMPLES = "SELECT examples, pt FROM learned WHERE examples IS NOT NULL"

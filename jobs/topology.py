@@ -60,6 +60,7 @@ def build(
     if wants_deep(config):  # last: what a job has without it keeps its uids
         _fine_tune(sql, config, FineTuneFunction(parameters.fine_tune(config, lease, lineage)))
         _tuned_sinks(sql, config, generation)
+    _availability(sql, config)
 
 
 def build_ingest(sql: StreamTableEnvironment, config: JobConfig) -> None:
@@ -168,6 +169,22 @@ def _tuned_sinks(sql: StreamTableEnvironment, config: JobConfig, generation: int
     for statement in tables.TUNED:
         inserts.add_insert_sql(statement)
     inserts.attach_as_datastream()
+
+
+def _availability(sql: StreamTableEnvironment, config: JobConfig) -> None:
+    """Declare what tells all workers which items the catalogue calls unavailable.
+
+    Its operators are named, not numbered: they stay the same with and without fine-tuning.
+    """
+    settings = sql.get_config()
+    numbered = settings.get("table.exec.uid.format", "")
+    settings.set("table.exec.uid.format", f"{uids.AVAILABILITY}_<type>_<version>_<transformation>")
+    sql.execute_sql(tables.catalog(config))
+    sql.execute_sql(tables.loop_sink(config, "availability", config.kafka.topics.model_updates))
+    inserts = sql.create_statement_set()
+    inserts.add_insert_sql(tables.AVAILABILITY)
+    inserts.attach_as_datastream()
+    settings.set("table.exec.uid.format", numbered)
 
 
 def _sinks(sql: StreamTableEnvironment, config: JobConfig, generation: int) -> None:

@@ -7,3 +7,5 @@ declaration order (see `jobs.topology`).
 LEARN_USERS = "learn-users"
 LEARN_ITEMS = "learn-items"
 FINE_TUNE = "fine-tune"
+AVAILABILITY = "availability"
+"""Begins the uids of what reads the catalogue."""

@@ -78,7 +78,7 @@ def fill_empty(
     if empty.any():
         needed = lists.rows.shape[1] + int(users.past_length[empty].max()) + users.excluded.shape[1]
         known = np.unique(fallback)
-        enough = (a.named[known] & (a.counts[known] > 0)).sum() >= needed
+        enough = (a.named[known] & (a.counts[known] > 0) & ~a.unavailable[known]).sum() >= needed
         popular = fallback[:0] if enough else most_popular(a, needed)
         _fill_empty(users, a, scratch, lists, fallback, popular)
 

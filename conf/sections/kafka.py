@@ -41,7 +41,8 @@ class Topics(Section):
     )
     catalog: Topic = Field(
         default="catalog",
-        description="Descriptions of items, JSON by item id; compacted. Read by the service.",
+        description="Input: descriptions of items, JSON by item id; compacted. The job recommends"
+        " no item that is unavailable, the service shows the rest.",
     )
     control: Topic = Field(default="control", description="Input: commands to the job, JSON.")
     control_results: Topic = Field(

@@ -115,7 +115,7 @@ class Selection:
                 continue
             seen.add(one.item_id)
             described = catalog.get(one.item_id)
-            if described is not None and not described.available:
+            if not catalog.is_available(one.item_id):
                 continue
             if wish.filtered:
                 its = set(described.categories) if described else set()

@@ -60,6 +60,8 @@ class ItemArrays(NamedTuple):
     """Step at which the worker last changed the row, see `models.items.applied`."""
     named: NDArray[np.bool_]
     """Whether the id is known: only such items can be recommended."""
+    unavailable: NDArray[np.bool_]
+    """Whether the catalogue says that the item is not to be recommended."""
     known: NDArray[np.int32]
     """Rows with an event, in the order of their first; `counters[KNOWN]` are in use."""
     recent: NDArray[np.int32]

@@ -41,7 +41,7 @@ def blocks(rows: int) -> int:
 @kernel
 def listable(a: ItemArrays, row: Integer) -> Truth:
     """Return whether an item can be recommended at all."""
-    return a.named[row] and a.counts[row] > 0
+    return a.named[row] and a.counts[row] > 0 and not a.unavailable[row]
 
 
 @kernel

@@ -73,6 +73,7 @@ _COLUMNS: dict[str, tuple[type[np.generic], float]] = {
     "mark": (np.int32, 0),
     "touched": (np.int64, 0),
     "named": (np.bool_, 0),
+    "unavailable": (np.bool_, 0),
     "known": (np.int32, 0),
 }
 """Type of each column of the table, and what an unused row holds."""
@@ -162,6 +163,7 @@ class Items:
         self.generation = 0
         self.marks = Marks()
         self.trending = np.empty(0, np.uint64)
+        self._unavailable: set[int] = set()
         self._looked_up = (self.trending, (0, 0), np.empty(0, np.int32))
         self.transitions = Transitions(transitions, rows)
         self.neighbours = Neighbours(neighbours or NO_NEIGHBOURS, rows)
@@ -262,6 +264,16 @@ class Items:
             rows = self.rows(self.trending, register=False)
             self._looked_up = (self.trending, known, rows[rows >= 0])
         return self._looked_up[2]
+
+    def set_available(self, key: int, *, available: bool) -> None:
+        """Say whether an item can be recommended; of one that is not known yet it is remembered."""
+        if available:
+            self._unavailable.discard(key)
+        else:
+            self._unavailable.add(key)
+        row = self.rows(np.array([key], np.uint64), register=False)[0]
+        if row >= 0:
+            self.arrays.unavailable[row] = not available
 
     def make_room(self, keys: NDArray[np.uint64], *, known: bool = False) -> NDArray[np.uint64]:
         """Give up the least popular items where the limit leaves no row for new keys.
@@ -540,6 +552,8 @@ class Items:
             a.told[before:size] = differences.vectors(a, slice(before, size))
             raise_all(a, np.arange(before, size, dtype=np.int32))
             self.ids.extend([None] * (size - before))
+            if self._unavailable:
+                a.unavailable[before:size] = [key in self._unavailable for key in new.tolist()]
 
 
 def _lowest(values: NDArray[np.float64], n: int) -> NDArray[np.intp]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from models.arrays.items import SIZE, ItemArrays
 from models.columns.items import ItemRows
 from models.compiled import Integer, Real, compiled, kernel
+from models.index.ceilings import listable
 from models.numeric.best import keep_best
 
 SEVERAL = 8.0
@@ -51,11 +52,11 @@ def worth(level: NDArray[np.float64], count: NDArray[np.int64]) -> NDArray[np.fl
 
 @compiled
 def most_popular(a: ItemArrays, k: Integer) -> NDArray[np.int32]:
-    """Return the rows of the (at most) k most popular items that have a name, best first."""
+    """Return the rows of the (at most) k most popular items that can be listed, best first."""
     rows = np.empty((1, k), np.int32)
     scores: NDArray[Any] = np.empty((1, k), np.float64)
     held = 0
     for row in range(a.counters[SIZE]):
-        if a.named[row] and a.counts[row] > 0 and a.popularity[row] > 0:
+        if listable(a, row) and a.popularity[row] > 0:
             held = keep_best(rows, scores, 0, held, row, level_of(a, row))
     return rows[0, :held].copy()

@@ -12,6 +12,7 @@ from models.arrays.users import UserArrays
 from models.arrays.work import Scratch
 from models.columns.lists import BY_FACTORS, BY_NEW
 from models.compiled import Integer, Real, Truth, compiled, entry, kernel
+from models.index.ceilings import listable
 from models.index.marks import is_new
 from models.lists import Lists
 from models.numeric.best import keep_best
@@ -96,7 +97,7 @@ def constant_predictions(a: ItemArrays, scale: Scale) -> NDArray[np.float32]:
     """Return each item's part of the score; -inf where it cannot be recommended."""
     constants, mean = np.full(a.counters[SIZE], -np.inf, np.float32), mean_rating(a, scale)
     for row in range(len(constants)):
-        if a.named[row] and a.counts[row] > 0:
+        if listable(a, row):
             constants[row] = a.bias[row] + mean
     return constants
 

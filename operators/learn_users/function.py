@@ -20,13 +20,15 @@ from operators.learn_users.stages.records import Outcome
 from operators.learn_users.unsampled import leave_out_sampler
 from operators.params import LearnUsersParams
 from state import examples
+from state.codec.sealed import StateError
 from state.keyed import descriptors, lineage
 from state.keyed.descriptors import user_of
-from state.topics import model_pointer
+from state.topics import availability, model_pointer
 
 _LOG = logging.getLogger(__name__)
 _SWEEPS_PER_TTL = 10
 _GAUGE_SECONDS = 10.0
+_AVAILABILITY = availability.KIND + b"/"
 
 
 class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]
@@ -39,7 +41,8 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
     State
         `users-v1`: user id -> user record, evicted when idle beyond the configured time; one
         entry holds the bucket's accounting. The item replica lives in worker memory and is
-        rebuilt from the loop.
+        rebuilt from the loop. Broadcast `loop-v1`: the model pointer, what the state belongs to,
+        and which items are unavailable.
     Time
         Processing time; one eviction timer a bucket.
     On failure
@@ -61,7 +64,8 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
         self._warm: set[int] = set()
         self._receiver = Receiver(self._pipeline, self._params, lambda: time.monotonic())
         self._inbox = Inbox(self._receiver.handlers())
-        self._restored = self._compared = False
+        self._restored = self._compared = self._recalled = False
+        self._unavailable: set[str] = set()
         self._subtask = runtime_context.get_index_of_this_subtask()
         self._pipeline.learn.share.workers = runtime_context.get_number_of_parallel_subtasks()
         self._told_until = 0.0
@@ -87,6 +91,7 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
         """Take one record of the loop; the model pointer is kept for a restored job."""
         if not self._compared:
             self._keep_lineage(ctx)
+        self._recall(ctx)
         topic, key, content = value
         topic = self._params.loop_topics.get(topic, topic)
         if not self._params.deep:
@@ -95,8 +100,37 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
             kept, name = ctx.get_broadcast_state(descriptors.loop()), key.decode()
             if self._receiver.keeps(content or b"", kept.get(name)):
                 kept.put(name, content)
+        if topic == "model_updates" and key and key.startswith(_AVAILABILITY):
+            self._keep_availability(key, content or b"", ctx)
         self._inbox.take(LoopRecord(topic, key or b"", content or b""))
         return iter(())
+
+    def _keep_availability(self, key: bytes, content: bytes, ctx: Any) -> None:
+        """Keep which items are unavailable for a restored job; most are not, and cost no state."""
+        try:
+            item, available = availability.decode(key, content)
+        except StateError:
+            return  # the inbox counts it
+        name = descriptors.unavailable_entry(item)
+        if available == (name in self._unavailable):
+            kept = ctx.get_broadcast_state(descriptors.loop())
+            if available:
+                self._unavailable.remove(name)
+                kept.remove(name)
+            else:
+                self._unavailable.add(name)
+                kept.put(name, content)
+
+    def _recall(self, ctx: Any) -> None:
+        """Recall which items were unavailable before a restart, once."""
+        if self._recalled:
+            return
+        self._recalled = True
+        for name, content in ctx.get_broadcast_state(descriptors.loop()).items():
+            if item := descriptors.unavailable_item(name):
+                self._unavailable.add(name)
+                key = availability.key_of(item)
+                self._inbox.take(LoopRecord("model_updates", key, content))
 
     def _forget_model(self, ctx: Any) -> None:
         """Leave no pointer for a job with a deep model again: fine-tune then knows of none."""
@@ -107,6 +141,7 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
     def _restore(self, ctx: Any) -> None:
         """Serve what was served before a restart; broadcast state cannot be read in `open`."""
         self._compare(ctx)
+        self._recall(ctx)
         self._restored = True
         key = model_pointer.KEY
         pointer = ctx.get_broadcast_state(descriptors.loop()).get(key.decode())

@@ -8,13 +8,14 @@ from typing import Any
 from numpy.typing import NDArray
 
 from models.deep.placed import Placed
+from models.keys import key_of
 from operators.learn_users.inbox import Handler
 from operators.learn_users.model_loader import ModelLoader
 from operators.learn_users.pipeline import Pipeline
 from operators.params import LearnUsersParams
 from state.codec.sealed import IncompatibleError, StateError
 from state.topics import accepted as accepted_codec
-from state.topics import chunks, lease, model_pointer, trending, worker
+from state.topics import availability, chunks, lease, model_pointer, trending, worker
 from state.topics.lease import TakenOverError
 from state.topics.model_pointer import ModelPointer
 
@@ -56,6 +57,7 @@ class Receiver:
                 trending.KEY: lambda _, value: self._receive_trending(value),
                 lease.KEY: lambda _, value: self._receive_lease(value),
                 model_pointer.KEY: lambda _, value: self.receive_model(value),
+                availability.KIND: self.receive_availability,
             },
         }
 
@@ -65,6 +67,11 @@ class Receiver:
         if self._is_mine(pointer) and pointer.follows(self._pointer):
             self.follow_model()
             self._want(pointer)
+
+    def receive_availability(self, key: bytes, value: bytes) -> None:
+        """Recommend an item no more, or again."""
+        item, available = availability.decode(key, value)
+        self._pipeline.items.set_available(key_of(item), available=available)
 
     def keeps(self, value: bytes, held: bytes | None) -> bool:
         """Return whether a pointer is to be kept for a restored job, in place of what is held."""

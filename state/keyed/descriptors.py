@@ -42,8 +42,21 @@ def users() -> MapStateDescriptor:
 
 
 def loop() -> MapStateDescriptor:
-    """Broadcast: the newest small authoritative records of the loop, such as the model pointer."""
+    """Broadcast: the model pointer, what the state belongs to, and items that are unavailable."""
     return MapStateDescriptor("loop-v1", Types.STRING(), _BYTES)
+
+
+_UNAVAILABLE = "unavailable/"
+
+
+def unavailable_entry(item: str) -> str:
+    """Return the entry of `loop` that says that an item is unavailable."""
+    return _UNAVAILABLE + item
+
+
+def unavailable_item(entry: str) -> str:
+    """Return the item of such an entry; "" of any other entry."""
+    return entry.removeprefix(_UNAVAILABLE) if entry.startswith(_UNAVAILABLE) else ""
 
 
 def fine_tune() -> MapStateDescriptor:

@@ -275,8 +275,23 @@ def test_what_is_not_available_or_of_another_category_is_never_shown(
     found = service.get("/v1/users/ann/recommendations?n=2&category=china&include=items")
     assert ids(found) == ["cup", "mug"]
     assert found["items"][0]["item"] == {"title": "A cup", "categories": ["china"]}
-    service.replica.take_description(b"tea", None)
+    service.replica.take_description(b"tea", None)  # deleted, and the item with it
+    assert "tea" not in ids(service.get("/v1/users/ann/recommendations?n=10"))
+    service.replica.take_update(b"catalog/tea", b"1")  # of before
+    assert "tea" not in ids(service.get("/v1/users/ann/recommendations?n=10"))
+    service.describe("tea", title="Tea")
     assert ids(service.get("/v1/users/ann/recommendations?n=1")) == ["tea"]
+
+
+def test_what_was_deleted_before_the_service_began_is_known_by_the_job(
+    service: Service, learnt: bytes
+) -> None:
+    service.replica.take_update(b"items/0", learnt)
+    assert "tea" in ids(service.get("/v1/boards/popular"))
+    service.replica.take_update(b"catalog/tea", b"0")
+    assert "tea" not in ids(service.get("/v1/boards/popular"))
+    service.replica.take_update(b"catalog/tea", b"1")
+    assert "tea" in ids(service.get("/v1/boards/popular"))
 
 
 def test_titles_are_found_by_their_words(service: Service, learnt: bytes) -> None:

@@ -14,6 +14,8 @@ class Catalog:
     def __init__(self) -> None:
         self._items: dict[str, Description] = {}
         self._titles: dict[str, str] = {}
+        self._deleted: set[str] = set()
+        self._gone: set[str] = set()
         self._members: dict[str, set[str]] = defaultdict(set)
         self.refused = 0
         """Records that are no descriptions; the item keeps what was said of it before."""
@@ -25,6 +27,7 @@ class Catalog:
     def take(self, item: str, value: bytes | None) -> None:
         """Take a record; None deletes."""
         if value is None:
+            self._deleted.add(item)
             self._leave(item)
             self._items.pop(item, None)
             self._titles.pop(item, None)
@@ -34,20 +37,30 @@ class Catalog:
         except StateError:
             self.refused += 1
             return
+        self._deleted.discard(item)
         self._leave(item)
         self._items[item] = found
         self._titles[item] = (found.title or "").casefold()
         for name in found.categories:
             self._members[name].add(item)
 
+    def take_availability(self, item: str, available: bool) -> None:  # noqa: FBT001  # as decoded
+        """Take what the job knows of an item: all that is left of one that was deleted long ago."""
+        if available:
+            self._gone.discard(item)
+        else:
+            self._gone.add(item)
+
     def get(self, item: str) -> Description | None:
         """Return what is known of an item."""
         return self._items.get(item)
 
     def is_available(self, item: str) -> bool:
-        """Return whether an item may be shown; one that nobody described may."""
+        """Return whether an item may be shown; one that was never described may."""
         found = self._items.get(item)
-        return found is None or found.available
+        if found is not None:
+            return found.available
+        return item not in self._deleted and item not in self._gone
 
     def members(self, any_of: Iterable[str], all_of: Iterable[str]) -> set[str]:
         """Return the items in at least one of some categories, if any, and in all of others."""

@@ -14,7 +14,7 @@ from jobs.serve.replica.lists import Lists
 from jobs.serve.replica.policy import unkeyed
 from jobs.serve.replica.reports import Reports
 from state.codec.sealed import StateError
-from state.topics import chunks, trending
+from state.topics import availability, chunks, trending
 
 Listener = Callable[[], None]
 
@@ -60,6 +60,8 @@ class Replica:
                 self.trending = sorted(seen, key=lambda item: (-seen[item], item))
             elif key.startswith(b"items/"):
                 self.items.take(chunks.decode(value))
+            elif key.startswith(availability.KIND + b"/"):
+                self.catalog.take_availability(*availability.decode(key, value))
         except StateError:
             self.skipped += 1
 

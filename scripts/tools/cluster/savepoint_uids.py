@@ -34,6 +34,8 @@ _FINE_TUNE = (
     (72, _SINK, "tuned_metrics"),
     (74, _SINK, "control_results"),
 )
+_AVAILABILITY = ((_SOURCE, f"{_KAFKA}.descriptions"), (_SINK, "availability"))
+"""Of what reads the catalogue: kind and name; these have a word in place of a number."""
 _BEFORE = {
     26: 62,
     28: 64,
@@ -69,6 +71,8 @@ def operators(item_buckets: int, *, deep: bool) -> dict[str, str]:
         found |= _named(number, kind, name)
     for number, kind, name in _SERVING:
         found |= _named(number + shift, kind, name)
+    for kind, name in _AVAILABILITY:
+        found |= _named("availability", kind, name)
     if deep:
         found["fine-tune"] = "fine-tune"
         for number, kind, name in _FINE_TUNE:
@@ -112,7 +116,7 @@ def moves(found: Mapping[str, str]) -> dict[str, str]:
     return moved
 
 
-def _named(number: int, kind: str, name: str) -> dict[str, str]:
+def _named(number: int | str, kind: str, name: str) -> dict[str, str]:
     uid = f"{number}_stream-exec-{kind}"
     if kind != _SINK:
         return {uid: name}
