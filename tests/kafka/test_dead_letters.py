@@ -92,6 +92,7 @@ def test_what_was_refused_is_taken_once_by_another_configuration(
     code, found = tool("list", "--examples", "100", "--since", "1h")
     assert (code, found["letters"]) == (0, len(sent) + 1)
     assert [one["code"] for one in found["groups"]] == ["unknown_event_type"]
+    assert tool("list", "--since", "1ms")[0] == 1
     names = {one["value"]: one["letter"] for one in found["examples"]}
     assert tool.raw(names[broken.value.decode()]) == broken.value  # type: ignore[union-attr]
 

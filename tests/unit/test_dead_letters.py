@@ -3,8 +3,10 @@
 import json
 import random
 import sys
+from contextlib import contextmanager
 
 import pytest
+from confluent_kafka import KafkaError
 
 from conf.loader import load
 from conf.parameters import event_policy
@@ -16,8 +18,9 @@ from scripts.tools.cluster.paths import LOCAL_CONFIG
 from scripts.tools.commands import dead_letters
 from scripts.tools.console import ToolError
 from scripts.tools.kafka import letters
+from scripts.tools.kafka.client import KafkaAddress
 from scripts.tools.kafka.letters import Letter, instant, named, shown
-from scripts.tools.kafka.resending import REMEMBERED, SENT, Judge, Outcome, Verdict
+from scripts.tools.kafka.resending import REMEMBERED, SENT, Judge, Outcome, Sender, Verdict
 from state.events.codes import Code
 from tests.bad_input import BAD
 from tests.builders import HOUR, NOW, event
@@ -415,3 +418,104 @@ def test_an_outcome_is_complete_where_there_were_letters_and_all_are_sent():
     outcome.failed("timed out", 2)
     assert not outcome.complete
     assert outcome.figures()["failures"] == {"timed out": 2}
+
+
+# ---- what reads and sends ------------------------------------------------------------------------
+
+
+class Received:
+    """A message of the client: a record, or the end of a partition."""
+
+    def __init__(self, partition, offset, *, end=False):
+        self._at, self._end = (partition, offset), end
+
+    def partition(self):
+        return self._at[0]
+
+    def offset(self):
+        return self._at[1]
+
+    def error(self):
+        return KafkaError(KafkaError._PARTITION_EOF) if self._end else None
+
+    def timestamp(self):
+        return (1, NOW)
+
+    def key(self):
+        return None
+
+    def value(self):
+        return b"{}"
+
+    def headers(self):
+        return None
+
+
+@pytest.fixture
+def reading(monkeypatch):
+    """Return a function that reads a topic whose consumer receives some messages."""
+    paused = []
+
+    def run(bounds, *received):
+        told = list(received)
+
+        class Client:
+            assigned = ()
+
+            def assign(self, partitions):
+                self.assigned = partitions
+
+            def assignment(self):
+                return self.assigned
+
+            def consume(self, *_):
+                return told.pop(0) if told else []
+
+            def pause(self, partitions):
+                paused.extend(one.partition for one in partitions)
+
+        @contextmanager
+        def consumer(*_, **__):
+            yield Client()
+
+        monkeypatch.setattr(letters, "consumer", consumer)
+        monkeypatch.setattr(letters, "SILENT_SECONDS", 0.0)
+        passed = []
+        found = [
+            one.name for some in letters.read(None, "t", bounds, passed.append) for one in some
+        ]
+        return found, passed
+
+    run.paused = paused
+    return run
+
+
+def test_a_topic_is_read_to_the_end_it_had(reading):
+    """Whatever comes after it; a marker of a transaction may be the last offset."""
+    first = [Received(0, 0), Received(1, 5), Received(0, 1), Received(0, 2)]
+    found, passed = reading({0: (0, 2), 1: (5, 9), 2: (4, 4)}, first, [Received(1, 9)])
+    assert found == ["0:0", "1:5", "0:1"]
+    assert passed[-1] == 2 + 4
+    assert set(reading.paused) == {0, 1}
+
+
+def test_an_open_transaction_and_an_empty_topic_end_the_reading(reading):
+    found, _ = reading({0: (0, 9)}, [Received(0, 0)], [Received(0, 1, end=True)])
+    assert found == ["0:0"]
+    assert reading({0: (3, 3)})[0] == []
+
+
+def test_a_broker_that_says_nothing_more_is_an_error_in_words(reading):
+    with pytest.raises(ToolError, match="t: expected more records within 0 s, got none"):
+        reading({0: (0, 9)}, [Received(0, 0)])
+
+
+def test_what_cannot_be_sent_is_counted_with_the_reason():
+    outcome = Outcome()
+    sender = Sender(KafkaAddress("127.0.0.1:1"), "input", 1_000, outcome)
+    sender.send(Letter(0, 0, NOW, b"anna", bytes(2 << 20)))
+    sender.close()
+    assert (outcome.letters, outcome.kinds["failed"]) == (1, 1)
+    ((reason, count),) = outcome.failures.items()
+    assert count == 1
+    assert "size" in reason.lower()

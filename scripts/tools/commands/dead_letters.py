@@ -252,7 +252,11 @@ def _replay(job: Target, options: argparse.Namespace) -> int:
     chosen = (
         _repaired(job, options.file, judge, refused) if options.file else _selected(job, options)
     )
-    send(chosen, judge, job, outcome, dry_run=options.dry_run, repaired=options.file is not None)
+    try:
+        send(chosen, judge, job, outcome, dry_run=options.dry_run, repaired=bool(options.file))
+    except (KeyboardInterrupt, ToolError):
+        progress(f"{outcome.kinds[SENT]:,} letters before that; what is sent twice is a duplicate")
+        raise
     for line in refused[:_TOLD]:
         progress(f"error: {line}")
     if len(refused) > _TOLD:
