@@ -62,6 +62,14 @@ def coordinates(message: Message) -> str:
     return b":".join([headers["replayed.partition"], headers["replayed.offset"]]).decode()
 
 
+def repaired(folder: Path, letter: str) -> Path:
+    """Write a file with another value for a letter."""
+    value = json.loads(event("eve", "tea", "view", NOW).value or b"")
+    file = folder / "repaired.jsonl"
+    file.write_text(json.dumps({"letter": letter, "value": value}))
+    return file
+
+
 def where_producers_send(job: RunningJob, records: list[Record]) -> dict[bytes | None, int]:
     """Send records as the Java client would, and return the partition of each key."""
     found: dict[bytes | None, int] = {}
@@ -132,10 +140,7 @@ def test_what_was_refused_is_taken_once_by_another_configuration(
     assert (totals.accepted, totals.duplicate) == (1 + len(sent), repeats)
 
     # repaired, twice as well
-    repaired = {"letter": names[broken.value.decode()]}  # type: ignore[union-attr]
-    repaired |= {"value": json.loads(event("eve", "tea", "view", NOW).value or b"")}
-    file = tmp_path / "repaired.jsonl"
-    file.write_text(json.dumps(repaired))
+    file = repaired(tmp_path, names[broken.value.decode()])  # type: ignore[union-attr]
     for _ in range(2):
         assert tool("replay", "--file", str(file))[0] == 0
     totals = job.settle()
