@@ -82,7 +82,7 @@ def test_the_most_frequent_codes_are_told_with_what_to_do():
     )
     assert lines == [
         "user_behavior: expected most records to be events the job takes, got 918 of 1,000 refused;"
-        " see dead_letter",
+        " see dead_letter (scripts/dead-letters list)",
         "  timestamp_past 900 times: timestamp: expected 2000, got less; replay with --times shift,"
         " or set events.earliest",
         "  not_object 7 times: no example among the dead letters",

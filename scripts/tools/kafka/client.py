@@ -112,7 +112,7 @@ def offsets(client: Consumer, topic: str) -> dict[int, tuple[int, int]]:
 
 def records(client: Consumer, *, timeout: float = 0.0) -> list[Message]:
     """Return what has come in; errors other than the end of a partition are raised."""
-    return [message for message in client.consume(10_000, timeout) if not _is_end(message)]
+    return [message for message in client.consume(10_000, timeout) if not is_end(message)]
 
 
 def read_all(
@@ -136,7 +136,7 @@ def read_all(
             client.assign([TopicPartition(topic, p, begin.get(p, 0)) for p in open_ends])
         while open_ends:
             for message in client.consume(10_000, 0.5):
-                if _is_end(message):
+                if is_end(message):
                     open_ends.discard(message.partition())
                 else:
                     yield message
@@ -156,7 +156,7 @@ def read_offsets(
         while left:
             for message in client.consume(10_000, 0.5):
                 partition, offset = int(message.partition() or 0), int(message.offset() or 0)
-                end = _is_end(message)
+                end = is_end(message)
                 if not end and offset < ends[partition][1]:
                     found[partition].append(offset)
                 if end or offset >= ends[partition][1] - 1:
@@ -164,7 +164,8 @@ def read_offsets(
     return {p: np.array(offsets, np.int64) for p, offsets in found.items()}
 
 
-def _is_end(message: Message) -> bool:
+def is_end(message: Message) -> bool:
+    """Return whether a message says that a partition has no more; other errors are raised."""
     error = message.error()
     if error is None:
         return False

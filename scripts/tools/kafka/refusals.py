@@ -61,6 +61,7 @@ def told(totals: Totals, found: Mapping[str, str], config: JobConfig) -> list[st
     first = (
         f"{topics.user_behavior}: expected most records to be events the job takes, got"
         f" {refused:,} of {meant:,} refused; see {topics.dead_letter}"
+        " (scripts/dead-letters list)"
     )
     codes = _codes(totals)
     return [first, *(_line(code, codes[code], found, config) for code in _most_frequent(totals))]
