@@ -1,5 +1,6 @@
 """Brokers, topics and delivery."""
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -9,13 +10,15 @@ from conf.section import Section
 from conf.sections.types import Name, Properties, Topic
 from conf.units import Duration, Size, duration, size
 
+_PREFIX = re.compile("[a-zA-Z0-9._-]{1,100}")
+
 
 class Topics(Section):
     """Names of the Kafka topics."""
 
     prefix: str = Field(
         default="",
-        pattern=r"^[a-zA-Z0-9._-]{0,100}$",
+        pattern=f"^{_PREFIX.pattern}$|^$",
         exclude=True,
         description="Begins the names that are not set below: `shop.` gives `shop.user_behavior`."
         " Jobs beside each other need their own, and their own `job.name` and `kafka.group`.",
@@ -54,8 +57,8 @@ class Topics(Section):
     def _prefixed(cls, value: Any) -> Any:
         """Name the topics that have no name of their own."""
         prefix = value.get("prefix") if isinstance(value, dict) else None
-        if not isinstance(prefix, str) or not prefix:
-            return value
+        if not isinstance(prefix, str) or not _PREFIX.fullmatch(prefix):
+            return value  # nothing to name, or told by itself
         names = [name for name in cls.model_fields if name != "prefix"]
         return {name: f"{prefix}{cls.model_fields[name].default}" for name in names} | value
 

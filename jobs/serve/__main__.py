@@ -11,16 +11,18 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import uvicorn
+from confluent_kafka import KafkaException
 
 from conf.client.librdkafka import LoginError
 from conf.loader import ConfigError, load
 from jobs.serve.app import reserved, service
 from jobs.serve.gate.admission import Access
-from jobs.serve.gate.keys import KeyFileError, new, read
+from jobs.serve.gate.keys import Key, KeyFileError, check_jobs, new, read
 from jobs.serve.served import Served, served
 
 PORT = 8090
 _DIGITS = 5
+_USUAL_PORTS = {"http": 80, "https": 443}
 _MOST_CONNECTIONS = 5_000
 """Open at a time, streams included; further ones are answered with 503."""
 _LOCAL = Path(__file__).parents[2] / "conf" / "local.yaml"
@@ -66,6 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="most requests a second of an address without a key (default: any number)",
     )
     add(
+        "--proxy",
+        metavar="ADDRESS",
+        help="of a proxy before the service, whose X-Forwarded-For is believed",
+    )
+    add(
         "--new-key",
         metavar="NAME",
         help="print a new key, and its entry for the file of keys; do nothing else",
@@ -76,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
         jobs = _jobs(options.configs or [_LOCAL], options.overrides, options.brokers)
-        access = Access(read(options.keys) if options.keys else None, options.rate)
+        access = Access(_keys(options.keys, jobs), options.rate)
     except (ConfigError, LoginError, KeyFileError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
@@ -96,6 +103,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log_level="warning",
         access_log=False,
         timeout_keep_alive=30,
+        # what a client says of its address counts only where a proxy is known to say it
+        proxy_headers=options.proxy is not None,
+        forwarded_allow_ips=options.proxy,
         limit_concurrency=_MOST_CONNECTIONS,
         timeout_graceful_shutdown=3,
     )
@@ -114,7 +124,19 @@ def _jobs(paths: Sequence[Path], overrides: Sequence[str], brokers: str | None) 
         if names.count(name) > 1 or name in taken:
             line = f"{path}: job.name: expected a name of its own beside other jobs, got {name}"
             raise ConfigError([line])
-    return [served(config) for config in configs]
+    try:
+        return [served(config) for config in configs]
+    except KafkaException as error:
+        told = f"kafka.properties: expected settings of a client, got: {error.args[0].str()}"
+        raise ConfigError([told]) from None
+
+
+def _keys(path: Path | None, jobs: Sequence[Served]) -> dict[str, Key] | None:
+    if path is None:
+        return None
+    keys = read(path)
+    check_jobs(keys.values(), [job.name for job in jobs], path)
+    return keys
 
 
 def _print_key(name: str) -> int:
@@ -148,10 +170,11 @@ def _port(text: str) -> int:
 
 def _origin(text: str) -> str:
     parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path not in ("", "/"):
+    if parts.scheme not in _USUAL_PORTS or not parts.hostname or parts.path not in ("", "/"):
         message = f"expected an origin as https://shop.example, got {text!r}"
         raise argparse.ArgumentTypeError(message)
-    return f"{parts.scheme}://{parts.netloc}"
+    port = f":{parts.port}" if parts.port not in (None, _USUAL_PORTS[parts.scheme]) else ""
+    return f"{parts.scheme}://{parts.hostname}{port}"
 
 
 if __name__ == "__main__":

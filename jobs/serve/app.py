@@ -9,7 +9,7 @@ from typing import Any
 
 from litestar import Litestar, Request, Response
 from litestar.di import Provide
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, NotFoundException
 from litestar.openapi import OpenAPIConfig
 from litestar.static_files import create_static_files_router
 
@@ -119,6 +119,8 @@ def _running(jobs: Sequence[Served]) -> Any:
 
 
 def _refused(_: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:
+    if isinstance(error.__cause__, NotADirectoryError):  # below a file of the console
+        error = NotFoundException()
     status, detail = error.status_code, error.detail
     if error.extra:
         detail += ": " + "; ".join(map(_told, error.extra))

@@ -19,8 +19,11 @@ _ERROR = {
 _FIRST_ERROR = 400
 _ANYWHERE = {
     "400": "A request that means nothing",
+    "401": "No key, where keys are asked for",
+    "403": "A key without the right",
     "404": "Nothing of that name",
     "413": "A body that is too large",
+    "429": "More requests a second than the key or the address may make",
     "503": "No broker answers",
     "504": "The job does not answer",
 }
@@ -31,11 +34,13 @@ def with_errors(schema: dict[str, Any]) -> dict[str, Any]:
 
     >>> found = with_errors({"paths": {"/x": {"get": {"responses": {"200": {}}}}}})
     >>> sorted(found["paths"]["/x"]["get"]["responses"])
-    ['200', '400', '404', '413', '503', '504']
+    ['200', '400', '401', '403', '404', '413', '429', '503', '504']
     """
     content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     components = schema.setdefault("components", {}).setdefault("schemas", {})
     components["Error"] = _ERROR
+    schema["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+    schema["security"] = [{}, {"key": []}]
     for path in schema["paths"].values():
         for operation in path.values():
             responses = operation["responses"]

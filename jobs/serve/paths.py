@@ -4,9 +4,11 @@ Whatever is percent-encoded in a segment of a path stays one segment.
 """
 
 from typing import Any
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
 Application = Any
+ALLOWED_JOBS = "streamrec.jobs"
+"""In a request's scope: names of the jobs that its key is for; missing or None: all."""
 _PLAIN = "-._~!$'()*,;:@"
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' https: data:; object-src 'none';"
@@ -42,6 +44,17 @@ class RawPaths:
             await send(message)
 
         await self._application(scope, receive, send_with_headers)
+
+
+def shows(query: bytes) -> bool:
+    """Return whether a query has the parameter `shown`.
+
+    >>> shows(b"n=5&%73hown=true"), shows(b"search=shown")
+    (True, False)
+    """
+    return b"shown" in unquote_to_bytes(query) and any(
+        name == b"shown" for name, _ in parse_qsl(query, keep_blank_values=True)
+    )
 
 
 def id_of(segment: str) -> str:

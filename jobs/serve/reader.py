@@ -34,6 +34,8 @@ _WHOLE = ("recommendations", "model_updates", "catalog")
 """Topics that must have been read before the service is ready."""
 _LOOK_SECONDS = 4.0
 """Time between two looks for new partitions, by which one knows, too, that a broker is there."""
+_OFFSETS_SECONDS = 2.0
+"""That a partition's offsets are waited for."""
 _SILENCE_SECONDS = 12.0
 """After so long without an answer of the broker, the service says that it is gone."""
 
@@ -147,16 +149,14 @@ class Reader:
             if name in topics and topics[name].error is None
             for partition in topics[name].partitions
         }
-        try:
-            begins = [self._begin(consumer, *one) for one in sorted(found - self._assigned)]
-        except KafkaException as error:
-            _LOG.warning("kafka: expected offsets, got %s; trying again", error.args[0].str())
-            return False
-        if begins:
-            consumer.incremental_assign(begins)
-        self._assigned |= found
+        begins = [self._begin(consumer, *one) for one in sorted(found - self._assigned)]
+        if assigned := [one for one in begins if one]:
+            consumer.incremental_assign(assigned)
+        self._assigned |= {(one.topic, one.partition) for one in assigned}
         if self._left is None and all(self._names[kind] in topics for kind in _WHOLE[:2]):
-            self._left = {(name, p) for name, p in found if self._kinds[name] in _WHOLE}
+            whole = {(name, p) for name, p in found if self._kinds[name] in _WHOLE}
+            if whole <= self._assigned:
+                self._left = whole
         return False
 
     def _are_others(self, admin: AdminClient, names: list[str]) -> bool:
@@ -181,22 +181,30 @@ class Reader:
         self._left = None
         self.progress.update({name: Progress() for name in self.progress})
 
-    def _begin(self, consumer: Consumer, name: str, partition: int) -> TopicPartition:
-        low, high = consumer.get_watermark_offsets(TopicPartition(name, partition), timeout=5)
-        kind = self._kinds[name]
-        if kind in _WHOLE:
-            self.progress[name].end += high - low
-            return TopicPartition(name, partition, low)
-        tail = _TAIL[kind]
-        begin = low if tail is None else max(low, high - tail)
-        if kind == "user_behavior" and self._window_ms:
-            begin = min(begin, self._since(consumer, name, partition, begin))
+    def _begin(self, consumer: Consumer, name: str, partition: int) -> TopicPartition | None:
+        """Return where to begin; None of a partition that nobody leads just now."""
+        place = TopicPartition(name, partition)
+        try:
+            low, high = consumer.get_watermark_offsets(place, timeout=_OFFSETS_SECONDS)
+            kind = self._kinds[name]
+            if kind in _WHOLE:
+                self.progress[name].end += high - low
+                return TopicPartition(name, partition, low)
+            tail = _TAIL[kind]
+            begin = low if tail is None else max(low, high - tail)
+            if kind == "user_behavior" and self._window_ms:
+                begin = min(begin, self._since(consumer, place, begin))
+        except KafkaException as error:
+            told = error.args[0].str()
+            _LOG.warning("kafka: %s/%d: expected offsets, got %s", name, partition, told)
+            return None
         return TopicPartition(name, partition, begin)
 
-    def _since(self, consumer: Consumer, name: str, partition: int, otherwise: int) -> int:
+    def _since(self, consumer: Consumer, place: TopicPartition, otherwise: int) -> int:
         """Return the first offset of the longest window of a board."""
         since = time.time_ns() // 1_000_000 - self._window_ms
-        found = consumer.offsets_for_times([TopicPartition(name, partition, since)], timeout=5)[0]
+        asked = TopicPartition(place.topic, place.partition, since)
+        (found,) = consumer.offsets_for_times([asked], timeout=_OFFSETS_SECONDS)
         return found.offset if found.error is None and found.offset >= 0 else otherwise
 
     def _take(self, messages: list[Message]) -> None:

@@ -74,19 +74,22 @@ class Selection:
         sources = self._sources(wish)
         if not text.strip():
             return self._taken(chain(sources.popular(), sources.described()), wish, set())
-        popular = Sources(self._replica).popular()
-        rank = {one.item_id: n for n, one in enumerate(popular)}
-        found = sorted(
-            self._replica.catalog.search(text), key=lambda item: rank.get(item, len(rank))
-        )
-        exact = [text.strip()] if self._replica.items.row(text.strip()) is not None else []
+        items, catalog, name = self._replica.items, self._replica.catalog, text.strip()
+        popularity = items.popularity()
+
+        def unpopular(item: str) -> float:
+            row = items.row(item)
+            return 0.0 if row is None or row >= len(popularity) else -popularity[row]
+
+        found = sorted(catalog.search(text), key=unpopular)
+        exact = [name] if items.row(name) is not None or catalog.get(name) else []
         return self._taken((Listed(one, "search") for one in [*exact, *found]), wish, set())
 
     def _sources(self, wish: Wish) -> Sources:
         if not wish.filtered:
             return Sources(self._replica)
         members = self._replica.catalog.members(wish.categories, wish.all_categories)
-        return Sources(self._replica, members)
+        return Sources(self._replica, members)  # of too many, all items are looked at
 
     def _filled(self, own: list[Listed], context: Sequence[str], wish: Wish) -> list[Listed]:
         """Return own items, then next, similar, of the categories, trending, popular, latest."""
@@ -101,6 +104,7 @@ class Selection:
             yield from sources.trending()
             yield from sources.popular()
             yield from sources.latest()
+            yield from sources.described()
 
         return self._taken(candidates(), wish, set())
 

@@ -5,6 +5,7 @@ import threading
 import time
 import uuid
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -12,11 +13,11 @@ import xxhash
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from conf.schema import JobConfig
-from jobs.serve.answers import Outcome, Recommended, Wanted
+from jobs.serve.answers import Listed, Outcome, Recommended, Wanted
 from jobs.serve.kafka import client
 from models.params.events import EventPolicy
 from state.events.check import Check
-from state.events.compose import compose
+from state.events.compose import compose, timed
 from state.events.fields import Event
 
 _TIMEOUT_MS = 5_000
@@ -48,7 +49,7 @@ class Sender:
         }
         self._producer = Producer(client(config, settings))
         self.lost = 0
-        """Impressions that no broker took, or that break the job's rules."""
+        """Impressions that no broker took, or that keep no rule of the job."""
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._poll, name="sender", daemon=True)
 
@@ -62,8 +63,8 @@ class Sender:
         self._thread.join(10)
         self._producer.flush(_TIMEOUT_MS / 1000)
 
-    async def send(self, events: Sequence[dict[str, Any]]) -> list[Outcome]:
-        """Send events; those without a time happen now.
+    async def send(self, events: Sequence[dict[str, Any]], *, plain: bool = False) -> list[Outcome]:
+        """Send events, in the job's own form or in the plain one; those without a time happen now.
 
         Raises
         ------
@@ -71,7 +72,8 @@ class Sender:
             Where the broker did not take one in time; it, or others, may be there nevertheless.
         """
         now = time.time_ns() // 1_000_000
-        values = [msgspec.json.encode({"timestamp": now} | event) for event in events]
+        written = [self._written(event, plain, now) for event in events]
+        values = [msgspec.json.encode(event) for event in written]
         checked = self._check(values, [None] * len(values), 0, now)
         outcomes = [Outcome(accepted=True) for _ in values]
         for one in checked.rejected:
@@ -87,10 +89,16 @@ class Sender:
                 raise UnreachableError(errors[0])
         return outcomes
 
-    @property
+    @cached_property
     def takes_impressions(self) -> bool:
-        """Whether the job knows the event type of impressions."""
-        return self._shown in self._policy.weights
+        """Whether impressions keep the job's rules: their type has a weight, and needs no value."""
+        now = time.time_ns() // 1_000_000
+        sample = Recommended("user", "list", now, 0, "", [Listed("item", "list")])
+        try:
+            value = msgspec.json.encode(self._impression(sample, 0, now))
+        except TypeError:
+            return False
+        return len(self._check([value], [None], 0, now).columns.events) == 1
 
     def show(self, shown: Recommended) -> None:
         """Send an impression of each item of a user's list, without waiting for the broker.
@@ -112,8 +120,20 @@ class Sender:
         of = f"{shown.rec_id or uuid.uuid4()}\n{item}"
         name = xxhash.xxh3_128_hexdigest(of.encode())
         event = Event(shown.user_id or "", item, self._shown, now, name)
-        more = {} if shown.rec_id is None else {"rec_id": shown.rec_id}
-        return compose(self._policy, event) | more | {"position": position + 1}
+        more: dict[str, Any] = {"position": position + 1, "rec_id": shown.rec_id}
+        own = compose(self._policy, event)
+        return own | {name: more[name] for name in more if name not in own and more[name]}
+
+    def _written(self, event: dict[str, Any], plain: bool, now: int) -> dict[str, Any]:  # noqa: FBT001
+        """Return an event as the job reads it; one that is none stays as it is, to be refused."""
+        if plain:
+            try:
+                found = msgspec.convert({"timestamp": now} | event, Event)
+                more = {name: event[name] for name in ("rec_id", "position") if name in event}
+                return more | compose(self._policy, found)
+            except (msgspec.ValidationError, TypeError):
+                return event
+        return timed(self._policy, event, now)
 
     def _count(self, done: "asyncio.Future[str]") -> None:
         self.lost += bool(done.result())

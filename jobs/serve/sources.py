@@ -41,11 +41,12 @@ class Sources:
         rows = [row for item in context if (row := items.row(item)) is not None]
         if not rows:
             return
-        scores = items.follow(rows)
+        scores, source = items.follow(rows)
         for row in self._best(scores):
             if scores[row] <= 0:
                 return
-            yield Listed(items.ids[row], "next", "transition", _rounded(scores[row]), context[0])
+            of = items.ids[source[row]]
+            yield Listed(items.ids[row], "next", "transition", _rounded(scores[row]), of)
 
     def similar(self, item: str) -> Iterator[Listed]:
         """Yield the items whose factors are nearest to those of one."""
@@ -55,6 +56,8 @@ class Sources:
             return
         scores = items.similar(row)
         for other in self._best(scores):
+            if other == row:
+                continue
             yield Listed(items.ids[other], "similar", "factors", _rounded(scores[other]), item)
 
     def board(self, name: str) -> Iterator[Listed] | None:
@@ -91,7 +94,7 @@ class Sources:
     def described(self) -> Iterator[Listed]:
         """Yield all items of the catalogue."""
         found = self._replica.catalog.search("") if self._only is None else iter(self._only)
-        return (Listed(item, "search") for item in found)
+        return (Listed(item, "catalog") for item in found)
 
     def _declared(self, name: str) -> Iterator[Listed]:
         category = self._replica.config.serve.boards[name].category

@@ -12,6 +12,11 @@ def compose(policy: EventPolicy, event: Event) -> dict[str, Any]:
     """Return the object that `Fields` reads as an event: each field at the first of its paths.
 
     Field by field, as with `{"user": {"id": …}}` for a policy whose users are at `user.id`.
+
+    Raises
+    ------
+    TypeError
+        Where one field lies at the place of another one, or inside.
     """
     paths = {name: found[0] for name, found in policy.fields}
     written: dict[str, Any] = {
@@ -29,10 +34,40 @@ def compose(policy: EventPolicy, event: Event) -> dict[str, Any]:
     return tree
 
 
+def timed(policy: EventPolicy, tree: dict[str, Any], now_ms: int) -> dict[str, Any]:
+    """Return an event with the time of now where it has none."""
+    (*paths,) = dict(policy.fields).get("timestamp", ("timestamp",))
+    if any(_holds(tree, path.split(".")) for path in paths):
+        return tree
+    timed = dict(tree)
+    *parents, last = paths[0].split(".")
+    inner = timed
+    for step in parents:
+        found = inner.get(step)
+        inner[step] = dict(found) if isinstance(found, dict) else {}
+        inner = inner[step]
+    inner[last] = _TIMES[policy.time](now_ms)
+    return timed
+
+
+def _holds(tree: Any, path: list[str]) -> bool:
+    for step in path:
+        if not isinstance(tree, dict):
+            return False
+        tree = tree.get(step)
+    return tree is not None and tree != ""
+
+
 def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
     *parents, last = path
     for step in parents:
         tree = tree.setdefault(step, {})
+        if not isinstance(tree, dict):
+            msg = f"fields: expected each at a place of its own, got one inside {step}"
+            raise TypeError(msg)
+    if last in tree:
+        msg = f"fields: expected each at a place of its own, got two at {last}"
+        raise TypeError(msg)
     tree[last] = value
 
 

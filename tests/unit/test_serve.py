@@ -65,7 +65,7 @@ class Sender(serve_sender.Sender):
         self.commands.append(wanted)
         return f"c{len(self.commands)}"
 
-    async def send(self, events: list[dict[str, Any]]) -> list[Outcome]:
+    async def send(self, events: list[dict[str, Any]], *, plain: bool = False) -> list[Outcome]:  # noqa: ARG002
         if self.gone:
             raise UnreachableError
         self.sent += events

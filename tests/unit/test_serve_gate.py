@@ -17,6 +17,7 @@ from jobs.serve.gate import keys
 from jobs.serve.gate.admission import Access
 from jobs.serve.gate.keys import Key, KeyFileError, hash_of
 from jobs.serve.gate.rates import Rates
+from jobs.serve.reader import Progress
 from jobs.serve.served import Served
 from tests.unit.test_serve import EVENT, Service
 
@@ -27,9 +28,9 @@ LIST = "/v1/users/ann/recommendations"
 
 def access(**more: Any) -> Access:
     found = [
-        Key("site", hash_of(READ), **more),
-        Key("shop", hash_of(EVENTS), ("read", "events")),
-        Key("us", hash_of(OPERATE), ("read", "operate")),
+        Key("site", hash_of(READ.encode()), **more),
+        Key("shop", hash_of(EVENTS.encode()), ("read", "events")),
+        Key("us", hash_of(OPERATE.encode()), ("read", "operate")),
     ]
     return Access({key.sha256: key for key in found})
 
@@ -73,6 +74,7 @@ def test_what_needs_no_key(guarded: Service, path: str) -> None:
         ("GET", "/metrics/", None, (403, 403, 200)),
         ("POST", "/v1/control", COMMAND, (403, 403, 200)),
         ("GET", f"{LIST}?%73hown=false", None, (403, 200, 403)),
+        ("GET", "/v1/items?search=shown", None, (200, 200, 200)),
     ],
 )
 def test_a_key_may_do_what_its_rights_say(
@@ -99,6 +101,19 @@ def test_a_key_may_ask_so_many_times_a_second(monkeypatch: pytest.MonkeyPatch) -
     assert found[2].headers["retry-after"] == "1"
     assert service.ask("GET", LIST, headers=bearer(EVENTS)).status_code == 200
     assert service.ask("GET", "/v1/ready").status_code == 200
+
+
+def test_an_address_without_a_key_may_ask_so_many_times_a_second() -> None:
+    service = Service(access=Access({}, rate=1))
+    assert [service.ask("GET", LIST).status_code for _ in range(3)] == [401, 429, 429]
+    assert service.ask("GET", "/v1/ready").status_code == 200
+
+
+def test_keys_of_any_characters() -> None:
+    key = Key("site", hash_of("schlüssel".encode()))
+    service = Service(access=Access({key.sha256: key}))
+    sent = {"authorization": b"Bearer " + "schlüssel".encode()}
+    assert service.ask("GET", LIST, headers=sent).status_code == 200
 
 
 def test_an_address_may_ask_so_many_times_a_second() -> None:
@@ -196,6 +211,53 @@ def test_a_key_of_one_job_is_none_of_another() -> None:
         return found.status_code
 
     assert [status(f"/v1{name}/info") for name in ("", "/shop", "/news")] == [403, 403, 200]
+    found = shop.ask("GET", "/v1/jobs", headers=bearer(READ))
+    assert found.json() == {"jobs": ["news"]}
+
+
+def test_figures_are_those_of_the_jobs_of_a_key() -> None:
+    shop, _, jobs = two()
+    key = Key("us", hash_of(OPERATE.encode()), ("operate",), ("news",))
+    shop.app = serve(jobs, access=Access({key.sha256: key}))
+    text = shop.ask("GET", "/metrics", headers=bearer(OPERATE)).text
+    assert 'job="news"' in text
+    assert 'job="shop"' not in text
+
+
+def test_a_key_of_a_job_that_is_not_served_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "keys.yaml"
+    path.write_text(keys.new("a")[1] + f"  jobs: [{'news'}]\n")
+    assert program.main(["--keys", str(path)]) == 2
+    assert "key a: expected names of jobs served (streamrec), got news" in capsys.readouterr().err
+
+
+def test_readiness_tells_topics_of_equal_names_apart() -> None:
+    shop, news, _ = two()
+    shop.reader.progress, news.reader.progress = (
+        {"recommendations": Progress(3, 5)}, {"recommendations": Progress(0, 7)},
+    )  # fmt: skip
+    found = shop.get("/v1/ready")["topics"]
+    assert {name: one["end"] for name, one in found.items()} == {
+        "shop/recommendations": 5, "news/recommendations": 7,
+    }  # fmt: skip
+    assert shop.get("/v1/news/ready")["topics"].keys() == {"recommendations"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "path", "status"),
+    [
+        ({"origin": "http://["}, "/v1/info", 403),
+        ({}, "/index.html/v1/dead-letters", 404),
+        ({}, "/app.js/", 200),
+        ({}, "/v1/nothing", 404),
+    ],
+)
+def test_odd_requests_are_no_errors_of_the_service(
+    headers: dict[str, str], path: str, status: int
+) -> None:
+    assert Service().ask("GET", path, headers=headers).status_code == status
 
 
 def test_names_of_routes_are_no_names_of_jobs() -> None:
@@ -205,9 +267,11 @@ def test_names_of_routes_are_no_names_of_jobs() -> None:
 def test_keys_are_read_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "keys.yaml"
     key, entry = keys.new("site: 'a'")
-    path.write_text(f"keys:\n{entry}")
+    other = keys.new("other")[1]
+    path.write_text(entry + other)
     found = keys.read(path)
-    assert found == {hash_of(key): Key("site: 'a'", hash_of(key))}
+    assert found[hash_of(key.encode())] == Key("site: 'a'", hash_of(key.encode()))
+    assert len(found) == 2
     assert key not in entry
 
 
@@ -215,15 +279,19 @@ def test_keys_are_read_from_a_file(tmp_path: Path) -> None:
     ("text", "said"),
     [
         (None, "expected a readable file, got: No such file"),
-        ("", "expected `keys`"),
-        ("keys: [{name: a}]", "sha256"),
-        ("keys: [{name: a, sha256: abc}]", "sha256"),
-        (f"keys: [{{name: a, sha256: {'0' * 64}}}]", "str"),  # a number, as YAML has it
-        (f"keys: [{{name: a, sha256: '{'0' * 64}', rights: [all]}}]", "rights"),
-        (f"keys: [{{name: a, sha256: '{'0' * 64}', rate: 0}}]", "rate"),
-        (f"keys: [{{name: a, sha256: '{'0' * 64}', key: secret}}]", "unknown field `key`"),
-        (f"keys: [&x {{name: a, sha256: '{'0' * 64}'}}, *x]", "one of them twice"),
-        ("keys: [", "expected `keys`"),
+        ("", "expected a list of keys"),
+        ("[{name: a}]", "sha256"),
+        ("[{name: a, sha256: abc}]", "sha256"),
+        (f"[{{name: a, sha256: {'0' * 64}}}]", "str"),  # a number, as YAML has it
+        (f"[{{name: a, sha256: '{'0' * 64}', rights: [all]}}]", "rights"),
+        (f"[{{name: a, sha256: '{'0' * 64}', rate: 0}}]", "rate"),
+        (f"[{{name: a, sha256: '{'0' * 64}', key: secret}}]", "unknown field `key`"),
+        (f"[&x {{name: a, sha256: '{'0' * 64}'}}, *x]", "one of them twice"),
+        (f"[{{name: a, sha256: '{'0' * 64}', rights: []}}]", "rights"),
+        (f"[{{name: a, sha256: '{'0' * 64}', jobs: []}}]", "jobs"),
+        (f"[{{name: a, sha256: {hash_of(b'')}}}]", "that of an empty one"),
+        ("keys: []", "expected a list of keys"),
+        ("[", "expected a list of keys"),
     ],
 )
 def test_files_of_keys_that_mean_nothing(tmp_path: Path, text: str | None, said: str) -> None:
@@ -253,7 +321,7 @@ def test_a_new_key_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert program.main(["--new-key", "site"]) == 0
     said = capsys.readouterr()
     assert "name: site" in said.out
-    assert hash_of(said.err.split()[-1]) in said.out
+    assert hash_of(said.err.split()[-1].encode()) in said.out
 
 
 @pytest.mark.parametrize(
@@ -268,7 +336,7 @@ def test_a_new_key_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_no_image_of_another_page_shows_anything(headers: dict[str, str], status: int) -> None:
     service = Service(origins=["https://shop.example"])
-    service.sender._policy, service.sender._shown = service.replica.policy, "impression"
+    service.sender.takes_impressions = True
     service.sender.show = lambda _: None  # type: ignore[method-assign]
     found = service.ask("GET", f"{LIST}?shown=true", headers=headers)
     assert found.status_code == status

@@ -10,7 +10,7 @@ import pytest
 from conf.loader import load
 from conf.parameters import event_policy
 from conf.schema import JobConfig
-from jobs.serve.answers import Listed, Recommended
+from jobs.serve.answers import Listed, Outcome, Recommended
 from jobs.serve.replica.policy import unkeyed
 from jobs.serve.sender import Sender
 from state.events import compose
@@ -94,8 +94,71 @@ def test_events_are_written_as_the_job_reads_them(
 
 
 def test_a_job_that_knows_no_impressions_refuses() -> None:
-    service = Service(JobConfig.model_validate({"events": {"weights": {"impression": None}}}))
-    service.sender._policy, service.sender._shown = service.replica.policy, "impression"
+    config = JobConfig.model_validate({"events": {"weights": {"impression": None}}})
+    assert not Sender(config, unkeyed(event_policy(config))).takes_impressions
+    service = Service(config)
+    service.sender.takes_impressions = False
     found = service.ask("GET", "/v1/users/ann/recommendations?shown=true")
     assert found.status_code == 400
     assert "serve.impression_type" in found.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        {"fields": {"user_id": "a", "item_id": "a.b"}},
+        {"fields": {"user_id": "a.b", "item_id": "a"}},
+        {"weights": {"impression": 1.0}, "rating_type": "impression"},
+    ],
+    ids=str,
+)
+def test_a_form_that_holds_no_impression_is_known_beforehand(events: Any) -> None:
+    config = JobConfig.model_validate({"events": events})
+    assert not Sender(config, unkeyed(event_policy(config))).takes_impressions
+
+
+def test_a_plans_own_fields_are_not_overwritten(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, records = sender(monkeypatch, fields={"item_id": "position", "user_id": "rec_id"})
+    show(one, SHOWN)
+    assert [(event["rec_id"], event["position"]) for *_, event in records] == [
+        ("ann", "tea"), ("ann", "cup"),
+    ]  # fmt: skip
+
+
+FLAT = {"user_id": "ann", "item_id": "tea", "event_type": "shown", "rec_id": "r1"}
+
+
+@pytest.mark.parametrize("plan", [None, "segment", "ga4", "retail_rocket", "camel_case", "minimal"])
+@pytest.mark.parametrize("time", ["ms", "s", "us", "iso8601"])
+def test_plain_events_are_written_in_the_jobs_form(
+    plan: str | None, time: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "job.yaml"
+    events = {"time": time, "weights": {"shown": 0.0}} | ({"plan": plan} if plan else {})
+    path.write_text(json.dumps({"events": events}))
+    config = load(path, [])
+    found = Sender(config, unkeyed(event_policy(config)))
+    records: list[bytes] = []
+
+    def produced(_: str, __: bytes, value: bytes) -> "asyncio.Future[str]":
+        records.append(value)
+        done = asyncio.get_running_loop().create_future()
+        done.set_result("")
+        return done
+
+    monkeypatch.setattr(found, "_produced", produced)
+    own = compose.compose(unkeyed(event_policy(config)), Event("bob", "cup", "shown", NOW))
+    untimed = {name: value for name, value in own.items() if name != _time_of(config)}
+    (plain,) = asyncio.run(found.send([FLAT], plain=True))
+    assert plain == Outcome(accepted=True)
+    (timed,) = asyncio.run(found.send([untimed]))
+    assert timed == Outcome(accepted=True)
+    (late,) = asyncio.run(found.send([{**FLAT, "timestamp": 1}], plain=True))
+    assert late.code == "timestamp_past"
+    (none,) = asyncio.run(found.send([{"nothing": 1}], plain=True))
+    assert not none.accepted
+    assert len(records) == 2
+
+
+def _time_of(config: JobConfig) -> str:
+    return config.events.fields.timestamp[0].partition(".")[0]

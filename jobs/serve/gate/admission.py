@@ -4,12 +4,11 @@ import math
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 from jobs.serve.gate.keys import Key, Right, hash_of
 from jobs.serve.gate.rates import Rates
 from jobs.serve.gate.refusal import refuse
-from jobs.serve.paths import Application
+from jobs.serve.paths import ALLOWED_JOBS, Application, shows
 
 _OPEN = ("/v1/health", "/v1/ready", "/openapi.json")
 _RIGHTS: Mapping[str, Right] = {
@@ -21,7 +20,8 @@ _RIGHTS: Mapping[str, Right] = {
     "/metrics": "operate",
 }
 _SLASHES = re.compile("/+")
-_BEARER = "bearer "
+_OF_ALL_JOBS = ("/metrics", "/v1/jobs")
+_BEARER = b"bearer "
 _UNKNOWN, _FORBIDDEN, _TOO_MANY = 401, 403, 429
 
 
@@ -44,31 +44,41 @@ class Access:
         """Whether everything may pass."""
         return self._keys is None and self._rate is None
 
-    def objection(
-        self, job: str, path: str, query: bytes, authorization: str, address: str
-    ) -> tuple[int, str, float] | None:
-        """Return status, sentence and seconds to wait of a request that may not pass."""
-        rights = _rights(path, query)
-        key = self._key(authorization)
-        if self._keys is not None and rights:
-            if key is None:
-                return _UNKNOWN, "authorization: expected Bearer and a key of this service", 0
-            missing = [right for right in rights if right not in key.rights]
-            if missing:
-                told = f"key {key.name}: expected the right {missing[0]}, got {key.rights}"
-                return _FORBIDDEN, told, 0
-            if key.jobs is not None and job not in key.jobs:
-                return _FORBIDDEN, f"key {key.name}: expected one of {key.jobs}, got {job}", 0
-        name, rate = (f"key {key.name}", key.rate) if key else (address, self._rate)
-        wait = self._rates.wait(name, rate) if rate is not None and rights else 0
-        if wait:
-            return _TOO_MANY, f"rate: expected {rate:g} requests a second at most, got more", wait
-        return None
-
-    def _key(self, authorization: str) -> Key | None:
-        if self._keys is None or not authorization.lower().startswith(_BEARER):
+    def key(self, authorization: bytes) -> Key | None:
+        """Return the key that a request shows."""
+        if self._keys is None or authorization[: len(_BEARER)].lower() != _BEARER:
             return None
         return self._keys.get(hash_of(authorization[len(_BEARER) :].strip()))
+
+    def objection(
+        self, key: Key | None, job: str, path: str, query: bytes, address: str
+    ) -> tuple[int, str, float] | None:
+        """Return status, sentence and seconds to wait of a request that may not pass."""
+        path = _SLASHES.sub("/", path).rstrip("/")
+        rights = _rights(path, query)
+        if not rights:
+            return None
+        name, rate = (f"key {key.name}", key.rate) if key else (address, self._rate)
+        wait = self._rates.wait(name, rate) if rate is not None else 0
+        if wait:
+            return _TOO_MANY, f"rate: expected {rate:g} requests a second at most, got more", wait
+        return None if self._keys is None else _refusal(key, job, path, rights)
+
+
+def _refusal(
+    key: Key | None, job: str, path: str, rights: list[Right]
+) -> tuple[int, str, float] | None:
+    """Return status and sentence where a key does not do; as `Access.objection`."""
+    if key is None:
+        return _UNKNOWN, "authorization: expected Bearer and a key of this service", 0
+    missing = [right for right in rights if right not in key.rights]
+    if missing:
+        told = f"key {key.name}: expected the right {missing[0]}, got {', '.join(key.rights)}"
+        return _FORBIDDEN, told, 0
+    if key.jobs is not None and job not in key.jobs and path not in _OF_ALL_JOBS:
+        mine = ", ".join(key.jobs)
+        return _FORBIDDEN, f"key {key.name}: expected one of its jobs ({mine}), got {job}", 0
+    return None
 
 
 class Admission:
@@ -87,13 +97,10 @@ class Admission:
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Pass on or refuse."""
         if scope["type"] == "http" and not self._access.is_open:
-            headers = dict(scope["headers"])
+            key = self._access.key(dict(scope["headers"]).get(b"authorization", b""))
+            address = (scope.get("client") or ("unknown",))[0]
             found = self._access.objection(
-                self._job,
-                scope["path"],
-                scope["query_string"],
-                headers.get(b"authorization", b"").decode("latin-1"),
-                (scope.get("client") or ("unknown",))[0],
+                key, self._job, scope["path"], scope["query_string"], address
             )
             if found:
                 status, message, wait = found
@@ -101,6 +108,7 @@ class Admission:
                 more += [(b"retry-after", b"%d" % math.ceil(wait))] if wait else []
                 await refuse(send, status, message, more)
                 return
+            scope = {**scope, ALLOWED_JOBS: key.jobs if key else None}
         await self._application(scope, receive, send)
 
 
@@ -110,10 +118,9 @@ def _rights(path: str, query: bytes) -> list[Right]:
     >>> _rights("/v1/users/ann/recommendations", b"n=5"), _rights("/style.css", b"")
     (['read'], [])
     """
-    path = _SLASHES.sub("/", path).rstrip("/")
     if path in _OPEN or not (path.startswith("/v1/") or path == "/metrics"):
         return []
     needed: list[Right] = [_RIGHTS.get(path, "read")]
-    if b"shown" in unquote_to_bytes(query):  # its impressions are events
+    if shows(query):  # its impressions are events
         needed.append("events")
     return needed

@@ -6,10 +6,10 @@ origin, and the host as the page has it: a name that was made to lead here (DNS 
 
 from collections.abc import Collection
 from typing import Any
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import urlsplit
 
 from jobs.serve.gate.refusal import refuse
-from jobs.serve.paths import Application
+from jobs.serve.paths import Application, shows
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _OWN_SITES = ("none", "same-origin")
@@ -44,14 +44,13 @@ class Guard:
             told = f"host: expected {' or '.join(self._names)}, got another name"
             await refuse(send, _FORBIDDEN, told)
             return
-        own = origin is None or urlsplit(origin).netloc == host
+        own = origin is None or _place(origin) == host
         if not own and origin not in self._origins:
             told = "origin: expected this service's own page, got another site's"
             await refuse(send, _FORBIDDEN, told)
             return
         site = headers.get(b"sec-fetch-site", "none")
-        shows = b"shown" in unquote_to_bytes(scope["query_string"])
-        if shows and origin is None and site not in _OWN_SITES:
+        if shows(scope["query_string"]) and origin is None and site not in _OWN_SITES:
             # an image or a link of any page asks without naming an origin
             told = "shown: expected this service's own page or a program, got another site's"
             await refuse(send, _FORBIDDEN, told)
@@ -86,5 +85,13 @@ def _name(host: str) -> str | None:
     """
     try:
         return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
+
+
+def _place(origin: str) -> str | None:
+    """Return name and port of an origin; None where it is none."""
+    try:
+        return urlsplit(origin).netloc
     except ValueError:
         return None

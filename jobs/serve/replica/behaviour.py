@@ -16,8 +16,8 @@ from state.events.identity import identities
 from state.events.rules import Columns
 
 _EVENTS, _USERS, _IDENTITIES = 30, 100_000, 100_000
-"""Events kept of a user, users (those whose last event is longest ago are left out), and events
-whose repeats are known for such."""
+"""Events kept of a user, users (those whose last event is longest ago are left out), and newest
+events whose repeats are known for such."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +55,16 @@ class Behaviour:
             columns.events, columns.user_ids, columns.time.tolist(), self._known_by(columns),
             strict=True,
         ):  # fmt: skip
+            kind = event.event_type
+            tells = self._weights.get(kind, 0) != 0  # what was only shown pushes out nothing
+            if not tells and not any(board.counts(kind) for board in self._boards):
+                continue
             if self._is_repeated(identity):
                 continue
             for board in self._boards:
-                board.take(event.item_id, event.event_type, time)
+                board.take(event.item_id, kind, time, now_ms)
+            if not tells:
+                continue
             mine = self._users.setdefault(user, deque(maxlen=_EVENTS))
             self._users.move_to_end(user)
             mine.appendleft(Seen(event.item_id, event.event_type, time))

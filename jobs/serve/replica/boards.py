@@ -1,16 +1,17 @@
 """Boards: items by the weights of their latest events, as the configuration declares them."""
 
-import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+
+import numpy as np
 
 from conf.sections.serving import Board as Declared
+from jobs.serve.replica.renewed import Renewed
 
 _SLOTS = 60
 """Parts of a window: it slides by one of them."""
-_NOTHING = 1e-9
-_FRESH_SECONDS = 1.0
-"""How long an order is given out before it is made anew."""
+_SCALE = 1_000_000
+"""Weights are whole millionths: sums are exact, and nothing is left of what has gone."""
 
 
 class Board:
@@ -22,55 +23,51 @@ class Board:
     Parameters
     ----------
     declared
-    clock
-        Seconds that never go back.
     """
 
-    def __init__(self, declared: Declared, clock: Callable[[], float] = time.monotonic) -> None:
-        self._weights: Mapping[str, float] = declared.events
+    def __init__(self, declared: Declared) -> None:
+        self._weights: Mapping[str, int] = {
+            kind: round(weight * _SCALE) for kind, weight in declared.events.items()
+        }
         self._slot_ms = max(1, declared.window // _SLOTS)
-        self._clock = clock
-        self._slots: dict[int, dict[str, float]] = {}
-        self._totals: dict[str, float] = {}
+        self._slots: dict[int, dict[str, int]] = {}
+        self._totals: dict[str, int] = {}
         self._newest = 0
-        self._order: list[str] = []
-        self._changed, self._ordered_at = False, 0.0
+        self.items = Renewed(self._ordered)
+        """The items with a positive sum, the largest first."""
 
-    def take(self, item: str, kind: str, time_ms: int) -> None:
-        """Take an event; one that is older than the window counts nothing."""
-        weight = self._weights.get(kind)
-        if not weight:
-            return
-        slot = time_ms // self._slot_ms
+    def counts(self, kind: str) -> bool:
+        """Return whether events of a type count."""
+        return bool(self._weights.get(kind))
+
+    def take(self, item: str, kind: str, time_ms: int, now_ms: int) -> None:
+        """Take an event; one that is older than the window counts nothing, one ahead is of now."""
+        slot = min(time_ms, now_ms) // self._slot_ms
         if slot > self._newest:
             self._slide(slot)
-        if slot <= self._newest - _SLOTS:
+        weight = self._weights.get(kind)
+        if not weight or slot <= self._newest - _SLOTS:
             return
-        here = self._slots.setdefault(slot, defaultdict(float))
+        here = self._slots.setdefault(slot, defaultdict(int))
         here[item] += weight
         self._add(item, weight)
-        self._changed = True
+        self.items.changed()
 
-    def items(self) -> list[str]:
-        """Return the items with a positive sum, the largest first."""
-        now = self._clock()
-        if self._changed and now - self._ordered_at >= _FRESH_SECONDS:
-            self._changed, self._ordered_at = False, now
-            sums = list(self._totals.items())  # at once: the reader goes on adding
-            positive = sorted((-total, item) for item, total in sums if total > _NOTHING)
-            self._order = [item for _, item in positive]
-        return self._order
+    def _ordered(self) -> list[str]:
+        sums = [one for one in list(self._totals.items()) if one[1] > 0]  # the reader adds
+        order = np.argsort(-np.array([total for _, total in sums], np.float64), kind="stable")
+        return [sums[n][0] for n in order.tolist()]
 
     def _slide(self, newest: int) -> None:
         self._newest = newest
         for slot in [one for one in self._slots if one <= newest - _SLOTS]:
             for item, weight in self._slots.pop(slot).items():
                 self._add(item, -weight)
-        self._changed = True
+            self.items.changed()
 
-    def _add(self, item: str, weight: float) -> None:
-        total = self._totals.get(item, 0.0) + weight
-        if abs(total) > _NOTHING:
+    def _add(self, item: str, weight: int) -> None:
+        total = self._totals.get(item, 0) + weight
+        if total:
             self._totals[item] = total
         else:
             self._totals.pop(item, None)

@@ -3,9 +3,13 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
+from jobs.serve.replica.renewed import Renewed
 from state.codec.sealed import StateError
 from state.topics import catalog
 from state.topics.catalog import Description
+
+_FEW = 20_000
+"""Items of some categories, at most, that are looked at one by one."""
 
 
 class Catalog:
@@ -16,6 +20,7 @@ class Catalog:
         self._titles: dict[str, str] = {}
         self._deleted: set[str] = set()
         self._gone: set[str] = set()
+        self._latest = Renewed(self._ordered)
         self._members: dict[str, set[str]] = defaultdict(set)
         self.refused = 0
         """Records that are no descriptions; the item keeps what was said of it before."""
@@ -31,6 +36,7 @@ class Catalog:
             self._leave(item)
             self._items.pop(item, None)
             self._titles.pop(item, None)
+            self._latest.changed()
             return
         try:
             found = catalog.decode(value)
@@ -41,6 +47,7 @@ class Catalog:
         self._leave(item)
         self._items[item] = found
         self._titles[item] = (found.title or "").casefold()
+        self._latest.changed()
         for name in found.categories:
             self._members[name].add(item)
 
@@ -62,13 +69,18 @@ class Catalog:
             return found.available
         return item not in self._deleted and item not in self._gone
 
-    def members(self, any_of: Iterable[str], all_of: Iterable[str]) -> set[str]:
-        """Return the items in at least one of some categories, if any, and in all of others."""
+    def members(self, any_of: Iterable[str], all_of: Iterable[str]) -> set[str] | None:
+        """Return the items in at least one of some categories, if any, and in all of others.
+
+        None where they are so many that looking at all items finds some of them sooner.
+        """
         empty: set[str] = set()
-        sets = [self._members.get(name, empty) for name in all_of]
-        if names := list(any_of):
-            sets.append(empty.union(*(self._members.get(name, empty) for name in names)))
-        return set.intersection(*sets) if sets else set(self._items)
+        every = [self._members.get(name, empty) for name in all_of]
+        some = [self._members.get(name, empty) for name in any_of]
+        if every:
+            found = set.intersection(*every)
+            return {i for i in found if any(i in one for one in some)} if some else found
+        return empty.union(*some) if sum(map(len, some)) <= _FEW else None
 
     def search(self, text: str) -> Iterator[str]:
         """Yield the items whose title has all words of a text."""
@@ -83,9 +95,12 @@ class Catalog:
 
     def latest(self, only: Iterable[str] | None = None) -> list[str]:
         """Return the items (of some, or of all) that say when they were made, newest first."""
-        names = list(self._items) if only is None else only
-        found = [(self._items.get(item), item) for item in names]
-        dated = [(one.created_at, item) for one, item in found if one and one.created_at]
+        return self._latest() if only is None else self._ordered(only)
+
+    def _ordered(self, items: Iterable[str] | None = None) -> list[str]:
+        names = list(self._items) if items is None else items
+        found = [(one.created_at, item) for item in names if (one := self._items.get(item))]
+        dated = [(made, item) for made, item in found if made is not None]
         return [item for _, item in sorted(dated, reverse=True)]
 
     def _leave(self, item: str) -> None:

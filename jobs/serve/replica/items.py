@@ -86,12 +86,15 @@ class Items:
         found: Numbers = products / np.maximum(norms * norms[row], 1e-9)
         return found
 
-    def follow(self, context: Sequence[int]) -> Numbers:
-        """Return (I,) how often items followed those of a context, the newest first.
+    def follow(self, context: Sequence[int]) -> tuple[Numbers, NDArray[np.intp]]:
+        """Return (I,) how often items followed those of a context (rows), the newest first.
 
-        Each item of the context says what share of its successors an item is.
+        Each item of the context says what share of its successors an item is. The second array has
+        the row of the context that says most of each.
         """
-        found, weight = np.zeros(len(self.ids), np.float32), np.float32(1)
+        size = len(self.ids)
+        found, most = np.zeros(size, np.float32), np.zeros(size, np.float32)
+        source, weight = np.full(size, -1, np.intp), np.float32(1)
         for row in context:
             known = self._successors[row]
             if known is not None and len(known[0]):
@@ -100,9 +103,12 @@ class Items:
                 at = np.array(rows)
                 there = (at >= 0) & (at < len(found))
                 share = weights / max(float(weights.sum()), 1e-9)
-                np.add.at(found, at[there], weight * share[there])
+                at, said = at[there], weight * share[there]
+                np.add.at(found, at, said)
+                more = said > most[at]
+                most[at[more]], source[at[more]] = said[more], row
             weight *= np.float32(_RECENCY)
-        return found
+        return found, source
 
     def _enter(self, key: int, name: str) -> int:
         row = self._row_of.get(key)

@@ -11,8 +11,9 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from jobs.serve import answers
 from jobs.serve.document import with_errors
+from jobs.serve.paths import ALLOWED_JOBS
 from jobs.serve.routes.parts import JobsPart, ReplicaPart, SenderPart
-from jobs.serve.routes.wishes import Number
+from jobs.serve.routes.wishes import Form, Number
 from jobs.serve.sender import UnreachableError
 from jobs.serve.served import Served
 
@@ -29,7 +30,10 @@ class Events(Controller):
 
     @post(status_code=200)
     async def events(
-        self, data: JSONBody[dict[str, Any] | list[dict[str, Any]]], sender: SenderPart
+        self,
+        data: JSONBody[dict[str, Any] | list[dict[str, Any]]],
+        sender: SenderPart,
+        form: Form = "job",
     ) -> answers.Outcomes:
         """Send one event or several; each answer says whether it keeps the job's rules."""
         given = data if isinstance(data, list) else [data]
@@ -37,7 +41,7 @@ class Events(Controller):
             detail = f"events: expected {_MOST_EVENTS:,} at most, got {len(given):,}; send parts"
             raise HTTPException(status_code=413, detail=detail)
         try:
-            return answers.Outcomes(await sender.send(given))
+            return answers.Outcomes(await sender.send(given, plain=form == "plain"))
         except UnreachableError as error:
             detail = f"kafka: expected the broker to take the events, got {error}; send them again"
             raise HTTPException(status_code=503, detail=detail) from None
@@ -96,9 +100,9 @@ class Service(Controller):
         return Response(found, status_code=200 if found.ready else 503)
 
     @get("/jobs", sync_to_thread=False)
-    def jobs(self, jobs: JobsPart) -> answers.Jobs:
-        """Return the names of all jobs that are served, the first one's without a name in paths."""
-        return answers.Jobs([job.name for job in jobs])
+    def jobs(self, request: Request[Any, Any, Any], jobs: JobsPart) -> answers.Jobs:
+        """Return the names of all jobs that the key is for."""
+        return answers.Jobs([job.name for job in _allowed(request, jobs)])
 
     @get("/windows", sync_to_thread=False)
     def windows(self, replica: ReplicaPart, n: Number = 60) -> answers.Windows:
@@ -118,14 +122,20 @@ def document(request: Request[Any, Any, Any]) -> dict[str, Any]:
 
 
 @get("/metrics", media_type=MediaType.TEXT, sync_to_thread=False, include_in_schema=False)
-def metrics(jobs: JobsPart) -> str:
+def metrics(request: Request[Any, Any, Any], jobs: JobsPart) -> str:
     """Return figures for Prometheus."""
     registry = CollectorRegistry()
     for name, what, value in _FIGURES:
         gauge = Gauge(name, what, ["job"], registry=registry)
-        for job in jobs:
+        for job in _allowed(request, jobs):
             gauge.labels(job.name).set(value(job))
     return str(generate_latest(registry), "utf-8")
+
+
+def _allowed(request: Request[Any, Any, Any], jobs: Sequence[Served]) -> list[Served]:
+    """Return the jobs that the key of a request is for."""
+    names: Any = request.scope.get(ALLOWED_JOBS)
+    return [job for job in jobs if names is None or job.name in names]
 
 
 _FIGURES: tuple[tuple[str, str, Callable[[Served], float]], ...] = (
@@ -135,7 +145,7 @@ _FIGURES: tuple[tuple[str, str, Callable[[Served], float]], ...] = (
     ("streamrec_serve_ready", "Whether everything was read", lambda job: readiness([job]).ready),
     (
         "streamrec_serve_impressions_lost",
-        "Impressions that no broker took",
+        "Impressions that no broker took, or that keep no rule of the job",
         lambda job: job.sender.lost,
     ),
     (
@@ -148,8 +158,9 @@ _FIGURES: tuple[tuple[str, str, Callable[[Served], float]], ...] = (
 
 def readiness(jobs: Sequence[Served]) -> answers.Ready:
     """Return whether everything has been read, and the brokers are there."""
+    several = len(jobs) > 1
     topics = {
-        name: answers.Read(min(one.read, one.end), one.end)
+        f"{job.name}/{name}" if several else name: answers.Read(min(one.read, one.end), one.end)
         for job in jobs
         for name, one in job.reader.progress.items()
     }

@@ -1,6 +1,6 @@
 """What requests ask for, and how ids are read."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from litestar.params import PathParameter, QueryParameter
 
@@ -30,6 +30,13 @@ All = Annotated[
 Exclude = Annotated[
     str, QueryParameter(description="Ids that are not wanted, with commas between.")
 ]
+Form = Annotated[
+    Literal["job", "plain"],
+    QueryParameter(
+        description="`job`: as the job's configuration has events; `plain`: user_id, item_id,"
+        " event_type, timestamp (ms), event_id, value, whatever the job's own form is."
+    ),
+]
 Shown = Annotated[
     bool,
     QueryParameter(description="The items are shown to the user: send an impression of each."),
@@ -48,4 +55,9 @@ def wish(
 ) -> Wish:
     """Read what a request asks for."""
     names = frozenset(name for name in exclude.split(",") if name)
-    return Wish(n, names, tuple(category or ()), tuple(all or ()), include == "items")
+    return Wish(n, names, _named(category), _named(all), include == "items")
+
+
+def _named(categories: list[str] | None) -> tuple[str, ...]:
+    """Return the categories that have a name: an empty field of a form asks for none."""
+    return tuple(name for name in categories or () if name)
