@@ -53,7 +53,7 @@ def shows(query: bytes) -> bool:
     (True, False)
     """
     return b"shown" in unquote_to_bytes(query) and any(
-        name == b"shown" for name, _ in parse_qsl(query, keep_blank_values=True)
+        name == "shown" for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)
     )
 
 

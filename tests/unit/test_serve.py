@@ -14,7 +14,7 @@ import pytest
 from conf.schema import JobConfig
 from jobs.serve import reader as serve_reader
 from jobs.serve import sender as serve_sender
-from jobs.serve.answers import Outcome, Wanted
+from jobs.serve.answers import Outcome, Recommended, Wanted
 from jobs.serve.app import service as serve
 from jobs.serve.paths import id_of
 from jobs.serve.reader import Progress
@@ -48,11 +48,17 @@ class Reader(serve_reader.Reader):
 
 
 class Sender(serve_sender.Sender):
+    takes_impressions = True
+
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
         self.gone = False
         self.commands: list[Wanted] = []
+        self.shown: list[Recommended] = []
         self.lost = 0
+
+    def show(self, shown: Recommended) -> None:
+        self.shown.append(shown)
 
     def start(self) -> None:
         pass
