@@ -103,6 +103,28 @@ def test_compacted_topics_are_read_whole_and_of_others_the_end(reader: Reader) -
     assert reader.progress["recommendations"].end == 2 * 29_995
 
 
+def test_a_partition_that_nobody_leads_holds_up_no_other(reader: Reader) -> None:
+    class Leaderless(Consumer):
+        led = False
+
+        def get_watermark_offsets(self, place: Any, **_: float) -> tuple[int, int]:
+            if not self.led and (place.topic, place.partition) == ("recommendations", 1):
+                raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE))
+            return 5, 30_000
+
+    consumer = Leaderless(*ALL)
+    for _ in range(3):
+        reader._look(consumer, Admin())  # type: ignore[arg-type]
+    assert ("recommendations", 0) in consumer.assigned
+    assert ("recommendations", 1) not in consumer.assigned
+    assert reader._left is None  # of what is missing nobody says that it has been read
+    consumer.led = True
+    reader._look(consumer, Admin())  # type: ignore[arg-type]
+    assert ("recommendations", 1) in consumer.assigned
+    assert reader.progress["recommendations"].end == 2 * 29_995
+    assert reader._left
+
+
 def test_it_has_caught_up_when_all_compacted_partitions_were_at_their_end(reader: Reader) -> None:
     assert not reader.caught_up
     reader._look(Consumer("recommendations"), Admin())  # type: ignore[arg-type]
