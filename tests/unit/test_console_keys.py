@@ -7,16 +7,18 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
-from conf.schema import JobConfig
+from conf.parameters import event_policy
 from jobs.serve.app import service as serve
 from jobs.serve.gate.admission import Access
 from jobs.serve.gate.keys import Key, hash_of
+from tests.unit.test_event_plans import config
 from tests.unit.test_serve import Service
 from tests.unit.test_serve_gate import two
 
@@ -70,7 +72,7 @@ def page(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def site() -> Iterator[tuple[str, Any]]:
     """The address of two jobs behind keys, and the second job."""
     shop, news, jobs = two()
@@ -148,10 +150,10 @@ def test_a_key_that_no_header_can_carry_is_not_kept(page: Page, site: tuple[str,
 def test_a_key_of_one_job_shows_that_job(page: Page, site: tuple[str, Any], query: str) -> None:
     url, _ = site
     name_jobs(page, "news")
-    page.goto(f"{url}/{query}#/lookup/user/ann")
+    page.goto(f"{url}/{query}#/lookup/item/of%20news")
     give(page, "asks for a key", NEWS)
     expect(page.get_by_role("main").get_by_text("A headline").first).to_be_visible()
-    assert page.url == f"{url}/?job=news#/lookup/user/ann"
+    assert page.url == f"{url}/?job=news#/lookup/item/of%20news"
     expect(page.get_by_label("Job")).to_have_count(0)
 
 
@@ -223,8 +225,8 @@ def test_the_first_answer_does_not_replace_what_the_stream_said(page: Page) -> N
         expect(mine.get_by_text("teapot").first).to_be_visible()
 
 
-def test_events_are_plain_whatever_the_form_of_the_job(page: Page) -> None:
-    service = Service(JobConfig.model_validate({"events": {"plan": "segment"}}))
+def test_events_are_plain_whatever_the_form_of_the_job(page: Page, tmp_path: Path) -> None:
+    service = Service(config(tmp_path, "events.plan=segment"))
     service.describe("kettle", title="A kettle")
     service.listed("ann", ("kettle", "deep", None))
     sent: list[tuple[str, Any]] = []
@@ -248,12 +250,10 @@ def test_events_are_plain_whatever_the_form_of_the_job(page: Page) -> None:
     assert [body for _, body in sent] == [{**event, "event_type": kind} for kind in kinds]
 
 
-def plan(name: str) -> dict[str, Any]:
-    found = JobConfig.model_validate({"events": {"plan": name}})
-    return dict(Service(found).replica.policy.weights)
+def test_types_of_events_are_chosen_by_weight_and_usual_words(page: Page, tmp_path: Path) -> None:
+    def plan(name: str) -> dict[str, Any]:
+        return dict(event_policy(config(tmp_path, f"events.plan={name}")).weights)
 
-
-def test_types_of_events_are_chosen_by_weight_and_usual_words(page: Page) -> None:
     cases: list[tuple[dict[str, Any], list[str | None]]] = [
         (DEFAULT, ["view", "favorite", "dislike"]),
         (plan("segment"), ["Product Viewed", "Product Added to Wishlist", "Product Removed"]),
