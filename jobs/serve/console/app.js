@@ -105,7 +105,8 @@ function facts(info) {
 }
 
 /* A service that asks for keys. The page begins anew with one. */
-const otherKey = button("Use another key", () => unlock("Another key:", true), { class: "quiet", id: "other-key" });
+const otherKey = button(null, () => unlock("Another key:", true), { class: "quiet", id: "other-key" });
+otherKey.append(el("span", null, "Use another "), "key"); // narrow pages show the last word only
 
 function unlock(text, optional = false) {
   const fault = el("p", { id: "key-fault", role: "alert" });
@@ -143,7 +144,7 @@ let locked = false;
 function lock() {
   if (locked) return; // somebody may be typing
   locked = true;
-  document.body.classList.add("waiting");
+  document.body.classList.add("locked"); // errors below the form repeat what it says
   unlock(key.get() ? "This key is none of the service's. Another one:" : "The service asks for a key:");
 }
 

@@ -461,7 +461,7 @@ function createForYou({ act, known }) {
       place.replaceChildren(ol);
     }
     let note = place.querySelector(".hint");
-    if (stranger && !note) place.prepend(el("p", { class: "hint" }, "Trending: we know nothing of you yet. Click on an item, and a list of your own appears here."));
+    if (stranger && !note) place.prepend(el("p", { class: "hint" }, "There is no list of your own: this is shown instead. Click on an item, and your own appears here."));
     if (!stranger) note?.remove();
 
     const before = new Map([...rows].map(([id, { element }]) => [id, element.getBoundingClientRect().top]));
