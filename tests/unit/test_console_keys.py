@@ -176,6 +176,17 @@ def test_another_key_may_follow_one_without_the_right(page: Page, site: tuple[st
     expect(page.get_by_role("button", name="Use another key")).to_be_visible()
 
 
+def test_a_key_without_the_right_to_read_stays_at_the_only_job(page: Page) -> None:
+    key = Key("operators", hash_of(ALL), ("operate",))
+    service = Service(access=Access({key.sha256: key}))
+    name_jobs(page, "streamrec")  # which no address has in a service of one job
+    with served(service.app) as url:
+        page.goto(f"{url}/?job=streamrec#/live")
+        give(page, "asks for a key", ALL)
+        expect(page.get_by_text("No window has ended yet")).to_be_visible()
+        assert page.url == f"{url}/#/live"
+
+
 @pytest.mark.parametrize("name", ["nosuch", "users", "..", ""])
 def test_an_address_of_no_job_leads_to_the_first(
     page: Page, site: tuple[str, Any], name: str

@@ -111,9 +111,13 @@ export async function look(name) {
     const right = typeof info.job === "string" && (name === null || info.job === name);
     return right ? { name, status: 200, info } : { name, status: 404 };
   } catch (error) {
-    return { name, status: error.status };
+    const missing = error.status === 403 && name !== null && !(await lives(name));
+    return { name, status: missing ? 404 : error.status };
   }
 }
+
+/* What is forbidden may not be there at all: a service of one job has no address with its name. */
+const lives = (name) => get(`${baseOf(name)}/health`).then(() => true, () => false);
 
 export const get = (address, signal) => call(address, { cache: "no-store" }, signal);
 
