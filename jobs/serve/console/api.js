@@ -3,23 +3,33 @@
 const root = document.documentElement.dataset.api;
 
 /** Name of the job that is looked at; null for the first one. */
-export const job = new URLSearchParams(location.search).get("job");
+export const job = new URLSearchParams(location.search).get("job") || null;
 
-const base = job ? `${root}/${encodeURIComponent(job)}` : root;
+const baseOf = (name) => (name === null ? root : `${root}/${encodeURIComponent(name)}`);
+const base = baseOf(job);
+
+/* With any other character `fetch` throws, as if the service were away; long headers are refused. */
+const KEY = /^[\x21-\x7e]{1,1000}$/;
 
 /** The key that the service asks for; forgotten with the window. */
 export const key = {
+  fits: (text) => KEY.test(text),
   get() {
     try {
-      return sessionStorage.getItem("streamrec.key");
+      const text = sessionStorage.getItem("streamrec.key");
+      return text !== null && key.fits(text) ? text : null;
     } catch {
       return null; // forbidden: then no key can be used
     }
   },
+  /** Keep it; returns whether the browser allows that. */
   set(text) {
     try {
       sessionStorage.setItem("streamrec.key", text);
-    } catch { /* as above */ }
+      return true;
+    } catch {
+      return false;
+    }
   },
 };
 
@@ -90,17 +100,33 @@ export async function subscribe(address, { opened, taken }, signal) {
   }
 }
 
-/** Names of all jobs that the service has. */
+/** Names of all jobs that the key is for. */
 export const jobs = async () => (await get(`${root}/jobs`)).jobs ?? [];
+
+/** What the service says of a job (null: of the first one), and with which status. */
+export async function look(name) {
+  try {
+    const info = await get(`${baseOf(name)}/info`);
+    // A name such as "users" makes the address of another route, which has no job in its answer.
+    const right = typeof info.job === "string" && (name === null || info.job === name);
+    return right ? { name, status: 200, info } : { name, status: 404 };
+  } catch (error) {
+    const missing = error.status === 403 && name !== null && !(await lives(name));
+    return { name, status: missing ? 404 : error.status };
+  }
+}
+
+/* What is forbidden may not be there at all: a service of one job has no address with its name. */
+const lives = (name) => get(`${baseOf(name)}/health`).then(() => true, () => false);
 
 export const get = (address, signal) => call(address, { cache: "no-store" }, signal);
 
 export const at = (name, values) => base + name + (values ? query(values) : "");
 
-/** Send one event; resolves when the service has taken it, throws with its words when not. */
+/** Send one event, flat whatever the job's own form is; resolves when the service has taken it, throws with its words when not. */
 export async function send(event) {
   const body = JSON.stringify(event);
-  const answer = await call(`${base}/events`, { method: "POST", body, headers: { "content-type": "application/json" } });
+  const answer = await call(at("/events", { form: "plain" }), { method: "POST", body, headers: { "content-type": "application/json" } });
   const fate = answer.events?.[0];
   if (fate && fate.accepted === false) throw new ApiError(fate.message ?? "The event was not taken.", fate.code, 422);
 }

@@ -17,6 +17,7 @@ export function mount(root, signal) {
   let user = kept.get("user", null);
   if (typeof user !== "string" || !user) user = invented();
   let types = actions(null);
+  let told; // settled once it is known which types the job has
 
   const forYou = createForYou({ act, known: () => types });
   const shelf = createShelf(signal, (id) => act(id, "look"));
@@ -36,6 +37,8 @@ export function mount(root, signal) {
 
   async function act(id, kind) {
     const who = user;
+    await told;
+    if (who !== user || signal.aborted) return;
     const type = types[kind];
     forYou.sent(id, type);
     try {
@@ -67,11 +70,11 @@ export function mount(root, signal) {
     } catch { /* the buttons send views until it is known */ }
   }
 
-  weights();
+  told = weights();
   choose(user);
   return {
     refresh() {
-      weights();
+      told = weights();
       choose(user);
       shelf.load();
     },
@@ -219,6 +222,7 @@ function createShelf(signal, onlook) {
 function createForYou({ act, known }) {
   let list = null;
   let received = 0;
+  let heard = false; // whether the stream has said anything
   let clicked = null; // when the oldest click went out that no list has answered
   let user = null;
   let slow;
@@ -264,6 +268,7 @@ function createForYou({ act, known }) {
   function follow(id, signal) {
     user = id;
     list = null;
+    heard = false;
     clicked = null;
     clicks = [];
     clearTimeout(slow);
@@ -282,7 +287,8 @@ function createForYou({ act, known }) {
   async function load(signal) {
     const past = Promise.resolve().then(() => get(path`/users/${user}`, signal));
     try {
-      take(await get(path`/users/${user}/recommendations` + `?n=${LIST}&include=items`, signal));
+      const answer = await get(path`/users/${user}/recommendations` + `?n=${LIST}&include=items`, signal);
+      if (!heard) take(answer); // else the stream has overtaken it
     } catch (error) {
       if (signal.aborted) return past.catch(() => {});
       if (!list) place.replaceChildren(trouble(error, () => load(signal)));
@@ -309,24 +315,30 @@ function createForYou({ act, known }) {
       clearTimeout(timer);
       stop = new AbortController();
       const ended = AbortSignal.any([signal, stop.signal]);
+      const taken = (next) => {
+        heard = true;
+        take(next);
+      };
       let pause = 2000;
+      let why = "reconnecting";
       const opened = () => {
         pause = 2000;
         connection("on", "live");
       };
       while (!ended.aborted) {
         try {
-          await subscribe(path`/users/${user}/stream`, { opened, taken: take }, ended);
+          await subscribe(path`/users/${user}/stream`, { opened, taken }, ended);
         } catch (error) {
           if (ended.aborted) return;
           if (error.code === "id") {
             connection("off", "no live list"); // an id that no address can have
             return;
           }
+          why = [401, 403].includes(error.status) ? "no access" : "reconnecting";
         }
         if (ended.aborted) return;
         health.dispatchEvent(new Event("trouble"));
-        connection("off", "reconnecting");
+        connection("off", why);
         await new Promise((resolve) => setTimeout(resolve, pause));
         pause = Math.min(pause * 2, 30_000);
       }
@@ -375,9 +387,6 @@ function createForYou({ act, known }) {
 
   function take(next) {
     const old = list;
-    if (old && next.rec_id === old.rec_id && next.rec_id !== null) return;
-    // The answer to the first request may be overtaken by the stream.
-    if (old?.generated_at && !(next.generated_at >= old.generated_at)) return;
     learnAll(next.items);
     list = next;
     received = Date.now() - (next.age_ms ?? 0);
@@ -385,7 +394,9 @@ function createForYou({ act, known }) {
     const answers = clicked !== null && (next.age_ms ?? 0) <= performance.now() - clicked;
     const places = new Map((old?.items ?? []).map((entry, i) => [entry.item_id, i]));
     draw(next, old && places);
-    if (next.rec_id !== null && (answers || (old && clicked === null))) {
+    if (next.rec_id === null) {
+      if (old && old.rec_id !== null) say("Your own list was withdrawn.");
+    } else if (next.rec_id !== old?.rec_id && (answers || (old && clicked === null))) {
       const fresh = next.items.filter((entry) => !places.has(entry.item_id)).length;
       const moved = next.items.filter((entry, i) => places.has(entry.item_id) && places.get(entry.item_id) !== i).length;
       const what = fresh || moved ? `List changed${answers ? ` ${duration(performance.now() - clicked)} after your click` : ""}` : "A new list, with the same items";
@@ -450,7 +461,7 @@ function createForYou({ act, known }) {
       place.replaceChildren(ol);
     }
     let note = place.querySelector(".hint");
-    if (stranger && !note) place.prepend(el("p", { class: "hint" }, "Trending: we know nothing of you yet. Click on an item, and a list of your own appears here."));
+    if (stranger && !note) place.prepend(el("p", { class: "hint" }, "There is no list of your own: this is shown instead. Click on an item, and your own appears here."));
     if (!stranger) note?.remove();
 
     const before = new Map([...rows].map(([id, { element }]) => [id, element.getBoundingClientRect().top]));

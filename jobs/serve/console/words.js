@@ -88,18 +88,39 @@ const verbs = {
 
 export const verb = (type) => verbs[type] ?? String(type);
 
+/* Beginnings and ends of words in names of event types, the most telling first. */
+const looks = ["view", "look", "click", "select", "open", "watch", "play", "read", "visit"];
+const likes = ["like", "favo", "love", "wishlist", "bookmark", "save", "cart", "basket", "purchase", "buy", "order", "transaction"];
+const hates = ["dislike", "hide", "skip", "remove"];
+const rating = /^(rat(e|ed|ings?)|review(s|ed)?|stars?)$/;
+
+/** Words of `Product Viewed`, `view_item` or `pageView`, in lower case. */
+const wordsOf = (type) => type.replace(/([\p{Ll}\d])(\p{Lu})/gu, "$1 $2").toLowerCase().split(/[^\p{L}\p{N}]+/u);
+
+/** The first of the names that has one of the words; a name that is the word goes before others. */
+function usual(names, words) {
+  for (const word of words) {
+    if (names.includes(word)) return word;
+    const found = names.find((name) => wordsOf(name).some((part) => part.startsWith(word) || part.endsWith(word)));
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
 /**
- * Event types for the buttons, from the weights that the job learns with.
+ * Event types for the buttons, from the weights that the job learns with, whatever types are called.
  * A rating needs a value, so it is never sent by a button.
  */
 export function actions(weights) {
-  const types = Object.entries(weights ?? {}).filter(([name, weight]) => finite(weight) && name !== "rating");
-  const positive = types.filter(([, weight]) => weight > 0).sort((a, b) => a[1] - b[1]);
-  const negative = types.filter(([, weight]) => weight < 0).sort((a, b) => a[1] - b[1]);
-  const first = (...names) => names.find((name) => positive.some(([known]) => known === name));
-  const look = first("view", "click") ?? positive[0]?.[0] ?? "view";
-  const hate = negative.find(([name]) => name === "dislike") ?? negative[0];
-  return { look, like: first("like", "favorite", "add_to_cart", "purchase") ?? look, hate: hate?.[0] ?? null };
+  const types = Object.entries(weights ?? {})
+    .filter(([name, weight]) => finite(weight) && !wordsOf(name).some((word) => rating.test(word)))
+    .sort((a, b) => a[1] - b[1]);
+  const negative = types.filter(([, weight]) => weight < 0).map(([name]) => name);
+  const positive = types.filter(([, weight]) => weight > 0).map(([name]) => name);
+  const heaviest = positive.toReversed();
+  const look = usual(positive, looks) ?? positive[0] ?? "view";
+  const like = usual(heaviest, likes) ?? heaviest[0] ?? look;
+  return { look, like, hate: usual(negative, hates) ?? negative[0] ?? null };
 }
 
 /** Code of a dead letter: what to mend. */
