@@ -25,9 +25,9 @@ from tests.unit.test_serve_gate import two
 CHROMIUM = shutil.which("chromium")
 ALL, NEWS, SENDS = (f"key-of-{name}" for name in ("all", "news", "a-tracker"))
 KEYS = (
-    Key("us", hash_of(ALL), ("read", "operate")),
-    Key("editors", hash_of(NEWS), ("read",), jobs=("news",)),
-    Key("tracker", hash_of(SENDS), ("events",)),
+    Key("us", hash_of(ALL.encode()), ("read", "operate")),
+    Key("editors", hash_of(NEWS.encode()), ("read",), jobs=("news",)),
+    Key("tracker", hash_of(SENDS.encode()), ("events",)),
 )
 DEFAULT = {"view": 1, "click": 1, "favorite": 2, "purchase": 5, "rating": 1, "dislike": -3}
 pytestmark = pytest.mark.skipif(
@@ -177,7 +177,7 @@ def test_another_key_may_follow_one_without_the_right(page: Page, site: tuple[st
 
 
 def test_a_key_without_the_right_to_read_stays_at_the_only_job(page: Page) -> None:
-    key = Key("operators", hash_of(ALL), ("operate",))
+    key = Key("operators", hash_of(ALL.encode()), ("operate",))
     service = Service(access=Access({key.sha256: key}))
     name_jobs(page, "streamrec")  # which no address has in a service of one job
     with served(service.app) as url:
@@ -216,8 +216,7 @@ def test_a_withdrawn_list_leaves_the_page(page: Page) -> None:
         expect(mine.get_by_text("by online-ranking-1")).to_have_count(0)
         # the next one is of topics made anew: older, and with an id that was there before
         service.listed("ann", ("teapot", "deep", None))
-        expect(mine.get_by_text("A teapot").first).to_be_visible()
-        expect(mine.get_by_text("A kettle")).to_have_count(0)
+        expect(mine.locator(".entries li").first).to_contain_text("A teapot")
 
 
 def test_the_first_answer_does_not_replace_what_the_stream_said(page: Page) -> None:
