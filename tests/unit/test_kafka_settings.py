@@ -1,11 +1,12 @@
 """Clients of the tools log in as the job does, and topics are made as the job needs them."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 from conf.client.librdkafka import librdkafka
-from conf.loader import load
+from conf.loader import ConfigError, load
 from conf.schema import JobConfig
 from jobs import environment, tables
 from scripts.tools.cluster.paths import ROOT
@@ -122,3 +123,24 @@ def test_a_job_without_transactions_may_have_any_interval() -> None:
         "kafka": {"delivery": "at-least-once"},
         "flink": {"checkpoint_interval": "1h"},
     })  # fmt: skip
+
+
+def test_a_prefix_begins_the_names_that_are_not_set(tmp_path: Path) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text("kafka: {topics: {prefix: shop., control: orders}}\n")
+    topics = load(path, []).kafka.topics
+    assert (topics.user_behavior, topics.catalog) == ("shop.user_behavior", "shop.catalog")
+    assert topics.control == "orders"
+    assert "prefix" not in topics.model_dump()
+    other = load(path, ["kafka.topics.prefix=news-"]).kafka.topics
+    assert (other.user_behavior, other.control) == ("news-user_behavior", "orders")
+    assert JobConfig().kafka.topics.user_behavior == "user_behavior"
+
+
+@pytest.mark.parametrize("prefix", ["a/", "x" * 101, "7"])
+def test_a_prefix_that_no_topic_can_have_is_told_once(tmp_path: Path, prefix: str) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text(f"kafka: {{topics: {{prefix: {prefix}}}}}\n")
+    with pytest.raises(ConfigError) as error:
+        load(path, [])
+    assert [line.count("kafka.topics.prefix") for line in error.value.lines] == [1]

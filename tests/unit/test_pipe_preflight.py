@@ -10,6 +10,7 @@ from conf.schema import JobConfig
 from jobs import ingest, preflight
 from jobs.preflight import PreflightError
 from scripts.tools.cluster.paths import LOCAL_CONFIG
+from state.keyed.lineage import ABSENT
 
 TOPICS = JobConfig().kafka.topics.model_dump()
 INPUTS = ("user_behavior", "control", "catalog")
@@ -102,3 +103,17 @@ def test_a_pipe_is_checked_before_it_is_built(
     monkeypatch.setattr(ingest, "environment", pytest.fail)
     assert ingest.main(["--config", str(LOCAL_CONFIG)]) == 2
     assert f"preflight: {check}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("found", "refused"), [({"shop.catalog": ABSENT}, True), ({}, False)])
+def test_a_catalogue_that_is_not_there_is_told_before_anything_starts(
+    found: dict[str, str], *, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it cannot be asked, the job starts."""
+    monkeypatch.setattr(preflight, "topic_ids", lambda *_: found)
+    config = JobConfig.model_validate({"kafka": {"topics": {"prefix": "shop."}}})
+    if not refused:
+        preflight.check_catalog(config)
+        return
+    with pytest.raises(PreflightError, match=r"topic shop\.catalog: .* scripts/topics makes it"):
+        preflight.check_catalog(config)

@@ -57,7 +57,7 @@ async def _connection(
             due = begin + number / rate
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
         path = f"/v1/users/{users[number]}/recommendations"
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         head = await reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
         await reader.readexactly(length)
