@@ -3,6 +3,7 @@
 Whatever is percent-encoded in a segment of a path stays one segment.
 """
 
+import re
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
@@ -10,6 +11,7 @@ Application = Any
 ALLOWED_JOBS = "streamrec.jobs"
 """In a request's scope: names of the jobs that its key is for; missing or None: all."""
 _PLAIN = "-._~!$'()*,;:@"
+_WRITTEN = re.compile(f"[A-Za-z0-9/{re.escape(_PLAIN)}]*")
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' https: data:; object-src 'none';"
     " frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
@@ -34,9 +36,10 @@ class RawPaths:
         raw = scope.get("raw_path")
         if scope["type"] == "http" and raw:
             path = raw.split(b"?")[0].decode("latin-1")
-            # in one writing, whichever the client has chosen
-            parts = (quote(unquote_to_bytes(part), safe=_PLAIN) for part in path.split("/"))
-            scope = {**scope, "path": "/".join(parts)}
+            if not _WRITTEN.fullmatch(path):  # in one writing, whichever the client has chosen
+                parts = (quote(unquote_to_bytes(part), safe=_PLAIN) for part in path.split("/"))
+                path = "/".join(parts)
+            scope = {**scope, "path": path}
 
         async def send_with_headers(message: dict[str, Any]) -> None:
             if message["type"] == "http.response.start":

@@ -113,8 +113,6 @@ class Selection:
         catalog, taken = self._replica.catalog, list[Listed]()
         any_of, all_of = set(wish.categories), set(wish.all_categories)
         for one in candidates:
-            if len(taken) >= wish.n:
-                break
             if one.item_id in seen or one.item_id in wish.exclude:
                 continue
             seen.add(one.item_id)
@@ -128,4 +126,6 @@ class Selection:
             if wish.described:
                 one.item = described
             taken.append(one)
+            if len(taken) >= wish.n:
+                break  # before another candidate is looked for
         return taken

@@ -41,12 +41,11 @@ class Sources:
         rows = [row for item in context if (row := items.row(item)) is not None]
         if not rows:
             return
-        scores, source = items.follow(rows)
-        for row in self._best(scores):
-            if scores[row] <= 0:
-                return
-            of = items.ids[source[row]]
-            yield Listed(items.ids[row], "next", "transition", _rounded(scores[row]), of)
+        found, scores, sources = items.follow(rows)
+        for row, score, source in zip(found, scores, sources, strict=True):
+            item = items.ids[row]
+            if score > 0 and (self._only is None or item in self._only):
+                yield Listed(item, "next", "transition", _rounded(score), items.ids[source])
 
     def similar(self, item: str) -> Iterator[Listed]:
         """Yield the items whose factors are nearest to those of one."""

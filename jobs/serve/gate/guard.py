@@ -13,6 +13,7 @@ from jobs.serve.paths import Application, shows
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _OWN_SITES = ("none", "same-origin")
+_HEADERS = frozenset((b"host", b"origin", b"sec-fetch-site"))
 _METHODS = "GET, POST, OPTIONS"
 _FORBIDDEN = 403
 
@@ -38,7 +39,9 @@ class Guard:
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
-        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        headers = {
+            name: value.decode("latin-1") for name, value in scope["headers"] if name in _HEADERS
+        }
         origin, host = headers.get(b"origin"), headers.get(b"host", "")
         if self._names is not None and _name(host) not in self._names:
             told = f"host: expected {' or '.join(self._names)}, got another name"

@@ -16,6 +16,7 @@ _RECENCY = 0.8
 """Weight of each item of a context against the one after it."""
 
 Numbers = NDArray[np.float32]
+_NO_ROWS = np.zeros(0, np.intp)
 
 
 class Items:
@@ -86,29 +87,39 @@ class Items:
         found: Numbers = products / np.maximum(norms * norms[row], 1e-9)
         return found
 
-    def follow(self, context: Sequence[int]) -> tuple[Numbers, NDArray[np.intp]]:
-        """Return (I,) how often items followed those of a context (rows), the newest first.
+    def follow(
+        self, context: Sequence[int]
+    ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.intp]]:
+        """Return what followed the items of a context (rows, the newest first), most often first.
 
-        Each item of the context says what share of its successors an item is. The second array has
-        the row of the context that says most of each.
+        Each item of the context says what share of its successors an item is.
+
+        Returns
+        -------
+        intp[n], float64[n], intp[n]
+            Rows, their scores, and the row of the context that says most of each.
         """
-        size = len(self.ids)
-        found, most = np.zeros(size, np.float32), np.zeros(size, np.float32)
-        source, weight = np.full(size, -1, np.intp), np.float32(1)
+        at, said, of = [_NO_ROWS], [np.zeros(0, np.float32)], [_NO_ROWS]
+        weight = np.float32(1)
         for row in context:
             known = self._successors[row]
             if known is not None and len(known[0]):
                 keys, weights = known
-                rows = [self._row_of.get(key, -1) for key in keys.tolist()]
-                at = np.array(rows)
-                there = (at >= 0) & (at < len(found))
+                rows = np.array([self._row_of.get(key, -1) for key in keys.tolist()], np.intp)
+                there = rows >= 0
                 share = weights / max(float(weights.sum()), 1e-9)
-                at, said = at[there], weight * share[there]
-                np.add.at(found, at, said)
-                more = said > most[at]
-                most[at[more]], source[at[more]] = said[more], row
+                at.append(rows[there])
+                said.append(weight * share[there])
+                of.append(np.full(np.count_nonzero(there), row, np.intp))
             weight *= np.float32(_RECENCY)
-        return found, source
+        rows, place = np.unique(np.concatenate(at), return_inverse=True)
+        shares, sources = np.concatenate(said), np.concatenate(of)
+        source = np.empty(len(rows), np.intp)
+        rising = np.argsort(shares, kind="stable")
+        source[place[rising]] = sources[rising]  # the strongest is written last
+        scores: NDArray[np.float64] = np.bincount(place, shares, len(rows)).astype(np.float64)
+        best = np.argsort(-scores, kind="stable")
+        return rows[best], scores[best], source[best]
 
     def _enter(self, key: int, name: str) -> int:
         row = self._row_of.get(key)
