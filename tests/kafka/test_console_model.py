@@ -52,7 +52,7 @@ def serving_model(page: Page, model: str) -> None:
 
 
 def test_a_click_rolls_the_model_back(job: RunningJob, tmp_path: Path) -> None:
-    job.settings = settings(job)
+    job.settings = (*settings(job), "fine_tune.tolerance=0.9")  # two models of few steps
     job.start()
     job.send(LOG[:3_000])
     job.settle()

@@ -104,7 +104,8 @@ def now_ms() -> int:
 
 
 def test_models_are_trained_swapped_and_served_exactly(job: RunningJob) -> None:
-    job.settings = settings(job)
+    # whether a second model of few steps is better is left to chance, and not what is asked here
+    job.settings = (*settings(job), "fine_tune.tolerance=0.9")
     job.start()
     job.send(LOG[:3_000])
     job.settle()
