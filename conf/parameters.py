@@ -8,6 +8,7 @@ from conf.sections.events import EventFields
 from conf.sections.repeats import hidden_for
 from models.deep.shape import Shape
 from models.params.events import EventPolicy
+from models.params.feedback import FeedbackParams
 from models.params.neighbours import NeighbourParams
 from models.params.ranking import MODELS, RankingParams
 from models.params.rating import KalmanParams, RatingParams
@@ -136,6 +137,24 @@ def event_policy(config: JobConfig) -> EventPolicy:
         earliest_ms=config.events.earliest,
         max_future_ms=config.events.max_future,
         buckets=config.users.buckets,
+    )
+
+
+def feedback_params(config: JobConfig) -> FeedbackParams | None:
+    """Return how impressions are joined with actions; None where they are not."""
+    rules = config.feedback
+    if not rules.enabled:
+        return None
+    weights = {kind: w for kind, w in config.events.weights.items() if w and w > 0}
+    usual = {kind: weight / max(weights.values()) for kind, weight in weights.items()}
+    return FeedbackParams(
+        impression_type=rules.impression_type,
+        window_ms=rules.window,
+        lateness_ms=rules.lateness,
+        lists=rules.lists,
+        rewards=usual if rules.rewards is None else rules.rewards,
+        value_types=frozenset(rules.value_types),
+        value_cap=rules.value_cap,
     )
 
 

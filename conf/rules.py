@@ -55,6 +55,13 @@ def _open_for(config: JobConfig) -> int:
     return (1 + TOLERATED_FAILURES) * (flink.checkpoint_timeout + flink.checkpoint_interval)
 
 
+def _rewarded(config: JobConfig) -> set[str]:
+    """Return the event types that feedback takes for actions."""
+    if config.feedback.rewards is not None:
+        return set(config.feedback.rewards)
+    return {kind for kind, weight in config.events.weights.items() if (weight or 0) > 0}
+
+
 def _topics_differ(config: JobConfig) -> bool:
     names = config.kafka.topics.model_dump().values()
     return len(set(names)) == len(names)
@@ -105,6 +112,33 @@ RULES = (
             c.learning.objective != "rating"
             or (c.events.weights.get(c.events.rating_type) or 0) > 0
         ),
+    ),
+    Rule(
+        "feedback.impression_type",
+        "events.weights",
+        "an event type of weight 0 in events.weights while feedback.enabled",
+        lambda c: not c.feedback.enabled or c.events.weights.get(c.feedback.impression_type) == 0,
+    ),
+    Rule(
+        "feedback.enabled",
+        "recommend.enabled",
+        "false where nothing is recommended",
+        lambda c: not c.feedback.enabled or c.recommend.enabled,
+    ),
+    Rule(
+        "feedback.rewards",
+        "events.weights",
+        "event types that events.weights knows, other than feedback.impression_type",
+        lambda c: all(
+            c.events.weights.get(kind) is not None and kind != c.feedback.impression_type
+            for kind in c.feedback.rewards or ()
+        ),
+    ),
+    Rule(
+        "feedback.value_types",
+        "feedback.rewards",
+        "event types with a reward",
+        lambda c: set(c.feedback.value_types) <= _rewarded(c),
     ),
     Rule(
         "recommend.repeats",

@@ -8,6 +8,7 @@ is made of it in `conf.parameters`.
 from conf.section import Section
 from conf.sections.deep import DeepRules, FineTuneRules
 from conf.sections.events import EventRules
+from conf.sections.feedback import FeedbackRules
 from conf.sections.items import ItemRules
 from conf.sections.job import Flink, Job, Metrics
 from conf.sections.kafka import Kafka
@@ -28,6 +29,7 @@ class JobConfig(Section):
     recommend: Recommend = Recommend()
     deep: DeepRules = DeepRules()
     fine_tune: FineTuneRules = FineTuneRules()
+    feedback: FeedbackRules = FeedbackRules()
     evaluation: Evaluation = Evaluation()
     trending: Trending = Trending()
     serve: Serve = Serve()

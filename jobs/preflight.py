@@ -110,17 +110,18 @@ def topic_ids(config: JobConfig, topics: Iterable[str]) -> dict[str, str]:
         admin.close()
 
 
-def check_catalog(config: JobConfig) -> None:
-    """Refuse to start without the topic of descriptions: the source would fail for ever.
+def check_there(config: JobConfig) -> None:
+    """Refuse to start without topics that are newer than others: the job would fail for ever.
 
     Raises
     ------
     PreflightError
         Where the brokers say that there is none.
     """
-    name = config.kafka.topics.catalog
-    if topic_ids(config, [name]).get(name) == ABSENT:
-        told = f"preflight: topic {name}: expected a topic that the job can read, got none"
+    topics = config.kafka.topics
+    names = [topics.catalog, *([topics.feedback] if config.feedback.enabled else [])]
+    if absent := [name for name, found in topic_ids(config, names).items() if found == ABSENT]:
+        told = f"preflight: topic {', '.join(absent)}: expected a topic of the job, got none"
         raise PreflightError(f"{told}; scripts/topics makes it, with the same --config and --set")
 
 
@@ -153,6 +154,8 @@ def _outputs(config: JobConfig) -> list[str]:
     topics = config.kafka.topics.model_dump()
     for read in ("user_behavior", "control", "catalog"):
         del topics[read]
+    if not config.feedback.enabled:
+        del topics["feedback"]
     return list(topics.values())
 
 

@@ -11,8 +11,8 @@ from jobs.environment import environment, may_have_state
 from jobs.lease import claim
 from jobs.preflight import (
     PreflightError,
-    check_catalog,
     check_one_origin,
+    check_there,
     check_topics,
     topic_ids,
 )
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
         config = load(options.config, options.overrides)
         parameters.check_store(config)
         check_topics(config)
-        check_catalog(config)
+        check_there(config)
         lease = claim(config, take_over=options.take_over)
         generation = transactions.generation(config, take_over=options.take_over)
     except (ConfigError, PreflightError) as error:

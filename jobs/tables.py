@@ -265,6 +265,7 @@ def transactions(config: JobConfig) -> list[str]:
         ("recommendation_metrics", topics.recommendation_metrics),
         ("tuned_metrics", topics.recommendation_metrics),
         ("control_results", topics.control_results),
+        ("feedback", topics.feedback),
     )
     return [f"{_transactions(config, topic)}-{name}" for name, topic in sinks]
 
@@ -301,6 +302,9 @@ ACCEPTED = """INSERT INTO accepted_events
 
 ACCOUNTING = """INSERT INTO recommendation_metrics
     SELECT a.k, a.v FROM learned CROSS JOIN UNNEST(accounting) AS a(k, v)"""
+
+FEEDBACK = """INSERT INTO feedback
+    SELECT f.k, f.v FROM learned CROSS JOIN UNNEST(feedback) AS f(k, v)"""
 
 TUNED = tuple(
     f"INSERT INTO {table} SELECT k, v FROM tuned WHERE topic = '{name}'"

@@ -60,6 +60,8 @@ def build(
     if wants_deep(config):  # last: what a job has without it keeps its uids
         _fine_tune(sql, config, FineTuneFunction(parameters.fine_tune(config, lease, lineage)))
         _tuned_sinks(sql, config, generation)
+    if config.feedback.enabled:
+        _feedback(sql, config, generation)
     _availability(sql, config)
 
 
@@ -172,17 +174,29 @@ def _tuned_sinks(sql: StreamTableEnvironment, config: JobConfig, generation: int
 
 
 def _availability(sql: StreamTableEnvironment, config: JobConfig) -> None:
-    """Declare what tells all workers which items the catalogue calls unavailable.
+    """Declare what tells all workers which items the catalogue calls unavailable."""
+    sql.execute_sql(tables.catalog(config))
+    sql.execute_sql(tables.loop_sink(config, "availability", config.kafka.topics.model_updates))
+    _named(sql, uids.AVAILABILITY, tables.AVAILABILITY)
 
-    Its operators are named, not numbered: they stay the same with and without fine-tuning.
+
+def _feedback(sql: StreamTableEnvironment, config: JobConfig, generation: int) -> None:
+    """Declare the sink of the outcomes of impressions."""
+    topic = config.kafka.topics.feedback
+    sql.execute_sql(tables.output_sink(config, "feedback", topic, generation=generation))
+    _named(sql, uids.FEEDBACK, tables.FEEDBACK)
+
+
+def _named(sql: StreamTableEnvironment, name: str, statement: str) -> None:
+    """Attach a statement whose operators are named, not numbered.
+
+    They stay the same, and so do all others, whichever parts the job has.
     """
     settings = sql.get_config()
     numbered = settings.get("table.exec.uid.format", "")
-    settings.set("table.exec.uid.format", f"{uids.AVAILABILITY}_<type>_<version>_<transformation>")
-    sql.execute_sql(tables.catalog(config))
-    sql.execute_sql(tables.loop_sink(config, "availability", config.kafka.topics.model_updates))
+    settings.set("table.exec.uid.format", f"{name}_<type>_<version>_<transformation>")
     inserts = sql.create_statement_set()
-    inserts.add_insert_sql(tables.AVAILABILITY)
+    inserts.add_insert_sql(statement)
     inserts.attach_as_datastream()
     settings.set("table.exec.uid.format", numbered)
 

@@ -39,6 +39,7 @@ LEARNED = Types.ROW_NAMED(
         "metrics",
         "trending",
         "examples",
+        "feedback",
     ],
     [
         Types.LONG(),
@@ -50,6 +51,7 @@ LEARNED = Types.ROW_NAMED(
         METRICS,
         Types.OBJECT_ARRAY(Types.STRING()),
         BYTES,
+        Types.OBJECT_ARRAY(KEYED_RECORD),
     ],
 )
 """The one row that learn-users emits for a micro-batch."""

@@ -7,5 +7,7 @@ declaration order (see `jobs.topology`).
 LEARN_USERS = "learn-users"
 LEARN_ITEMS = "learn-items"
 FINE_TUNE = "fine-tune"
+FEEDBACK = "feedback"
+"""Begins the uids of the sink of the topic."""
 AVAILABILITY = "availability"
 """Begins the uids of what reads the catalogue."""

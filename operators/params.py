@@ -7,6 +7,7 @@ from typing import Literal
 from models.deep.shape import Shape
 from models.items.differences import width_of
 from models.params.events import EventPolicy
+from models.params.feedback import FeedbackParams
 from models.params.neighbours import NeighbourParams
 from models.params.ranking import RankingParams
 from models.params.rating import KalmanParams, RatingParams
@@ -156,6 +157,8 @@ class LearnUsersParams:
     """What the job's state belongs to; None where nobody compares."""
     user_ttl_ms: int
     """Processing time without events after which a user is forgotten."""
+    feedback: FeedbackParams | None = None
+    """How impressions are joined with what users do next; None: they are counted only."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -313,6 +313,10 @@ class UsersSubtask(Subtask):
         (emitted,) = self.call(self.function.process_element, _MICRO_BATCH.pass_over(batch))
         return Learned(_LEARNED.pass_over(emitted))
 
+    def idle(self, milliseconds: int) -> list[Learned]:
+        """Let processing time pass; return what timers emitted on the way."""
+        return [Learned(_LEARNED.pass_over(row)) for row in self.wait(milliseconds)]
+
     def receive(self, *values: bytes) -> None:
         """Take records of the loop."""
         for value in values:

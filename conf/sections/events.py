@@ -40,6 +40,14 @@ class EventFields(Section):
     value: tuple[FieldPath, ...] = Field(
         default=("value",), description="Path of the value of a rating."
     )
+    rec_id: tuple[FieldPath, ...] = Field(
+        default=("rec_id",),
+        description="Path of the id of the recommendation that an impression is of; inside `items`"
+        " from there, or of the whole event.",
+    )
+    position: tuple[FieldPath, ...] = Field(
+        default=("position",), description="Path of its place in the list, from 1; may be missing."
+    )
     items: FieldPath | None = Field(
         default=None, description="Path of a list of items, each an event of its own."
     )

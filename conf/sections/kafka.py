@@ -35,6 +35,10 @@ class Topics(Section):
     recommendation_metrics: Topic = Field(
         default="recommendation_metrics", description="Output: quality windows and accounting."
     )
+    feedback: Topic = Field(
+        default="feedback",
+        description="Output: what became of each impression, see `feedback.enabled`.",
+    )
     accepted_events: Topic = Field(
         default="accepted_events", description="Loop: packed accepted events to every subtask."
     )

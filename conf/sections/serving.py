@@ -82,11 +82,6 @@ class Board(Section):
 class Serve(Section):
     """The lookup service (`scripts/serve`); the job itself looks at none of it."""
 
-    impression_type: EventType = Field(
-        default="impression",
-        description="Event type of the impressions that `shown=true` sends; it needs a weight, for"
-        " most 0.",
-    )
     boards: dict[Name, Board] = Field(
         default_factory=dict,
         description="Boards of items by name, at `/v1/boards/NAME`: `{bought: {events: {purchase:"

@@ -39,7 +39,7 @@ class Sender:
     def __init__(self, config: JobConfig, policy: EventPolicy) -> None:
         self._control = config.kafka.topics.control
         self._topic, self._keyed = config.kafka.topics.user_behavior, config.events.keyed
-        self._policy, self._shown = policy, config.serve.impression_type
+        self._policy, self._shown = policy, config.feedback.impression_type
         self._check = Check(policy, {})
         settings = {
             "enable.idempotence": True,
@@ -119,18 +119,16 @@ class Sender:
         item = shown.items[position].item_id
         of = f"{shown.rec_id or uuid.uuid4()}\n{item}"
         name = xxhash.xxh3_128_hexdigest(of.encode())
-        event = Event(shown.user_id or "", item, self._shown, now, name)
-        more: dict[str, Any] = {"position": position + 1, "rec_id": shown.rec_id}
-        own = compose(self._policy, event)
-        return own | {name: more[name] for name in more if name not in own and more[name]}
+        rec_id = msgspec.Raw(msgspec.json.encode(shown.rec_id or None))
+        at = msgspec.Raw(b"%d" % (position + 1))
+        event = Event(shown.user_id or "", item, self._shown, now, name, None, rec_id, at)
+        return compose(self._policy, event)
 
     def _written(self, event: dict[str, Any], plain: bool, now: int) -> dict[str, Any]:  # noqa: FBT001
         """Return an event as the job reads it; one that is none stays as it is, to be refused."""
         if plain:
             try:
-                found = msgspec.convert({"timestamp": now} | event, Event)
-                more = {name: event[name] for name in ("rec_id", "position") if name in event}
-                return more | compose(self._policy, found)
+                return compose(self._policy, _plain({"timestamp": now} | event))
             except (msgspec.ValidationError, TypeError):
                 return event
         return timed(self._policy, event, now)
@@ -180,3 +178,14 @@ class Sender:
     def _poll(self) -> None:
         while not self._ended.is_set():
             self._producer.poll(0.1)
+
+
+def _plain(event: dict[str, Any]) -> Event:
+    """Return an event of the plain form; ValidationError where it is none."""
+    kept = dict(event)
+    of_list = {
+        name: msgspec.Raw(msgspec.json.encode(kept.pop(name)))
+        for name in ("rec_id", "position")
+        if name in kept
+    }
+    return msgspec.structs.replace(msgspec.convert(kept, Event), **of_list)

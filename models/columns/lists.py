@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 BY_TRANSITION, BY_FACTORS, BY_TRENDING, BY_POPULAR, BY_NEW, BY_DEEP, BY_NEIGHBOURS = range(7)
+BY_EXPLORED = 7
 """Why an item is recommended: it follows an item of the user's context, its latent factors fit
 the user's, it is on the list of trending items, it is popular, it has only just appeared, the
-deep model says so, users with the same items went on to it."""
+deep model says so, users with the same items went on to it; or it was drawn, to find out."""
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from pyflink.datastream import RuntimeContext
 from pyflink.datastream.functions import KeyedBroadcastProcessFunction
 
 from models.keys import MIXER
+from operators.learn_users.feedback.stage import FeedbackStage
 from operators.learn_users.inbox import Inbox, LoopRecord
 from operators.learn_users.micro_batch import MicroBatch
 from operators.learn_users.pipeline import Pipeline
@@ -22,12 +23,15 @@ from operators.params import LearnUsersParams
 from state import examples
 from state.codec.sealed import StateError
 from state.keyed import descriptors, lineage
+from state.keyed.accounting import Accounting
 from state.keyed.descriptors import user_of
 from state.topics import availability, model_pointer
 
 _LOG = logging.getLogger(__name__)
 _SWEEPS_PER_TTL = 10
 _GAUGE_SECONDS = 10.0
+_DECISIONS_MS = 1_000
+"""Time between two looks at impressions that wait, where nothing else happens."""
 _AVAILABILITY = availability.KIND + b"/"
 
 
@@ -44,7 +48,7 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
         rebuilt from the loop. Broadcast `loop-v1`: the model pointer, what the state belongs to,
         and which items are unavailable.
     Time
-        Processing time; one eviction timer a bucket.
+        Processing time; an eviction timer a bucket, and one while its impressions wait.
     On failure
         A value that cannot be read fails the job with a StateError: restore an older savepoint
         or run the version that wrote it. State of other topics or of another job fails it, too,
@@ -62,6 +66,7 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
         _LOG.info("rehearsed")  # `scripts/benchmark startup` looks for it
         leave_out_sampler()
         self._warm: set[int] = set()
+        self._buckets: dict[int, int] = {}
         self._receiver = Receiver(self._pipeline, self._params, lambda: time.monotonic())
         self._inbox = Inbox(self._receiver.handlers())
         self._restored = self._compared = self._recalled = False
@@ -69,6 +74,7 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
         self._subtask = runtime_context.get_index_of_this_subtask()
         self._pipeline.learn.share.workers = runtime_context.get_number_of_parallel_subtasks()
         self._told_until = 0.0
+        self._sweep_ms = max(1000, self._params.user_ttl_ms // _SWEEPS_PER_TTL)
 
     def process_element(self, value: Row, ctx: Any) -> Iterator[Row]:
         """Take one micro-batch."""
@@ -76,9 +82,12 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
             self._restore(ctx)
         self._receiver.follow_model()
         batch = MicroBatch(*value)
+        self._buckets[ctx.get_current_key()] = batch.bucket
         if batch.bucket not in self._warm:
             self._warm_bucket(batch.bucket, ctx)
         outcome = self._pipeline.process(batch, self._users)
+        if self._pipeline.feedback is not None and self._pipeline.feedback.waits(batch.bucket):
+            self._schedule_decisions(ctx)
         if time.monotonic() >= self._told_until:
             self._told_until = time.monotonic() + _GAUGE_SECONDS
             gauges = self._pipeline.gauges(
@@ -167,35 +176,84 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
         """Evict idle users of the bucket; without it their records would stay for ever."""
         if not self._restored:
             self._restore(ctx)
-        held = {entry: value for entry, value in self._users.items() if descriptors.is_user(entry)}
+        outcome = Outcome()
+        if self._pipeline.feedback is not None:
+            self._decide(self._pipeline.feedback, outcome, ctx)
+        if self._is_sweep(timestamp, ctx):
+            self._sweep(timestamp, outcome)
+            self._schedule_sweep(ctx)
+        if outcome.recommendations or outcome.feedback or outcome.accounting:
+            yield learned_row(outcome, b"")
+
+    def _sweep(self, timestamp: int, outcome: Outcome) -> None:
+        """Forget the users of a bucket that are idle."""
+        held, others = dict[str, bytes](), set[str]()
+        for entry, value in self._users.items():
+            if descriptors.is_user(entry):
+                held[entry] = value
+            else:
+                others.add(entry)
         idle = self._pipeline.idle(
             list(held), list(held.values()), timestamp - self._params.user_ttl_ms
         )
         for entry in idle:
             self._users.remove(entry)
-        self._schedule_sweep(ctx)
-        if idle and self._params.recommend:
+            if (feedback := descriptors.feedback_entry(user_of(entry))) in others:
+                self._users.remove(feedback)
+        if self._params.recommend:
             # a compacted topic forgets a key by its null
-            yield learned_row(
-                Outcome(recommendations=[(user_of(e).encode(), None) for e in idle]), b""
-            )
+            outcome.recommendations = [(user_of(entry).encode(), None) for entry in idle]
+
+    def _decide(self, feedback: FeedbackStage, outcome: Outcome, ctx: Any) -> None:
+        """Decide impressions of a bucket in which nothing happens."""
+        bucket = self._bucket(ctx)
+        if bucket not in self._warm:
+            self._warm_bucket(bucket, ctx)
+        self._pipeline.decide(bucket, self._users, outcome)
+        if feedback.waits(bucket):
+            self._schedule_decisions(ctx)
+
+    def _bucket(self, ctx: Any) -> int:
+        """Return the bucket of the current key; one that was restored says so in its accounting."""
+        key = ctx.get_current_key()
+        if key not in self._buckets:
+            counted = Accounting.from_state(self._users.get(descriptors.ACCOUNTING_ENTRY))
+            self._buckets[key] = counted.bucket
+        return self._buckets[key]
 
     def _warm_bucket(self, bucket: int, ctx: Any) -> None:
         """Read the whole bucket in one call: single reads would cost a round trip each."""
         self._warm.add(bucket)
-        for _ in self._users.items():
-            pass
+        entries = self._users.items()
+        if self._pipeline.feedback is None:
+            for _ in entries:
+                pass
+        else:
+            now_ms = ctx.timer_service().current_processing_time()
+            self._pipeline.feedback.warm(bucket, entries, now_ms)
         self._schedule_sweep(ctx)
 
     def _schedule_sweep(self, ctx: Any) -> None:
-        period = max(1000, self._params.user_ttl_ms // _SWEEPS_PER_TTL)
-        # each bucket has a time of its own in the period, or all would be swept at one instant
-        phase = ctx.get_current_key() * MIXER % (1 << 32) * period >> 32
-        timers = ctx.timer_service()
-        # always at that time: registering it again after a restart changes nothing
+        self._schedule(self._sweep_ms, ctx)
+
+    def _schedule_decisions(self, ctx: Any) -> None:
+        self._schedule(_DECISIONS_MS, ctx)
+
+    def _is_sweep(self, timestamp: int, ctx: Any) -> bool:
+        return (timestamp - _phase(self._sweep_ms, ctx)) % self._sweep_ms == 0
+
+    def _schedule(self, period: int, ctx: Any) -> None:
+        """Ask for a timer, always at the same times: again after a restart changes nothing."""
+        phase, timers = _phase(period, ctx), ctx.timer_service()
         timers.register_processing_time_timer(
             ((timers.current_processing_time() - phase) // period + 1) * period + phase
         )
+
+
+def _phase(period: int, ctx: Any) -> int:
+    """Return the bucket's own time in a period, or all would have their turn at one instant."""
+    phase: int = ctx.get_current_key() * MIXER % (1 << 32) * period >> 32
+    return phase
 
 
 def learned_row(outcome: Outcome, accepted_key: bytes) -> Row:
@@ -210,4 +268,5 @@ def learned_row(outcome: Outcome, accepted_key: bytes) -> Row:
         Row(*outcome.metrics.row()),
         outcome.trending,
         None if outcome.examples is None else examples.encode(outcome.examples),
+        [Row(*record) for record in outcome.feedback],
     )

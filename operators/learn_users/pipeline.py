@@ -14,6 +14,7 @@ from models.columns.users import Users
 from models.items.table import Items
 from models.keys import key_of
 from models.rating.stars import Stars
+from operators.learn_users.feedback.stage import FeedbackStage, Taken
 from operators.learn_users.micro_batch import MicroBatch
 from operators.learn_users.stages.account import account, accounting_of
 from operators.learn_users.stages.decode import Decode, Decoded
@@ -28,6 +29,7 @@ from operators.learn_users.stages.records import (
     Recommendations,
     Triggers,
     last_events,
+    trigger_keys,
 )
 from operators.learn_users.stages.sessionize import sessionize
 from operators.memory import Memory
@@ -76,6 +78,7 @@ class Pipeline:
         self._first = params.evaluation_first / params.policy.buckets
         self._sampled_below = 0
         learning = params.learning
+        self._feedback = self._feedback_of(params)
         self._adaptive = learning.objective == "ranking" and learning.ranking.adaptive
 
     def process(self, batch: MicroBatch, memory: Memory) -> Outcome:
@@ -94,7 +97,7 @@ class Pipeline:
         outcome = Outcome(dead_letters=self._dead_letters(letters, batch))
         if (fate == ACCEPTED).any():
             self._recall_weights(bucket, memory)
-            self._accept(bucket, decoded, users, fate == ACCEPTED, outcome, now_ms)
+            self._accept(bucket, decoded, users, fate == ACCEPTED, outcome, now_ms, memory)
             self._keep_weights(bucket, memory)
             for user, value in zip(decoded.users, self._user_state.encode(users), strict=True):
                 memory.put(entry_of(user), value)
@@ -109,9 +112,22 @@ class Pipeline:
             self.lineage,
             self._params.lease.epoch if self._params.lease else 0,
         )
+        self.decide(bucket, memory, outcome)
         outcome.metrics.recommended = len(outcome.recommendations)
         outcome.metrics.age = max(0, self._clock_ms() - min(batch.published, default=now_ms))
         return outcome
+
+    def decide(self, bucket: int, memory: Memory, outcome: Outcome) -> None:
+        """Add the outcomes of impressions that are decided now, and tell of their counts."""
+        if self._feedback is not None:
+            now_ms = self._clock_ms()
+            outcome.feedback = self._feedback.close(bucket, memory, now_ms)
+            outcome.accounting += self._feedback.told(bucket, now_ms, self.lineage)
+
+    @property
+    def feedback(self) -> FeedbackStage | None:
+        """What joins impressions with actions; None where they are not joined."""
+        return self._feedback
 
     @property
     def items(self) -> Items:
@@ -193,6 +209,7 @@ class Pipeline:
         accepted: NDArray[np.bool_],
         outcome: Outcome,
         now_ms: int,
+        memory: Memory,
     ) -> None:
         params = self._params
         events, item_ids, event_ids = decoded.events, decoded.item_ids, decoded.event_ids
@@ -201,10 +218,19 @@ class Pipeline:
             events = events.take(accepted)
             item_ids = [item_ids[n] for n in chosen]
             event_ids = [event_ids[n] for n in chosen]
-        triggers = last_events(events, event_ids, len(decoded.users)) if params.recommend else None
+        triggers = (
+            self._triggers(decoded, accepted, events, event_ids) if params.recommend else None
+        )
         # a clock that is fast must not move what everybody sees into the future
         events.time = np.minimum(events.time, now_ms)
         sessionize(users, events, params.learning.users.session_gap_ms)
+        if self._feedback is not None:
+            taken = Taken(
+                decoded.users, events, item_ids, decoded.code[accepted], decoded.amount[accepted],
+                [decoded.sources[n] for n in np.flatnonzero(accepted).tolist()],
+                users.session_last,
+            )  # fmt: skip
+            self._feedback.take(bucket, memory, taken, now_ms)
         users.seen[events.user] = now_ms
         scored = self.scored(decoded.users, events)
         learned = self._learn(bucket, users, events, item_ids, scored)
@@ -229,7 +255,22 @@ class Pipeline:
             outcome.event_time - params.trending_lateness_ms,
         )
         if triggers is not None:
-            outcome.recommendations = self._recommend(decoded, users, triggers)
+            outcome.recommendations = self._recommend(decoded, users, triggers, memory)
+
+    def _triggers(
+        self,
+        decoded: Decoded,
+        accepted: NDArray[np.bool_],
+        events: Events,
+        event_ids: list[str],
+    ) -> Triggers:
+        """Return what is answered by a list: that one was shown is no reason for another one."""
+        if self._feedback is not None:
+            shown = self._feedback.is_impression(decoded.code[accepted])
+            if shown.any():
+                event_ids = [event_ids[n] for n in np.flatnonzero(~shown).tolist()]
+                events = events.take(~shown)
+        return last_events(events, event_ids, len(decoded.users))
 
     def _recall_weights(self, bucket: int, memory: Memory) -> None:
         """Take what the bucket has seen of the worth of popularity and of knobs, once.
@@ -254,16 +295,27 @@ class Pipeline:
         if found is not None:
             memory.put(KNOBS_ENTRY, knobs.encode(self._learn.knobs.start, found))
 
+    def _feedback_of(self, params: LearnUsersParams) -> FeedbackStage | None:
+        if params.feedback is None:
+            return None
+        epoch = params.lease.epoch if params.lease else 0
+        return FeedbackStage(params.feedback, params.policy, epoch)
+
     def _recommend(
-        self, decoded: Decoded, users: Users, triggers: Triggers
+        self, decoded: Decoded, users: Users, triggers: Triggers, memory: Memory
     ) -> list[tuple[bytes, bytes | None]]:
         everyone = len(triggers.users) == len(users)
         chosen = users if everyone else users.take(triggers.users)
         lists = self.best(chosen)
         if self._stars is not None:
             lists.scores = as_ratings(lists, self._stars)
+        names = [decoded.users[u] for u in triggers.users.tolist()]
+        if self._feedback is not None:
+            keys = trigger_keys(triggers, self._params.policy.identity)
+            model = self._recommendations.model_version
+            self._feedback.serve(memory, names, keys, lists, self._learn.items, model)
         return self._recommendations(
-            [decoded.users[u] for u in triggers.users.tolist()],
+            names,
             chosen,
             triggers,
             lists,

@@ -1,8 +1,11 @@
 """Events written in the form that a policy reads."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
+
+import msgspec
 
 from models.params.events import EventPolicy
 from state.events.fields import Event
@@ -27,11 +30,20 @@ def compose(policy: EventPolicy, event: Event) -> dict[str, Any]:
         "event_id": event.event_id,
         "value": event.value,
     }
+    of_list = {"rec_id": _read(event.rec_id), "position": _read(event.position)}
     tree: dict[str, Any] = {}
     for name, value in written.items():
         if value is not None:
             _put(tree, paths.get(name, name).split("."), value)
+    for name, value in of_list.items():
+        if value is not None:
+            with suppress(TypeError):  # a plan may have another field at the usual place
+                _put(tree, paths.get(name, name).split("."), value)
     return tree
+
+
+def _read(raw: msgspec.Raw) -> Any:
+    return msgspec.json.decode(raw) if bytes(raw) else None
 
 
 def timed(policy: EventPolicy, tree: dict[str, Any], now_ms: int) -> dict[str, Any]:

@@ -25,6 +25,9 @@ _UTC = re.compile(r"(?<=\d)\s*(?:z|utc|gmt)$", re.IGNORECASE)
 _parse_string = msgspec.json.Decoder(str).decode
 
 
+_NOTHING = msgspec.Raw()
+
+
 class Event(msgspec.Struct, gc=False, frozen=True):
     """The fields that are read; others are skipped. A value of None is absent."""
 
@@ -34,6 +37,9 @@ class Event(msgspec.Struct, gc=False, frozen=True):
     timestamp: int
     event_id: str | None = None
     value: float | None = None
+    rec_id: msgspec.Raw = _NOTHING
+    """Of an impression, as it stands in the record; nobody looks at that of another event."""
+    position: msgspec.Raw = _NOTHING
 
 
 class Line(Event, frozen=True):
@@ -93,7 +99,9 @@ class Fields:
             derived = f"{event_id}/{place}" if event_id and place else event_id
             item_id = _text("item_id", self._find(item, "item_id"))
             value = self._value(item, kind)
-            yield Line(user_id, item_id, kind, time, derived, value, place, len(listed))
+            rec_id, position = self._raw("rec_id", item, tree), self._raw("position", item)
+            lines = len(listed)
+            yield Line(user_id, item_id, kind, time, derived, value, rec_id, position, place, lines)
 
     def _kind(self, tree: Mapping[str, Any]) -> str:
         """Return the event type, if it is not one that is ignored."""
@@ -145,6 +153,11 @@ class Fields:
                 return found
         return None
 
+    def _raw(self, name: str, *trees: Mapping[str, Any]) -> msgspec.Raw:
+        """Return what the first tree that does says of an impression, unread."""
+        found = next((f for tree in trees if (f := self._find(tree, name)) is not None), None)
+        return _NOTHING if found is None else msgspec.Raw(msgspec.json.encode(found))
+
     def _required(self, tree: Mapping[str, Any], name: str) -> Any:
         found = self._find(tree, name)
         if found is None:
@@ -165,7 +178,8 @@ def _plain(document: Mapping[str, msgspec.Raw], rating_type: str) -> Event:
         if event_type == rating_type:
             raise
         value = None  # nobody needs it
-    return Event(user_id, item_id, event_type, timestamp, event_id, value)
+    of_list = (document.get(name, _NOTHING) for name in ("rec_id", "position"))
+    return Event(user_id, item_id, event_type, timestamp, event_id, value, *of_list)
 
 
 def _needed(document: Mapping[str, msgspec.Raw], name: str, read: Callable[..., Any]) -> Any:

@@ -14,7 +14,9 @@ POPULARITY_ENTRY = " popularity"
 """Entry of `users` that says what popularity was worth in a bucket."""
 KNOBS_ENTRY = " knobs"
 """Entry of `users` that says where a bucket's events would have the knobs of scores."""
-_NO_USERS = (ACCOUNTING_ENTRY, POPULARITY_ENTRY, KNOBS_ENTRY)
+FEEDBACK_ENTRY = " feedback"
+"""Entry of `users` that counts the impressions of a bucket's users."""
+_FEEDBACK = " feedback/"
 
 
 def entry_of(user: str) -> str:
@@ -23,8 +25,8 @@ def entry_of(user: str) -> str:
 
 
 def is_user(entry: str) -> bool:
-    """Return whether an entry is a user's, and not about the bucket."""
-    return entry not in _NO_USERS
+    """Return whether an entry is a user's record: others begin with one blank, and only one."""
+    return not entry.startswith(" ") or entry.startswith("  ")
 
 
 def user_of(entry: str) -> str:
@@ -32,12 +34,22 @@ def user_of(entry: str) -> str:
     return entry.removeprefix(" ")
 
 
+def feedback_entry(user: str) -> str:
+    """Return the entry of what is kept of a user for feedback."""
+    return _FEEDBACK + user
+
+
+def feedback_user(entry: str) -> str:
+    """Return the user of such an entry; "" of any other entry."""
+    return entry.removeprefix(_FEEDBACK) if entry.startswith(_FEEDBACK) else ""
+
+
 LINEAGE_ENTRY = "lineage"
 """Entry of `loop` and of `fine_tune`: what the state belongs to, see `state.keyed.lineage`."""
 
 
 def users() -> MapStateDescriptor:
-    """User id -> user record, and the bucket's accounting; expiry by the eviction timer."""
+    """User id -> user record, feedback, and what is about the bucket; expiry by a timer."""
     return MapStateDescriptor("users-v1", Types.STRING(), _BYTES)
 
 

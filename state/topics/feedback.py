@@ -22,7 +22,7 @@ class Feedback(msgspec.Struct, kw_only=True):
     """Recommendation that the item was shown from."""
     item_id: str
     position: int
-    """Place in the list as it was shown, from 0."""
+    """Place in the list as it was shown, from 1."""
     reason: str
     """Why the item was in the list, see `state.topics.recommendation.Item`."""
     model_version: str

@@ -26,7 +26,7 @@ def test_only_a_start_without_state_ends_what_others_left_open(
 
     env = SimpleNamespace(execute=lambda _: None)
     monkeypatch.setattr(recommend, "check_topics", returning(None))
-    monkeypatch.setattr(recommend, "check_catalog", returning(None))
+    monkeypatch.setattr(recommend, "check_there", returning(None))
     monkeypatch.setattr(recommend, "claim", returning(MINE))
     monkeypatch.setattr(recommend, "environment", returning((env, None)))
     monkeypatch.setattr(recommend, "topic_ids", returning({}))

@@ -100,7 +100,7 @@ def test_a_job_that_knows_no_impressions_refuses() -> None:
     service.sender.takes_impressions = False
     found = service.ask("GET", "/v1/users/ann/recommendations?shown=true")
     assert found.status_code == 400
-    assert "serve.impression_type" in found.json()["error"]["message"]
+    assert "feedback.impression_type" in found.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(

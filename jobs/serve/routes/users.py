@@ -40,7 +40,7 @@ class Users(Controller):
         """Return a user's newest list, filled up where it is short."""
         if shown and not sender.takes_impressions:
             detail = "shown: expected an event type of impressions with a weight, got none"
-            raise HTTPException(status_code=400, detail=f"{detail}; see serve.impression_type")
+            raise HTTPException(status_code=400, detail=f"{detail}; see feedback.impression_type")
         found = selection.for_user(id_of(user_id), wished)
         if shown:
             sender.show(found)

@@ -42,6 +42,12 @@ class Decoded:
     """Item id of each event, length n."""
     event_ids: list[str]
     """Event id, or the identity in hexadecimal where there is none, length n."""
+    sources: list[Event]
+    """The events as they were read, length n."""
+    code: NDArray[np.intp]
+    """(n,) number of the event type in the policy."""
+    amount: NDArray[np.float64]
+    """(n,) values; NaN for none."""
     rejected: list[Rejected]
     ignored: list[Ignored] = field(default_factory=list)
     line: NDArray[np.intp] | None = None
@@ -125,7 +131,10 @@ class Decode:
             counts=np.ones(len(item), np.bool_),
             moves=np.ones(len(item), np.bool_),
         )
-        return Decoded(list(users), events, single, record, columns.item_ids, event_ids, rejected)
+        return Decoded(
+            list(users), events, single, record, columns.item_ids, event_ids, columns.events, code,
+            columns.amount, rejected,
+        )  # fmt: skip
 
     def _weights(self, code: NDArray[np.intp], rating: NDArray[np.float64]) -> NDArray[np.float32]:
         """Return the weights; a rating's share of it grows with the distance from the centre."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from models.columns.events import OFFSET_BITS, Events
 from models.columns.lists import (
     BY_DEEP,
+    BY_EXPLORED,
     BY_FACTORS,
     BY_NEIGHBOURS,
     BY_NEW,
@@ -31,7 +32,7 @@ from state.topics.window import Sums
 _HEADER_BYTES = 1_024
 """Longest header of a dead letter; messages are far shorter."""
 
-_REASONS = {
+REASONS = {
     BY_TRANSITION: "transition",
     BY_FACTORS: "factors",
     BY_TRENDING: "trending",
@@ -39,7 +40,9 @@ _REASONS = {
     BY_NEW: "new",
     BY_DEEP: "deep",
     BY_NEIGHBOURS: "neighbours",
+    BY_EXPLORED: "explored",
 }
+"""Words of the reasons; state holds the numbers, so none is ever given another meaning."""
 
 
 @dataclass(slots=True)
@@ -110,7 +113,7 @@ class Recommendations:
                 Item(
                     named[row] or "",
                     score,
-                    _REASONS[reason],
+                    REASONS[reason],
                     named[source] if source >= 0 else None,
                 )
                 for row, score, reason, source in zip(rows, scores, reasons, sources, strict=True)
@@ -229,3 +232,5 @@ class Outcome:
     """What fine-tune learns from; None where no deep model is wanted or nothing was accepted."""
     trending: list[str] = field(default_factory=list)
     """Ids of a sample of the accepted positive events."""
+    feedback: list[tuple[bytes, bytes]] = field(default_factory=list)
+    """Key and value of the outcomes of impressions."""

@@ -31,6 +31,7 @@ def settings(config: JobConfig) -> dict[str, dict[str, str]]:
         topics.dead_letter: output,
         # accounting and windows have keys of their own: the newest value of each is kept
         topics.recommendation_metrics: compacted,
+        topics.feedback: output,
         topics.accepted_events: output | {"retention.ms": str(config.kafka.loop_retention)},
         topics.model_updates: compacted,
         topics.catalog: {"cleanup.policy": "compact"},

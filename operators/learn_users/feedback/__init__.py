@@ -1,0 +1,1 @@
+"""Feedback: impressions joined with what the user does next."""

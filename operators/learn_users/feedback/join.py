@@ -1,0 +1,153 @@
+"""Joins impressions and actions of one user.
+
+An action counts once: for the newest impression of its item that came before it, within the window.
+Of several actions an impression keeps the one with the greatest reward. It is decided as soon as
+nothing better can come, else when the window is over.
+"""
+
+from collections.abc import Callable
+from math import isnan
+from typing import NamedTuple
+
+from models.params.feedback import FeedbackParams
+from state.keyed.feedback_counts import Fate
+from state.users.feedback import (
+    Action,
+    Pending,
+    Served,
+    UserFeedback,
+    decode_served,
+    encode_served,
+)
+
+_MOST_PENDING = 512
+"""Impressions of a user that wait; beyond, the oldest are decided early."""
+_MOST_ACTIONS = 32
+"""Actions of a user that are remembered for impressions that come late."""
+
+
+class Shown(NamedTuple):
+    """An impression as it comes."""
+
+    key: int
+    """Of the list, see `state.users.feedback.Served`."""
+    item: int
+    item_id: str
+    position: int | None
+    """From 1; None: that of the item in the list."""
+    at: int
+    """Event time, ms."""
+    received_at: int
+    """Processing time, ms."""
+    partition: int
+
+
+class Join:
+    """Impressions and actions of one user.
+
+    Parameters
+    ----------
+    params : FeedbackParams
+    kept : UserFeedback
+        Of the user; changed in place.
+    """
+
+    def __init__(self, params: FeedbackParams, kept: UserFeedback) -> None:
+        self._params = params
+        self.kept = kept
+        self.changed = False
+
+    def serve(self, served: Served) -> None:
+        """Remember a list that the user is recommended."""
+        self.kept.served = [*self.kept.served, encode_served(served)][-self._params.lists :]
+        self.changed = True
+
+    def show(self, shown: Shown) -> Fate:
+        """Take an impression; return its fate."""
+        at, served = self._find(shown.key)
+        if served is None:
+            return Fate.EXPIRED
+        if shown.item not in served.items:
+            return Fate.UNLISTED
+        place = served.items.index(shown.item)
+        if place in served.shown:
+            return Fate.REPEATED
+        served.shown.append(place)
+        self.kept.served[at] = encode_served(served)
+        pending = Pending(
+            key=shown.key,
+            item=shown.item,
+            item_id=shown.item_id,
+            position=place + 1 if shown.position is None else shown.position,
+            reason=served.reasons[place],
+            model=served.model,
+            arm=served.arm,
+            propensity=served.propensities[place] if served.propensities else 1.0,
+            shown_at=shown.at,
+            received_at=shown.received_at,
+            partition=shown.partition,
+        )
+        self.kept.pending.append(pending)
+        for action in self.kept.actions:  # it may have come before its impression
+            if not action.counted and action.item == shown.item:
+                action.counted = self._credit(pending, action)
+        self.changed = True
+        return Fate.JOINED
+
+    def act(self, item: int, kind: str, time: int, value: float) -> None:
+        """Take an action on an item at an event time, ms; a value of NaN is none."""
+        params, kept = self._params, self.kept
+        reward, amount = params.reward(kind, value), 0.0 if isnan(value) else value
+        action = Action(item, kind, time, reward, amount, counted=False)
+        shown = [p for p in kept.pending if p.item == item and self._within(p, time)]
+        if shown:
+            newest = max(shown, key=lambda pending: pending.shown_at)
+            action.counted = self._credit(newest, action)
+        since = max(time, *(one.time for one in kept.actions), 0) - params.lateness_ms
+        recent = [one for one in (*kept.actions, action) if one.time >= since]
+        kept.actions = sorted(recent, key=lambda one: one.time)[-_MOST_ACTIONS:]
+        self.changed = True
+
+    def decided(self, is_over: Callable[[Pending], bool]) -> list[Pending]:
+        """Take out and return the impressions whose outcome is decided.
+
+        Parameters
+        ----------
+        is_over : function
+            Whether nothing can come any more that counts for an impression.
+        """
+        pending, greatest = self.kept.pending, self._params.greatest
+        early = len(pending) - _MOST_PENDING
+        found = [
+            one
+            for n, one in enumerate(pending)
+            if n < early or (one.action is not None and one.reward >= greatest) or is_over(one)
+        ]
+        if found:
+            gone = set(map(id, found))
+            self.kept.pending = [one for one in pending if id(one) not in gone]
+            self.changed = True
+        return found
+
+    def _find(self, key: int) -> tuple[int, Served | None]:
+        """Return place and content of the newest list of a key."""
+        for at in range(len(self.kept.served) - 1, -1, -1):
+            served = decode_served(self.kept.served[at])
+            if served.key == key:
+                return at, served
+        return -1, None
+
+    def _within(self, pending: Pending, time: int) -> bool:
+        return 0 <= time - pending.shown_at <= self._params.window_ms
+
+    def _credit(self, pending: Pending, action: Action) -> bool:
+        """Count an action for an impression if it is of its window; return whether it is."""
+        if not self._within(pending, action.time):
+            return False
+        delay = action.time - pending.shown_at
+        better = action.reward > pending.reward or pending.action is None
+        sooner = action.reward == pending.reward and delay < (pending.delay_ms or 0)
+        if better or sooner:
+            pending.action, pending.reward = action.kind, action.reward
+            pending.value, pending.delay_ms = action.value, delay
+        return True

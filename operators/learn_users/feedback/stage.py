@@ -1,0 +1,272 @@
+"""The stage of the pipeline that joins impressions with what users do next."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from models.columns.events import OFFSET_BITS, Events
+from models.columns.lists import Recommended
+from models.items.table import Items
+from models.keys import key_of
+from models.params.events import EventPolicy
+from models.params.feedback import FeedbackParams
+from operators.learn_users.feedback.deadlines import Deadlines
+from operators.learn_users.feedback.join import Join, Shown
+from operators.learn_users.stages.records import REASONS, recommendation_id
+from operators.memory import Memory
+from state.events.fields import Event
+from state.keyed.descriptors import FEEDBACK_ENTRY, feedback_entry, feedback_user
+from state.keyed.feedback_counts import Fate, FeedbackCounts
+from state.keyed.lineage import Lineage
+from state.topics import feedback as topic
+from state.users import feedback as users_state
+from state.users.feedback import Pending, Served
+
+Record = tuple[bytes, bytes]
+
+_TELL_MS = 2_000
+"""Processing time between two records of a bucket's counts."""
+_KEY_DIGITS = 16
+_FURTHEST = 10_000
+_read_text = msgspec.json.Decoder(str).decode
+_read_number = msgspec.json.Decoder(int).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Accepted events of a micro-batch, n of them."""
+
+    users: list[str]
+    """Distinct users, U of them: what `events.user` points into."""
+    events: Events
+    item_ids: list[str]
+    code: NDArray[np.intp]
+    """(n,) number of the event type in the policy."""
+    amount: NDArray[np.float64]
+    """(n,) values; NaN for none."""
+    sources: Sequence[Event]
+    """(n,) the events as they were read."""
+    newest: NDArray[np.int64]
+    """(U,) newest event time of each user ever, ms."""
+
+
+class _Bucket:
+    """What a worker holds of a bucket."""
+
+    def __init__(self, counts: FeedbackCounts, started: int) -> None:
+        self.counts = counts
+        self.deadlines = Deadlines(started)
+        self.told_at, self.changed, self.untold = 0, False, True
+
+
+class FeedbackStage:
+    """Joins impressions with actions for the buckets of one worker.
+
+    Parameters
+    ----------
+    params : FeedbackParams
+    policy : EventPolicy
+    epoch : int
+        Of the submission's lease.
+    """
+
+    def __init__(
+        self,
+        params: FeedbackParams,
+        policy: EventPolicy,
+        epoch: int = 0,
+    ) -> None:
+        self._params, self._epoch = params, epoch
+        self._types = [*policy.weights, ""]
+        acts = [kind in params.rewards for kind in self._types]
+        self._acts = np.array(acts, np.bool_)
+        self._shows = np.array([kind == params.impression_type for kind in self._types], np.bool_)
+        self._buckets: dict[int, _Bucket] = {}
+        self._wait_ms = params.window_ms + params.lateness_ms
+        self._open: dict[str, Join] = {}
+        self._newest: dict[str, int] = {}
+
+    def is_impression(self, code: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Return which events are impressions, by the numbers of their types."""
+        shows: NDArray[np.bool_] = self._shows[code]
+        return shows
+
+    def waits(self, bucket: int) -> bool:
+        """Return whether impressions of a bucket wait for their outcome."""
+        return bucket in self._buckets and self._buckets[bucket].deadlines.waits
+
+    def warm(self, bucket: int, entries: Iterable[tuple[str, bytes]], now_ms: int) -> None:
+        """Take up a bucket: its counts, and the users whose impressions wait.
+
+        Parameters
+        ----------
+        entries
+            All entries of the bucket's memory; others than those of feedback are passed over.
+        """
+        held = _Bucket(FeedbackCounts.start(bucket), now_ms)
+        self._buckets[bucket] = held
+        for entry, value in entries:
+            if entry == FEEDBACK_ENTRY:
+                held.counts, held.untold = FeedbackCounts.from_state(value), True
+            elif user := feedback_user(entry):
+                self._wait(held, user, users_state.decode(value).pending, now_ms)
+
+    def take(self, bucket: int, memory: Memory, taken: Taken, now_ms: int) -> None:
+        """Join the events of a micro-batch, in their order."""
+        held, events = self._held(bucket, memory, now_ms), taken.events
+        partitions = np.zeros(len(taken.users), np.int64)
+        partitions[events.user] = events.coordinate >> OFFSET_BITS
+        newest = np.full(len(taken.users), -1, np.int64)
+        np.maximum.at(newest, events.user, events.time)
+        held.deadlines.follow(taken.users, newest, partitions)
+        shows, acts = self._shows[taken.code], self._acts[taken.code]
+        shown: dict[str, list[Pending]] = {}
+        for n in np.flatnonzero(shows | acts).tolist():
+            u = int(events.user[n])
+            user, item, time = taken.users[u], int(events.item[n]), int(events.time[n])
+            join = self._join(user, memory)
+            self._newest[user] = int(taken.newest[u])
+            if acts[n]:
+                join.act(item, self._types[taken.code[n]], time, float(taken.amount[n]))
+                continue
+            found = _reference(user, taken.sources[n])
+            if not isinstance(found, Fate):
+                key, position = found
+                place = int(partitions[u])
+                pending = Shown(key, item, taken.item_ids[n], position, time, now_ms, place)
+                found = join.show(pending)
+            held.counts.note(found)
+            held.changed = True
+            if found is Fate.JOINED:
+                shown.setdefault(user, []).append(join.kept.pending[-1])
+        for user, pendings in shown.items():
+            self._wait(held, user, pendings, now_ms)
+
+    def serve(
+        self,
+        memory: Memory,
+        users: list[str],
+        keys: list[int],
+        lists: Recommended,
+        items: Items,
+        model: str,
+    ) -> None:
+        """Remember the lists that users are recommended.
+
+        Parameters
+        ----------
+        keys
+            Of the triggering events, see `operators.learn_users.stages.records.trigger_keys`.
+        """
+        rows = lists.rows
+        named = np.where(rows >= 0, items.keys[np.maximum(rows, 0)], np.uint64(0)).tolist()
+        lengths = np.count_nonzero(rows >= 0, axis=1).tolist()
+        for user, key, found, reasons, length in zip(
+            users, keys, named, lists.reasons.tolist(), lengths, strict=True
+        ):
+            served = Served(key, model, "", found[:length], reasons[:length], [], [])
+            self._join(user, memory).serve(served)
+
+    def close(self, bucket: int, memory: Memory, now_ms: int) -> list[Record]:
+        """Decide what can be decided, and keep the rest; return key and value of the records."""
+        held = self._held(bucket, memory, now_ms)
+        due = set(held.deadlines.due(now_ms))
+        for user in due:
+            self._join(user, memory)
+        records: list[Record] = []
+        for user, join in self._open.items():
+            own = self._newest.get(user, -1)
+            for pending in join.decided(partial(self._is_over, held.deadlines, own, now_ms)):
+                records.append(self._outcome(user, pending, held.counts))
+                held.changed = True
+            if join.changed:
+                memory.put(feedback_entry(user), users_state.encode(join.kept))
+            if user in due:
+                self._wait(held, user, join.kept.pending, now_ms)
+        self._open.clear()
+        self._newest.clear()
+        if held.changed:
+            memory.put(FEEDBACK_ENTRY, held.counts.to_state())
+            held.changed, held.untold = False, True
+        return records
+
+    def told(self, bucket: int, now_ms: int, lineage: Lineage | None) -> list[Record]:
+        """Return the record of a bucket's counts, if they changed and it is time."""
+        held = self._buckets[bucket]
+        if not held.untold or now_ms - held.told_at < _TELL_MS:
+            return []
+        held.untold, held.told_at = False, now_ms
+        return [held.counts.record(now_ms, lineage, self._epoch)]
+
+    def _held(self, bucket: int, memory: Memory, now_ms: int) -> _Bucket:
+        if bucket not in self._buckets:
+            counts = memory.get(FEEDBACK_ENTRY)
+            self.warm(bucket, [] if counts is None else [(FEEDBACK_ENTRY, counts)], now_ms)
+        return self._buckets[bucket]
+
+    def _join(self, user: str, memory: Memory) -> Join:
+        """Return what is kept of a user, for the rest of the micro-batch."""
+        if user not in self._open:
+            kept = users_state.decode(memory.get(feedback_entry(user)))
+            self._open[user] = Join(self._params, kept)
+        return self._open[user]
+
+    def _wait(self, held: _Bucket, user: str, pending: list[Pending], now_ms: int) -> None:
+        """Look at a user again when the first of some impressions is over, by partition."""
+        for partition in {one.partition for one in pending}:
+            shown_at = min(one.shown_at for one in pending if one.partition == partition)
+            quiet = now_ms + self._wait_ms + 1
+            held.deadlines.add(user, partition, shown_at + self._wait_ms, quiet)
+
+    def _is_over(self, deadlines: Deadlines, own: int, now_ms: int, pending: Pending) -> bool:
+        reached = max(deadlines.clock(pending.partition), own)
+        since = max(pending.received_at, deadlines.started)
+        return pending.shown_at + self._wait_ms < reached or since + self._wait_ms < now_ms
+
+    def _outcome(self, user: str, pending: Pending, counts: FeedbackCounts) -> Record:
+        reason = REASONS[pending.reason]
+        counts.decide(
+            pending.arm,
+            pending.position,
+            reason,
+            pending.model,
+            pending.action,
+            pending.reward,
+            pending.value,
+        )
+        record = topic.Feedback(
+            rec_id=recommendation_id(user, pending.key),
+            item_id=pending.item_id,
+            position=pending.position,
+            reason=reason,
+            model_version=pending.model,
+            arm=pending.arm,
+            propensity=pending.propensity,
+            shown_at=pending.shown_at,
+            action=pending.action,
+            reward=pending.reward,
+            delay_ms=pending.delay_ms,
+        )
+        return topic.encode(record)
+
+
+def _reference(user: str, event: Event) -> tuple[int, int | None] | Fate:
+    """Return key and position of the list that an impression names, or its fate."""
+    raw = bytes(event.rec_id)
+    if not raw or raw == b"null":
+        return Fate.WITHOUT_LIST
+    try:
+        name = _read_text(raw)
+        key = int(name[_KEY_DIGITS:], 16)
+        of_user = int(name[:_KEY_DIGITS], 16)
+        found = bytes(event.position)
+        position = None if not found or found == b"null" else _read_number(found)
+    except ValueError:  # DecodeError is one
+        return Fate.UNREADABLE
+    if len(name) != 2 * _KEY_DIGITS or not (position is None or 1 <= position <= _FURTHEST):
+        return Fate.UNREADABLE
+    return (key, position) if of_user == key_of(user) else Fate.FOREIGN

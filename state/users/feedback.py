@@ -1,0 +1,116 @@
+"""What is kept of a user for feedback: lists, impressions that wait for an outcome, actions.
+
+One sealed value a user (magic `FB`, version 1): MessagePack, arrays in the order of the fields
+below. New fields are appended, and have a default.
+"""
+
+import msgspec
+
+from state.codec.sealed import RESTORE, CorruptError, open_sealed, seal
+
+MAGIC = b"FB"
+VERSION = 1
+READ_VERSIONS = (1,)
+
+
+class Served(msgspec.Struct, array_like=True):
+    """A list that the user was recommended."""
+
+    key: int
+    """Of the event that triggered it: the second half of its `rec_id`."""
+    model: str
+    arm: str
+    items: list[int]
+    """Keys of the items, best first."""
+    reasons: list[int]
+    """Why each is there, see `models.columns.lists`."""
+    propensities: list[float]
+    """Of each; [] where all are 1."""
+    shown: list[int]
+    """Places of the list whose impressions have come, from 0."""
+
+
+class Pending(msgspec.Struct, array_like=True):
+    """An impression that waits for its outcome."""
+
+    key: int
+    """As of `Served`."""
+    item: int
+    item_id: str
+    position: int
+    reason: int
+    model: str
+    arm: str
+    propensity: float
+    shown_at: int
+    """Event time, ms."""
+    received_at: int
+    """Processing time, ms."""
+    partition: int
+    """Of the input, that it came from."""
+    action: str | None = None
+    """The best action so far."""
+    reward: float = 0.0
+    value: float = 0.0
+    delay_ms: int | None = None
+
+
+class Action(msgspec.Struct, array_like=True):
+    """What a user did; an impression of the time before may still come."""
+
+    item: int
+    kind: str
+    time: int
+    """Event time, ms."""
+    reward: float
+    value: float
+    counted: bool
+    """Whether an impression has it."""
+
+
+class UserFeedback(msgspec.Struct, array_like=True):
+    """All that is kept of a user."""
+
+    served: list[bytes] = []
+    """Encoded `Served`, oldest first: most of them are never looked at."""
+    pending: list[Pending] = []
+    actions: list[Action] = []
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_read_user = msgspec.msgpack.Decoder(UserFeedback).decode
+_read_served = msgspec.msgpack.Decoder(Served).decode
+
+
+def encode(feedback: UserFeedback) -> bytes:
+    """Return the value kept in state."""
+    return seal(MAGIC, VERSION, _encode(feedback))
+
+
+def decode(value: bytes | None) -> UserFeedback:
+    """Read what `encode` wrote; None is a user of whom nothing is kept.
+
+    Raises
+    ------
+    StateError
+        If the value is damaged or of an unknown version.
+    """
+    if value is None:
+        return UserFeedback([], [], [])
+    _, payload = open_sealed(value, MAGIC, READ_VERSIONS, "feedback of a user")
+    try:
+        return _read_user(payload)
+    except msgspec.MsgspecError as error:
+        raise CorruptError(
+            f"feedback of a user: expected MessagePack, got {error}; {RESTORE}"
+        ) from None
+
+
+def encode_served(served: Served) -> bytes:
+    """Return a list as `UserFeedback` holds it."""
+    return _encode(served)
+
+
+def decode_served(value: bytes) -> Served:
+    """Read what `encode_served` wrote."""
+    return _read_served(value)
