@@ -16,6 +16,9 @@ from operators.learn_users.stages.decode import Decode
 from operators.learn_users.stages.records import DeadLetters
 from scripts.tools.cluster.paths import LOCAL_CONFIG
 from scripts.tools.commands import dead_letters
+from scripts.tools.commands.letters import replaying
+from scripts.tools.commands.letters.common import now_ms
+from scripts.tools.commands.letters.listing import GROUPS
 from scripts.tools.console import ToolError
 from scripts.tools.kafka import letters
 from scripts.tools.kafka.client import KafkaAddress
@@ -87,9 +90,9 @@ def world(monkeypatch, capsys):
 
         monkeypatch.setattr(letters, "extent", lambda *_: {p: (0, ends[p]) for p in parts})
         monkeypatch.setattr(letters, "read", read)
-        monkeypatch.setattr(dead_letters, "consumer", lambda *_, **__: Nothing())
-        monkeypatch.setattr(dead_letters, "partitions", lambda *_: [0])
-        monkeypatch.setattr(dead_letters, "Sender", Sender)
+        monkeypatch.setattr(replaying, "consumer", lambda *_, **__: Nothing())
+        monkeypatch.setattr(replaying, "partitions", lambda *_: [0])
+        monkeypatch.setattr(replaying, "Sender", Sender)
         command, *rest = arguments
         place = ["--config", str(LOCAL_CONFIG)]
         monkeypatch.setattr(sys, "argv", ["dead-letters", command, *rest, *place])
@@ -153,7 +156,7 @@ def test_since_takes_instants_and_durations():
     assert dead_letters.since("2023-11-14T23:13:20+01:00") == NOW
     assert dead_letters.since("2023-11-14 22:13:20") == NOW
     assert dead_letters.since("999999999999999d") == 0
-    assert abs(dead_letters.since("2h") - (dead_letters._now_ms() - 2 * HOUR)) < 60_000
+    assert abs(dead_letters.since("2h") - (now_ms() - 2 * HOUR)) < 60_000
 
 
 @pytest.mark.parametrize("text", ["", "soon", "2 weeks", "-2h", "NaN"])
@@ -276,9 +279,9 @@ def test_garbage_ends_in_words(world):
 
 
 def test_groups_are_bounded(world):
-    there = [letter(event(), f"made-up-{n}", offset=n) for n in range(dead_letters.GROUPS + 50)]
+    there = [letter(event(), f"made-up-{n}", offset=n) for n in range(GROUPS + 50)]
     found = world(there, "list", "--json")[1]
-    assert len(found["groups"]) == dead_letters.GROUPS + 1
+    assert len(found["groups"]) == GROUPS + 1
     assert sum(one["letters"] for one in found["groups"]) == len(there)
 
 
