@@ -124,13 +124,15 @@ def _shown(key: str, value: str) -> str:
     """Return an override as it may be shown: a secret set by mistake must not be read again."""
     section, _, rest = key.partition(".")
     name = rest.partition(".")[0]
-    may = section == "kafka" and (name == "properties" or name not in Kafka.model_fields)
+    may = section == "privacy" or (
+        section == "kafka" and (name == "properties" or name not in Kafka.model_fields)
+    )
     return f"{key}={MASK if may or may_hold_secret(f'{key} {value}') else value}"
 
 
 def _alone(text: str) -> str:
     """Return an override without a value as it may be shown."""
-    return _MASKED if text.startswith("kafka") or may_hold_secret(text) else text
+    return _MASKED if text.startswith(("kafka", "privacy")) or may_hold_secret(text) else text
 
 
 def _path(key: str) -> list[str]:

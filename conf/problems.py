@@ -88,7 +88,7 @@ def _unfolded(details: ErrorDetails) -> Iterator[Problem]:
         words = _EXPECTED.get(details["type"])
         expected = words(details) if words else details["msg"]
         # a section that is none may hold anything, secrets too
-        whole = details["type"] == "model_type" and place[0] == "kafka"
+        whole = details["type"] == "model_type" and place[0] in ("kafka", "privacy")
         got = f"a {type(details['input']).__name__}" if whole else _shown(details["input"])
         yield Problem(".".join(place), expected, got, _choice(details))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from conf.parameters import (
     deep_shape,
     event_policy,
+    letter_key,
     neighbour_params,
     ranking_params,
     rating_params,
@@ -85,6 +86,7 @@ def learn_users(
             config.kafka.topics.model_updates: "model_updates",
         },
         user_ttl_ms=config.users.ttl,
+        letter_key=letter_key(config),
     )
 
 

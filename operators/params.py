@@ -156,6 +156,8 @@ class LearnUsersParams:
     """What the job's state belongs to; None where nobody compares."""
     user_ttl_ms: int
     """Processing time without events after which a user is forgotten."""
+    letter_key: bytes | None = field(default=None, repr=False)
+    """Dead letters are encrypted with it; None: they are not."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

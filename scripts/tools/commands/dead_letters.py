@@ -95,6 +95,11 @@ def _parser() -> argparse.ArgumentParser:
     _replay_arguments(replay)
     for one in (listing, show, replay):
         add_arguments(one)
+        one.add_argument(
+            "--key-file", action="append", default=[], type=Path, dest="key_files", metavar="FILE",
+            help="a key that letters were encrypted with, beside the configuration's; several may"
+            " be given",
+        )  # fmt: skip
     for group in (listing, shape, replay):
         group.add_argument("--json", action="store_true", help="print one JSON object")
     return parser

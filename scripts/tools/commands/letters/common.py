@@ -9,18 +9,28 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from conf.parameters import letter_key
+from scripts.tools.commands.letters.opening import Opener, key_of
 from scripts.tools.kafka import letters
 from scripts.tools.kafka.letters import Letter
 from scripts.tools.kafka.target import Target
 
 
+def opener(job: Target, options: argparse.Namespace) -> Opener:
+    """Return what opens encrypted letters: the configuration's key, and those of files."""
+    own = letter_key(job.config)
+    files = [key_of(path) for path in options.key_files]
+    return Opener([*files, *([own] if own else [])])
+
+
 def selected(job: Target, options: argparse.Namespace) -> Iterator[list[Letter]]:
-    """Yield the letters of the codes, and since the time, that the options name."""
+    """Yield the letters of the codes, and since the time, that the options name, opened."""
+    opened = opener(job, options)
     bounds = letters.extent(job.address, job.config.kafka.topics.dead_letter, options.since)
     codes, since = set(options.code or ()), options.since
     for some in read(job, bounds):
         yield [
-            letter
+            opened(letter)
             for letter in some
             # timestamps of a topic need not rise
             if (not codes or letter.code in codes) and (since is None or letter.at >= since)

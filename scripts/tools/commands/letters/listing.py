@@ -120,5 +120,5 @@ def _print_listing(out: Console, topic: str, found: Listing) -> None:
         code, message = letter.code or "no code", letter.header("err.msg")
         print(f"{letter.name}  {instant(letter.at)}  {shown(code, NAME_SHOWN)}"
               f" {shown(letter.field, NAME_SHOWN)}: {shown(message, VALUE_SHOWN)}")  # fmt: skip
-        print(f"  key    {summary(letter.key, KEY_SHOWN)}")
-        print(f"  value  {summary(letter.value, VALUE_SHOWN)}")
+        print(f"  key    {letter.locked or summary(letter.key, KEY_SHOWN)}")
+        print(f"  value  {letter.locked or summary(letter.value, VALUE_SHOWN)}")

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from scripts.tools.commands.letters.common import now_ms, read
+from scripts.tools.commands.letters.opening import Opener
 from scripts.tools.data.repaired import Repair, repairs
 from scripts.tools.kafka import letters
 from scripts.tools.kafka.letters import Letter
@@ -12,7 +13,9 @@ from scripts.tools.kafka.resending import Judge
 from scripts.tools.kafka.target import Target
 
 
-def repaired(job: Target, path: Path, judge: Judge, refused: list[str]) -> Iterator[list[Letter]]:
+def repaired(
+    job: Target, path: Path, judge: Judge, refused: list[str], opened: Opener
+) -> Iterator[list[Letter]]:
     """Yield the letters of a file with their new values; append what is wrong with other lines."""
     lines, objections = repairs(path)
     refused += objections
@@ -35,7 +38,7 @@ def repaired(job: Target, path: Path, judge: Judge, refused: list[str]) -> Itera
         ]
         if found:
             now = now_ms()
-            yield [judge.keyed_by_user(_with(one, line), now) for one, line in found]
+            yield [judge.keyed_by_user(_with(opened(one), line), now) for one, line in found]
     for line in wanted.values():
         message = f"{line.where}: expected a letter of {topic}, got {line.letter}, which is none"
         refused.append(f"{message}; see scripts/dead-letters list")

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from conf.parameters import event_policy
-from scripts.tools.commands.letters.common import now_ms, selected
+from scripts.tools.commands.letters.common import now_ms, opener, selected
 from scripts.tools.commands.letters.repairing import repaired
 from scripts.tools.console import ToolError, answer, progress
 from scripts.tools.kafka.client import consumer, partitions
@@ -25,7 +25,11 @@ def replay(job: Target, options: argparse.Namespace) -> int:
     judge = Judge(event_policy(job.config), topic, options.code or (), everything=options.all)
     outcome = Outcome()
     refused: list[str] = []
-    chosen = repaired(job, options.file, judge, refused) if options.file else selected(job, options)
+    chosen = (
+        repaired(job, options.file, judge, refused, opener(job, options))
+        if options.file
+        else selected(job, options)
+    )
     try:
         send(chosen, judge, job, outcome, dry_run=options.dry_run, repaired=bool(options.file))
     except (KeyboardInterrupt, ToolError):
@@ -86,9 +90,15 @@ def _in_words(figures: dict[str, Any]) -> dict[str, str]:
         "foreign": "no letters of this input topic",
         "without_value": "the value was left out",
         "without_key": "the key was left out",
+        "locked": "give their keys by --key-file",
         "failed": "not stored",
     }
-    details = {"refused": "refused_by_code", "held_back": "held_back_by_code", "failed": "failures"}
+    details = {
+        "refused": "refused_by_code",
+        "held_back": "held_back_by_code",
+        "locked": "locked_by_reason",
+        "failed": "failures",
+    }
     verb = "would be sent to" if figures["dry_run"] else "sent to"
     lines = {"letters": f"{figures['letters']:,}"}
     lines["sent"] = f"{figures['sent']:,} {verb} {figures['topic']}"

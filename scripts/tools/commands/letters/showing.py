@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from scripts.tools.commands.letters.common import opener
 from scripts.tools.commands.letters.words import as_mapping, text_of
 from scripts.tools.console import ToolError, answer
 from scripts.tools.kafka import letters
@@ -12,11 +13,16 @@ from scripts.tools.kafka.target import Target
 
 def show(job: Target, options: argparse.Namespace) -> int:
     """Print one letter, and return the exit status."""
-    letter = _one(job, *options.letter)
+    letter = opener(job, options)(_one(job, *options.letter))
     if options.raw:
+        if letter.locked:
+            raise ToolError(f"{letter.name}: expected a value to read, got one that is"
+                            f" {letter.locked}; give its key by --key-file")  # fmt: skip
         if letter.value is None:
             message = f"{letter.name}: expected a value, got a letter without one"
-            raise ToolError(f"{message}; src.size and src.sha256 tell of one that was left out")
+            raise ToolError(
+                f"{message}; src.size and src.sha256, or src.hmac, tell of one that was left out"
+            )
         sys.stdout.flush()
         sys.stdout.buffer.write(letter.value)
         return 0
@@ -27,8 +33,8 @@ def show(job: Target, options: argparse.Namespace) -> int:
         ("letter", letter.name),
         ("timestamp", instant(letter.at)),
         *((shown(name), text_of(value)) for name, value in letter.headers),
-        ("key", text_of(letter.key)),
-        ("value", text_of(letter.value)),
+        ("key", letter.locked or text_of(letter.key)),
+        ("value", letter.locked or text_of(letter.value)),
     ]
     width = max(len(name) for name, _ in rows)
     for name, text in rows:

@@ -22,6 +22,8 @@ def as_mapping(
         "key_bytes": None if letter.key is None else len(letter.key),
         "value": None if letter.value is None else shown(letter.value, value_shown),
         "value_bytes": None if letter.value is None else len(letter.value),
+        "encrypted": letter.key_id if letter.encrypted else None,
+        "locked": letter.locked or None,
         "headers": [
             [shown(name, value_shown), None if value is None else shown(value, value_shown)]
             for name, value in letter.headers
