@@ -15,5 +15,6 @@ class Privacy(Section):
         default=None,
         description="Key and value of dead letters are encrypted with it (AES-256-GCM): a reference"
         " `${env:NAME}` or `${file:PATH}` to 256 bits in base64 or hexadecimal, see"
-        " `scripts/dead-letters.md`; null: they are written as they are.",
+        " [encrypted dead letters](../scripts/README.md#encrypt-dead-letters); null: they are"
+        " written as they are.",
     )

@@ -99,7 +99,7 @@ class Seal:
     def route(self, key: bytes) -> bytes:
         """Return the record key of the letters of a key: they stay in one partition, in order.
 
-        Of 16 bits, so that many users share each: it says which letters are not of one user.
+        Of 16 bits, so that among many users several share each.
         """
         return hmac.digest(self._routes, key, "sha256")[:_ROUTE_BYTES]
 
