@@ -17,6 +17,7 @@ Tree = dict[str, Any]
 _MASKED = f"--set {MASK}"
 _QUOTED = re.compile(r"'[^']*'")
 _OF_TYPES = ("events.weights.", "recommend.repeats.")
+_PRIVATE = re.compile(r"privacy(\.[a-z_]{1,40})?")
 _NAMED = ("kafka.properties.", *_OF_TYPES)
 """Keys whose last part is a name of anything."""
 _BROKEN = (yaml.YAMLError, ValueError, RecursionError)
@@ -122,6 +123,8 @@ def override(tree: Tree, overrides: Sequence[str]) -> tuple[dict[str, str], list
 
 def _shown(key: str, value: str) -> str:
     """Return an override as it may be shown: a secret set by mistake must not be read again."""
+    if key.startswith("privacy"):  # base64 ends with the sign: it may be in the name
+        return f"{key if _PRIVATE.fullmatch(key) else 'privacy'}={MASK}"
     section, _, rest = key.partition(".")
     name = rest.partition(".")[0]
     may = section == "kafka" and (name == "properties" or name not in Kafka.model_fields)
@@ -130,7 +133,7 @@ def _shown(key: str, value: str) -> str:
 
 def _alone(text: str) -> str:
     """Return an override without a value as it may be shown."""
-    return _MASKED if text.startswith("kafka") or may_hold_secret(text) else text
+    return _MASKED if text.startswith(("kafka", "privacy")) or may_hold_secret(text) else text
 
 
 def _path(key: str) -> list[str]:

@@ -6,7 +6,7 @@ The only module that reads the environment, and only where the configuration ref
 import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,16 @@ _SHORTEST = 4
 """Characters of what is masked in messages: shorter ones are in every second word."""
 
 
-def load(path: Path | str, overrides: Sequence[str] = ()) -> JobConfig:
+def load(
+    path: Path | str, overrides: Sequence[str] = (), *, optional: Collection[str] = ()
+) -> JobConfig:
     """Return the configuration of a YAML file, with overrides like `"recommend.k=20"` on top.
+
+    Parameters
+    ----------
+    optional
+        Keys that are null where their references lead to nothing: secrets that whoever reads the
+        configuration may do without.
 
     Raises
     ------
@@ -40,7 +48,12 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> JobConfig:
         _LOG.warning("%s: %s is called %s now; a later version reads no other name", path, old, new)
     secrets: list[str] = []
     try:
-        missing = list(_resolve(tree, "", secrets))
+        missing = []
+        for problem in _resolve(tree, "", secrets):
+            if problem.key in optional:
+                _forget(tree, problem.key)
+            else:
+                missing.append(problem)
         misunderstood += _lay_plan(tree, str(path))
         problems = missing + problems_of(without(tree, [problem.key for problem in missing]))
     except RecursionError:
@@ -50,6 +63,12 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> JobConfig:
     if lines:
         raise ConfigError([_masked(line, secrets) for line in lines])
     return JobConfig.model_validate(tree)
+
+
+def _forget(tree: Tree, key: str) -> None:
+    """Take a key of a section out of the tree: it has its default then."""
+    section, _, name = key.partition(".")
+    del tree[section][name]
 
 
 def _masked(line: str, secrets: Sequence[str]) -> str:
@@ -92,7 +111,7 @@ def _lay_plan(tree: Tree, origin: str) -> list[str]:
 
 def _resolve(tree: Any, place: str, found: list[str]) -> Iterator[Problem]:
     """Replace references, wherever a text has one, by what they refer to; `found` gets to know."""
-    for name, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
+    for name, value in list(tree.items() if isinstance(tree, dict) else enumerate(tree)):
         key = f"{place}.{name}" if place else str(name)
         if isinstance(value, dict | list):
             yield from _resolve(value, key, found)

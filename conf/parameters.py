@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from conf.client.letter_key import bytes_of
 from conf.schema import JobConfig
 from conf.sections.events import EventFields
 from conf.sections.repeats import hidden_for
@@ -107,6 +108,12 @@ def _fields(config: JobConfig) -> tuple[tuple[str, tuple[str, ...]], ...]:
 def _centre(config: JobConfig) -> float | None:
     """Return where liking begins; a rating that is predicted is not weighed by itself."""
     return None if config.learning.objective == "rating" else config.events.rating_centre
+
+
+def letter_key(config: JobConfig) -> bytes | None:
+    """Return the key of dead letters; None where they are not encrypted."""
+    text = config.privacy.dead_letter_key
+    return None if text is None else bytes_of(text)
 
 
 def event_policy(config: JobConfig) -> EventPolicy:

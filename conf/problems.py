@@ -88,7 +88,7 @@ def _unfolded(details: ErrorDetails) -> Iterator[Problem]:
         words = _EXPECTED.get(details["type"])
         expected = words(details) if words else details["msg"]
         # a section that is none may hold anything, secrets too
-        whole = details["type"] == "model_type" and place[0] == "kafka"
+        whole = details["type"] == "model_type" and place[0] in ("kafka", "privacy")
         got = f"a {type(details['input']).__name__}" if whole else _shown(details["input"])
         yield Problem(".".join(place), expected, got, _choice(details))
 
@@ -100,6 +100,7 @@ def _choice(details: ErrorDetails) -> str | None:
     return _nearest(str(details["input"]), re.findall(r"'([^']+)'", details["ctx"]["expected"]))
 
 
+_NAME = re.compile("[a-z_]{1,40}")
 _EXPECTED: dict[str, Callable[[ErrorDetails], str]] = {
     "literal_error": lambda details: str(details["ctx"]["expected"]),
     "string_pattern_mismatch": lambda details: f"text that matches {details['ctx']['pattern']}",
@@ -125,6 +126,8 @@ def _unknown(place: list[str]) -> Problem:
         section = _section_of(section, parent) or section
     where = ".".join(parents) or "the configuration"
     hint = _nearest(name, section.model_fields) or _elsewhere(name)
+    if parents == ["privacy"] and not _NAME.fullmatch(name):
+        place = [*parents, "(no name of a key)"]  # it may be a secret
     return Problem(".".join(place), f"a key of {where}", "an unknown one", hint)
 
 

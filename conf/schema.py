@@ -13,6 +13,7 @@ from conf.sections.items import ItemRules
 from conf.sections.job import Flink, Job, Metrics
 from conf.sections.kafka import Kafka
 from conf.sections.learning import Learning
+from conf.sections.privacy import Privacy
 from conf.sections.serving import Evaluation, Recommend, Serve, Trending
 from conf.sections.users import UserRules
 
@@ -25,6 +26,7 @@ class JobConfig(Section):
     events: EventRules = EventRules()
     users: UserRules = UserRules()
     items: ItemRules = ItemRules()
+    privacy: Privacy = Privacy()
     learning: Learning = Learning()
     recommend: Recommend = Recommend()
     deep: DeepRules = DeepRules()

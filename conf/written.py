@@ -25,8 +25,12 @@ def plain(value: Any, field: FieldInfo) -> Any:
     if isinstance(value, Section):
         return as_mapping(value)
     if isinstance(value, dict):
-        return {k: MASK if isinstance(v, Secret) else v for k, v in value.items()}
-    return list(value) if isinstance(value, tuple) else value
+        return {k: _masked(v) for k, v in value.items()}
+    return list(value) if isinstance(value, tuple) else _masked(value)
+
+
+def _masked(value: Any) -> Any:
+    return MASK if isinstance(value, Secret) else value
 
 
 def as_mapping(section: Section) -> dict[str, Any]:

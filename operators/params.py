@@ -159,6 +159,8 @@ class LearnUsersParams:
     """Processing time without events after which a user is forgotten."""
     feedback: FeedbackParams | None = None
     """How impressions are joined with what users do next; None: they are counted only."""
+    letter_key: bytes | None = field(default=None, repr=False)
+    """Dead letters are encrypted with it; None: they are not."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

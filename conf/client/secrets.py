@@ -1,4 +1,4 @@
-"""Secrets of Kafka's client properties.
+"""Secrets: those of Kafka's client properties, and the key of dead letters.
 
 They are never written into a configuration file: they are referenced as `${env:NAME}` or
 `${file:PATH}`, resolved by `conf.loader` alone and masked wherever the configuration is printed.
@@ -16,7 +16,9 @@ _SECRET = re.compile(r"password|passphrase|secret|token|credential|\.key$|privat
 _ABOUT = re.compile(r"\.(algorithm|class|file|id|location|ms|name|scope|seconds|type|url)$")
 
 
-_SPEAKS = re.compile("passw|passphrase|secret|token|credential|jaas|private", re.IGNORECASE)
+_SPEAKS = re.compile(
+    "passw|passphrase|secret|token|credential|jaas|private|letter_key", re.IGNORECASE
+)
 
 
 class Secret(str):

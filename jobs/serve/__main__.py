@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import uvicorn
 from confluent_kafka import KafkaException
 
+from conf.client import letter_key
 from conf.client.librdkafka import LoginError
 from conf.loader import ConfigError, load
 from jobs.serve.app import reserved, service
@@ -117,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _jobs(paths: Sequence[Path], overrides: Sequence[str], brokers: str | None) -> list[Served]:
     """Return the jobs of some configurations, which must have names of their own."""
     own = [f"kafka.bootstrap_servers={brokers}"] if brokers else []
-    configs = [load(path, [*overrides, *own]) for path in paths]
+    configs = [load(path, [*overrides, *own], optional=[letter_key.NAME]) for path in paths]
     names = [config.job.name for config in configs]
     taken = reserved()
     for path, name in zip(paths, names, strict=True) if len(names) > 1 else ():

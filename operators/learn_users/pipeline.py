@@ -39,6 +39,7 @@ from state.keyed import knobs, popularity
 from state.keyed.descriptors import ACCOUNTING_ENTRY, KNOBS_ENTRY, POPULARITY_ENTRY, entry_of
 from state.topics import accepted as accepted_codec
 from state.topics import worker
+from state.topics.sealed_letter import Seal
 from state.topics.window import Sums
 from state.users.state import UserState
 
@@ -74,6 +75,7 @@ class Pipeline:
             params.job_version,
             params.policy.max_bytes,
             params.max_record_bytes,
+            Seal(params.letter_key) if params.letter_key else None,
         )
         self._first = params.evaluation_first / params.policy.buckets
         self._sampled_below = 0

@@ -4,7 +4,7 @@
 code                 the record
 ==================== ==========================================================================
 tombstone            has no value
-oversize             is larger than the policy's limit (the message has its size and sha256)
+oversize             is larger than the policy's limit (the message has its size)
 empty                is empty, or white space only
 invalid_utf8         is not UTF-8, be it in a field nobody reads
 invalid_json         is not JSON: NaN, a second document, a bad number, nested too deeply, …

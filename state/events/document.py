@@ -1,7 +1,6 @@
 """A record's value as a JSON document: sound in every byte, an object, not nested too deeply."""
 
 import json
-from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -27,8 +26,7 @@ def document_of(value: bytes | None, limit: int) -> dict[str, msgspec.Raw]:
     if value is None:
         raise RefusedError(Code.TOMBSTONE, "", "expected a value, got null")
     if len(value) > limit:
-        digest = sha256(value).hexdigest()
-        message = f"expected {limit} bytes or fewer, got {len(value)} with sha256 {digest}"
+        message = f"expected {limit} bytes or fewer, got {len(value)}"
         raise RefusedError(Code.OVERSIZE, "", message)
     if not value.strip():
         raise RefusedError(Code.EMPTY, "", "expected JSON, got nothing but white space")

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
-from hashlib import sha256
+from hashlib import md5, sha1, sha256
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from models.keys import bucket_of, key_of
 from models.params.events import EventPolicy
+from state.topics.sealed_letter import Seal, opened
 from tests.bad_input import BAD, MAX_BYTES
 from tests.builders import (
     HOUR,
@@ -136,6 +137,42 @@ def test_headers_of_a_dead_letter_hold_no_payload() -> None:
     ]
     for _, _, headers in subtask().take(in_order(records)).dead_letters:
         assert secret not in "".join(headers.values())
+
+
+def test_a_user_is_in_no_byte_of_an_encrypted_letter() -> None:
+    user, key = "Dorothea.Brooke-1871", bytes(range(32))
+    long = event(user=user, note="x" * MAX_BYTES)
+    records = [
+        event(user=user, kind="unheard of"),
+        event(user=user, item=f"{user} \0"),
+        event(user=user, at="never"),  # type: ignore[arg-type]
+        Record(b"somebody", event(user=user).value),
+        Record(user.encode(), user.encode()),
+        Record(user.encode(), None),
+        long,
+    ]
+    users = UsersSubtask(learn_users(letter_key=key), Clock())
+    users.take(in_order([event(user=user, event_id="1")], partition=1))
+    records.append(event(user=user, item="mate", event_id="1"))  # an id_conflict
+    log = in_order(records, partition=2, first=40)
+    letters = users.take(log).row.dead_letters
+    assert len(letters) == len(records)
+    plain, digests = [user.encode(), b"Dorothea", b"somebody"], [sha256, md5, sha1]
+    plain += [
+        form
+        for one in (user.encode(), long.value or b"")
+        for digest in digests
+        for form in (digest(one).digest(), digest(one).hexdigest().encode())
+    ]
+    for letter, record in zip(letters, log, strict=True):
+        headers = b"\n".join(name.encode() + b"=" + text for name, text in letter.h.items())
+        written = b"\n".join([letter.k or b"", letter.v or b"", headers])
+        assert not [one for one in plain if one in written]
+        assert user.encode().hex().encode() not in written
+        opened_key, opened_value = opened(Seal(key), letter.v, letter.h)
+        assert opened_key == record.key
+        assert opened_value == (None if letter.h["err.code"] == b"oversize" else record.value)
+    assert letters[6].h["src.hmac"] == Seal(key).digest(long.value or b"").hex().encode()
 
 
 def test_an_oversize_record_leaves_size_and_digest() -> None:

@@ -1,5 +1,6 @@
 """Records that were refused under one configuration are taken once under another one."""
 
+import base64
 import json
 import random
 import subprocess
@@ -155,6 +156,61 @@ def test_what_was_refused_is_taken_once_by_another_configuration(
     assert totals.late == len(sent) // len(USERS)
     job.wait(lambda: tool("list", "--code", "late")[0] == 0, "letters of late events")
     assert tool("replay", "--code", "late", "--dry-run")[1]["sent"] == totals.late
+    assert job.failures() is None
+
+
+def test_encrypted_letters_are_opened_by_their_keys_and_sent_byte_for_byte(
+    job: RunningJob, monkeypatch: pytest.MonkeyPatch, capsys: Any, tmp_path: Path
+) -> None:
+    tool = Tool(job, monkeypatch, capsys)
+    former, newer = tmp_path / "former", tmp_path / "newer"
+    former.write_text(base64.b64encode(b"f" * 32).decode())
+    newer.write_text("ab" * 32)
+    sent = wishes()
+    job.settings = (f"privacy.dead_letter_key=${{file:{former}}}",)
+    job.start()
+    job.send(sent[:6])
+    assert job.settle().rejected == 6
+    job.wait(lambda: len(job.read("dead_letter")) == 6, "the letters of one key")
+    saved = job.stop()
+    job.settings = (f"privacy.dead_letter_key=${{file:{newer}}}",)
+    del job.__dict__["config"]
+    job.start(state=saved)
+    job.send(sent[6:])
+    assert job.settle().rejected == len(sent)
+    job.wait(lambda: len(job.read("dead_letter")) == len(sent), "the letters of the other key")
+
+    # nothing of anybody can be read in the topic, and a user's letters are in one partition
+    for letter in job.read("dead_letter"):
+        headers = dict(letter.headers() or ())
+        whole = b"\n".join(
+            part or b"" for part in (letter.key(), letter.value(), *headers.values())
+        )
+        assert not [user for user in USERS if user.encode() in whole]
+        assert headers["enc"] == b"A256GCM"
+    places = {(one.key(), one.partition()) for one in job.read("dead_letter")}
+    assert len(places) == len(USERS) + 1  # bob's letters are of both keys
+
+    # by the configuration's key half of them, by both files all
+    weight = ("--set", "events.weights.wish=1")
+    code, found = tool("replay", "--dry-run", *weight)
+    assert (code, found["sent"], found["locked"]) == (1, len(sent) - 6, 6)
+    job.settings = ("privacy.dead_letter_key=null",)  # of the tool, from now on
+    code, found = tool("list", "--examples", "100")
+    assert (code, found["letters"]) == (0, len(sent))
+    assert {one["value"] for one in found["examples"]} == {None}
+    files = ("--key-file", str(former), "--key-file", str(newer))
+    code, found = tool("replay", *weight, *files)
+    assert (code, found["sent"], found["locked"]) == (0, len(sent), 0)
+    assert sorted((m.key(), m.value()) for m in resent(job)) == sorted(
+        (one.key, one.value) for one in sent
+    )
+    logs = [path for path in (job.local.run_dir / "logs").rglob("*") if path.is_file()]
+    kept = [path for path in (job.local.run_dir / "submissions").rglob("*") if path.is_file()]
+    keys = (former.read_text().encode(), newer.read_text().encode(), b"f" * 32, b"\xab" * 32)
+    assert logs
+    assert not [path for path in logs + kept if any(key in path.read_bytes() for key in keys)]
+    assert job.settle().rejected == 2 * len(sent)  # that configuration was not the job's
     assert job.failures() is None
 
 

@@ -55,8 +55,15 @@ class Visitors:
             named = [item["item_id"] for item in rec["items"][:5]]
             for sender in ("client", "service"):
                 records += [
-                    event(user, item, "impression", _now(), rec_id=rec["rec_id"], position=n + 1,
-                          event_id=f"{rec['rec_id']}-{item}-{sender}")  # fmt: skip
+                    event(
+                        user,
+                        item,
+                        "impression",
+                        _now(),
+                        rec_id=rec["rec_id"],
+                        position=n + 1,
+                        event_id=f"{rec['rec_id']}-{item}-{sender}",
+                    )
                     for n, item in enumerate(named)
                 ]
             seen = {(rec["rec_id"], item) for item in named}

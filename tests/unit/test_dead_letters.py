@@ -12,16 +12,20 @@ from conf.loader import load
 from conf.parameters import event_policy
 from models.columns.events import OFFSET_BITS
 from operators.learn_users.micro_batch import MicroBatch
-from operators.learn_users.stages.decode import Decode
+from operators.learn_users.stages.decode import Decode, Rejected
 from operators.learn_users.stages.records import DeadLetters
 from scripts.tools.cluster.paths import LOCAL_CONFIG
 from scripts.tools.commands import dead_letters
+from scripts.tools.commands.letters import replaying
+from scripts.tools.commands.letters.common import now_ms
+from scripts.tools.commands.letters.listing import GROUPS
 from scripts.tools.console import ToolError
 from scripts.tools.kafka import letters
 from scripts.tools.kafka.client import KafkaAddress
 from scripts.tools.kafka.letters import Letter, instant, named, shown
 from scripts.tools.kafka.resending import REMEMBERED, SENT, Judge, Outcome, Sender, Verdict
 from state.events.codes import Code
+from state.topics.sealed_letter import Seal
 from tests.bad_input import BAD
 from tests.builders import HOUR, NOW, event
 
@@ -87,9 +91,9 @@ def world(monkeypatch, capsys):
 
         monkeypatch.setattr(letters, "extent", lambda *_: {p: (0, ends[p]) for p in parts})
         monkeypatch.setattr(letters, "read", read)
-        monkeypatch.setattr(dead_letters, "consumer", lambda *_, **__: Nothing())
-        monkeypatch.setattr(dead_letters, "partitions", lambda *_: [0])
-        monkeypatch.setattr(dead_letters, "Sender", Sender)
+        monkeypatch.setattr(replaying, "consumer", lambda *_, **__: Nothing())
+        monkeypatch.setattr(replaying, "partitions", lambda *_: [0])
+        monkeypatch.setattr(replaying, "Sender", Sender)
         command, *rest = arguments
         place = ["--config", str(LOCAL_CONFIG)]
         monkeypatch.setattr(sys, "argv", ["dead-letters", command, *rest, *place])
@@ -153,7 +157,7 @@ def test_since_takes_instants_and_durations():
     assert dead_letters.since("2023-11-14T23:13:20+01:00") == NOW
     assert dead_letters.since("2023-11-14 22:13:20") == NOW
     assert dead_letters.since("999999999999999d") == 0
-    assert abs(dead_letters.since("2h") - (dead_letters._now_ms() - 2 * HOUR)) < 60_000
+    assert abs(dead_letters.since("2h") - (now_ms() - 2 * HOUR)) < 60_000
 
 
 @pytest.mark.parametrize("text", ["", "soon", "2 weeks", "-2h", "NaN"])
@@ -258,7 +262,7 @@ def test_no_letter_is_counted_twice_or_not_at_all(world):
     for more in ((), ("--all",)):
         found = world(there, "replay", "--json", *more)[1]
         kinds = ("sent", "refused", "held_back", "ignored", "foreign", "without_value",
-                 "without_key", "failed")  # fmt: skip
+                 "without_key", "locked", "failed")  # fmt: skip
         assert sum(found[kind] for kind in kinds) == found["letters"] == 400
 
 
@@ -276,9 +280,9 @@ def test_garbage_ends_in_words(world):
 
 
 def test_groups_are_bounded(world):
-    there = [letter(event(), f"made-up-{n}", offset=n) for n in range(dead_letters.GROUPS + 50)]
+    there = [letter(event(), f"made-up-{n}", offset=n) for n in range(GROUPS + 50)]
     found = world(there, "list", "--json")[1]
-    assert len(found["groups"]) == dead_letters.GROUPS + 1
+    assert len(found["groups"]) == GROUPS + 1
     assert sum(one["letters"] for one in found["groups"]) == len(there)
 
 
@@ -519,3 +523,138 @@ def test_what_cannot_be_sent_is_counted_with_the_reason():
     ((reason, count),) = outcome.failures.items()
     assert count == 1
     assert "size" in reason.lower()
+
+
+# ---- encrypted letters ---------------------------------------------------------------------------
+
+KEY, FORMER = bytes(range(32)), bytes(range(1, 33))
+
+
+@pytest.fixture
+def keys(tmp_path):
+    """Return a function that writes a key to a file and returns the option that names it."""
+
+    def option(*some):
+        words = []
+        for key in some:
+            file = tmp_path / key.hex()[:8]
+            file.write_text(f"{key.hex()}\n")
+            words += ["--key-file", str(file)]
+        return words
+
+    return option
+
+
+def encrypted(record, key=KEY, code="unknown_event_type", *, offset=0):
+    """Return a letter as the job writes it with a key."""
+    write = DeadLetters(TOPIC, "1", 1 << 16, 960 << 10, Seal(key))
+    batch = MicroBatch(0, [record.key], [record.value], [5 << OFFSET_BITS | offset], [NOW])
+    ((k, v, headers),) = write([Rejected(0, code, "event_type", "expected a weight")], batch)
+    return Letter(0, offset, NOW, k, v, tuple(headers.items()))
+
+
+def test_without_the_key_letters_are_counted_and_told_to_be_encrypted(world):
+    there = [encrypted(event(kind="wish")), letter(event(), "late", offset=1)]
+    status, found = world(there, "list", "--json")
+    assert (status, found["letters"]) == (0, 2)
+    assert {one["code"] for one in found["groups"]} == {"unknown_event_type", "late"}
+    plain, locked = found["examples"] if found["examples"][0]["key"] else found["examples"][::-1]
+    assert (plain["key"], plain["encrypted"], plain["locked"]) == ("anna", None, None)
+    assert (locked["key"], locked["value"], locked["encrypted"]) == (None, None, Seal(KEY).id)
+    why = f"encrypted with key {Seal(KEY).id}, which is not at hand"
+    assert f"  value  {why}" in world(there, "list")[1]
+    out = world(there, "show", "0:0")[1]
+    assert out.count(why) == 2
+    assert "err.code       unknown_event_type" in out
+    assert "src.partition  5" in out
+    with pytest.raises(ToolError, match=f"{why}; give its key by --key-file"):
+        world(there, "show", "0:0", "--raw")
+
+
+def test_with_the_key_letters_are_shown_as_they_were(world, keys):
+    record = event(kind="wish")
+    there = [encrypted(record)]
+    found = world(there, "show", "0:0", "--json", *keys(KEY))[1]
+    assert (found["key"], found["value"]) == ("anna", record.value.decode())
+    assert (found["encrypted"], found["locked"]) == (Seal(KEY).id, None)
+    assert world(there, "show", "0:0", "--raw", *keys(KEY))[1].encode() == record.value
+    assert "anna" in world(there, "list", *keys(KEY))[1]
+    file = keys(KEY)[1]
+    own = ("--set", f"privacy.dead_letter_key=${{file:{file}}}")
+    assert world(there, "show", "0:0", "--json", *own)[1]["key"] == "anna"
+
+
+def test_a_configuration_whose_key_is_elsewhere_is_read_all_the_same(world, tmp_path):
+    gone = ("--set", f"privacy.dead_letter_key=${{file:{tmp_path}/gone}}")
+    assert world([encrypted(event())], "list", "--json", *gone)[1]["letters"] == 1
+
+
+def test_letters_of_several_keys_and_of_none_are_sent_byte_for_byte(world, keys):
+    records = [event(user, kind="wish") for user in ("anna", "ben", "carl")]
+    there = [
+        letter(records[0]),
+        encrypted(records[1], FORMER, offset=1),
+        encrypted(records[2], KEY, offset=2),
+    ]
+    more = ("--json", "--set", "events.weights.wish=1")
+    status, found = world(there, "replay", *more, *keys(KEY, FORMER))
+    assert (status, found["sent"], found["locked"]) == (0, 3, 0)
+    assert [(one.key, one.value) for one in world.sent] == [(r.key, r.value) for r in records]
+
+
+@pytest.mark.parametrize("more", [(), ("--all",), ("--dry-run",)])
+def test_letters_of_a_key_that_is_not_at_hand_are_counted_and_never_sent(world, keys, more):
+    there = [encrypted(event(kind="wish")), letter(event(), offset=1)]
+    there += [encrypted(event(kind="wish"), FORMER, offset=2)]
+    broken = encrypted(event(kind="wish"), offset=3)
+    there += [Letter(0, 3, NOW, broken.key, broken.value[:-1] + b"?", broken.headers)]
+    status, found = world(there, "replay", "--json", *more, *keys(FORMER, KEY)[:2])
+    assert (status, found["locked"], found["letters"]) == (1, 2, 4)
+    assert found["locked_by_reason"] == {
+        f"encrypted with key {Seal(KEY).id}, which is not at hand": 2
+    }
+    assert not {one.offset for one in world.sent} & {0, 3}
+    found = world(there, "replay", "--json", *more, *keys(KEY, FORMER))[1]
+    assert found["locked"] == 1
+    ((reason, _),) = found["locked_by_reason"].items()
+    assert reason.startswith("encrypted and damaged: not encrypted with key")
+    assert "1 (encrypted and damaged" in world(there, "replay", *more, *keys(KEY, FORMER))[1]
+
+
+def test_an_encrypted_letter_is_judged_and_repaired_as_it_was_refused(repair, world, keys):
+    there = [encrypted(event(user="null"), code="sentinel_id")]
+    found = world(there, "replay", "--json", *keys(KEY))[1]
+    assert found["refused_by_code"] == {"sentinel_id": 1}
+    line = {"letter": "0:0", "value": good(user="null", kind="view")}
+    assert repair(there, line, more=keys(KEY))[1]["refused"] == 1
+    kept = [encrypted(event(kind="vieww"))]
+    line = {"letter": "0:0", "value": good()}
+    assert repair(kept, line, more=keys(KEY))[1]["sent"] == 1
+    assert world.sent[0].key == b"anna"
+    status, found = repair(kept, line)
+    assert (status, found["locked"], world.sent) == (1, 1, [])
+
+
+def test_a_file_without_a_key_is_an_error_that_does_not_repeat_it(world, tmp_path):
+    (tmp_path / "key").write_text("hunter2")
+    for command in (["list"], ["show", "0:0"], ["replay"]):
+        with pytest.raises(ToolError, match=r"expected a 256-bit key .* got text of 7") as told:
+            world([letter(event())], *command, "--key-file", str(tmp_path / "key"))
+        assert "hunter2" not in str(told.value)
+        assert told.value.code == 2
+
+
+def test_what_pretends_to_be_encrypted_ends_in_words(world, keys):
+    names = ("enc", "enc.key", "enc.src.key", "src.partition", "src.offset")
+    values = (None, b"", b"A256GCM", b"\xff\x1b[2J", b"5", Seal(KEY).id.encode(), b"x" * 900)
+    there = []
+    for n in range(200):
+        headers = [(JUNK.choice(names), JUNK.choice(values)) for _ in range(5)]
+        key, value = JUNK.choice((None, b"ab")), JUNK.choice((None, b"", b"x" * 50))
+        there.append(Letter(0, n, NOW, key, value, (("enc", b"A256GCM"), *headers)))
+    for command in (["list"], ["list", "--json"], ["replay", "--all", "--json"]):
+        found = world(there, *command, *keys(KEY))[1]
+    assert found["letters"] == 200 == found["locked"] + found["without_value"] + found["sent"]
+    for one in there[:50]:
+        out = world(there, "show", one.name, *keys(KEY))[1]
+        assert all(line.isprintable() for line in out.splitlines())

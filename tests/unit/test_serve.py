@@ -416,6 +416,15 @@ def test_windows_and_dead_letters_are_shown(service: Service) -> None:
     letters = service.get("/v1/dead-letters")
     assert letters["by_code"] == {"invalid_id": 1}
     assert letters["letters"][0]["value"] == "\\xff<b>"
+    assert letters["letters"][0]["encrypted"] is None
+
+
+def test_of_an_encrypted_letter_the_key_is_named_and_no_bytes_are_shown(service: Service) -> None:
+    headers = {"err.code": b"late", "enc": b"A256GCM", "enc.key": b"1a2b3c4d"}
+    service.replica.reports.take_letter(b"\x01\x02", b"\x90" * 80, headers, NOW)
+    (letter,) = service.get("/v1/dead-letters")["letters"]
+    assert (letter["user"], letter["value"], letter["encrypted"]) == (None, None, "1a2b3c4d")
+    assert letter["code"] == "late"
 
 
 def test_the_console_is_served_with_its_parts(service: Service) -> None:

@@ -88,7 +88,9 @@ export function mount(root, signal) {
       el("p", { class: "mend" }, Object.hasOwn(mend, code) ? mend[code] : mendUnknown),
       typeof letter.value === "string"
         ? el("pre", { dir: "auto", tabindex: "0", role: "group", "aria-label": "The value that was refused" }, letter.value)
-        : el("p", { class: "fine" }, "The value was not kept."),
+        : typeof letter.encrypted === "string"
+          ? el("p", { class: "fine" }, "Key and value are encrypted with the key ", own(letter.encrypted, { class: "id" }), ": scripts/dead-letters show reads them.")
+          : el("p", { class: "fine" }, "The value was not kept."),
     );
   }
 

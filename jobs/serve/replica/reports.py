@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from state.topics import dead_letter
 from state.topics.control import Answer
 
 _WINDOWS, _LETTERS, _SHOWN, _ANSWERS = 360, 500, 2_000, 1_000
@@ -47,6 +48,7 @@ class Reports:
     ) -> None:
         """Take a record of `dead_letter`."""
         code = _text(headers.get("err.code"))
+        locked = dead_letter.ENCRYPTION in headers
         self.by_code[code] += 1
         self._letters.appendleft(
             {
@@ -54,8 +56,9 @@ class Reports:
                 "field": _text(headers.get("err.field")),
                 "message": _text(headers.get("err.msg")),
                 "timestamp": time,
-                "user": _text(key),
-                "value": _text(value),
+                "user": None if locked else _text(key),
+                "value": None if locked else _text(value),
+                "encrypted": _text(headers.get(dead_letter.KEY_ID)) if locked else None,
                 "partition": _text(headers.get("src.partition")),
                 "offset": _text(headers.get("src.offset")),
             }

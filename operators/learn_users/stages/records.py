@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,9 @@ from operators.learn_users.stages.decode import Rejected
 from state import record_sizes
 from state.events.identity import Identity
 from state.examples import Examples
+from state.topics import dead_letter, sealed_letter
 from state.topics.recommendation import Item, Recommendation, Session, Trigger, encode
+from state.topics.sealed_letter import Place, Seal
 from state.topics.window import Sums
 
 _HEADER_BYTES = 1_024
@@ -152,6 +155,10 @@ def recommendation_id(user: str, key: int) -> str:
     return f"{key_of(user):016x}{key:016x}"
 
 
+Letter: TypeAlias = tuple[bytes | None, bytes | None, dict[str, bytes]]
+"""Key, value and headers of a dead letter."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeadLetters:
     """Turns rejected records into dead letters: the same bytes, and headers that say why."""
@@ -160,57 +167,68 @@ class DeadLetters:
     job_version: str
     max_bytes: int
     max_record_bytes: int
+    seal: Seal | None = None
+    """Encrypts key and value; None: they stay as they are."""
 
-    def __call__(
-        self,
-        rejected: list[Rejected],
-        batch: MicroBatch,
-    ) -> list[tuple[bytes | None, bytes | None, dict[str, bytes]]]:
+    def __call__(self, rejected: list[Rejected], batch: MicroBatch) -> list[Letter]:
         """Return key, value and headers.
 
         A value over `max_bytes` is left out; and so is the larger one of key and value while the
-        record would be over `max_record_bytes`. Size and sha256 of what is left out are stated.
+        record would be over `max_record_bytes`. Size and digest of what is left out are stated.
         """
         letters = []
         for record in rejected:
             at = record.position
             value, coordinate = batch.values[at], batch.coordinates[at]
+            partition, offset = coordinate >> OFFSET_BITS, coordinate & (1 << OFFSET_BITS) - 1
             headers = {
                 "err.code": record.code,
                 "err.field": record.field,
                 "err.msg": record.message,
-                "src.topic": self.topic,
-                "src.partition": coordinate >> OFFSET_BITS,
-                "src.offset": coordinate & (1 << OFFSET_BITS) - 1,
+                dead_letter.TOPIC: self.topic,
+                dead_letter.PARTITION: partition,
+                dead_letter.OFFSET: offset,
                 "src.timestamp": batch.published[at],
                 "job.version": self.job_version,
             }
             encoded = {name: str(text).encode()[:_HEADER_BYTES] for name, text in headers.items()}
             if record.lines:
                 encoded["err.line"] = ",".join(map(str, record.lines)).encode()
-            letters.append(self._fitting(batch.keys[at], value, encoded))
+            place = Place(encoded[dead_letter.TOPIC], partition, offset)
+            letters.append(self._fitting(batch.keys[at], value, encoded, place))
         return letters
 
     def _fitting(
-        self, key: bytes | None, value: bytes | None, headers: dict[str, bytes]
-    ) -> tuple[bytes | None, bytes | None, dict[str, bytes]]:
+        self, key: bytes | None, value: bytes | None, headers: dict[str, bytes], place: Place
+    ) -> Letter:
         if value is not None and len(value) > self.max_bytes:
-            headers |= _statement("src", value)
+            headers |= self._statement(dead_letter.VALUE, value)
             value = None
-        while record_sizes.record(key, value, headers) > self.max_record_bytes and (key or value):
+        letter = self._written(key, value, headers, place)
+        while record_sizes.record(*letter) > self.max_record_bytes and (key or value):
             if len(key or b"") > len(value or b""):
-                headers |= _statement("src.key", key or b"")
+                headers |= self._statement(dead_letter.KEY, key or b"")
                 key = None
             else:
-                headers |= _statement("src", value or b"")
+                headers |= self._statement(dead_letter.VALUE, value or b"")
                 value = None
-        return key, value, headers
+            letter = self._written(key, value, headers, place)
+        return letter
 
+    def _written(
+        self, key: bytes | None, value: bytes | None, headers: dict[str, bytes], place: Place
+    ) -> Letter:
+        """Return a letter as it is written: encrypted where there is a key for that."""
+        if self.seal is None:
+            return key, value, headers
+        return sealed_letter.sealed(self.seal, key, value, headers, place)
 
-def _statement(name: str, left_out: bytes) -> dict[str, bytes]:
-    """Return the headers that stand for bytes which are left out."""
-    digest = sha256(left_out).hexdigest().encode()
-    return {f"{name}.size": b"%d" % len(left_out), f"{name}.sha256": digest}
+    def _statement(self, name: str, left_out: bytes) -> dict[str, bytes]:
+        """Return the headers that stand for bytes which are left out."""
+        found = {f"{name}.size": b"%d" % len(left_out)}
+        if self.seal is None:
+            return found | {f"{name}.sha256": sha256(left_out).hexdigest().encode()}
+        return found | {f"{name}.hmac": self.seal.digest(left_out).hex().encode()}
 
 
 @dataclass(slots=True)
@@ -221,9 +239,7 @@ class Outcome:
     """Newest accepted event time, ms; 0 without any."""
     recommendations: list[tuple[bytes, bytes | None]] = field(default_factory=list)
     """None takes back what was recommended: the user is forgotten."""
-    dead_letters: list[tuple[bytes | None, bytes | None, dict[str, bytes]]] = field(
-        default_factory=list
-    )
+    dead_letters: list[Letter] = field(default_factory=list)
     accepted: list[bytes] = field(default_factory=list)
     """Sealed AcceptedBatches, each small enough for a record; none where nothing was learnt."""
     accounting: list[tuple[bytes, bytes]] = field(default_factory=list)

@@ -11,11 +11,14 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from scripts.tools.console import ToolError
 from scripts.tools.kafka.client import KafkaAddress, consumer, is_end, offsets
+from state.topics import dead_letter
 
 BATCH = 256
 """Letters handled at once: of the largest ones some hundred MiB."""
 SILENT_SECONDS = 60.0
 """How long a broker may say nothing while there is more to read."""
+KEY_ID_SHOWN = 16
+"""Characters of the id of a key; the job writes 8."""
 _CONTROL = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 Extent: TypeAlias = Mapping[int, tuple[int, int]]
@@ -33,6 +36,8 @@ class Letter:
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes | None], ...] = ()
+    locked: str = ""
+    """Why key and value are not to be had, though there are some: they are encrypted."""
 
     @classmethod
     def of(cls, message: Message) -> "Letter":
@@ -64,6 +69,16 @@ class Letter:
     def header(self, name: str) -> str:
         """Return a header as text; empty where there is none."""
         return next((shown(value) for n, value in self.headers if n == name and value), "")
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the job wrote key and value encrypted."""
+        return self.has(dead_letter.ENCRYPTION)
+
+    @property
+    def key_id(self) -> str:
+        """Which key it is encrypted with, as a line may show it."""
+        return shown(self.header(dead_letter.KEY_ID), KEY_ID_SHOWN) or "(unnamed)"
 
     def has(self, name: str) -> bool:
         """Return whether there is such a header."""

@@ -24,6 +24,9 @@ _SECONDS = 60
 SENT, REFUSED, IGNORED = "sent", "refused", "ignored"
 HELD_BACK, FOREIGN = "held_back", "foreign"
 WITHOUT_VALUE, WITHOUT_KEY, FAILED = "without_value", "without_key", "failed"
+LOCKED = "locked"
+_REASONS, _OTHERS = 100, "others"
+"""Most reasons that are told apart: ids of keys are what anybody may have written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Verdict:
     kind: str
     """`sent`, or why it is not."""
     code: str = ""
-    """Of the check that it fails by the configuration of now, or failed then."""
+    """Of the check that it fails by the configuration of now, or failed then; why it is locked."""
 
 
 class Judge:
@@ -91,6 +94,8 @@ class Judge:
         A record without a key stays one. The key stays as well where it was not compared, and
         where the value still names no user.
         """
+        if letter.locked:  # what its key was is not known
+            return letter
         was_left_out = letter.has("src.key.size")
         if not was_left_out and (letter.key is None or letter.field != "user_id"):
             return letter
@@ -115,10 +120,9 @@ class Judge:
         return verdicts
 
     def _of(self, letter: Letter, checked: Verdict, *, repaired: bool) -> Verdict:
-        if letter.value is None:  # a null would be another record than the one that was refused
-            return Verdict(WITHOUT_VALUE)
-        if letter.has("src.key.size"):
-            return Verdict(WITHOUT_KEY)
+        incomplete = _incomplete(letter)
+        if incomplete is not None:
+            return incomplete
         if self._everything:
             return Verdict(SENT)
         if not letter.code or letter.header("src.topic") != shown(self._topic):
@@ -126,6 +130,15 @@ class Judge:
         if letter.code in self._held_back and not repaired:
             return Verdict(HELD_BACK, letter.code)
         return checked
+
+
+def _incomplete(letter: Letter) -> Verdict | None:
+    """Return why a letter cannot be sent, whatever is asked for; None where it can."""
+    if letter.locked:
+        return Verdict(LOCKED, letter.locked)
+    if letter.value is None:  # a null would be another record than the one that was refused
+        return Verdict(WITHOUT_VALUE)
+    return Verdict(WITHOUT_KEY) if letter.has("src.key.size") else None
 
 
 @dataclass
@@ -138,6 +151,8 @@ class Outcome:
     """By the code of now."""
     held_back: Counter[str] = field(default_factory=Counter)
     """By the letter's code."""
+    locked: Counter[str] = field(default_factory=Counter)
+    """By what keeps an encrypted letter from being read."""
     failures: Counter[str] = field(default_factory=Counter)
     """By what the broker said."""
 
@@ -149,6 +164,9 @@ class Outcome:
             self.refused[verdict.code] += 1
         if verdict.kind == HELD_BACK:
             self.held_back[verdict.code] += 1
+        if verdict.kind == LOCKED:
+            known = verdict.code in self.locked or len(self.locked) < _REASONS
+            self.locked[verdict.code if known else _OTHERS] += 1
 
     def failed(self, reason: str, count: int = 1) -> None:
         """Count letters that no broker has taken."""
@@ -171,6 +189,8 @@ class Outcome:
             HELD_BACK: self.kinds[HELD_BACK],
             "held_back_by_code": dict(sorted(self.held_back.items())),
             **{kind: self.kinds[kind] for kind in (IGNORED, FOREIGN, WITHOUT_VALUE, WITHOUT_KEY)},
+            LOCKED: self.kinds[LOCKED],
+            "locked_by_reason": dict(sorted(self.locked.items())),
             FAILED: self.kinds[FAILED],
             "failures": dict(sorted(self.failures.items())),
         }

@@ -4,6 +4,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
+from conf.client import letter_key
 from conf.loader import ConfigError, load
 from conf.schema import JobConfig
 from scripts.tools.cluster import submissions
@@ -59,7 +60,7 @@ def target(
     local = Local.load(options.run_dir) if (options.run_dir / "local.json").exists() else None
     file = options.config or (_submitted(local) if local and running else None) or LOCAL_CONFIG
     try:
-        config = load(file, options.overrides)
+        config = load(file, options.overrides, optional=[letter_key.NAME])
     except ConfigError as error:
         raise ToolError(str(error), code=2) from None
     # a file given decides; ours names the usual port only
