@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
+from scripts.tools.cluster.paths import LOCAL_CONFIG
 from scripts.tools.console import ToolError
 from scripts.tools.evaluate import evaluate
+from scripts.tools.evaluate.feedback import source
 from scripts.tools.evaluate.feedback.comparison import LEAST_USERS, METRICS, Plan, compare
 from scripts.tools.evaluate.feedback.impressions import Impressions
 from scripts.tools.evaluate.feedback.ratio import ratio
 from scripts.tools.evaluate.feedback.sample_ratio import LEAST_P, SampleRatio
 from scripts.tools.evaluate.feedback.sequence import mixture, radius
 from scripts.tools.evaluate.feedback.users import Users
+from scripts.tools.kafka.letters import Letter
 from state.topics.feedback import Feedback, encode
 
 USERS, SEEN = 20_000, 5
@@ -320,6 +323,32 @@ def test_standard_input_is_read(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["evaluate", "arms", "--file", "-", "--json"])
     assert evaluate.main() == 0
     assert json.loads(capsys.readouterr().out)["rows"][0]["clicks"] == 1
+
+
+@pytest.mark.parametrize(("options", "topic"), [([], "shop.feedback"), (["--topic", "old"], "old")])
+def test_the_topic_is_read_to_its_end(monkeypatch, capsys, options, topic):
+    value = json.dumps(clicked(1)).encode()
+    found = [Letter(0, 7, 0, None, value), Letter(1, 8, 0, None, None)]
+    asked = []
+
+    def extent(address, name):
+        asked.append(name)
+        return {0: (0, 10), 1: (0, 10)}
+
+    def read(address, name, bounds, report):
+        asked.append((name, bounds))
+        report(20)
+        yield found
+
+    monkeypatch.setattr(source.letters, "extent", extent)
+    monkeypatch.setattr(source.letters, "read", read)
+    config = ["--config", str(LOCAL_CONFIG), "--set", "kafka.topics.prefix=shop."]
+    monkeypatch.setattr(sys, "argv", ["evaluate", "arms", "--json", *config, *options])
+    assert evaluate.main() == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["left_out"]["bad"] == 1
+    assert f"{topic} 1:8: expected" in told.err
+    assert asked == [topic, (topic, {0: (0, 10), 1: (0, 10)})]
 
 
 def test_columns_are_small():

@@ -93,8 +93,8 @@ def _show_comparisons(out: Console, comparisons: Sequence[Comparison], plan: Pla
     arms = len({one.arm for one in comparisons})
     each = "" if arms == 1 else f", {plan.alpha / arms:.3g} of each arm"
     out.print(
-        f"alpha {plan.alpha:g} over all looks{each}; narrowest at {plan.users:,} users of two arms;"
-        f" decided from {LEAST_USERS} users of each arm and {LEAST_ACTIVE} with clicks on",
+        f"alpha {plan.alpha:g} over all looks{each}; narrowest at {plan.users:,} users; decided"
+        f" from {LEAST_USERS} users an arm and {LEAST_ACTIVE} with clicks",
         markup=False,
         highlight=False,
     )

@@ -32,7 +32,7 @@ class Record(msgspec.Struct):
 
     rec_id: Annotated[str, msgspec.Meta(pattern="^[0-9a-fA-F]{16}")]
     item_id: str
-    position: Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
+    position: Annotated[int, msgspec.Meta(ge=0, lt=1 << 16)]
     reason: str
     arm: str
     action: str | None

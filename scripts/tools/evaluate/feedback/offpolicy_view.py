@@ -40,10 +40,11 @@ def show(out: Console, found: Estimates) -> None:
         ends = "one user" if row["low"] is None else f"{row['low']:.5f} … {row['high']:.5f}"
         table.add_row(names[row["estimate"]], f"{row['value']:.5f}", ends)
     out.print(table)
+    clipped = f", {found.clipped:,} clipped" if found.clipped else ""
     out.print(
-        f"{found.impressions:,} impressions of {found.users:,} users; effective sample size"
-        f" {found.effective:,.0f}; weights: largest {found.largest:.4g}, mean {found.mean:.4f},"
-        f" clipped {found.clipped:,}",
+        f"{found.impressions:,} impressions, {found.users:,} users; effective sample size"
+        f" {found.effective:,.0f}; weights: largest {found.largest:.4g}, mean {found.mean:.4f}"
+        f"{clipped}",
         markup=False,
         highlight=False,
     )

@@ -49,7 +49,7 @@ class Ratio:
         return self.value - half, self.value + half
 
 
-def summed(user: NDArray[np.intp], values: NDArray[Any] | None = None) -> Sums:
+def summed(user: NDArray[np.integer[Any]], values: NDArray[Any] | None = None) -> Sums:
     """Return the sum of values (without: the number) of each numbered user.
 
     >>> summed(np.array([0, 1, 0])).tolist()

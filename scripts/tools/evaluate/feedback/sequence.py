@@ -24,7 +24,7 @@ def mixture(alpha: float, planned: float) -> float:
     """Return the square of rho that makes the interval narrowest at that many users.
 
     >>> round(10_000 * mixture(0.05, 10_000), 2)
-    8.23
+    8.21
     """
     lower = float(special.lambertw(-(alpha**2) / math.e, -1).real)
     return (-lower - 1) / planned

@@ -21,33 +21,37 @@ def totals(found: Impressions, assigned: Assigned, arms: Sequence[str]) -> list[
         `arm`, `slice` (`all`, `position`, `reason`), `of` (which one of these), and `users`,
         `impressions`, `clicks`, `click_through`, `reward`, `reward_per_1000`.
     """
-    kept = assigned.kept
-    positions, position = np.unique(found.position[kept], return_inverse=True)
-    slices: dict[str, tuple[NDArray[np.intp], list[Any]]] = {
-        ALL: (np.zeros(int(kept.sum()), np.intp), [None]),
-        POSITION: (position, positions.tolist()),
-        REASON: (found.reason[kept].astype(np.intp), found.reasons),
-    }
     rows: list[dict[str, Any]] = []
-    for name, (code, names) in slices.items():
-        rows += _rows(found, assigned, name, code, names, arms)
+    for kind in (ALL, POSITION, REASON):  # one after the other: columns are large
+        code, names = _coded(found, assigned.kept, kind)
+        rows += _rows(found, assigned, kind, code, names, arms)
     return rows
+
+
+def _coded(
+    found: Impressions, kept: NDArray[np.bool_], kind: str
+) -> tuple[NDArray[np.int32], list[Any]]:
+    """Return which slice impressions are in, and what slices are called."""
+    if kind == REASON:
+        return found.reason[kept], found.reasons
+    if kind == ALL:
+        return np.zeros(int(kept.sum()), np.int32), [None]
+    positions = np.unique(found.position[kept])
+    return np.searchsorted(positions, found.position[kept]).astype(np.int32), positions.tolist()
 
 
 def _rows(
     found: Impressions,
     assigned: Assigned,
     kind: str,
-    code: NDArray[np.intp],
+    code: NDArray[np.int32],
     names: Sequence[Any],
     arms: Sequence[str],
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of one kind of slice that have impressions; of all, those that have none."""
     kept, width = assigned.kept, len(names)
     group, groups = found.arm[kept] * width + code, len(found.arms) * width
-    users = int(assigned.user.max()) + 1
-    pairs = np.unique(group * users + assigned.user[kept])
-    of_users = np.bincount(pairs // users, minlength=groups).tolist()
+    of_users = _users(group, assigned.user[kept], groups)
     shown = np.bincount(group, minlength=groups).tolist()
     clicks = np.bincount(group, found.clicked[kept], minlength=groups).tolist()
     reward = np.bincount(group, found.reward[kept], minlength=groups).tolist()
@@ -61,6 +65,18 @@ def _rows(
                 counts = (of_users[at], shown[at], int(clicks[at]), reward[at])
             if counts[1] or name is None:
                 yield {"arm": arm, "slice": kind, "of": name} | _told(*counts)
+
+
+def _users(group: NDArray[np.int32], user: NDArray[np.int32], groups: int) -> list[int]:
+    """Return the users of each group."""
+    pairs = group.astype(np.int64)
+    pairs <<= 32
+    pairs |= user
+    pairs.sort()
+    first = np.ones(len(pairs), np.bool_)
+    np.not_equal(pairs[1:], pairs[:-1], out=first[1:])
+    counts: list[int] = np.bincount(pairs[first] >> 32, minlength=groups).tolist()
+    return counts
 
 
 def _told(users: int, shown: int, clicks: int, reward: float) -> dict[str, Any]:

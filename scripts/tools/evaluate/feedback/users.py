@@ -28,7 +28,7 @@ class Users:
     @classmethod
     def of(
         cls,
-        user: NDArray[np.intp],
+        user: NDArray[np.int32],
         arm: NDArray[np.int32],
         clicked: NDArray[np.bool_],
         reward: NDArray[np.float64],
@@ -61,7 +61,7 @@ class Assigned:
     ----------
     kept : bool[n]
         Impressions of users in one arm.
-    user : int[n]
+    user : int32[n]
         Numbers of users.
     without_arm
         Impressions of users in no arm.
@@ -70,7 +70,7 @@ class Assigned:
     """
 
     kept: NDArray[np.bool_]
-    user: NDArray[np.intp]
+    user: NDArray[np.int32]
     without_arm: int
     several: list[str]
 
@@ -86,7 +86,7 @@ class Assigned:
         several[user[apart]] = True
         return cls(
             named & ~several[user],
-            user,
+            user.astype(np.int32),
             int((~named).sum()),
             [f"{name:016x}" for name in names[several].tolist()],
         )
