@@ -231,8 +231,9 @@ def test_impressions_before_the_experiment_are_left_out_and_their_users_stay(run
 
 def test_bad_lines_are_counted_and_shown(run):
     bad = ["{", "", "null", "\x00", json.dumps(record(1, rec_id="short"))]
+    bad += [json.dumps(record(1, **more)) for more in ({"reward": 1e300}, {"position": -1})]
     found, told = run([*bad, record(1)])
-    assert found["left_out"]["bad"] == 4  # a blank line is none
+    assert found["left_out"]["bad"] == 6  # a blank line is none
     assert "feedback.jsonl:1: expected" in told
 
 

@@ -163,11 +163,11 @@ def test_two_lines_of_one_impression_are_refused(run):
 def test_propensities_that_are_none_are_left_out_and_counted(run):
     missing = record(4)
     del missing["propensity"]
-    wrong = [missing, *(record(4, propensity=p) for p in (None, 0.0, -0.1, 1.01))]
+    wrong = [missing, *(record(4, propensity=p) for p in (None, 0.0, 1e-300, -0.1, 1.01))]
     found, values, told = run([*RECORDS, *wrong, json.dumps(record(4, propensity=float("nan")))])
     assert values == run(RECORDS)[1]
     assert found["left_out"] == {
-        "bad": 1, "propensity_missing": 2, "propensity_not_above_0": 2, "propensity_above_1": 1,
+        "bad": 1, "propensity_missing": 2, "propensity_not_above_0": 3, "propensity_above_1": 1,
         "without_line_of_target": 0,
     }  # fmt: skip
     assert "1 impressions with a propensity above 1" in told

@@ -24,6 +24,8 @@ from state.topics.feedback import user_of
 _EXAMPLES = 3
 _SHOWN = 200
 """Characters of an objection."""
+_LARGEST = 1e12
+"""Reward that can still be squared and added up."""
 _T = TypeVar("_T")
 
 
@@ -36,7 +38,7 @@ class Record(msgspec.Struct):
     reason: str
     arm: str
     action: str | None
-    reward: float
+    reward: Annotated[float, msgspec.Meta(ge=-_LARGEST, le=_LARGEST)]
     propensity: float | None = None
 
 

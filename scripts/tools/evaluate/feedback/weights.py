@@ -22,6 +22,8 @@ from scripts.tools.evaluate.feedback.policy import Probabilities
 from scripts.tools.evaluate.feedback.ratio import Ratio, ratio, summed
 
 Column = NDArray[np.float64]
+LEAST = 1e-12
+"""Propensities below are taken for 0: no job draws so rarely, and their weights overflow."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Usable:
     def of(cls, propensity: Column, probability: Probabilities) -> "Usable":
         """Find what is usable: propensities above 0 up to 1, and known probabilities."""
         missing = ~np.isfinite(propensity)
-        low, high = propensity <= 0, propensity > 1
+        low, high = propensity < LEAST, propensity > 1
         wrong = missing | low | high
         unknown = ~wrong & np.isnan(probability)
         left_out = {
