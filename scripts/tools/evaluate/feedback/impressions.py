@@ -144,6 +144,18 @@ class Impressions:
         )
 
 
+def numbered(user: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
+    """Return distinct users, ascending, and which one each impression is of.
+
+    As `numpy.unique` with `return_inverse` in less than half of the memory.
+
+    >>> numbered(np.array([7, 3, 7], np.uint64))[1].tolist()
+    [1, 0, 1]
+    """
+    names = np.unique(user)
+    return names, np.searchsorted(names, user).astype(np.int32)
+
+
 def impression_key(rec_id: str, item_id: str) -> int:
     """Return a 64-bit key of an impression: of 10 million, two are equal once in 400,000 times."""
     return key_of(f"{rec_id}\n{item_id}")

@@ -10,7 +10,7 @@ import argparse
 from scripts.tools.console import ToolError, positive
 from scripts.tools.evaluate.common.output import console_beside, write
 from scripts.tools.evaluate.feedback import offpolicy_view, source
-from scripts.tools.evaluate.feedback.impressions import Impressions
+from scripts.tools.evaluate.feedback.impressions import Impressions, numbered
 from scripts.tools.evaluate.feedback.policy import RANKED, Policy, Probabilities, ranked
 from scripts.tools.evaluate.feedback.weights import Estimates, Usable, estimate
 
@@ -89,8 +89,9 @@ def _estimates(
         counts = ", ".join(f"{name} {n:,}" for name, n in usable.left_out.items() if n)
         message = "expected impressions with a propensity above 0 and a probability"
         raise ToolError(f"offpolicy: {message}, got none: {counts}; does the job explore?")
+    user = numbered(found.user)[1][kept]
     weight = probability[kept] / found.propensity[kept]
-    estimates = estimate(found.user[kept], found.reward[kept], weight, clip)
+    estimates = estimate(user, found.reward[kept], weight, clip)
     if estimates is None:
         message = "expected impressions that the target would show, got none"
         raise ToolError(f"offpolicy: --target: {message}; choose another target, or more records")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scripts.tools.evaluate.feedback.impressions import Impressions
+from scripts.tools.evaluate.feedback.impressions import Impressions, numbered
 from scripts.tools.evaluate.feedback.ratio import summed
 
 
@@ -77,7 +77,7 @@ class Assigned:
     @classmethod
     def of(cls, all_of_them: Impressions) -> "Assigned":
         """Find the users who are in one arm; impressions without an arm are of no experiment."""
-        names, user = np.unique(all_of_them.user, return_inverse=True)
+        names, user = numbered(all_of_them.user)
         named = np.array([bool(arm) for arm in all_of_them.arms])[all_of_them.arm]
         arm = np.full(len(names), -1, np.int32)
         arm[user[named]] = all_of_them.arm[named]  # any of theirs
@@ -86,7 +86,7 @@ class Assigned:
         several[user[apart]] = True
         return cls(
             named & ~several[user],
-            user.astype(np.int32),
+            user,
             int((~named).sum()),
             [f"{name:016x}" for name in names[several].tolist()],
         )

@@ -14,6 +14,7 @@ is in a list, and what a user saw before, is not weighted.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,25 +86,25 @@ class Estimates:
 
 
 def estimate(
-    user: NDArray[np.uint64], reward: Column, weight: Column, clip: float | None = None
+    user: NDArray[np.integer[Any]], reward: Column, weight: Column, clip: float | None = None
 ) -> Estimates | None:
     """Estimate the reward per impression under another policy; None where no weight is above 0.
 
     Parameters
     ----------
     user, reward, weight : array[n]
-        Of each impression.
+        Number of the user, reward and weight of each impression.
     clip
         Largest weight; larger ones become it, which makes estimates less variable and too low.
     """
     clipped = 0
     if clip is not None:
         clipped, weight = int((weight > clip).sum()), np.minimum(weight, clip)
-    code = np.unique(user, return_inverse=True)[1]
-    shown = summed(code)
-    weights = summed(code, weight)
-    weighted = summed(code, weight * reward)
-    logged, ips = ratio(summed(code, reward), shown), ratio(weighted, shown)
+    seen = np.bincount(user) > 0
+    shown = summed(user)[seen]
+    weights = summed(user, weight)[seen]
+    weighted = summed(user, weight * reward)[seen]
+    logged, ips = ratio(summed(user, reward)[seen], shown), ratio(weighted, shown)
     snips = ratio(weighted, weights)
     if logged is None or ips is None or snips is None:
         return None
