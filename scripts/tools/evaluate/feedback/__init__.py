@@ -1,0 +1,1 @@
+"""What the outcomes of impressions (topic `feedback`) say: of arms, and of other policies."""
