@@ -9,11 +9,8 @@ from pathlib import Path
 from conf.parameters import (
     deep_shape,
     event_policy,
-<<<<<<< HEAD
     feedback_params,
-=======
     letter_key,
->>>>>>> letters
     neighbour_params,
     ranking_params,
     rating_params,
@@ -90,11 +87,8 @@ def learn_users(
             config.kafka.topics.model_updates: "model_updates",
         },
         user_ttl_ms=config.users.ttl,
-<<<<<<< HEAD
         feedback=feedback_params(config),
-=======
         letter_key=letter_key(config),
->>>>>>> letters
     )
 
 
