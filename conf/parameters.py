@@ -14,6 +14,7 @@ from models.params.neighbours import NeighbourParams
 from models.params.ranking import MODELS, RankingParams
 from models.params.rating import KalmanParams, RatingParams
 from models.params.refit import RefitParams
+from models.params.slate import Arm, SlateParams
 from models.params.transitions import TransitionParams
 from models.params.users import UserParams
 from models.users.past import ALWAYS
@@ -162,7 +163,20 @@ def feedback_params(config: JobConfig) -> FeedbackParams | None:
         rewards=usual if rules.rewards is None else rules.rewards,
         value_types=frozenset(rules.value_types),
         value_cap=rules.value_cap,
+        notes_ignored=slate_params(config).notes_ignored,
+        ignored_half_life_ms=rules.ignored_half_life,
     )
+
+
+def slate_params(config: JobConfig) -> SlateParams:
+    """Return how lists are made of what the model says."""
+    rules = config.recommend
+    usual = Arm(exploration=rules.exploration, ignored_weight=config.feedback.ignored_weight)
+    arms = tuple(
+        replace(usual, name=name, **own.model_dump(exclude_none=True))
+        for name, own in rules.arms.items()
+    )
+    return SlateParams(arms=arms or (usual,), salt=rules.arm_salt)
 
 
 def rating_width(config: JobConfig) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from conf.parameters import ranking_params, rating_width, wants_deep
+from conf.parameters import ranking_params, rating_width, slate_params, wants_deep
 from conf.schema import JobConfig
 from conf.section import Problem
 from conf.written import written
@@ -124,6 +124,12 @@ RULES = (
         "recommend.enabled",
         "false where nothing is recommended",
         lambda c: not c.feedback.enabled or c.recommend.enabled,
+    ),
+    Rule(
+        "feedback.ignored_weight",
+        "feedback.enabled",
+        "0 where feedback is off, of each arm, too: nobody knows what was ignored",
+        lambda c: c.feedback.enabled or not slate_params(c).notes_ignored,
     ),
     Rule(
         "feedback.rewards",

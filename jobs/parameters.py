@@ -14,6 +14,7 @@ from conf.parameters import (
     neighbour_params,
     ranking_params,
     rating_params,
+    slate_params,
     transition_params,
     user_params,
     wants_deep,
@@ -88,6 +89,7 @@ def learn_users(
         },
         user_ttl_ms=config.users.ttl,
         feedback=feedback_params(config),
+        slate=slate_params(config),
         letter_key=letter_key(config),
     )
 

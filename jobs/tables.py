@@ -303,8 +303,9 @@ ACCEPTED = """INSERT INTO accepted_events
 ACCOUNTING = """INSERT INTO recommendation_metrics
     SELECT a.k, a.v FROM learned CROSS JOIN UNNEST(accounting) AS a(k, v)"""
 
-FEEDBACK = """INSERT INTO feedback
-    SELECT f.k, f.v FROM learned CROSS JOIN UNNEST(feedback) AS f(k, v)"""
+OUTCOMES = "SELECT f.k, f.v FROM learned CROSS JOIN UNNEST(feedback) AS f(k, v)"
+
+FEEDBACK = "INSERT INTO feedback SELECT k, v FROM outcomes"
 
 TUNED = tuple(
     f"INSERT INTO {table} SELECT k, v FROM tuned WHERE topic = '{name}'"

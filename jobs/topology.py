@@ -183,6 +183,9 @@ def _availability(sql: StreamTableEnvironment, config: JobConfig) -> None:
 def _feedback(sql: StreamTableEnvironment, config: JobConfig, generation: int) -> None:
     """Declare the sink of the outcomes of impressions."""
     topic = config.kafka.topics.feedback
+    # apart from the sink: of two operators of a kind in one statement the names would be the same
+    outcomes = sql.to_append_stream(sql.sql_query(tables.OUTCOMES), KEYED_RECORD)
+    sql.create_temporary_view("outcomes", outcomes)
     sql.execute_sql(tables.output_sink(config, "feedback", topic, generation=generation))
     _named(sql, uids.FEEDBACK, tables.FEEDBACK)
 

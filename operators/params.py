@@ -12,6 +12,7 @@ from models.params.neighbours import NeighbourParams
 from models.params.ranking import RankingParams
 from models.params.rating import KalmanParams, RatingParams
 from models.params.refit import RefitParams
+from models.params.slate import SlateParams
 from models.params.transitions import TransitionParams
 from models.params.users import UserParams
 from models.rating.stars import Stars
@@ -157,6 +158,8 @@ class LearnUsersParams:
     """What the job's state belongs to; None where nobody compares."""
     user_ttl_ms: int
     """Processing time without events after which a user is forgotten."""
+    slate: SlateParams = field(default_factory=SlateParams)
+    """How lists are made of what the model says."""
     feedback: FeedbackParams | None = None
     """How impressions are joined with what users do next; None: they are counted only."""
     letter_key: bytes | None = field(default=None, repr=False)

@@ -51,6 +51,17 @@ class FeedbackRules(Section):
         description="Types whose reward is multiplied by log2(1 + value): price, quantity, seconds"
         " of dwell.",
     )
+    ignored_weight: float = Field(
+        default=0,
+        ge=0,
+        le=100,
+        description="What each time that a user was shown an item and ignored it takes from its"
+        " score for that user, a logarithm of odds (ratings: stars); 0: nothing.",
+    )
+    ignored_half_life: Annotated[int, Duration("1m", "365d")] = Field(
+        default=_FEEDBACK.ignored_half_life_ms,
+        description="Time after which that counts half.",
+    )
     value_cap: float = Field(
         default=_FEEDBACK.value_cap, gt=0, le=1e12, description="Greatest value that counts there."
     )

@@ -8,10 +8,30 @@ from conf.section import Section, refusal
 from conf.sections.repeats import Repeats
 from conf.sections.types import EventType, Name, Weight
 from conf.units import Duration, duration
+from models.params.slate import Source
 from models.users.past import ALWAYS
 
+ArmName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$")]
+Share = Annotated[float, Field(ge=0, le=0.5)]
 UsualBoard = Literal["trending", "popular", "latest"]
 """Boards that are there without being declared."""
+
+
+class ArmRules(Section):
+    """What an arm of an experiment does otherwise; what is null is as without it."""
+
+    share: float = Field(
+        default=1, gt=0, le=1e6, description="Of all users, relative to that of other arms."
+    )
+    source: Source = Field(
+        default="model",
+        description="Who makes the lists: `model`, or a yardstick: `popular` items, `random` ones.",
+    )
+    deep: bool = Field(default=True, description="Off: without the deep model.")
+    exploration: Share | None = Field(default=None, description="Of `recommend.exploration`.")
+    ignored_weight: float | None = Field(
+        default=None, ge=0, le=100, description="Of `feedback.ignored_weight`."
+    )
 
 
 class Recommend(Section):
@@ -19,6 +39,21 @@ class Recommend(Section):
 
     enabled: bool = Field(default=True, description="Off: the job learns and measures only.")
     k: int = Field(default=10, ge=1, le=100, description="Items in a recommendation.")
+    exploration: Share = Field(
+        default=0,
+        description="Share of places whose item is drawn from the next best instead of ranked, with"
+        " its probability in the record: what is never shown is never learnt.",
+    )
+    arms: dict[ArmName, ArmRules] = Field(
+        default_factory=dict,
+        max_length=16,
+        description="Arms of an experiment: `{control: {}, bold: {exploration: 0.1, share: 1}}`;"
+        " keys are share, source (`model`, `popular`, `random`), deep, exploration and"
+        " ignored_weight. Each user is in one, by a hash.",
+    )
+    arm_salt: str = Field(
+        default="", max_length=100, description="Another text assigns users to arms anew."
+    )
     repeats: Annotated[dict[str, int], Repeats()] = Field(
         default_factory=lambda: {"": ALWAYS},
         description="Whether an item that the user had is recommended again: `exclude`, `allow` or"

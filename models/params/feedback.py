@@ -31,6 +31,10 @@ class FeedbackParams:
     """Types whose reward grows with the event's value, by its logarithm."""
     value_cap: float = 1_000.0
     """Value from which on it grows no further."""
+    notes_ignored: bool = False
+    """Whether it is kept which items users ignored."""
+    ignored_half_life_ms: int = 86_400_000
+    """Time after which it counts half that an item was ignored."""
 
     def __post_init__(self) -> None:
         """Refuse parameters that make no sense."""
@@ -42,6 +46,7 @@ class FeedbackParams:
             ("rewards", "no impressions among them", self.impression_type not in self.rewards),
             ("value_types", "types with a reward", self.value_types <= self.rewards.keys()),
             ("value_cap", "> 0", self.value_cap > 0),
+            ("ignored_half_life_ms", "> 0", self.ignored_half_life_ms > 0),
         )
         require(self, checks)
 

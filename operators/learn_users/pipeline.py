@@ -32,6 +32,7 @@ from operators.learn_users.stages.records import (
     trigger_keys,
 )
 from operators.learn_users.stages.sessionize import sessionize
+from operators.learn_users.stages.slate import Slate
 from operators.memory import Memory
 from operators.params import LearnUsersParams
 from state import record_sizes
@@ -81,6 +82,7 @@ class Pipeline:
         self._sampled_below = 0
         learning = params.learning
         self._feedback = self._feedback_of(params)
+        self._slate = Slate(params.slate, params.k)
         self._adaptive = learning.objective == "ranking" and learning.ranking.adaptive
 
     def process(self, batch: MicroBatch, memory: Memory) -> Outcome:
@@ -308,19 +310,22 @@ class Pipeline:
     ) -> list[tuple[bytes, bytes | None]]:
         everyone = len(triggers.users) == len(users)
         chosen = users if everyone else users.take(triggers.users)
-        lists = self.best(chosen)
-        if self._stars is not None:
-            lists.scores = as_ratings(lists, self._stars)
         names = [decoded.users[u] for u in triggers.users.tolist()]
+        keys = trigger_keys(triggers, self._params.policy.identity)
+        ignored: list[dict[int, float]] = []
         if self._feedback is not None:
-            keys = trigger_keys(triggers, self._params.policy.identity)
+            ignored = self._feedback.ignored(memory, names, chosen.session_last.tolist())
+        slates = self._slate(self._learn, chosen, names, keys, ignored)
+        if self._stars is not None:
+            slates.lists.scores = as_ratings(slates.lists, self._stars)
+        if self._feedback is not None:
             model = self._recommendations.model_version
-            self._feedback.serve(memory, names, keys, lists, self._learn.items, model)
+            self._feedback.serve(memory, names, keys, slates, self._learn.items, model)
         return self._recommendations(
             names,
             chosen,
             triggers,
-            lists,
+            slates,
             self._learn.items,
             self._clock_ms(),
         )

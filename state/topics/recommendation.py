@@ -21,6 +21,8 @@ class Item(msgspec.Struct, omit_defaults=True):
     source: str | None = msgspec.field(default=None, name="from")
     """Item of the user's last ones that it follows, where the reason is `transition`, or that it
     shares with others who went on to this one, where it is `neighbours`."""
+    propensity: float = 1.0
+    """Probability with which the item came to its place; left out where it is 1."""
 
 
 class Trigger(msgspec.Struct):
@@ -40,7 +42,7 @@ class Session(msgspec.Struct):
     events: int
 
 
-class Recommendation(msgspec.Struct):
+class Recommendation(msgspec.Struct, omit_defaults=True):
     """A user's recommendation, as the topic holds it."""
 
     rec_id: str
@@ -51,7 +53,9 @@ class Recommendation(msgspec.Struct):
     model_version: str
     session: Session
     items: list[Item]
-    """Best first."""
+    """Best first, but for those that were drawn (`explored`)."""
+    arm: str = ""
+    """Arm of the experiment that the user is in; left out without one."""
 
 
 _encode = msgspec.json.Encoder().encode

@@ -68,6 +68,16 @@ class Action(msgspec.Struct, array_like=True):
     """Whether an impression has it."""
 
 
+class Ignored(msgspec.Struct, array_like=True):
+    """An item that the user was shown and did nothing with."""
+
+    item: int
+    count: float
+    """How often, halved every half-life."""
+    time: int
+    """Event time that `count` is of, ms."""
+
+
 class UserFeedback(msgspec.Struct, array_like=True):
     """All that is kept of a user."""
 
@@ -75,6 +85,8 @@ class UserFeedback(msgspec.Struct, array_like=True):
     """Encoded `Served`, oldest first: most of them are never looked at."""
     pending: list[Pending] = []
     actions: list[Action] = []
+    ignored: list[Ignored] = []
+    """Oldest first."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -96,7 +108,7 @@ def decode(value: bytes | None) -> UserFeedback:
         If the value is damaged or of an unknown version.
     """
     if value is None:
-        return UserFeedback([], [], [])
+        return UserFeedback([], [], [], [])
     _, payload = open_sealed(value, MAGIC, READ_VERSIONS, "feedback of a user")
     try:
         return _read_user(payload)

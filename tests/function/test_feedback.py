@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from models.params.feedback import FeedbackParams
+from models.params.slate import Arm, SlateParams
 from state.keyed.descriptors import feedback_entry
 from tests.builders import DAY, HOUR, NOW, Record, behaviour, cut, event, learn_users
 from tests.harness import Clock, Learned, UsersSubtask
 
 FEEDBACK = FeedbackParams(rewards={"click": 0.2, "view": 0.2, "purchase": 1.0})
+PLAIN = SlateParams()
 OVER = FEEDBACK.window_ms + FEEDBACK.lateness_ms
 LOG = behaviour(600, users=30, items=40)
 KINDS = ("total", "arms", "positions", "reasons", "models")
@@ -22,10 +24,15 @@ KINDS = ("total", "arms", "positions", "reasons", "models")
 class Shop:
     """A worker with feedback, whose offsets go on."""
 
-    def __init__(self, params: FeedbackParams = FEEDBACK, restored: "Shop | None" = None) -> None:
+    def __init__(
+        self,
+        params: FeedbackParams = FEEDBACK,
+        restored: "Shop | None" = None,
+        slate: SlateParams = PLAIN,
+    ) -> None:
         state = restored.users.savepoint() if restored else None
         clock = Clock(restored.users.clock.now_ms if restored else NOW + DAY)
-        self.users = UsersSubtask(learn_users(feedback=params), clock, state)
+        self.users = UsersSubtask(learn_users(feedback=params, slate=slate), clock, state)
         self.offset = restored.offset if restored else 0
         self.outcomes: list[dict[str, Any]] = []
         self.loop = [*restored.loop] if restored else []
@@ -57,8 +64,8 @@ class Shop:
         return self.learned.recommendations[user]
 
 
-def shop(params: FeedbackParams = FEEDBACK) -> Shop:
-    found = Shop(params)
+def shop(params: FeedbackParams = FEEDBACK, slate: SlateParams = PLAIN) -> Shop:
+    found = Shop(params, slate=slate)
     for records in cut(LOG, [200] * 3):
         found.send(*records)
     return found
@@ -301,3 +308,56 @@ def test_any_walk_with_restarts_gives_each_impression_its_one_outcome(seed: int)
         assert sum(cell["decided"] for cell in counts[name].values()) == len(outcomes)
         acted = sum(cell["acted"] for cell in counts[name].values())
         assert acted == sum(o["action"] is not None for o in outcomes)
+
+
+ARMS = SlateParams(
+    arms=(
+        Arm(name="model", exploration=0.3),
+        Arm(name="top", source="popular"),
+        Arm(name="any", source="random"),
+    )
+)
+PEOPLE = [f"p{n}" for n in range(60)]
+
+
+def test_arms_and_propensities_go_from_the_list_to_the_outcome() -> None:
+    one = shop(slate=ARMS)
+    one.send(*(event(user, "item-1") for user in PEOPLE))
+    lists = one.learned.recommendations
+    one.send(*(shown(rec, n) for rec in lists.values() for n in range(len(rec["items"]))))
+    one.wait(2 * OVER)
+    assert len(one.outcomes) == sum(len(rec["items"]) for rec in lists.values())
+    for found in one.outcomes:
+        rec = next(rec for rec in lists.values() if rec["rec_id"] == found["rec_id"])
+        (listed,) = [i for i in rec["items"] if i["item_id"] == found["item_id"]]
+        assert found["arm"] == rec["arm"]
+        assert found["reason"] == listed["reason"]
+        assert found["propensity"] == pytest.approx(listed.get("propensity", 1.0))
+    by_arm = {
+        arm: [r for r in lists.values() if r["arm"] == arm] for arm in ("model", "top", "any")
+    }
+    assert all(len(found) > 5 for found in by_arm.values())
+    assert {i["reason"] for rec in by_arm["top"] for i in rec["items"]} == {"popular"}
+    assert {i["reason"] for rec in by_arm["any"] for i in rec["items"]} == {"explored"}
+    drawn = [i for rec in by_arm["model"] for i in rec["items"] if i["reason"] == "explored"]
+    ranked = [i for rec in by_arm["model"] for i in rec["items"] if i["reason"] != "explored"]
+    assert 0.1 < len(drawn) / len(drawn + ranked) < 0.5
+    assert {round(i["propensity"], 6) for i in ranked} == {0.7}
+    assert "item-1" not in {i["item_id"] for rec in lists.values() for i in rec["items"]}
+
+
+def test_what_was_ignored_moves_down_and_comes_back_in_time() -> None:
+    params = replace(FEEDBACK, notes_ignored=True, ignored_half_life_ms=HOUR)
+    one = shop(params, slate=SlateParams(arms=(Arm(ignored_weight=50.0),)))
+    first = one.recommend()
+    one.send(*(shown(first, n) for n in range(3)))
+    second = one.recommend(at=NOW + OVER + 1)
+    one.send(event("anna", item(first, 0), "impression", NOW + OVER + 2))
+    third = one.recommend(at=NOW + OVER + 3)
+    ignored = {item(first, n) for n in range(3)}
+    assert not ignored & {i["item_id"] for i in third["items"]}
+    again = Shop(params, one, slate=SlateParams(arms=(Arm(ignored_weight=50.0),)))
+    assert not ignored & {i["item_id"] for i in again.recommend(at=NOW + OVER + 4)["items"]}
+    later = again.recommend(at=NOW + DAY - 1)
+    assert ignored & {i["item_id"] for i in later["items"]}
+    assert second["rec_id"] != third["rec_id"]

@@ -107,7 +107,7 @@ def test_each_impression_has_one_outcome_after_a_kill_and_a_rescale(job: Running
     for _ in range(3):
         visitors.come()
         time.sleep(1)
-    job.wait(lambda: job.state == "RUNNING", "the job to come back")
+    job.settle()
     visitors.come()
     state = job.stop()
     visitors.come()

@@ -88,6 +88,18 @@ def test_switching_the_deep_model_off_takes_operators_away_and_moves_none(
     }
 
 
+@pytest.mark.parametrize("deep", [{}, SERVED_ALONE], ids=["deep", "alone"])
+def test_feedback_adds_a_sink_of_its_own_and_moves_nothing(deep: dict[str, Any]) -> None:
+    without = operators(JobConfig.model_validate(deep))
+    found = operators(JobConfig.model_validate({"feedback": {"enabled": True}} | deep))
+    assert without.items() < found.items()
+    more = {uid: name for uid, name in found.items() if uid not in without}
+    assert {uid: name for uid, name in more.items() if not name.startswith(STATELESS)} == {
+        "feedback_stream-exec-sink_2_sink": "feedback: Writer",
+        "Sink Committer: feedback_stream-exec-sink_2_sink": "feedback: Committer",
+    }
+
+
 @pytest.mark.parametrize(
     "changed",
     [
@@ -116,9 +128,15 @@ def test_no_setting_moves_a_uid_but_those_fixed_for_the_life_of_the_state(
 @pytest.mark.parametrize("deep", [True, False])
 def test_the_tools_know_which_operators_of_the_job_have_state(*, buckets: int, deep: bool) -> None:
     found = operators(
-        JobConfig.model_validate({"items": {"buckets": buckets}, "deep": {"enabled": deep}})
+        JobConfig.model_validate(
+            {
+                "items": {"buckets": buckets},
+                "deep": {"enabled": deep},
+                "feedback": {"enabled": deep},
+            }
+        )
     )
-    known = savepoint_uids.operators(buckets, deep=deep)
+    known = savepoint_uids.operators(buckets, deep=deep, feedback=deep)
     assert known.items() <= found.items()
     rest = {name for uid, name in found.items() if uid not in known}
     assert all(name.startswith((*STATELESS, "LocalWindowAggregate")) for name in rest)

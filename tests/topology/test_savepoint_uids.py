@@ -12,7 +12,7 @@ import pytest
 from pyflink.java_gateway import get_gateway
 
 from scripts.tools.cluster import manifest, savepoint_metadata, savepoint_uids
-from scripts.tools.cluster.restorable import drops_fine_tuning, migrated
+from scripts.tools.cluster.restorable import drops_parts, migrated
 from scripts.tools.console import ToolError
 
 pytestmark = pytest.mark.flink
@@ -205,7 +205,7 @@ def test_what_is_no_savepoint_is_refused(tmp_path: Path) -> None:
 def test_without_a_deep_model_only_what_trains_it_loses_its_state(tmp_path: Path) -> None:
     folder = save(tmp_path / "savepoint-1", savepoint_uids.operators(4, deep=True))
     said: list[str] = []
-    assert drops_fine_tuning(folder, item_buckets=4, deep=False, report=said.append)
+    assert drops_parts(folder, item_buckets=4, deep=False, feedback=False, report=said.append)
     (line,) = said
     for name in ("fine-tune", "commands", "tuned_updates: Writer", "control_results: Committer"):
         assert name in line
@@ -213,12 +213,21 @@ def test_without_a_deep_model_only_what_trains_it_loses_its_state(tmp_path: Path
     assert "learn-users" not in line
 
 
+def test_without_feedback_only_its_sink_loses_its_state(tmp_path: Path) -> None:
+    saved = savepoint_uids.operators(1, deep=False, feedback=True)
+    folder = save(tmp_path / "savepoint-1", saved)
+    assert not drops_parts(folder, item_buckets=1, deep=False, feedback=True, report=pytest.fail)
+    said: list[str] = []
+    assert drops_parts(folder, item_buckets=1, deep=False, feedback=False, report=said.append)
+    assert "left behind: feedback: Committer, feedback: Writer" in said[0]
+
+
 @pytest.mark.parametrize("saved_with", [True, False])
 def test_nothing_is_lost_where_the_job_has_all_operators(
     tmp_path: Path, *, saved_with: bool
 ) -> None:
     folder = save(tmp_path / "savepoint-1", savepoint_uids.operators(1, deep=saved_with))
-    assert not drops_fine_tuning(folder, item_buckets=1, deep=True, report=pytest.fail)
+    assert not drops_parts(folder, item_buckets=1, deep=True, feedback=False, report=pytest.fail)
 
 
 @pytest.mark.parametrize("deep", [True, False])
@@ -227,11 +236,11 @@ def test_any_other_loss_is_refused_by_name(tmp_path: Path, *, deep: bool, bucket
     """Another number of item buckets moves the sinks: their state would be lost, or another's."""
     folder = save(tmp_path / "savepoint-1", savepoint_uids.operators(1, deep=True))
     with pytest.raises(ToolError, match=r"got also that of .*recommendations: Writer.*buckets"):
-        drops_fine_tuning(folder, item_buckets=buckets, deep=deep, report=print)
+        drops_parts(folder, item_buckets=buckets, deep=deep, feedback=False, report=print)
 
 
 def test_state_of_an_operator_that_nobody_knows_is_refused(tmp_path: Path) -> None:
     known = savepoint_uids.operators(1, deep=False)
     folder = save(tmp_path / "savepoint-1", {**known, "99_stream-exec-sink_2_sink": "x: Writer"})
     with pytest.raises(ToolError, match=r"x: Writer \(99_stream-exec-sink_2_sink\)"):
-        drops_fine_tuning(folder, item_buckets=1, deep=False, report=print)
+        drops_parts(folder, item_buckets=1, deep=False, feedback=False, report=print)

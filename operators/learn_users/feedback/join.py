@@ -13,6 +13,7 @@ from models.params.feedback import FeedbackParams
 from state.keyed.feedback_counts import Fate
 from state.users.feedback import (
     Action,
+    Ignored,
     Pending,
     Served,
     UserFeedback,
@@ -22,6 +23,8 @@ from state.users.feedback import (
 
 _MOST_PENDING = 512
 """Impressions of a user that wait; beyond, the oldest are decided early."""
+_MOST_IGNORED = 64
+"""Items of a user that are remembered as ignored."""
 _MOST_ACTIONS = 32
 """Actions of a user that are remembered for impressions that come late."""
 
@@ -106,6 +109,7 @@ class Join:
         since = max(time, *(one.time for one in kept.actions), 0) - params.lateness_ms
         recent = [one for one in (*kept.actions, action) if one.time >= since]
         kept.actions = sorted(recent, key=lambda one: one.time)[-_MOST_ACTIONS:]
+        kept.ignored = [one for one in kept.ignored if one.item != item]
         self.changed = True
 
     def decided(self, is_over: Callable[[Pending], bool]) -> list[Pending]:
@@ -127,7 +131,26 @@ class Join:
             gone = set(map(id, found))
             self.kept.pending = [one for one in pending if id(one) not in gone]
             self.changed = True
+        if self._params.notes_ignored:
+            for one in found:
+                if one.action is None:
+                    self._ignore(one)
         return found
+
+    def ignored(self, at: int) -> dict[int, float]:
+        """Return how often each item was ignored, as it counts at an event time, ms."""
+        return {one.item: self._faded(one, at) for one in self.kept.ignored}
+
+    def _ignore(self, shown: Pending) -> None:
+        before = [one for one in self.kept.ignored if one.item == shown.item]
+        at = max(shown.shown_at, *(one.time for one in before), 0)
+        count = 1 + sum(self._faded(one, at) for one in before)
+        others = [one for one in self.kept.ignored if one.item != shown.item]
+        self.kept.ignored = [*others, Ignored(shown.item, count, at)][-_MOST_IGNORED:]
+
+    def _faded(self, one: Ignored, at: int) -> float:
+        halvings = max(0, at - one.time) / self._params.ignored_half_life_ms
+        return float(one.count * 2.0**-halvings)
 
     def _find(self, key: int) -> tuple[int, Served | None]:
         """Return place and content of the newest list of a key."""

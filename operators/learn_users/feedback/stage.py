@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.columns.events import OFFSET_BITS, Events
-from models.columns.lists import Recommended
 from models.items.table import Items
 from models.keys import key_of
 from models.params.events import EventPolicy
@@ -17,6 +16,7 @@ from models.params.feedback import FeedbackParams
 from operators.learn_users.feedback.deadlines import Deadlines
 from operators.learn_users.feedback.join import Join, Shown
 from operators.learn_users.stages.records import REASONS, recommendation_id
+from operators.learn_users.stages.slate import Slates
 from operators.memory import Memory
 from state.events.fields import Event
 from state.keyed.descriptors import FEEDBACK_ENTRY, feedback_entry, feedback_user
@@ -151,7 +151,7 @@ class FeedbackStage:
         memory: Memory,
         users: list[str],
         keys: list[int],
-        lists: Recommended,
+        slates: Slates,
         items: Items,
         model: str,
     ) -> None:
@@ -162,14 +162,27 @@ class FeedbackStage:
         keys
             Of the triggering events, see `operators.learn_users.stages.records.trigger_keys`.
         """
+        lists = slates.lists
         rows = lists.rows
         named = np.where(rows >= 0, items.keys[np.maximum(rows, 0)], np.uint64(0)).tolist()
         lengths = np.count_nonzero(rows >= 0, axis=1).tolist()
-        for user, key, found, reasons, length in zip(
-            users, keys, named, lists.reasons.tolist(), lengths, strict=True
+        drawn = (slates.propensities < 1).any(axis=1).tolist()
+        for n, (user, key, found, reasons, length) in enumerate(
+            zip(users, keys, named, lists.reasons.tolist(), lengths, strict=True)
         ):
-            served = Served(key, model, "", found[:length], reasons[:length], [], [])
+            chances = slates.propensities[n, :length].tolist() if drawn[n] else []
+            served = Served(
+                key, model, slates.arms[n], found[:length], reasons[:length], chances, []
+            )
             self._join(user, memory).serve(served)
+
+    def ignored(self, memory: Memory, users: list[str], times: list[int]) -> list[dict[int, float]]:
+        """Return how often each user has ignored an item, as it counts at an event time, ms."""
+        if not self._params.notes_ignored:
+            return [{} for _ in users]
+        return [
+            self._join(user, memory).ignored(time) for user, time in zip(users, times, strict=True)
+        ]
 
     def close(self, bucket: int, memory: Memory, now_ms: int) -> list[Record]:
         """Decide what can be decided, and keep the rest; return key and value of the records."""

@@ -17,13 +17,13 @@ from models.columns.lists import (
     BY_POPULAR,
     BY_TRANSITION,
     BY_TRENDING,
-    Recommended,
 )
 from models.columns.users import Users
 from models.items.table import Items
 from models.keys import key_of
 from operators.learn_users.micro_batch import MicroBatch
 from operators.learn_users.stages.decode import Rejected
+from operators.learn_users.stages.slate import Slates
 from state import record_sizes
 from state.events.identity import Identity
 from state.examples import Examples
@@ -88,11 +88,12 @@ class Recommendations:
         ids: list[str],
         users: Users,
         triggers: Triggers,
-        recommended: Recommended,
+        slates: Slates,
         items: Items,
         now_ms: int,
     ) -> list[tuple[bytes, bytes | None]]:
         """Return key and value of one record for every trigger; all arguments share their rows."""
+        recommended = slates.lists
         lists = zip(
             ids,
             triggers.event_ids,
@@ -105,12 +106,15 @@ class Recommendations:
             np.round(recommended.scores.astype(np.float64), 4).tolist(),
             recommended.reasons.tolist(),
             recommended.sources.tolist(),
+            slates.propensities.astype(np.float64).tolist(),
+            slates.arms,
             strict=True,
         )
         named = items.ids
         records: list[tuple[bytes, bytes | None]] = []
         for (
             user, event_id, key, time, published, start, count, rows, scores, reasons, sources,
+            propensities, arm,
         ) in lists:  # fmt: skip
             best = [
                 Item(
@@ -118,8 +122,11 @@ class Recommendations:
                     score,
                     REASONS[reason],
                     named[source] if source >= 0 else None,
+                    propensity,
                 )
-                for row, score, reason, source in zip(rows, scores, reasons, sources, strict=True)
+                for row, score, reason, source, propensity in zip(
+                    rows, scores, reasons, sources, propensities, strict=True
+                )
                 if row >= 0
             ]
             record = Recommendation(
@@ -130,6 +137,7 @@ class Recommendations:
                 self.model_version,
                 Session(start, count),
                 best,
+                arm,
             )
             records.append(encode(record))
         return records

@@ -40,17 +40,22 @@ def migrated(folder: Path, report: Callable[[str], None]) -> Path:
     return copy
 
 
-def drops_fine_tuning(
-    folder: Path, *, item_buckets: int, deep: bool, report: Callable[[str], None]
+def drops_parts(
+    folder: Path,
+    *,
+    item_buckets: int,
+    deep: bool,
+    feedback: bool,
+    report: Callable[[str], None],
 ) -> bool:
-    """Return whether state of fine-tune is left behind, which a job without a deep model means.
+    """Return whether state is left behind of parts that the job is to start without.
 
     Parameters
     ----------
     folder
         A savepoint with the uids of now.
-    item_buckets, deep
-        Of the job that is to start: `items.buckets`, and whether it has a deep model.
+    item_buckets, deep, feedback
+        Of the job that is to start: `items.buckets`, whether it has a deep model, and feedback.
 
     Raises
     ------
@@ -58,9 +63,9 @@ def drops_fine_tuning(
         With exit status 2, naming them, if other operators would lose their state.
     """
     has_state = [one for one in savepoint_metadata.operators(folder) if one.has_state]
-    known = savepoint_uids.operators(item_buckets, deep=deep)
+    known = savepoint_uids.operators(item_buckets, deep=deep, feedback=feedback)
     lost = [one for one in has_state if known.get(one.uid) != one.name]
-    meant = savepoint_uids.fine_tuning(item_buckets)
+    meant = savepoint_uids.optional(item_buckets)
     others = sorted(
         f"{one.name} ({one.uid or 'no uid'})" for one in lost if meant.get(one.uid) != one.name
     )
@@ -70,7 +75,7 @@ def drops_fine_tuning(
         raise ToolError(f"{message} {', '.join(others)}; {hint}", code=2)
     if lost:
         names = ", ".join(sorted(one.name for one in lost))
-        report(f"{folder}: without a deep model the state of these is left behind: {names}")
+        report(f"{folder}: of parts that are switched off the state is left behind: {names}")
     return bool(lost)
 
 

@@ -36,6 +36,8 @@ _FINE_TUNE = (
 )
 _AVAILABILITY = ((_SOURCE, f"{_KAFKA}.descriptions"), (_SINK, "availability"))
 """Of what reads the catalogue: kind and name; these have a word in place of a number."""
+_FEEDBACK = ((_SINK, "feedback"),)
+"""Of what a job with feedback has besides, in the same way."""
 _BEFORE = {
     26: 62,
     28: 64,
@@ -55,7 +57,7 @@ _COMMANDS_BEFORE = 28
 _NUMBER = re.compile(r"\d+(?=_stream)")
 
 
-def operators(item_buckets: int, *, deep: bool) -> dict[str, str]:
+def operators(item_buckets: int, *, deep: bool, feedback: bool = False) -> dict[str, str]:
     """Return the name of every operator with state, by its uid.
 
     Parameters
@@ -64,6 +66,8 @@ def operators(item_buckets: int, *, deep: bool) -> dict[str, str]:
         `items.buckets`: each has a statement of its own.
     deep
         Whether the job has a deep model, and with it fine-tune.
+    feedback
+        Whether it joins impressions with actions.
     """
     shift = 3 * (item_buckets - 1) + 1 if item_buckets > 1 else 0
     found = {"learn-users": "learn-users", "learn-items": "learn-items"}
@@ -73,6 +77,9 @@ def operators(item_buckets: int, *, deep: bool) -> dict[str, str]:
         found |= _named(number + shift, kind, name)
     for kind, name in _AVAILABILITY:
         found |= _named("availability", kind, name)
+    if feedback:
+        for kind, name in _FEEDBACK:
+            found |= _named("feedback", kind, name)
     if deep:
         found["fine-tune"] = "fine-tune"
         for number, kind, name in _FINE_TUNE:
@@ -80,10 +87,10 @@ def operators(item_buckets: int, *, deep: bool) -> dict[str, str]:
     return found
 
 
-def fine_tuning(item_buckets: int) -> dict[str, str]:
-    """Return those that only a job with a deep model has."""
+def optional(item_buckets: int) -> dict[str, str]:
+    """Return those that only a job with a deep model has, or one with feedback."""
     alone = operators(item_buckets, deep=False)
-    every = operators(item_buckets, deep=True)
+    every = operators(item_buckets, deep=True, feedback=True)
     return {uid: name for uid, name in every.items() if uid not in alone}
 
 

@@ -31,7 +31,7 @@ from scripts.tools.cluster.paths import (
 )
 from scripts.tools.cluster.plain_path import plain, python
 from scripts.tools.cluster.processes import marked_environment
-from scripts.tools.cluster.restorable import drops_fine_tuning, migrated
+from scripts.tools.cluster.restorable import drops_parts, migrated
 from scripts.tools.cluster.signals import interruptible, undisturbed
 from scripts.tools.cluster.submissions import Submitted
 from scripts.tools.commands import control
@@ -154,8 +154,12 @@ def _restorable(
     if before := submissions.of_state(state, local.run_dir):
         _compare(state, before, submitted(local, submission, config, "", cluster), report)
     folder = migrated(submission.savepoint.resolve(), report)
-    drops = drops_fine_tuning(
-        folder, item_buckets=config.items.buckets, deep=wants_deep(config), report=report
+    drops = drops_parts(
+        folder,
+        item_buckets=config.items.buckets,
+        deep=wants_deep(config),
+        feedback=config.feedback.enabled,
+        report=report,
     )
     return replace(submission, savepoint=folder, drops_state=drops)
 

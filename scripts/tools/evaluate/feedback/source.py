@@ -20,7 +20,6 @@ Progressed = Callable[[int], None]
 """Takes how much is done."""
 
 _STDIN = "-"
-_TOPIC = "feedback"
 _LINES = 10_000
 """Lines between two reports."""
 
@@ -48,7 +47,7 @@ def values(options: argparse.Namespace) -> Iterator[Value]:
         return
     job = target(options)
     topics = job.config.kafka.topics
-    topic = options.topic or getattr(topics, _TOPIC, f"{topics.prefix}{_TOPIC}")
+    topic = options.topic or topics.feedback
     bounds = letters.extent(job.address, topic)
     total = sum(high - low for low, high in bounds.values())
     with _bar(topic, total) as report:

@@ -1,0 +1,77 @@
+"""Parameters of lists: exploration, the discount of ignored items, and arms of an experiment."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from models.params.checks import require
+
+Source = Literal["model", "popular", "random"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Arm:
+    """How lists of some users are made.
+
+    Raises
+    ------
+    ValueError
+        For parameters that make no sense.
+    """
+
+    name: str = ""
+    share: float = 1.0
+    """Of all users, relative to that of other arms."""
+    source: Source = "model"
+    """Whether the model makes the lists, or one of two yardsticks: most popular items, or any."""
+    deep: bool = True
+    """Whether the deep model has a say, where there is one."""
+    exploration: float = 0.0
+    """Probability with which the item of a place is drawn instead of ranked."""
+    ignored_weight: float = 0.0
+    """What each time that the user was shown an item and ignored it takes from its score."""
+
+    def __post_init__(self) -> None:
+        """Refuse parameters that make no sense."""
+        checks = (
+            ("share", "> 0", self.share > 0),
+            ("exploration", "from 0 to 1", 0 <= self.exploration <= 1),
+            ("ignored_weight", ">= 0", self.ignored_weight >= 0),
+        )
+        require(self, checks)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SlateParams:
+    """How the lists of all users are made.
+
+    Raises
+    ------
+    ValueError
+        For parameters that make no sense.
+    """
+
+    arms: tuple[Arm, ...] = (Arm(),)
+    salt: str = ""
+    """Another one assigns users anew."""
+    candidates: int = 40
+    """Items beyond those of a list that drawn ones come from, and that move up for ignored ones."""
+
+    def __post_init__(self) -> None:
+        """Refuse parameters that make no sense."""
+        names = [arm.name for arm in self.arms]
+        checks = (
+            ("arms", "at least one", len(self.arms) > 0),
+            ("arms", "a name of its own for each", len(set(names)) == len(names)),
+            ("candidates", ">= 1", self.candidates >= 1),
+        )
+        require(self, checks)
+
+    @property
+    def plain(self) -> bool:
+        """Return whether lists are what the model says, of everybody."""
+        return len(self.arms) == 1 and self.arms[0] == Arm(name=self.arms[0].name)
+
+    @property
+    def notes_ignored(self) -> bool:
+        """Return whether it must be kept what users ignored."""
+        return any(arm.ignored_weight > 0 for arm in self.arms)

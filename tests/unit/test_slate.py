@@ -1,0 +1,98 @@
+"""Lists from the best items of users: what is drawn, with which probability, and for whom."""
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.columns.lists import BY_EXPLORED, BY_FACTORS, Recommended
+from models.params.slate import Arm, SlateParams
+from models.slate.assign import Assign
+from models.slate.discount import discount
+from models.slate.explore import explore
+
+K, POOL = 5, 20
+
+
+def lists(users: int, length: int = K + POOL) -> Recommended:
+    out = Recommended.empty(users, K + POOL)
+    out.rows[:, :length] = np.arange(length)
+    out.scores[:, :length] = np.linspace(9, 1, length)
+    out.reasons[:] = BY_FACTORS
+    return out
+
+
+def seeds(users: int) -> Any:
+    return np.random.default_rng(7).integers(0, 1 << 63, users).astype(np.uint64)
+
+
+def test_what_is_drawn_comes_as_often_as_its_propensity_says() -> None:
+    users, share = 40_000, 0.2
+    found, propensities = explore(lists(users), K, share, seeds(users))
+    for place in range(K):
+        counted = Counter(found.rows[:, place].tolist())
+        assert counted[place] / users == pytest.approx(1 - share, abs=0.01)
+        for row in range(K, K + POOL):
+            assert counted[row] / users == pytest.approx(share / POOL, abs=0.003)
+    drawn = found.reasons == BY_EXPLORED
+    assert set(np.unique(propensities[drawn]).tolist()) == {np.float32(share / POOL)}
+    assert set(np.unique(propensities[~drawn]).tolist()) == {np.float32(1 - share)}
+    assert all(len(set(row)) == K for row in found.rows.tolist())
+
+
+def test_without_exploration_lists_are_the_first_items() -> None:
+    longer = lists(10)
+    found, propensities = explore(longer, K, 0.0, seeds(10))
+    assert (found.rows == longer.rows[:, :K]).all()
+    assert (propensities == 1).all()
+
+
+def test_who_has_no_more_than_a_list_gets_that() -> None:
+    found, propensities = explore(lists(1_000, length=3), K, 0.5, seeds(1_000))
+    assert (found.rows == [0, 1, 2, -1, -1]).all()
+    assert (propensities == 1).all()
+
+
+def test_a_small_pool_is_never_drawn_from_twice() -> None:
+    found, _ = explore(lists(1_000, length=K + 2), K, 0.5, seeds(1_000))
+    assert all(len(set(row)) == K for row in found.rows.tolist())
+
+
+def test_the_same_seed_draws_the_same() -> None:
+    one, other = (explore(lists(50), K, 0.3, seeds(50))[0] for _ in range(2))
+    assert (one.rows == other.rows).all()
+
+
+def test_ignored_items_move_down_and_nothing_else_does() -> None:
+    longer = lists(2)
+    keys = longer.rows.tolist()
+    discount(longer, keys, [{0: 1.0, 2: 100.0}, {}], 0.5)
+    assert longer.rows[0].tolist()[:3] == [1, 0, 3]
+    assert longer.rows[0].tolist()[-1] == 2
+    assert longer.rows[1].tolist() == list(range(K + POOL))
+    assert (np.diff(longer.scores) <= 0).all()
+    assert sorted(longer.rows[0].tolist()) == list(range(K + POOL))
+
+
+def test_users_stay_in_their_arms_and_another_salt_mixes_them() -> None:
+    arms = (Arm(name="a", share=1), Arm(name="b", share=1))
+    users = [f"user-{n}" for n in range(20_000)]
+    one, again = (list(map(Assign(SlateParams(arms=arms)), users)) for _ in range(2))
+    other = list(map(Assign(SlateParams(arms=arms, salt="x")), users))
+    assert one == again
+    assert np.mean(one) == pytest.approx(0.5, abs=0.01)
+    assert np.mean(np.array(one) == np.array(other)) == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"exploration": 1.5}, {"share": 0}, {"ignored_weight": -1}],
+    ids=str,
+)
+def test_arms_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        replace(Arm(), **wrong)
+    with pytest.raises(ValueError, match="a name of its own"):
+        SlateParams(arms=(Arm(), Arm()))
