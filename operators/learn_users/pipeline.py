@@ -4,6 +4,7 @@ No Flink in here, so that a file can be replayed through the very same code.
 """
 
 from collections.abc import Callable, Mapping
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -228,18 +229,35 @@ class Pipeline:
         # a clock that is fast must not move what everybody sees into the future
         events.time = np.minimum(events.time, now_ms)
         sessionize(users, events, params.learning.users.session_gap_ms)
+        users.seen[events.user] = now_ms
+        outcome.event_time = int(events.time.max())
+        self.note_time(outcome.event_time)
         if self._feedback is not None:
             taken = Taken(
                 decoded.users, events, item_ids, decoded.code[accepted], decoded.amount[accepted],
                 [decoded.sources[n] for n in np.flatnonzero(accepted).tolist()],
-                users.session_last,
             )  # fmt: skip
-            self._feedback.take(bucket, memory, taken, now_ms)
-        users.seen[events.user] = now_ms
-        scored = self.scored(decoded.users, events)
+            shown = self._feedback.take(bucket, memory, taken, now_ms)
+            if shown.any():  # they teach nothing, and are most of what comes
+                events, item_ids = events.take(~shown), list(compress(item_ids, ~shown))
+        if len(events):
+            self._learn_events(bucket, users, events, item_ids, decoded.users, outcome)
+        if triggers is not None:
+            outcome.recommendations = self._recommend(decoded, users, triggers, memory)
+
+    def _learn_events(
+        self,
+        bucket: int,
+        users: Users,
+        events: Events,
+        item_ids: list[str],
+        names: list[str],
+        outcome: Outcome,
+    ) -> None:
+        """Learn events, and add what others are told of them."""
+        params = self._params
+        scored = self.scored(names, events)
         learned = self._learn(bucket, users, events, item_ids, scored)
-        outcome.event_time = int(events.time.max())
-        self.note_time(outcome.event_time)
         if learned.message is not None:
             ranking = params.learning.objective == "ranking"
             outcome.accepted = accepted_codec.encode_within(
@@ -258,8 +276,6 @@ class Pipeline:
             params.trending_sample,
             outcome.event_time - params.trending_lateness_ms,
         )
-        if triggers is not None:
-            outcome.recommendations = self._recommend(decoded, users, triggers, memory)
 
     def _triggers(
         self,
@@ -272,8 +288,7 @@ class Pipeline:
         if self._feedback is not None:
             shown = self._feedback.is_impression(decoded.code[accepted])
             if shown.any():
-                event_ids = [event_ids[n] for n in np.flatnonzero(~shown).tolist()]
-                events = events.take(~shown)
+                events, event_ids = events.take(~shown), list(compress(event_ids, ~shown))
         return last_events(events, event_ids, len(decoded.users))
 
     def _recall_weights(self, bucket: int, memory: Memory) -> None:

@@ -6,7 +6,6 @@ nothing better can come, else when the window is over.
 """
 
 from collections.abc import Callable
-from math import isnan
 from typing import NamedTuple
 
 from models.params.feedback import FeedbackParams
@@ -46,7 +45,7 @@ class Shown(NamedTuple):
 
 
 class Join:
-    """Impressions and actions of one user.
+    """Impressions and actions of one user, for one micro-batch.
 
     Parameters
     ----------
@@ -58,25 +57,32 @@ class Join:
     def __init__(self, params: FeedbackParams, kept: UserFeedback) -> None:
         self._params = params
         self.kept = kept
-        self.changed = False
+        self.newest = -1
+        """Newest event time of the user, ms; -1 where nobody looked."""
+        self._changed = False
+        self._unread = len(kept.served)
+        self._read: dict[int, tuple[int, Served]] = {}
+        self._shown_of: dict[int, Served] = {}
+        self._new: list[bytes] = []
 
     def serve(self, served: Served) -> None:
         """Remember a list that the user is recommended."""
-        self.kept.served = [*self.kept.served, encode_served(served)][-self._params.lists :]
-        self.changed = True
+        self._new.append(encode_served(served))
+        self._changed = True
 
     def show(self, shown: Shown) -> Fate:
         """Take an impression; return its fate."""
-        at, served = self._find(shown.key)
-        if served is None:
+        found = self._find(shown.key)
+        if found is None:
             return Fate.EXPIRED
+        at, served = found
         if shown.item not in served.items:
             return Fate.UNLISTED
         place = served.items.index(shown.item)
         if place in served.shown:
             return Fate.REPEATED
         served.shown.append(place)
-        self.kept.served[at] = encode_served(served)
+        self._shown_of[at] = served
         pending = Pending(
             key=shown.key,
             item=shown.item,
@@ -92,25 +98,24 @@ class Join:
         )
         self.kept.pending.append(pending)
         for action in self.kept.actions:  # it may have come before its impression
-            if not action.counted and action.item == shown.item:
+            if action.item == shown.item and not action.counted:
                 action.counted = self._credit(pending, action)
-        self.changed = True
+        self._changed = True
         return Fate.JOINED
 
-    def act(self, item: int, kind: str, time: int, value: float) -> None:
-        """Take an action on an item at an event time, ms; a value of NaN is none."""
-        params, kept = self._params, self.kept
-        reward, amount = params.reward(kind, value), 0.0 if isnan(value) else value
-        action = Action(item, kind, time, reward, amount, counted=False)
-        shown = [p for p in kept.pending if p.item == item and self._within(p, time)]
-        if shown:
-            newest = max(shown, key=lambda pending: pending.shown_at)
-            action.counted = self._credit(newest, action)
-        since = max(time, *(one.time for one in kept.actions), 0) - params.lateness_ms
-        recent = [one for one in (*kept.actions, action) if one.time >= since]
-        kept.actions = sorted(recent, key=lambda one: one.time)[-_MOST_ACTIONS:]
-        kept.ignored = [one for one in kept.ignored if one.item != item]
-        self.changed = True
+    def act(self, item: int, kind: str, time: int, reward: float, value: float) -> None:
+        """Take an action on an item at an event time, ms."""
+        kept = self.kept
+        action = Action(item, kind, time, reward, value, False)  # a row
+        if kept.pending:
+            shown = [p for p in kept.pending if p.item == item and self._within(p, time)]
+            if shown:
+                newest = max(shown, key=lambda pending: pending.shown_at)
+                action.counted = self._credit(newest, action)
+        kept.actions.append(action)
+        if kept.ignored:
+            kept.ignored = [one for one in kept.ignored if one.item != item]
+        self._changed = True
 
     def decided(self, is_over: Callable[[Pending], bool]) -> list[Pending]:
         """Take out and return the impressions whose outcome is decided.
@@ -121,25 +126,47 @@ class Join:
             Whether nothing can come any more that counts for an impression.
         """
         pending, greatest = self.kept.pending, self._params.greatest
+        if not pending:
+            return []
         early = len(pending) - _MOST_PENDING
-        found = [
-            one
-            for n, one in enumerate(pending)
-            if n < early or (one.action is not None and one.reward >= greatest) or is_over(one)
-        ]
+        found, rest = list[Pending](), list[Pending]()
+        for n, one in enumerate(pending):
+            best = one.action is not None and one.reward >= greatest
+            (found if n < early or best or is_over(one) else rest).append(one)
         if found:
-            gone = set(map(id, found))
-            self.kept.pending = [one for one in pending if id(one) not in gone]
-            self.changed = True
+            self.kept.pending = rest
+            self._changed = True
         if self._params.notes_ignored:
             for one in found:
                 if one.action is None:
                     self._ignore(one)
         return found
 
+    def settle(self) -> bool:
+        """Bring what is kept within its bounds; return whether it is to be stored anew."""
+        kept = self.kept
+        if len(kept.actions) > 1:
+            since = max([one.time for one in kept.actions]) - self._params.lateness_ms
+            recent = [one for one in kept.actions if one.time >= since]
+            recent.sort(key=lambda one: one.time)
+            kept.actions = recent[-_MOST_ACTIONS:]
+        for at, served in self._shown_of.items():
+            kept.served[at] = encode_served(served)
+        if self._new:
+            kept.served = [*kept.served, *self._new][-self._params.lists :]
+        return self._changed
+
     def ignored(self, at: int) -> dict[int, float]:
         """Return how often each item was ignored, as it counts at an event time, ms."""
         return {one.item: self._faded(one, at) for one in self.kept.ignored}
+
+    def _find(self, key: int) -> tuple[int, Served] | None:
+        """Return place and content of the newest list of a key."""
+        while key not in self._read and self._unread > 0:
+            self._unread -= 1
+            served = decode_served(self.kept.served[self._unread])
+            self._read.setdefault(served.key, (self._unread, served))
+        return self._read.get(key)
 
     def _ignore(self, shown: Pending) -> None:
         before = [one for one in self.kept.ignored if one.item == shown.item]
@@ -151,14 +178,6 @@ class Join:
     def _faded(self, one: Ignored, at: int) -> float:
         halvings = max(0, at - one.time) / self._params.ignored_half_life_ms
         return float(one.count * 2.0**-halvings)
-
-    def _find(self, key: int) -> tuple[int, Served | None]:
-        """Return place and content of the newest list of a key."""
-        for at in range(len(self.kept.served) - 1, -1, -1):
-            served = decode_served(self.kept.served[at])
-            if served.key == key:
-                return at, served
-        return -1, None
 
     def _within(self, pending: Pending, time: int) -> bool:
         return 0 <= time - pending.shown_at <= self._params.window_ms

@@ -1,5 +1,6 @@
 """The stage of the pipeline that joins impressions with what users do next."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -32,8 +33,9 @@ _TELL_MS = 2_000
 """Processing time between two records of a bucket's counts."""
 _KEY_DIGITS = 16
 _FURTHEST = 10_000
-_read_text = msgspec.json.Decoder(str).decode
-_read_number = msgspec.json.Decoder(int).decode
+_NAME = re.compile("[0-9a-f]{32}").fullmatch
+_read_text = msgspec.json.Decoder(str | None).decode
+_read_number = msgspec.json.Decoder(int | None).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,6 @@ class Taken:
     """(n,) values; NaN for none."""
     sources: Sequence[Event]
     """(n,) the events as they were read."""
-    newest: NDArray[np.int64]
-    """(U,) newest event time of each user ever, ms."""
 
 
 class _Bucket:
@@ -88,7 +88,13 @@ class FeedbackStage:
         self._buckets: dict[int, _Bucket] = {}
         self._wait_ms = params.window_ms + params.lateness_ms
         self._open: dict[str, Join] = {}
-        self._newest: dict[str, int] = {}
+        plain = params.rewards.keys() - params.value_types
+        self._rewards = {
+            code: params.rewards[kind] if kind in plain else 0.0
+            for code, kind in enumerate(self._types)
+            if kind in params.rewards
+        }
+        """By number of the event type; 0 where the value counts."""
 
     def is_impression(self, code: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Return which events are impressions, by the numbers of their types."""
@@ -115,23 +121,34 @@ class FeedbackStage:
             elif user := feedback_user(entry):
                 self._wait(held, user, users_state.decode(value).pending, now_ms)
 
-    def take(self, bucket: int, memory: Memory, taken: Taken, now_ms: int) -> None:
-        """Join the events of a micro-batch, in their order."""
+    def take(self, bucket: int, memory: Memory, taken: Taken, now_ms: int) -> NDArray[np.bool_]:
+        """Join the events of a micro-batch, in their order; return which are impressions."""
         held, events = self._held(bucket, memory, now_ms), taken.events
         partitions = np.zeros(len(taken.users), np.int64)
         partitions[events.user] = events.coordinate >> OFFSET_BITS
         newest = np.full(len(taken.users), -1, np.int64)
         np.maximum.at(newest, events.user, events.time)
         held.deadlines.follow(taken.users, newest, partitions)
+        own = newest.tolist()
         shows, acts = self._shows[taken.code], self._acts[taken.code]
+        chosen = np.flatnonzero(shows | acts)
         shown: dict[str, list[Pending]] = {}
-        for n in np.flatnonzero(shows | acts).tolist():
-            u = int(events.user[n])
-            user, item, time = taken.users[u], int(events.item[n]), int(events.time[n])
-            join = self._join(user, memory)
-            self._newest[user] = int(taken.newest[u])
-            if acts[n]:
-                join.act(item, self._types[taken.code[n]], time, float(taken.amount[n]))
+        for n, u, item, time, code, value in zip(
+            chosen.tolist(),
+            events.user[chosen].tolist(),
+            events.item[chosen].tolist(),
+            events.time[chosen].tolist(),
+            taken.code[chosen].tolist(),
+            np.nan_to_num(taken.amount[chosen], nan=-1.0).tolist(),
+            strict=True,
+        ):
+            user = taken.users[u]
+            join = self._open.get(user) or self._join(user, memory)
+            join.newest = own[u]
+            if code in self._rewards:
+                kind = self._types[code]
+                reward = self._rewards[code] or self._params.reward(kind, value)
+                join.act(item, kind, time, reward, max(value, 0.0))
                 continue
             found = _reference(user, taken.sources[n])
             if not isinstance(found, Fate):
@@ -145,6 +162,7 @@ class FeedbackStage:
                 shown.setdefault(user, []).append(join.kept.pending[-1])
         for user, pendings in shown.items():
             self._wait(held, user, pendings, now_ms)
+        return shows
 
     def serve(
         self,
@@ -192,16 +210,16 @@ class FeedbackStage:
             self._join(user, memory)
         records: list[Record] = []
         for user, join in self._open.items():
-            own = self._newest.get(user, -1)
-            for pending in join.decided(partial(self._is_over, held.deadlines, own, now_ms)):
-                records.append(self._outcome(user, pending, held.counts))
-                held.changed = True
-            if join.changed:
+            if join.kept.pending:
+                over = partial(self._is_over, held.deadlines, join.newest, now_ms)
+                for pending in join.decided(over):
+                    records.append(self._outcome(user, pending, held.counts))
+                    held.changed = True
+            if join.settle():
                 memory.put(feedback_entry(user), users_state.encode(join.kept))
             if user in due:
                 self._wait(held, user, join.kept.pending, now_ms)
         self._open.clear()
-        self._newest.clear()
         if held.changed:
             memory.put(FEEDBACK_ENTRY, held.counts.to_state())
             held.changed, held.untold = False, True
@@ -269,17 +287,17 @@ class FeedbackStage:
 
 def _reference(user: str, event: Event) -> tuple[int, int | None] | Fate:
     """Return key and position of the list that an impression names, or its fate."""
-    raw = bytes(event.rec_id)
-    if not raw or raw == b"null":
-        return Fate.WITHOUT_LIST
     try:
-        name = _read_text(raw)
-        key = int(name[_KEY_DIGITS:], 16)
-        of_user = int(name[:_KEY_DIGITS], 16)
-        found = bytes(event.position)
-        position = None if not found or found == b"null" else _read_number(found)
-    except ValueError:  # DecodeError is one
+        name, position = (
+            _read_text(event.rec_id or b"null"),
+            _read_number(event.position or b"null"),
+        )
+    except msgspec.DecodeError:
         return Fate.UNREADABLE
-    if len(name) != 2 * _KEY_DIGITS or not (position is None or 1 <= position <= _FURTHEST):
+    if name is None:
+        return Fate.WITHOUT_LIST
+    if not _NAME(name) or not (position is None or 1 <= position <= _FURTHEST):
         return Fate.UNREADABLE
-    return (key, position) if of_user == key_of(user) else Fate.FOREIGN
+    if int(name[:_KEY_DIGITS], 16) != key_of(user):
+        return Fate.FOREIGN
+    return int(name[_KEY_DIGITS:], 16), position
