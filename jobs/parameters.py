@@ -53,12 +53,11 @@ def lineage(config: JobConfig, lease: Lease, ids: Mapping[str, str]) -> Lineage:
 def with_offsets(config: JobConfig) -> dict[str, str]:
     """Return the topics whose offsets the state holds, by what `kafka.topics` calls them."""
     topics = config.kafka.topics
-    commands = {"control": topics.control} if wants_deep(config) else {}
     return {
         "user_behavior": topics.user_behavior,
         "accepted_events": topics.accepted_events,
         "model_updates": topics.model_updates,
-        **commands,
+        "control": topics.control,
     }
 
 

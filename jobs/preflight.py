@@ -119,7 +119,9 @@ def check_there(config: JobConfig) -> None:
         Where the brokers say that there is none.
     """
     topics = config.kafka.topics
-    names = [topics.catalog, *([topics.feedback] if config.feedback.enabled else [])]
+    names = [topics.catalog, topics.control, topics.control_results]
+    if config.feedback.enabled:
+        names.append(topics.feedback)
     if absent := [name for name, found in topic_ids(config, names).items() if found == ABSENT]:
         told = f"preflight: topic {', '.join(absent)}: expected a topic of the job, got none"
         raise PreflightError(f"{told}; scripts/topics makes it, with the same --config and --set")

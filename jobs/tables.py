@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from conf.client.classes import for_job
 from conf.schema import JobConfig
-from models.columns.events import OFFSET_BITS
+from models.columns.events import CONTROL, OFFSET_BITS
 from models.keys import MIXER, MIXER_SHIFT, origin_of
 from state import record_sizes
 from state.topics import availability, window
@@ -59,19 +59,24 @@ def interval(milliseconds: int) -> str:
 
 
 def events(config: JobConfig) -> str:
-    """Source of raw records with their coordinates."""
+    """Source of raw records with their coordinates, and of commands about users.
+
+    One source: after a restore both are read again from the same point of time.
+    """
     start = {
         "earliest": "earliest-offset",
         "latest": "latest-offset",
         "committed": "group-offsets",
     }[config.kafka.start]
+    topics = f"{config.kafka.topics.user_behavior};{config.kafka.topics.control}"
     return f"""CREATE TABLE events (
           k BYTES, v BYTES,
+          topic STRING METADATA VIRTUAL,
           part INT METADATA FROM 'partition' VIRTUAL,
           off BIGINT METADATA FROM 'offset' VIRTUAL,
           published TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL,
           pt AS PROCTIME())
-        WITH ('connector' = 'kafka', 'topic' = '{_quoted(config.kafka.topics.user_behavior)}',
+        WITH ('connector' = 'kafka', 'topic' = '{_quoted(topics)}',
           {_properties(config)}, 'properties.group.id' = '{_quoted(config.kafka.group)}',
           'properties.isolation.level' = 'read_committed',
           'properties.auto.offset.reset' = 'earliest',
@@ -112,8 +117,11 @@ def bucketed(config: JobConfig) -> str:
         if config.events.keyed == "json":
             key = text = f"JSON_VALUE({text}, '$')"
         user = f"CASE WHEN {key} IS NOT NULL THEN {text} ELSE {user} END"
-    return f"""SELECT k, v, pt,
-          CAST(part AS BIGINT) * {1 << OFFSET_BITS} + off AS coordinate,
+    command = f"topic = '{_quoted(config.kafka.topics.control)}'"
+    about = "COALESCE(JSON_VALUE(CAST(v AS STRING), '$.user'), '')"
+    user = f"CASE WHEN {command} THEN {about} ELSE {user} END"
+    return f"""SELECT k, v, pt, CASE WHEN {command} THEN {CONTROL} ELSE 0 END
+            + CAST(part AS BIGINT) * {1 << OFFSET_BITS} + off AS coordinate,
           EXTRACT(EPOCH FROM published) * 1000 + EXTRACT(MILLISECOND FROM published) AS published,
           {user_bucket(user, config.users.buckets)} AS bucket
         FROM events"""
@@ -266,6 +274,7 @@ def transactions(config: JobConfig) -> list[str]:
         ("tuned_metrics", topics.recommendation_metrics),
         ("control_results", topics.control_results),
         ("feedback", topics.feedback),
+        ("user_answers", topics.control_results),
     )
     return [f"{_transactions(config, topic)}-{name}" for name, topic in sinks]
 
@@ -306,6 +315,10 @@ ACCOUNTING = """INSERT INTO recommendation_metrics
 OUTCOMES = "SELECT f.k, f.v FROM learned CROSS JOIN UNNEST(feedback) AS f(k, v)"
 
 FEEDBACK = "INSERT INTO feedback SELECT k, v FROM outcomes"
+
+ANSWERS = "SELECT a.k, a.v FROM learned CROSS JOIN UNNEST(answers) AS a(k, v)"
+
+ANSWERED = "INSERT INTO user_answers SELECT k, v FROM answers"
 
 TUNED = tuple(
     f"INSERT INTO {table} SELECT k, v FROM tuned WHERE topic = '{name}'"

@@ -62,6 +62,7 @@ def build(
         _tuned_sinks(sql, config, generation)
     if config.feedback.enabled:
         _feedback(sql, config, generation)
+    _answers(sql, config, generation)
     _availability(sql, config)
 
 
@@ -188,6 +189,15 @@ def _feedback(sql: StreamTableEnvironment, config: JobConfig, generation: int) -
     sql.create_temporary_view("outcomes", outcomes)
     sql.execute_sql(tables.output_sink(config, "feedback", topic, generation=generation))
     _named(sql, uids.FEEDBACK, tables.FEEDBACK)
+
+
+def _answers(sql: StreamTableEnvironment, config: JobConfig, generation: int) -> None:
+    """Declare the sink of answers to commands about users."""
+    topic = config.kafka.topics.control_results
+    answers = sql.to_append_stream(sql.sql_query(tables.ANSWERS), KEYED_RECORD)
+    sql.create_temporary_view("answers", answers)
+    sql.execute_sql(tables.output_sink(config, "user_answers", topic, generation=generation))
+    _named(sql, uids.ANSWERS, tables.ANSWERED)
 
 
 def _named(sql: StreamTableEnvironment, name: str, statement: str) -> None:

@@ -40,6 +40,7 @@ LEARNED = Types.ROW_NAMED(
         "trending",
         "examples",
         "feedback",
+        "answers",
     ],
     [
         Types.LONG(),
@@ -51,6 +52,7 @@ LEARNED = Types.ROW_NAMED(
         METRICS,
         Types.OBJECT_ARRAY(Types.STRING()),
         BYTES,
+        Types.OBJECT_ARRAY(KEYED_RECORD),
         Types.OBJECT_ARRAY(KEYED_RECORD),
     ],
 )

@@ -11,3 +11,6 @@ class Memory(Protocol):
 
     def put(self, key: str, value: bytes) -> None:
         """Replace the bytes of an entry."""
+
+    def remove(self, key: str) -> None:
+        """Forget an entry that is there."""

@@ -14,6 +14,8 @@ identity of an accepted event and another content."""
 
 OFFSET_BITS = 48
 """A coordinate is `partition << OFFSET_BITS | offset` of the record in its source topic."""
+CONTROL = 1 << 62
+"""Added to the coordinate of a record that is no event, but a command of the topic `control`."""
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from models.arrays.neighbours import (
     SPARE_SLOTS,
     NeighbourArrays,
 )
-from models.compiled import Integer, entry, kernel
+from models.compiled import Integer, compiled, entry, kernel
 from models.numeric.initial import scrambled
 
 
@@ -128,6 +128,40 @@ def _vacant_chunk(n: NeighbourArrays) -> Integer:
         _give_up(n, n.newer[0])
     n.counters[SPARE_CHUNKS] -= 1
     return n.spare_chunks[n.counters[SPARE_CHUNKS]]
+
+
+@compiled
+def forget_all(n: NeighbourArrays, keys: NDArray[np.uint64]) -> NDArray[np.int32]:
+    """Forget some sequences; return the rows that were in them.
+
+    Parameters
+    ----------
+    keys : uint64[m]
+        Of users; those that are not known are passed over.
+    """
+    many: Integer = 0
+    for at in range(len(keys)):
+        slot = slot_of(n, keys[at])
+        many += n.until[slot] - n.first[slot] if slot > 0 else 0
+    rows, found = np.empty(many, np.int32), 0
+    for at in range(len(keys)):
+        slot = slot_of(n, keys[at])
+        if slot > 0:
+            for place in range(n.first[slot], n.until[slot]):
+                row = item_of(n, place)
+                if row >= 0:
+                    rows[found] = row
+                    found += 1
+            n.keys[slot] = _give_up_key(n, slot)
+    unique: NDArray[np.int32] = np.unique(rows[:found])
+    return unique
+
+
+@kernel
+def _give_up_key(n: NeighbourArrays, slot: Integer) -> Integer:
+    """Forget a sequence, and return what stands for its key: nothing."""
+    _give_up(n, slot)
+    return np.uint64(0)
 
 
 @kernel

@@ -19,7 +19,7 @@ from models.arrays.neighbours import (
     NeighbourArrays,
 )
 from models.neighbours.exchange import export_places, replace_row
-from models.neighbours.sequences import enter_all
+from models.neighbours.sequences import enter_all, forget_all
 from models.params.neighbours import NeighbourParams
 from models.transitions.table import extended
 
@@ -157,6 +157,10 @@ class Neighbours:
         gone[moved[kept]] = False
         n.held[gone], n.cursor[gone] = 0, 0
         n.items[:] = np.append(moved, np.int32(-1))[n.items]
+
+    def forget(self, users: NDArray[np.uint64]) -> NDArray[np.int32]:
+        """Forget the sequences of users, by their keys; return the rows that were in them."""
+        return forget_all(self.arrays, users)
 
     def export(
         self, rows: NDArray[np.int32], limit: int | None = None

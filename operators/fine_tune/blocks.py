@@ -76,6 +76,18 @@ class Blocks:
             oldest = min(name for name in self._state.blocks if name.startswith(_NEW))
             self._retire(oldest)
 
+    def forget(self, user: int) -> int:
+        """Forget the events of a user, by its key; return how many there were."""
+        gone = 0
+        for name in sorted(self._state.blocks):
+            block = self._read(name)
+            theirs = block.user == np.uint64(user)
+            if theirs.any():
+                gone += int(np.count_nonzero(theirs))
+                rest = block.take(~theirs)
+                self._put(name, rest) if len(rest) else self._drop(name)
+        return gone
+
     def write(self, folder: Path, seconds: float) -> bool:
         """Write blocks that have no file yet, for no longer than told; return whether all have one.
 

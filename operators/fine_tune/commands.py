@@ -44,7 +44,9 @@ class Commands:
 
         A repeated one is answered by nothing.
         """
-        name, state = (key or b"").decode(errors="replace")[:200], self._state
+        if control.kind_of(value) in control.USER_COMMANDS:
+            return  # carried out, and answered, where the user's state is
+        name, state = control.id_of(key), self._state
         if name and name in state.commands:
             return
         state.commands = [*state.commands, name][-_REMEMBERED:]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.columns.events import OFFSET_BITS
+from models.keys import key_of
 from operators.background import Background, Done
 from operators.fine_tune import store_calls
 from operators.fine_tune.blocks import Blocks, Memory, of_share
@@ -30,6 +31,7 @@ from state.keyed import tuner_state
 from state.keyed.ring import Block
 from state.keyed.tuner_state import TunerState
 from state.store.model_store import Ledger
+from state.topics import control
 
 _LOG = logging.getLogger(__name__)
 STATUS_ENTRY = "status"
@@ -118,7 +120,11 @@ class Tuner:
         self._triggers.by_events()
 
     def command(self, key: bytes | None, value: bytes | None) -> Iterator[Record]:
-        """Take a command, see `Commands.receive`."""
+        """Take a command, see `Commands.receive`; one to forget a user says it here, too."""
+        user = control.user_to_forget(value)
+        if user:
+            gone = self._blocks.forget(key_of(user))
+            _LOG.info("a user is forgotten: %d events that rounds are trained from", gone)
         yield from self._commands.receive(key, value)
 
     def tick(self) -> Iterator[Record]:

@@ -18,7 +18,7 @@ from state import record_sizes
 from state.codec.sealed import IncompatibleError
 from state.keyed.item_state import ItemState
 from state.topics import accepted as accepted_codec
-from state.topics import chunks
+from state.topics import chunks, forgotten
 from state.topics import marks as marks_codec
 
 _LONGEST_NAME = 32
@@ -43,6 +43,7 @@ class ItemAuthority:
         self._applied: dict[int, Applied] = {}
         self._publishers: dict[int, Publisher] = {}
         self._gone: dict[int, set[int]] = {}
+        self._left: dict[int, set[int]] = {}
         self._parts: dict[bytes, int] = {}
         self._told = False
 
@@ -106,7 +107,12 @@ class ItemAuthority:
 
         Keys are item keys as signed 64-bit numbers; None stands for an item that was given up.
         """
-        changed = [self._learn(bucket, accepted_codec.decode(message)) for message in messages]
+        changed = [
+            self._forget(bucket, message)
+            if forgotten.is_one(message)
+            else self._learn(bucket, accepted_codec.decode(message))
+            for message in messages
+        ]
         rows = self._items.rows(np.unique(np.concatenate(changed)), register=False)
         exported = self._items.export(rows)
         self._publishers[bucket].mark(exported.keys)
@@ -166,6 +172,19 @@ class ItemAuthority:
             self._told = True
             _LOG.error(_TOO_LARGE, len(about.packed), self._params.max_record_bytes)
         return replace(about, marks=marks[:0])
+
+    def _forget(self, bucket: int, message: bytes) -> NDArray[np.uint64]:
+        """Forget sequences of users; return the bucket's items that were in them.
+
+        All buckets share them, and each has a copy of the message: whichever is the first notes for
+        the others which of their records are to be written anew.
+        """
+        _, users = forgotten.decode(message)
+        keys = self._items.keys[self._items.neighbours.forget(users)]
+        of = keys % np.uint64(self._params.buckets)
+        for number in self._publishers:
+            self._left.setdefault(number, set()).update(keys[of == number].tolist())
+        return np.array(sorted(self._left.pop(bucket, set())), np.uint64)
 
     def _learn(self, bucket: int, message: AcceptedBatch) -> NDArray[np.uint64]:
         # for the marks only: this is no loop, Flink delivers each message exactly once

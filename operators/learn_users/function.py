@@ -269,4 +269,5 @@ def learned_row(outcome: Outcome, accepted_key: bytes) -> Row:
         outcome.trending,
         None if outcome.examples is None else examples.encode(outcome.examples),
         [Row(*record) for record in outcome.feedback],
+        [Row(*record) for record in outcome.answers],
     )

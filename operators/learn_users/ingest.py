@@ -61,7 +61,8 @@ class IngestFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]
 
     def process_element(self, value: Row, ctx: Any) -> Iterator[Row]:  # noqa: ARG002
         """Take one micro-batch."""
-        batch, now_ms = MicroBatch(*value), time.time_ns() // 1_000_000
+        _, batch = MicroBatch(*value).split()
+        now_ms = time.time_ns() // 1_000_000
         bucket, decoded = batch.bucket, self._decode(batch, now_ms)
         fates = Fates.of(decoded, np.zeros(len(decoded.events), np.uint8), len(batch))
         outcome = Outcome()

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from models.columns.events import CONTROL
+
 
 @dataclass(frozen=True, slots=True)
 class MicroBatch:
@@ -17,6 +19,16 @@ class MicroBatch:
     """(N,) partition and offset of each record, see `models.columns.events.OFFSET_BITS`."""
     published: Sequence[int]
     """(N,) times of the records in the source topic, ms since 1970."""
+
+    def split(self) -> "tuple[list[tuple[bytes | None, bytes | None]], MicroBatch]":
+        """Return keys and values of commands that came with the records, and the records alone."""
+        if not self.coordinates or max(self.coordinates) < CONTROL:
+            return [], self
+        rows = list(zip(self.keys, self.values, self.coordinates, self.published, strict=True))
+        commands = [(key, value) for key, value, at, _ in rows if at >= CONTROL]
+        records = [row for row in rows if row[2] < CONTROL]
+        keys, values, coordinates, published = zip(*records, strict=True) if records else 4 * ((),)
+        return commands, MicroBatch(self.bucket, keys, values, coordinates, published)
 
     def __len__(self) -> int:
         """Return the number of records."""

@@ -15,6 +15,8 @@ from models.columns.users import Users
 from models.items.table import Items
 from models.keys import key_of
 from models.rating.stars import Stars
+from operators.learn_users.control.commands import Control
+from operators.learn_users.control.gate import mute, without
 from operators.learn_users.feedback.stage import FeedbackStage, Taken
 from operators.learn_users.micro_batch import MicroBatch
 from operators.learn_users.stages.account import account, accounting_of
@@ -40,7 +42,7 @@ from state import record_sizes
 from state.keyed import knobs, popularity
 from state.keyed.descriptors import ACCOUNTING_ENTRY, KNOBS_ENTRY, POPULARITY_ENTRY, entry_of
 from state.topics import accepted as accepted_codec
-from state.topics import worker
+from state.topics import forgotten, worker
 from state.topics.sealed_letter import Seal
 from state.topics.window import Sums
 from state.users.state import UserState
@@ -84,6 +86,9 @@ class Pipeline:
         learning = params.learning
         self._feedback = self._feedback_of(params)
         self._slate = Slate(params.slate, params.k)
+        self._control = Control(
+            buckets=params.policy.buckets, alone=not params.deep, recommend=params.recommend
+        )
         self._adaptive = learning.objective == "ranking" and learning.ranking.adaptive
 
     def process(self, batch: MicroBatch, memory: Memory) -> Outcome:
@@ -91,7 +96,14 @@ class Pipeline:
         bucket, now_ms = batch.bucket, self._clock_ms()
         accounting = accounting_of(bucket, memory, self.lineage)
         self._sample(accounting.accepted)
+        outcome = Outcome()
+        commands, batch = batch.split()
+        if commands:
+            self._obey(bucket, memory, commands, outcome)
+        gates = self._control.gates(bucket, memory)
         decoded = self._decode(batch, now_ms)
+        if gates.forgotten:
+            decoded = without(decoded, batch, gates.forgotten, self._params.policy)
         stored = [memory.get(entry_of(user)) for user in decoded.users]
         if self._stars is not None:
             decoded.events.value = self._stars.of(decoded.events.value)
@@ -99,7 +111,9 @@ class Pipeline:
         fate = deduplicate(users, decoded.events, self._params.learning.users, now_ms)
         fates = Fates.of(decoded, fate, len(batch))
         letters = sorted([*decoded.rejected, *fates.letters], key=lambda one: one.position)
-        outcome = Outcome(dead_letters=self._dead_letters(letters, batch))
+        outcome.dead_letters = self._dead_letters(letters, batch)
+        if gates.blocked:
+            mute(decoded.events, decoded.users, gates.blocked)
         if (fate == ACCEPTED).any():
             self._recall_weights(bucket, memory)
             self._accept(bucket, decoded, users, fate == ACCEPTED, outcome, now_ms, memory)
@@ -121,6 +135,23 @@ class Pipeline:
         outcome.metrics.recommended = len(outcome.recommendations)
         outcome.metrics.age = max(0, self._clock_ms() - min(batch.published, default=now_ms))
         return outcome
+
+    def _obey(
+        self,
+        bucket: int,
+        memory: Memory,
+        commands: list[tuple[bytes | None, bytes | None]],
+        outcome: Outcome,
+    ) -> None:
+        """Carry out commands about users, and tell other workers whom to forget."""
+        done = self._control.carry_out(bucket, memory, commands, self._clock_ms())
+        outcome.answers = done.answers
+        outcome.recommendations += done.recommendations
+        if done.forgotten:
+            origin = self._params.learning.origin
+            outcome.accepted.append(forgotten.encode(origin, done.forgotten))
+        if self._feedback is not None:
+            self._feedback.note_forgotten(bucket, memory, done.waiting, self._clock_ms())
 
     def decide(self, bucket: int, memory: Memory, outcome: Outcome) -> None:
         """Add the outcomes of impressions that are decided now, and tell of their counts."""
@@ -243,7 +274,7 @@ class Pipeline:
         if len(events):
             self._learn_events(bucket, users, events, item_ids, decoded.users, outcome)
         if triggers is not None:
-            outcome.recommendations = self._recommend(decoded, users, triggers, memory)
+            outcome.recommendations += self._recommend(decoded, users, triggers, memory)
 
     def _learn_events(
         self,
@@ -260,7 +291,7 @@ class Pipeline:
         learned = self._learn(bucket, users, events, item_ids, scored)
         if learned.message is not None:
             ranking = params.learning.objective == "ranking"
-            outcome.accepted = accepted_codec.encode_within(
+            outcome.accepted += accepted_codec.encode_within(
                 learned.message,
                 params.max_record_bytes - record_sizes.OVERHEAD - _BUCKET_KEY,
                 params.learning.transitions.window if ranking else 0,

@@ -15,7 +15,7 @@ from operators.learn_users.pipeline import Pipeline
 from operators.params import LearnUsersParams
 from state.codec.sealed import IncompatibleError, StateError
 from state.topics import accepted as accepted_codec
-from state.topics import availability, chunks, lease, model_pointer, trending, worker
+from state.topics import availability, chunks, forgotten, lease, model_pointer, trending, worker
 from state.topics.lease import TakenOverError
 from state.topics.model_pointer import ModelPointer
 
@@ -138,6 +138,9 @@ class Receiver:
         self._pipeline.serve(f"+{network}-{deep.version}" if placed else "")
 
     def _receive_accepted(self, value: bytes) -> None:
+        if forgotten.is_one(value):
+            self._pipeline.learn.forget(*forgotten.decode(value))
+            return
         message = accepted_codec.decode(value)
         learning = self._params.learning
         if learning.differences:

@@ -63,3 +63,6 @@ class _Notebook(dict[str, bytes]):
 
     def put(self, key: str, value: bytes) -> None:
         self[key] = value
+
+    def remove(self, key: str) -> None:
+        del self[key]

@@ -17,6 +17,8 @@ KNOBS_ENTRY = " knobs"
 FEEDBACK_ENTRY = " feedback"
 """Entry of `users` that counts the impressions of a bucket's users."""
 _FEEDBACK = " feedback/"
+GATES_ENTRY = " gates"
+"""Entry of `users` that says which users of a bucket are forgotten or blocked."""
 
 
 def entry_of(user: str) -> str:

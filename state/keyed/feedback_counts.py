@@ -1,7 +1,7 @@
 """Counts of feedback, per user bucket: kept in state, and told in `recommendation_metrics`.
 
 Each impression has exactly one fate, and each that was joined one outcome:
-joined = decided + those that wait.
+joined = decided + forgotten + those that wait.
 """
 
 from enum import StrEnum
@@ -36,6 +36,8 @@ class Fate(StrEnum):
     """Its item is not in its list."""
     WITHOUT_LIST = "without_list"
     """It names none."""
+    FORGOTTEN = "forgotten"
+    """It was joined, and its user was forgotten before it was decided."""
     UNREADABLE = "unreadable"
     """Its `rec_id` is none, or its position no whole number from 1 to 10,000."""
 
@@ -82,9 +84,9 @@ class FeedbackCounts(msgspec.Struct):
         """Return the counts of a bucket that has seen nothing."""
         return cls(bucket, {}, Cell(), {}, {}, {}, {})
 
-    def note(self, fate: Fate) -> None:
-        """Count an impression."""
-        self.impressions[fate.value] = self.impressions.get(fate.value, 0) + 1
+    def note(self, fate: Fate, many: int = 1) -> None:
+        """Count impressions."""
+        self.impressions[fate.value] = self.impressions.get(fate.value, 0) + many
 
     def decide(  # an outcome
         self,

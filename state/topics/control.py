@@ -3,7 +3,7 @@
 The key of a command is its id: a command that comes twice is carried out once.
 """
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -11,7 +11,12 @@ from state.codec import json_codec
 from state.codec.json_codec import Count
 from state.codec.sealed import SKIP
 
-COMMANDS = ("fine_tune_now", "rollback_model", "promote_model")
+MODEL_COMMANDS = ("fine_tune_now", "rollback_model", "promote_model")
+"""Carried out by fine-tune."""
+USER_COMMANDS = ("forget_user", "readmit_user", "block_user", "unblock_user")
+"""Carried out where the user's state is."""
+COMMANDS = (*MODEL_COMMANDS, *USER_COMMANDS)
+_ID_LENGTH = 200
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -20,6 +25,17 @@ class Command(msgspec.Struct, frozen=True):
     command: Literal["fine_tune_now", "rollback_model", "promote_model"]
     model: Count | None = None
     """Version to promote."""
+
+
+class UserCommand(msgspec.Struct, frozen=True):
+    """A command about a user."""
+
+    command: Literal["forget_user", "readmit_user", "block_user", "unblock_user"]
+    user: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+
+
+class _Kind(msgspec.Struct):
+    command: str = ""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -31,6 +47,43 @@ class Answer(msgspec.Struct, frozen=True):
     message: str
     answered_at: int
     version: int = 1
+    details: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    """What was done, as fields of their own."""
+
+
+def id_of(key: bytes | None) -> str:
+    """Return the id of a command, from its key."""
+    return (key or b"").decode(errors="replace")[:_ID_LENGTH]
+
+
+def kind_of(value: bytes | None) -> str:
+    """Return which command a value says it is; "" where it says nothing."""
+    try:
+        return msgspec.json.decode(value or b"", type=_Kind).command
+    except ValueError:  # DecodeError and UnicodeDecodeError are
+        return ""
+
+
+def decode_user(value: bytes | None) -> UserCommand:
+    """Read a command about a user.
+
+    Raises
+    ------
+    StateError
+        With what was expected.
+    """
+    expected = f"JSON with a command of {', '.join(USER_COMMANDS)}, and a user"
+    return json_codec.decode(value, UserCommand, "control", expected=expected, remedy=SKIP)
+
+
+def user_to_forget(value: bytes | None) -> str:
+    """Return the user that a command wants forgotten; "" of any other value."""
+    if kind_of(value) != "forget_user":
+        return ""
+    try:
+        return decode_user(value).user
+    except ValueError:
+        return ""
 
 
 def decode(value: bytes | None) -> Command:
@@ -41,7 +94,7 @@ def decode(value: bytes | None) -> Command:
     StateError
         With what was expected.
     """
-    expected = f"JSON with a command of {', '.join(COMMANDS)}"
+    expected = f"JSON with a command of {', '.join(MODEL_COMMANDS)}"
     return json_codec.decode(value, Command, "control", expected=expected, remedy=SKIP)
 
 

@@ -202,6 +202,13 @@ class FeedbackStage:
             self._join(user, memory).ignored(time) for user, time in zip(users, times, strict=True)
         ]
 
+    def note_forgotten(self, bucket: int, memory: Memory, waiting: int, now_ms: int) -> None:
+        """Count impressions that waited and are gone with their users."""
+        if waiting:
+            held = self._held(bucket, memory, now_ms)
+            held.counts.note(Fate.FORGOTTEN, waiting)
+            held.changed = True
+
     def close(self, bucket: int, memory: Memory, now_ms: int) -> list[Record]:
         """Decide what can be decided, and keep the rest; return key and value of the records."""
         held = self._held(bucket, memory, now_ms)

@@ -127,6 +127,11 @@ class Learn:
         self.share.note(received=np.count_nonzero(fresh))
         self._touch(rows)
 
+    def forget(self, origin: int, users: NDArray[np.uint64]) -> None:
+        """Forget the sequences of users, by their keys."""
+        self._check_origin(origin)
+        self.items.neighbours.forget(users)
+
     def receive(self, name: bytes, rows: ItemRows, about: About) -> None:
         """Take authoritative rows, by the name of their record, where they know more.
 

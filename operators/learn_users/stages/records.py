@@ -258,3 +258,5 @@ class Outcome:
     """Ids of a sample of the accepted positive events."""
     feedback: list[tuple[bytes, bytes]] = field(default_factory=list)
     """Key and value of the outcomes of impressions."""
+    answers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    """Key and value of the answers to commands."""

@@ -77,6 +77,7 @@ def operators(item_buckets: int, *, deep: bool, feedback: bool = False) -> dict[
         found |= _named(number + shift, kind, name)
     for kind, name in _AVAILABILITY:
         found |= _named("availability", kind, name)
+    found |= _named("answers", _SINK, "user_answers")
     if feedback:
         for kind, name in _FEEDBACK:
             found |= _named("feedback", kind, name)

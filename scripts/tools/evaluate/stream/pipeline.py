@@ -68,6 +68,10 @@ class Notebook(dict[str, bytes]):
         """Remember."""
         self[key] = value
 
+    def remove(self, key: str) -> None:
+        """Forget."""
+        del self[key]
+
 
 class Observed(Pipeline):
     """The job's pipeline, with the ranked events chosen by number and their ranks kept.

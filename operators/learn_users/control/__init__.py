@@ -1,0 +1,1 @@
+"""Control: commands about users, carried out where the users' state is."""

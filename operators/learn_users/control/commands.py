@@ -1,0 +1,172 @@
+"""Commands about users: each has a handler, is carried out once and answered once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from zlib import crc32
+
+from models.keys import bucket_of, key_of
+from operators.memory import Memory
+from state.codec.sealed import StateError
+from state.keyed import gates as codec
+from state.keyed.descriptors import GATES_ENTRY, entry_of, feedback_entry
+from state.keyed.gates import Gates
+from state.topics import control
+from state.topics.control import Answer
+from state.users import feedback as feedback_codec
+
+_REMEMBERED = 256
+"""Command ids that a bucket remembers."""
+_KEPT_ELSEWHERE = (
+    "user_behavior, dead_letter, feedback, model_updates and earlier values of recommendations hold"
+    " the user until their retention is over or they are compacted, so does control, which holds"
+    " this command; checkpoints and savepoints of before until they are deleted; models that were"
+    " trained before hold no record of a user"
+)
+
+
+@dataclass(slots=True)
+class Done:
+    """What came of the commands of a micro-batch."""
+
+    answers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    """Key and value for `control_results`."""
+    recommendations: list[tuple[bytes, bytes | None]] = field(default_factory=list)
+    forgotten: list[int] = field(default_factory=list)
+    """Keys of users whom other workers must forget, too."""
+    waiting: int = 0
+    """Impressions that waited and are gone with their users."""
+
+
+class Control:
+    """Carries out commands about the users of one worker's buckets.
+
+    Parameters
+    ----------
+    buckets : int
+        User buckets of the job.
+    alone : bool
+        Whether nobody else answers commands: then those of a deep model are refused here.
+    recommend : bool
+        Whether there are recommendations to take back.
+    """
+
+    def __init__(self, *, buckets: int, alone: bool, recommend: bool) -> None:
+        self._buckets, self._alone, self._recommend = buckets, alone, recommend
+        self._gates: dict[int, Gates] = {}
+        self._handlers: dict[str, Callable[[str, Memory, Gates, int, Done], dict[str, Any]]] = {
+            "forget_user": self._forget,
+            "readmit_user": self._readmit,
+            "block_user": self._block,
+            "unblock_user": self._unblock,
+        }
+
+    def gates(self, bucket: int, memory: Memory) -> Gates:
+        """Return which users of a bucket are forgotten or blocked."""
+        if bucket not in self._gates:
+            self._gates[bucket] = codec.decode(memory.get(GATES_ENTRY))
+        return self._gates[bucket]
+
+    def carry_out(
+        self,
+        bucket: int,
+        memory: Memory,
+        commands: list[tuple[bytes | None, bytes | None]],
+        now_ms: int,
+    ) -> Done:
+        """Carry out commands in their order, and answer each.
+
+        Parameters
+        ----------
+        commands
+            Keys, which are the ids, and values of records of `control`.
+        """
+        gates, done = self.gates(bucket, memory), Done()
+        for key, value in commands:
+            self._take(bucket, memory, gates, key, value, now_ms, done)
+        memory.put(GATES_ENTRY, codec.encode(gates))
+        return done
+
+    def _take(  # a command and where it goes
+        self,
+        bucket: int,
+        memory: Memory,
+        gates: Gates,
+        key: bytes | None,
+        value: bytes | None,
+        now_ms: int,
+        done: Done,
+    ) -> None:
+        name, kind = control.id_of(key), control.kind_of(value)
+        if kind not in self._handlers and not self._alone:
+            return  # fine-tune's, which answers what nobody knows as well
+        said = crc32(value or b"")
+        before = dict(gates.commands).get(name) if name else None
+        if before == said:
+            return
+        details: dict[str, Any] = {}
+        try:
+            if before is not None:
+                raise StateError(f"control: expected an id of its own, got {name} a second time")
+            command = control.decode_user(value)
+            if bucket_of(command.user, self._buckets) != bucket:
+                message = "control: expected one user, got a record that names two"
+                raise StateError(f"{message}; send it again with one")
+            details = self._handlers[kind](command.user, memory, gates, now_ms, done)
+            ok, told = True, _TOLD[kind]
+        except ValueError as error:  # StateError is one
+            ok, told = False, str(error)[:1000]
+        if before is None and name:
+            gates.commands = [*gates.commands, (name, said)][-_REMEMBERED:]
+        done.answers.append(control.encode(Answer(name, kind, ok, told, now_ms, details=details)))
+
+    def _forget(
+        self, user: str, memory: Memory, gates: Gates, now_ms: int, done: Done
+    ) -> dict[str, Any]:
+        kept = memory.get(feedback_entry(user))
+        found = feedback_codec.decode(kept)
+        removed = {
+            "profile": _remove(memory, entry_of(user)),
+            "feedback": _remove(memory, feedback_entry(user)),
+            "waiting_impressions": len(found.pending),
+        }
+        done.waiting += len(found.pending)
+        gates.blocked.pop(key_of(user), None)
+        gates.forgotten[key_of(user)] = now_ms
+        done.forgotten.append(key_of(user))
+        if self._recommend:
+            done.recommendations.append((user.encode(), None))
+        return {
+            "removed": removed,
+            "told": "all workers and learn-items: sequences; fine-tune: events it trains from",
+            "leaves_checkpoints": "with the next checkpoint; savepoints are yours to delete",
+            "kept_elsewhere": _KEPT_ELSEWHERE,
+        }
+
+    def _readmit(self, user: str, _: Memory, gates: Gates, __: int, ___: Done) -> dict[str, Any]:
+        return {"changed": gates.forgotten.pop(key_of(user), None) is not None}
+
+    def _block(self, user: str, _: Memory, gates: Gates, now_ms: int, __: Done) -> dict[str, Any]:
+        changed = key_of(user) not in gates.blocked
+        gates.blocked.setdefault(key_of(user), now_ms)
+        return {"changed": changed}
+
+    def _unblock(self, user: str, _: Memory, gates: Gates, __: int, ___: Done) -> dict[str, Any]:
+        return {"changed": gates.blocked.pop(key_of(user), None) is not None}
+
+
+_TOLD = {
+    "forget_user": "the user is forgotten; later events are not taken until readmit_user",
+    "readmit_user": "events of the user are taken from now on",
+    "block_user": "the user is served, and teaches nobody",
+    "unblock_user": "the user teaches from now on",
+}
+
+
+def _remove(memory: Memory, entry: str) -> int:
+    """Remove an entry; return how many bytes it had."""
+    value = memory.get(entry)
+    if value is None:
+        return 0
+    memory.remove(entry)
+    return len(value)
