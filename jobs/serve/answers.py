@@ -109,9 +109,19 @@ class Outcomes(msgspec.Struct):
 class Wanted(msgspec.Struct):
     """A command to the job."""
 
-    command: Literal["fine_tune_now", "rollback_model", "promote_model"]
+    command: Literal[
+        "fine_tune_now",
+        "rollback_model",
+        "promote_model",
+        "forget_user",
+        "readmit_user",
+        "block_user",
+        "unblock_user",
+    ]
     model: Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)] | None = None
     """Version, of `promote_model`."""
+    user: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)] | None = None
+    """Whom a command about a user means."""
 
 
 class Commanded(msgspec.Struct):

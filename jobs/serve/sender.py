@@ -145,8 +145,9 @@ class Sender:
             Where the broker did not take it in time.
         """
         name = uuid.uuid4().hex
-        fields = {} if wanted.model is None else {"model": wanted.model}
-        value = msgspec.json.encode({"command": wanted.command, **fields})
+        fields = {"model": wanted.model, "user": wanted.user}
+        given = {name: value for name, value in fields.items() if value is not None}
+        value = msgspec.json.encode({"command": wanted.command, **given})
         if error := await self._produced(self._control, name.encode(), value):
             raise UnreachableError(error)
         return name

@@ -13,7 +13,7 @@ from scripts.tools.console import ToolError, answer, run
 from scripts.tools.kafka.client import KafkaAddress, consumer, records
 from scripts.tools.kafka.target import add_arguments, target
 from state.codec import json_codec
-from state.topics.control import COMMANDS
+from state.topics.control import COMMANDS, USER_COMMANDS
 
 WAIT_SECONDS = 60.0
 _AGAIN_SECONDS = 10.0
@@ -82,11 +82,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/control", description=__doc__)
     parser.add_argument("command", choices=COMMANDS)
     parser.add_argument("--model", type=int, metavar="N", help="version for promote_model")
+    parser.add_argument("--user", metavar="ID", help="whom a command about a user means")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_arguments(parser)
     options = parser.parse_args()
     job = target(options)
-    fields = {} if options.model is None else {"model": options.model}
+    about = options.command in USER_COMMANDS
+    if about != (options.user is not None):
+        expected = "--user with it, got none" if about else f"no --user, got {options.user}"
+        raise ToolError(f"{options.command}: expected {expected}; see --help", code=2)
+    fields = {"model": options.model, "user": options.user}
+    fields = {name: value for name, value in fields.items() if value is not None}
     name = send(job.address, job.config, options.command, **fields)
     found = wait(job.address, job.config, name)
     answer(found, as_json=options.json)
