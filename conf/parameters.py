@@ -153,19 +153,24 @@ def feedback_params(config: JobConfig) -> FeedbackParams | None:
     rules = config.feedback
     if not rules.enabled:
         return None
-    weights = {kind: w for kind, w in config.events.weights.items() if w and w > 0}
-    usual = {kind: weight / max(weights.values()) for kind, weight in weights.items()}
     return FeedbackParams(
         impression_type=rules.impression_type,
         window_ms=rules.window,
         lateness_ms=rules.lateness,
         lists=rules.lists,
-        rewards=usual if rules.rewards is None else rules.rewards,
+        rewards=usual_rewards(config) if rules.rewards is None else rules.rewards,
         value_types=frozenset(rules.value_types),
         value_cap=rules.value_cap,
         notes_ignored=slate_params(config).notes_ignored,
         ignored_half_life_ms=rules.ignored_half_life,
     )
+
+
+def usual_rewards(config: JobConfig) -> dict[str, float]:
+    """Return rewards by event type where none are given: a rating may be a bad one."""
+    weights = {kind: w for kind, w in config.events.weights.items() if w and w > 0}
+    weights.pop(config.events.rating_type, None)
+    return {kind: weight / max(weights.values()) for kind, weight in weights.items()}
 
 
 def slate_params(config: JobConfig) -> SlateParams:

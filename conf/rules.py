@@ -3,7 +3,13 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from conf.parameters import ranking_params, rating_width, slate_params, wants_deep
+from conf.parameters import (
+    ranking_params,
+    rating_width,
+    slate_params,
+    usual_rewards,
+    wants_deep,
+)
 from conf.schema import JobConfig
 from conf.section import Problem
 from conf.written import written
@@ -59,12 +65,14 @@ def _rewarded(config: JobConfig) -> set[str]:
     """Return the event types that feedback takes for actions."""
     if config.feedback.rewards is not None:
         return set(config.feedback.rewards)
-    return {kind for kind, weight in config.events.weights.items() if (weight or 0) > 0}
+    return set(usual_rewards(config))
 
 
 def _topics_differ(config: JobConfig) -> bool:
-    names = config.kafka.topics.model_dump().values()
-    return len(set(names)) == len(names)
+    names = config.kafka.topics.model_dump()
+    if not config.feedback.enabled:
+        del names["feedback"]
+    return len(set(names.values())) == len(names)
 
 
 RULES = (
@@ -118,6 +126,15 @@ RULES = (
         "events.weights",
         "an event type of weight 0 in events.weights while feedback.enabled",
         lambda c: not c.feedback.enabled or c.events.weights.get(c.feedback.impression_type) == 0,
+    ),
+    Rule(
+        "feedback.window",
+        "users.ttl",
+        "less than a third of users.ttl with feedback.lateness, or users are evicted before their"
+        " impressions are decided",
+        lambda c: (
+            not c.feedback.enabled or 3 * (c.feedback.window + c.feedback.lateness) < c.users.ttl
+        ),
     ),
     Rule(
         "feedback.enabled",

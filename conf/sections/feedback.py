@@ -44,7 +44,7 @@ class FeedbackRules(Section):
     rewards: dict[EventType, Reward] | None = Field(
         default=None,
         description="What an action is worth, by event type; null: `events.weights` of the types"
-        " with a positive one, as shares of the greatest.",
+        " with a positive one but `events.rating_type`, as shares of the greatest.",
     )
     value_types: Annotated[tuple[EventType, ...], Field(strict=False)] = Field(
         default=(),

@@ -54,7 +54,8 @@ class SlateParams:
     salt: str = ""
     """Another one assigns users anew."""
     candidates: int = 40
-    """Items beyond those of a list that drawn ones come from, and that move up for ignored ones."""
+    """Least number of items beyond those of a list, and at least as many as a list has: drawn ones
+    come from them, and they move up for ignored ones."""
 
     def __post_init__(self) -> None:
         """Refuse parameters that make no sense."""

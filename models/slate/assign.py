@@ -1,6 +1,10 @@
-"""Which arm of an experiment a user is in: by a salted hash, the same on every machine."""
+"""Which arm of an experiment a user is in: by a salted hash, the same on every machine.
 
-from itertools import accumulate
+Weighted rendezvous hashing: an arm that is added or taken away moves no user between the others,
+and their order means nothing.
+"""
+
+from math import log
 
 from models.keys import key_of
 from models.params.slate import SlateParams
@@ -17,9 +21,7 @@ class Assign:
     """
 
     def __init__(self, params: SlateParams) -> None:
-        total = sum(arm.share for arm in params.arms)
-        self._ends = list(accumulate(arm.share / total for arm in params.arms))
-        self._salt = params.salt
+        self._arms = [(f"{params.salt}\n{arm.name}\n", arm.share) for arm in params.arms]
 
     def __call__(self, user: str) -> int:
         """Return the number of the user's arm.
@@ -28,9 +30,9 @@ class Assign:
         >>> arms = (Arm(name="a", share=3), Arm(name="b", share=1))
         >>> assign = Assign(SlateParams(arms=arms, salt="2026"))
         >>> [sum(assign(f"user-{n}") == arm for n in range(1000)) for arm in (0, 1)]
-        [750, 250]
+        [746, 254]
         """
-        if len(self._ends) == 1:
+        if len(self._arms) == 1:
             return 0
-        at = key_of(f"{self._salt}\n{user}") / _KEYS
-        return next((n for n, end in enumerate(self._ends) if at < end), len(self._ends) - 1)
+        lots = [-log((key_of(prefix + user) + 0.5) / _KEYS) / share for prefix, share in self._arms]
+        return lots.index(min(lots))

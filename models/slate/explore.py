@@ -1,8 +1,9 @@
 """Exploration: some places of a list are drawn, and it is said with which probability.
 
-With probability e, each place for itself, the ranked item is replaced by one drawn from the M next
-best, none twice. An item of these then has the propensity e / M at every place, and the ranked item
-1 - e at its own: what off-policy estimates divide by (Horvitz and Thompson, 1952).
+With probability e, each of the first M places for itself, the ranked item is replaced by one drawn
+from the M next best, none twice. An item of these then has the propensity e / M at every such
+place, and the ranked item 1 - e at its own: what off-policy estimates divide by (Horvitz and
+Thompson, 1952). Places beyond the M-th keep their items.
 """
 
 import numpy as np
@@ -74,12 +75,9 @@ def _draw(  # noqa: PLR0913  # columns
                 left[pool] = at
                 pool += 1
         many, word = pool, seeds[u]
-        for place in range(k):
-            if many == 0 or to_rows[u, place] < 0:
-                break
+        for place in range(min(k, many)):
             word += GAMMA
-            # a pool that is used up leaves ranked items, which is as good as never for M > k
-            if pool > 0 and _unit(word) < exploration:
+            if _unit(word) < exploration:
                 word += GAMMA
                 n = np.int64(_unit(word) * pool)
                 drawn = left[n]

@@ -11,7 +11,7 @@ from pyflink.datastream import RuntimeContext
 from pyflink.datastream.functions import KeyedBroadcastProcessFunction
 
 from models.keys import MIXER
-from operators.learn_users.feedback.stage import FeedbackStage
+from operators.learn_users.feedback.stage import FeedbackStage, waiting
 from operators.learn_users.inbox import Inbox, LoopRecord
 from operators.learn_users.micro_batch import MicroBatch
 from operators.learn_users.pipeline import Pipeline
@@ -181,25 +181,26 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
             self._decide(self._pipeline.feedback, outcome, ctx)
         if self._is_sweep(timestamp, ctx):
             self._sweep(timestamp, outcome)
-            self._schedule_sweep(ctx)
+        self._schedule_sweep(ctx)  # also where users.ttl has changed, and with it the times
         if outcome.recommendations or outcome.feedback or outcome.accounting:
             yield learned_row(outcome, b"")
 
     def _sweep(self, timestamp: int, outcome: Outcome) -> None:
         """Forget the users of a bucket that are idle."""
-        held, others = dict[str, bytes](), set[str]()
+        held, others = dict[str, bytes](), dict[str, bytes]()
         for entry, value in self._users.items():
-            if descriptors.is_user(entry):
-                held[entry] = value
-            else:
-                others.add(entry)
+            (held if descriptors.is_user(entry) else others)[entry] = value
         idle = self._pipeline.idle(
             list(held), list(held.values()), timestamp - self._params.user_ttl_ms
         )
-        for entry in idle:
-            self._users.remove(entry)
-            if (feedback := descriptors.feedback_entry(user_of(entry))) in others:
+        for entry in list(idle):
+            feedback = descriptors.feedback_entry(user_of(entry))
+            if feedback in others:
+                if self._pipeline.feedback is not None and waiting(others[feedback]):
+                    idle.remove(entry)  # until its impressions are decided
+                    continue
                 self._users.remove(feedback)
+            self._users.remove(entry)
         if self._params.recommend:
             # a compacted topic forgets a key by its null
             outcome.recommendations = [(user_of(entry).encode(), None) for entry in idle]

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.columns.events import ACCEPTED, Events
-from models.columns.lists import BY_FACTORS, BY_NEW, Recommended
+from models.columns.lists import Recommended
 from models.columns.users import Users
 from models.items.table import Items
 from models.keys import key_of
-from models.rating.stars import Stars
 from operators.learn_users.control.commands import Control
 from operators.learn_users.control.gate import mute, without
 from operators.learn_users.feedback.stage import FeedbackStage, Taken
@@ -85,7 +84,7 @@ class Pipeline:
         self._sampled_below = 0
         learning = params.learning
         self._feedback = self._feedback_of(params)
-        self._slate = Slate(params.slate, params.k)
+        self._slate = Slate(params.slate, params.k, self._stars)
         self._control = Control(
             buckets=params.policy.buckets, alone=not params.deep, recommend=params.recommend
         )
@@ -362,8 +361,6 @@ class Pipeline:
         if self._feedback is not None:
             ignored = self._feedback.ignored(memory, names, chosen.session_last.tolist())
         slates = self._slate(self._learn, chosen, names, keys, ignored)
-        if self._stars is not None:
-            slates.lists.scores = as_ratings(slates.lists, self._stars)
         if self._feedback is not None:
             model = self._recommendations.model_version
             self._feedback.serve(memory, names, keys, slates, self._learn.items, model)
@@ -375,12 +372,6 @@ class Pipeline:
             self._learn.items,
             self._clock_ms(),
         )
-
-
-def as_ratings(lists: Recommended, stars: Stars) -> NDArray[np.float32]:
-    """Return the scores (U, k) of lists: those that are predictions in the ratings' own scale."""
-    predicted = (lists.reasons == BY_FACTORS) | (lists.reasons == BY_NEW)
-    return np.where(predicted, stars.ratings(lists.scores), lists.scores)
 
 
 def most_of_one(user: NDArray[np.int32]) -> int:

@@ -21,8 +21,8 @@ class Item(msgspec.Struct, omit_defaults=True):
     source: str | None = msgspec.field(default=None, name="from")
     """Item of the user's last ones that it follows, where the reason is `transition`, or that it
     shares with others who went on to this one, where it is `neighbours`."""
-    propensity: float = 1.0
-    """Probability with which the item came to its place; left out where it is 1."""
+    propensity: float | None = None
+    """Probability with which the item came to its place; None, and left out, where it is 1."""
 
 
 class Trigger(msgspec.Struct):

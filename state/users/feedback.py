@@ -53,6 +53,8 @@ class Pending(msgspec.Struct, array_like=True):
     reward: float = 0.0
     value: float = 0.0
     delay_ms: int | None = None
+    elsewhere: bool = False
+    """Whether the user acted on the item, and another impression has the action."""
 
 
 class Action(msgspec.Struct, array_like=True):
@@ -126,3 +128,13 @@ def encode_served(served: Served) -> bytes:
 def decode_served(value: bytes) -> Served:
     """Read what `encode_served` wrote."""
     return _read_served(value)
+
+
+def key_bytes(key: int) -> bytes:
+    """Return how the key of a list is written."""
+    return _encode(key)
+
+
+def has_key(value: bytes, key: bytes) -> bool:
+    """Return whether an encoded list has a key, without reading it: that is its first field."""
+    return value.startswith(key, 1)

@@ -5,13 +5,17 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
+from models.params.events import EventPolicy
 from models.params.feedback import FeedbackParams
+from models.params.rating import KalmanParams
 from models.params.slate import Arm, SlateParams
 from state.keyed.descriptors import feedback_entry
-from tests.builders import DAY, HOUR, NOW, Record, behaviour, cut, event, learn_users
+from state.users import feedback as feedback_state
+from tests.builders import DAY, HOUR, NOW, Record, behaviour, cut, event, learn_users, learning
 from tests.harness import Clock, Learned, UsersSubtask
 
 FEEDBACK = FeedbackParams(rewards={"click": 0.2, "view": 0.2, "purchase": 1.0})
@@ -19,6 +23,16 @@ PLAIN = SlateParams()
 OVER = FEEDBACK.window_ms + FEEDBACK.lateness_ms
 LOG = behaviour(600, users=30, items=40)
 KINDS = ("total", "arms", "positions", "reasons", "models")
+
+
+def _time(record: Record) -> int:
+    """When a record happened, and so when it arrived, unless a test says otherwise."""
+    at: int = msgspec.json.decode(record.value or b"{}", type=Timed).timestamp
+    return at
+
+
+class Timed(msgspec.Struct):
+    timestamp: int = 0
 
 
 class Shop:
@@ -41,7 +55,12 @@ class Shop:
         self.counts: dict[str, Any] = {}
 
     def send(self, *records: Record) -> list[dict[str, Any]]:
-        placed = [replace(one, offset=self.offset + n) for n, one in enumerate(records)]
+        placed = [
+            replace(one, offset=self.offset + n, published=max(one.published, _time(one)))
+            if one.published == NOW
+            else replace(one, offset=self.offset + n)
+            for n, one in enumerate(records)
+        ]
         self.offset += len(records)
         self.learned = self.users.take(placed)
         self.loop += self.learned.messages
@@ -192,7 +211,7 @@ def test_one_user_with_a_fast_clock_ends_nobody_elses_window() -> None:
     one = shop()
     rec = one.recommend()
     one.send(shown(rec, 0))
-    assert one.send(event("liar", "tea", "view", NOW + DAY)) == []
+    assert one.send(event("ben", "tea"), event("liar", "tea", "view", NOW + DAY)) == []
     (bought,) = one.send(event("anna", item(rec, 0), "purchase", NOW + 1_000))
     assert bought["action"] == "purchase"
 
@@ -361,3 +380,144 @@ def test_what_was_ignored_moves_down_and_comes_back_in_time() -> None:
     later = again.recommend(at=NOW + DAY - 1)
     assert ignored & {i["item_id"] for i in later["items"]}
     assert second["rec_id"] != third["rec_id"]
+
+
+def test_hostile_values_spoil_no_sum() -> None:
+    one = shop()
+    rec = one.recommend()
+    one.send(*(shown(rec, n) for n in range(5)))
+    values = ["1e999", "1.7e308", "-5", "1e400", "1e300"]
+    for n, value in enumerate(values):
+        bought = event("anna", item(rec, n), "purchase", NOW + 1_000 + n, value=12345.25)
+        one.send(replace(bought, value=bought.value.replace(b"12345.25", value.encode())))
+    again = Shop(restored=one)
+    again.users.clock.now_ms += 5_000
+    again.send(event("anna", "x", "view", NOW + OVER))
+    assert again.counts["total"]["decided"] == 5
+    assert 0 <= again.counts["total"]["value"] <= 5e12
+
+
+def test_partitions_that_lag_hold_outcomes_back() -> None:
+    """The impression is of partition 0, the purchase of 1, which lags; both are active."""
+    one = shop()
+    rec = one.recommend()
+    for partition in (0, 1):
+        one.send(
+            *(replace(event(u, "tea", at=NOW + partition), partition=partition) for u in "bcd")
+        )
+    far = [event(user, "cup", "view", NOW + HOUR) for user in "bcd"]
+    assert one.send(shown(rec, 0), *far) == []
+    late = replace(event("anna", item(rec, 0), "purchase", NOW + 4_000), partition=1)
+    (found,) = one.send(late)
+    assert found["action"] == "purchase"
+
+
+def test_a_users_own_events_of_another_partition_end_no_window() -> None:
+    one = shop()
+    rec = one.recommend()
+    ahead = replace(event("anna", "cup", "view", NOW + HOUR), partition=1)
+    assert one.send(ahead, shown(rec, 0)) == []
+    (found,) = one.send(event("anna", item(rec, 0), "purchase", NOW + 4_000))
+    assert found["action"] == "purchase"
+
+
+def test_two_hostile_clocks_end_no_window_of_old_input() -> None:
+    """The job is behind: records arrived long ago, and two users claim to be in the present."""
+    one = shop()
+    rec = one.recommend()
+    one.send(shown(rec, 0))
+    bots = [event(name, "a", at=NOW + DAY) for name in ("bot-1", "bot-2")]
+    assert one.send(*(replace(bot, published=NOW + 1) for bot in bots)) == []
+    (found,) = one.send(event("anna", item(rec, 0), "purchase", NOW + 4_000))
+    assert found["action"] == "purchase"
+
+
+def test_an_item_that_was_clicked_in_another_list_is_not_ignored() -> None:
+    params = replace(FEEDBACK, notes_ignored=True)
+    one = shop(params)
+    first, second = one.recommend(), one.recommend(at=NOW + 1)
+    both = sorted({i["item_id"] for r in (first,) for i in r["items"]}
+                  & {i["item_id"] for i in second["items"]})[0]  # fmt: skip
+    places = [[i["item_id"] for i in r["items"]].index(both) for r in (first, second)]
+    one.send(shown(first, places[0], NOW + 2), shown(second, places[1], NOW + 3))
+    one.send(event("anna", both, "purchase", NOW + 4))
+    one.send(event("anna", "x", "view", NOW + OVER + 10))
+    assert len(one.outcomes) == 2
+    kept = feedback_state.decode(one.users.remembered()[feedback_entry("anna")])
+    assert kept.ignored == []
+
+
+def test_a_list_made_twice_gives_no_impression_a_second_outcome() -> None:
+    one = shop()
+    rec = one.recommend()
+    one.send(*(shown(rec, n, event_id=f"a{n}") for n in range(5)))
+    one.send(*(event("anna", f"other-{n}", at=NOW + 1 + n) for n in range(70)))
+    again = one.recommend()
+    assert again["rec_id"] == rec["rec_id"]
+    one.send(*(shown(again, n, event_id=f"b{n}") for n in range(len(again["items"]))))
+    one.wait(2 * OVER)
+    pairs = Counter((found["rec_id"], found["item_id"]) for found in one.outcomes)
+    assert set(pairs.values()) == {1}
+
+
+def test_nobody_is_evicted_before_their_impressions_are_decided() -> None:
+    params = replace(FEEDBACK, window_ms=50 * DAY)
+    one = shop(params)
+    rec = one.recommend()
+    one.send(shown(rec, 0))
+    assert one.wait(45 * DAY) == []
+    (found,) = one.wait(15 * DAY)
+    assert found["action"] is None
+    one.wait(40 * DAY)
+    assert not any("anna" in name for name in one.users.remembered())
+
+
+def test_what_waits_takes_room_for_those_who_wait_only() -> None:
+    one = shop()
+    rec = one.recommend()
+    for n in range(1, 300):
+        at = NOW + n * 75_000
+        one.users.clock.now_ms += 75_000
+        rec = one.recommend(at=at)
+        one.send(shown(rec, 0, at + 1))
+    deadlines = one.users.function._pipeline.feedback._buckets[0].deadlines
+    assert len(deadlines._held) == 1
+    assert len(deadlines._by_event) <= 80
+    assert len(deadlines._quiet) <= 80
+
+
+def test_without_an_experiment_lists_have_no_more_fields_than_before() -> None:
+    one = shop()
+    one.send(event("anna", "item-1"))
+    (record,) = one.learned.row.recommendations
+    assert b"propensity" not in record.v
+    assert b"arm" not in record.v
+
+
+def test_explored_ratings_are_predicted_in_their_own_scale() -> None:
+    rating = replace(KalmanParams(history=8), lowest=0.0, highest=100.0)
+    policy = EventPolicy(buckets=1, max_bytes=2_000, lowest_rating=0.0, highest_rating=100.0,
+                         rating_centre=None)  # fmt: skip
+    users = UsersSubtask(
+        learn_users(
+            policy=policy,
+            learning=learning(objective="rating", rating=rating),
+            slate=SlateParams(arms=(Arm(exploration=0.5),)),
+        ),
+        Clock(NOW + DAY),
+    )
+    ratings = [
+        event(f"u{n % 20}", f"item-{n % 17}", "rating", NOW + n, value=50.0 + n % 40)
+        for n in range(400)
+    ]
+    users.take([replace(one, offset=n) for n, one in enumerate(ratings)])
+    last = [event(f"u{n}", "item-1", "rating", NOW + 900, value=60.0) for n in range(20)]
+    found = users.take([replace(one, offset=1_000 + n) for n, one in enumerate(last)])
+    scores = [
+        i["score"]
+        for rec in found.recommendations.values()
+        for i in rec["items"]
+        if i["reason"] == "explored"
+    ]
+    assert len(scores) > 10
+    assert min(scores) > 20

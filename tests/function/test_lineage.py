@@ -267,4 +267,4 @@ def test_the_lineage_is_made_of_the_configuration_the_lease_and_what_kafka_says(
         for role in ROLES
     }
     alone = JobConfig.model_validate({"deep": {"enabled": False}})
-    assert "control" not in parameters.lineage(alone, mine, {}).topics
+    assert "control" in parameters.lineage(alone, mine, {}).topics  # commands about users

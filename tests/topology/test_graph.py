@@ -43,8 +43,8 @@ def nodes_of(config: JobConfig) -> list[tuple[str, str]]:
 
 
 def operators(config: JobConfig) -> dict[str, str]:
-    """Return the name of every operator that has a uid, by its uid."""
-    return {uid: name for uid, name in nodes_of(config) if uid}
+    """Return the name of every operator that may have state, by its uid."""
+    return {uid: name for uid, name in nodes_of(config) if uid and not name.startswith(STATELESS)}
 
 
 @pytest.fixture(scope="module")

@@ -55,9 +55,16 @@ def test_who_has_no_more_than_a_list_gets_that() -> None:
     assert (propensities == 1).all()
 
 
-def test_a_small_pool_is_never_drawn_from_twice() -> None:
-    found, _ = explore(lists(1_000, length=K + 2), K, 0.5, seeds(1_000))
+@pytest.mark.parametrize("pool", [1, 2, 4])
+def test_a_pool_smaller_than_a_list_is_drawn_from_for_its_first_places(pool: int) -> None:
+    """The mean of 1 / propensity over what was drawn is the number of items there are."""
+    users = 40_000
+    found, propensities = explore(lists(users, length=K + pool), K, 0.5, seeds(users))
     assert all(len(set(row)) == K for row in found.rows.tolist())
+    for place in range(K):
+        weights = 1 / propensities[:, place].astype(np.float64)
+        support = pool + 1 if place < pool else 1
+        assert weights.mean() == pytest.approx(support, rel=0.03)
 
 
 def test_the_same_seed_draws_the_same() -> None:
@@ -84,6 +91,18 @@ def test_users_stay_in_their_arms_and_another_salt_mixes_them() -> None:
     assert one == again
     assert np.mean(one) == pytest.approx(0.5, abs=0.01)
     assert np.mean(np.array(one) == np.array(other)) == pytest.approx(0.5, abs=0.02)
+
+
+def test_another_arm_moves_nobody_between_the_others() -> None:
+    arms = [Arm(name=name) for name in "abc"]
+    users = [f"user-{n}" for n in range(10_000)]
+    few, all_of_them, turned = (
+        [chosen[Assign(SlateParams(arms=tuple(chosen)))(user)].name for user in users]
+        for chosen in (arms[:2], arms, arms[::-1])
+    )
+    assert all_of_them == turned
+    assert all(now in (before, "c") for before, now in zip(few, all_of_them, strict=True))
+    assert all_of_them.count("c") / len(users) == pytest.approx(1 / 3, abs=0.02)
 
 
 @pytest.mark.parametrize(

@@ -1,40 +1,51 @@
 """When impressions are decided for which nothing came: by event time, or where all is quiet.
 
-An impression is over when the input that it came from has reached the end of its window, by the
-times of its events. Each partition has a clock of its own, as partitions are read at their own
-pace: after an outage one may be hours ahead of another. A clock is where two users have been, so
-that no single one can move it; a user's own impressions also follow the user's own events.
+An impression is over when the input has reached the end of its window, by the times of its events,
+in every partition that a bucket's events lately came from: these are read at their own pace, and
+after an outage one may be hours ahead of another. The time of a partition is where two users have
+been, so that no single one can move it, and never later than its records arrived in the topic; for
+a user's own impressions the user's own events count as well.
 
 Where no events come, processing time decides, counted from when this worker first saw the
 impression: what waits in the input while the job is down is read before anything is given up.
 """
 
 from collections import deque
-from collections.abc import Iterator
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 import numpy as np
 from numpy.typing import NDArray
 
 _NEVER = -1
+_ACTIVE_MS = 10_000
+"""Processing time without events after which a partition holds nothing up."""
+_SLACK = 64
+
+Key = tuple[str, int]
+"""User and partition."""
 
 
 class Clock:
-    """The event time that two users of a partition have reached."""
+    """The event time that two users of a partition have reached; that of one who is alone."""
 
     def __init__(self) -> None:
-        self._user, self._newest = "", _NEVER
-        self.time = _NEVER
-        """ms; -1 before there are two."""
+        self._user, self._newest, self._second = "", _NEVER, _NEVER
+        self.active_at = 0
+        """Processing time of the last event, ms."""
+
+    @property
+    def time(self) -> int:
+        """Return the time, ms; -1 before there is any."""
+        return self._second if self._second >= 0 else self._newest
 
     def note(self, user: str, time: int) -> None:
         """Note an event of a user."""
         if user == self._user:
             self._newest = max(self._newest, time)
         elif time > self._newest:
-            self.time, self._newest, self._user = self._newest, time, user
+            self._second, self._newest, self._user = self._newest, time, user
         else:
-            self.time = max(self.time, time)
+            self._second = max(self._second, time)
 
 
 class Deadlines:
@@ -49,46 +60,75 @@ class Deadlines:
     def __init__(self, started: int) -> None:
         self.started = started
         self._clocks: dict[int, Clock] = {}
-        self._by_event: dict[int, list[tuple[int, str]]] = {}
-        self._quiet: deque[tuple[int, str]] = deque()
-
-    def clock(self, partition: int) -> int:
-        """Return the event time that a partition has reached, ms; -1 for none."""
-        clock = self._clocks.get(partition)
-        return clock.time if clock else _NEVER
+        self._held: dict[Key, tuple[int, int]] = {}
+        # what is not as `_held` says is stale, and passed over
+        self._by_event: list[tuple[int, Key]] = []
+        self._quiet: deque[tuple[int, Key]] = deque()
 
     def follow(
-        self, users: list[str], newest: NDArray[np.int64], partitions: NDArray[np.int64]
+        self, users: list[str], partition: int, newest: NDArray[np.int64], now_ms: int
     ) -> None:
-        """Note the newest event of each user of a micro-batch, in order of the users.
+        """Note the newest event of each user in a partition of a micro-batch.
 
         Parameters
         ----------
         newest : int64[U]
             Event times, ms; those of users without an event are negative.
-        partitions : int64[U]
+        now_ms : int
+            Processing time.
         """
-        for partition in np.unique(partitions[newest >= 0]).tolist():
-            mine = np.flatnonzero((partitions == partition) & (newest >= 0))
-            clock = self._clocks.setdefault(partition, Clock())
-            for u in mine[np.argsort(newest[mine])[-2:]].tolist():
-                clock.note(users[u], int(newest[u]))
+        clock = self._clocks.setdefault(partition, Clock())
+        clock.active_at = now_ms
+        mine = np.flatnonzero(newest >= 0)
+        for u in mine[np.argsort(newest[mine])[-2:]].tolist():
+            clock.note(users[u], int(newest[u]))
+
+    def reached(self, now_ms: int, own: dict[int, int] | None = None) -> int:
+        """Return the event time that all partitions have reached that are active, ms.
+
+        Parameters
+        ----------
+        own
+            Newest event time of a user, by partition.
+        """
+        own = own or {}
+        times = [
+            max(clock.time, own.get(partition, _NEVER))
+            for partition, clock in self._clocks.items()
+            if now_ms - clock.active_at <= _ACTIVE_MS
+        ]
+        return min(times, default=_NEVER)
 
     def add(self, user: str, partition: int, over: int, quiet: int) -> None:
-        """Wait for a user: until an event time of a partition, and a processing time, ms."""
-        heappush(self._by_event.setdefault(partition, []), (over, user))
-        self._quiet.append((quiet, user))
+        """Look at a user again at an event time of a partition, or a processing time, ms."""
+        key = user, partition
+        if key in self._held and self._held[key][0] <= over:
+            return
+        self._held[key] = over, quiet
+        heappush(self._by_event, (over, key))
+        self._quiet.append((quiet, key))
+        if len(self._by_event) > 2 * len(self._held) + _SLACK:
+            self._by_event = [(over, key) for key, (over, _) in self._held.items()]
+            heapify(self._by_event)
+        if len(self._quiet) > 2 * len(self._held) + _SLACK:
+            self._quiet = deque(sorted((quiet, key) for key, (_, quiet) in self._held.items()))
 
-    def due(self, now_ms: int) -> Iterator[str]:
-        """Yield users some of whose impressions may be over, and forget that they wait."""
-        for partition, waiting in self._by_event.items():
-            reached = self.clock(partition)
-            while waiting and waiting[0][0] < reached:
-                yield heappop(waiting)[1]
+    def due(self, now_ms: int) -> set[str]:
+        """Return users some of whose impressions may be over, and forget that they wait."""
+        reached, found = self.reached(now_ms), set[str]()
+        while self._by_event and self._by_event[0][0] < reached:
+            over, key = heappop(self._by_event)
+            if self._held.get(key, (_NEVER, 0))[0] == over:
+                del self._held[key]
+                found.add(key[0])
         while self._quiet and self._quiet[0][0] <= now_ms:
-            yield self._quiet.popleft()[1]
+            quiet, key = self._quiet.popleft()
+            if self._held.get(key, (0, _NEVER))[1] == quiet:
+                del self._held[key]
+                found.add(key[0])
+        return found
 
     @property
     def waits(self) -> bool:
         """Whether any user may have impressions that wait."""
-        return bool(self._quiet)
+        return bool(self._held)

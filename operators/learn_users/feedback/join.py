@@ -1,6 +1,7 @@
 """Joins impressions and actions of one user.
 
-An action counts once: for the newest impression of its item that came before it, within the window.
+An action counts once: for the newest impression of its item before it that has come, within the
+window.
 Of several actions an impression keeps the one with the greatest reward. It is decided as soon as
 nothing better can come, else when the window is over.
 """
@@ -18,6 +19,8 @@ from state.users.feedback import (
     UserFeedback,
     decode_served,
     encode_served,
+    has_key,
+    key_bytes,
 )
 
 _MOST_PENDING = 512
@@ -57,8 +60,8 @@ class Join:
     def __init__(self, params: FeedbackParams, kept: UserFeedback) -> None:
         self._params = params
         self.kept = kept
-        self.newest = -1
-        """Newest event time of the user, ms; -1 where nobody looked."""
+        self.newest: dict[int, int] = {}
+        """Newest event time of the user by partition, ms."""
         self._changed = False
         self._unread = len(kept.served)
         self._read: dict[int, tuple[int, Served]] = {}
@@ -67,6 +70,12 @@ class Join:
 
     def serve(self, served: Served) -> None:
         """Remember a list that the user is recommended."""
+        kept, begin = self.kept.served, key_bytes(served.key)
+        for at in [n for n, value in enumerate(kept) if has_key(value, begin)]:
+            # made once more: what was shown of it must not count again
+            before = self._shown_of.get(at) or decode_served(kept[at])
+            shown = {before.items[place] for place in before.shown}
+            served.shown = [n for n, item in enumerate(served.items) if item in shown]
         self._new.append(encode_served(served))
         self._changed = True
 
@@ -112,6 +121,8 @@ class Join:
             if shown:
                 newest = max(shown, key=lambda pending: pending.shown_at)
                 action.counted = self._credit(newest, action)
+                for pending in shown:
+                    pending.elsewhere = pending is not newest
         kept.actions.append(action)
         if kept.ignored:
             kept.ignored = [one for one in kept.ignored if one.item != item]
@@ -138,7 +149,7 @@ class Join:
             self._changed = True
         if self._params.notes_ignored:
             for one in found:
-                if one.action is None:
+                if one.action is None and not one.elsewhere:
                     self._ignore(one)
         return found
 

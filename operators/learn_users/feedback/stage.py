@@ -33,6 +33,8 @@ _TELL_MS = 2_000
 """Processing time between two records of a bucket's counts."""
 _KEY_DIGITS = 16
 _FURTHEST = 10_000
+_GREATEST = 1e12
+"""Value of an action: sums of it stay numbers."""
 _NAME = re.compile("[0-9a-f]{32}").fullmatch
 _read_text = msgspec.json.Decoder(str | None).decode
 _read_number = msgspec.json.Decoder(int | None).decode
@@ -102,8 +104,9 @@ class FeedbackStage:
         return shows
 
     def waits(self, bucket: int) -> bool:
-        """Return whether impressions of a bucket wait for their outcome."""
-        return bucket in self._buckets and self._buckets[bucket].deadlines.waits
+        """Return whether impressions of a bucket wait for their outcome, or counts to be told."""
+        held = self._buckets.get(bucket)
+        return held is not None and (held.deadlines.waits or held.untold)
 
     def warm(self, bucket: int, entries: Iterable[tuple[str, bytes]], now_ms: int) -> None:
         """Take up a bucket: its counts, and the users whose impressions wait.
@@ -124,27 +127,33 @@ class FeedbackStage:
     def take(self, bucket: int, memory: Memory, taken: Taken, now_ms: int) -> NDArray[np.bool_]:
         """Join the events of a micro-batch, in their order; return which are impressions."""
         held, events = self._held(bucket, memory, now_ms), taken.events
-        partitions = np.zeros(len(taken.users), np.int64)
-        partitions[events.user] = events.coordinate >> OFFSET_BITS
-        newest = np.full(len(taken.users), -1, np.int64)
-        np.maximum.at(newest, events.user, events.time)
-        held.deadlines.follow(taken.users, newest, partitions)
-        own = newest.tolist()
+        partitions = events.coordinate >> OFFSET_BITS
+        # no clock is ahead of when the record arrived: of old input nobody is in the present
+        arrived = np.where(events.published < 0, events.time, events.published)
+        times = np.minimum(events.time, arrived)
+        newest: dict[int, list[int]] = {}
+        for partition in np.unique(partitions).tolist():
+            mine = partitions == partition
+            of_users = np.full(len(taken.users), -1, np.int64)
+            np.maximum.at(of_users, events.user[mine], times[mine])
+            held.deadlines.follow(taken.users, partition, of_users, now_ms)
+            newest[partition] = of_users.tolist()
         shows, acts = self._shows[taken.code], self._acts[taken.code]
         chosen = np.flatnonzero(shows | acts)
         shown: dict[str, list[Pending]] = {}
-        for n, u, item, time, code, value in zip(
+        for n, u, item, time, code, value, partition in zip(
             chosen.tolist(),
             events.user[chosen].tolist(),
             events.item[chosen].tolist(),
             events.time[chosen].tolist(),
             taken.code[chosen].tolist(),
-            np.nan_to_num(taken.amount[chosen], nan=-1.0).tolist(),
+            _values(taken.amount[chosen]).tolist(),
+            partitions[chosen].tolist(),
             strict=True,
         ):
             user = taken.users[u]
             join = self._open.get(user) or self._join(user, memory)
-            join.newest = own[u]
+            join.newest = {at: found[u] for at, found in newest.items()}
             if code in self._rewards:
                 kind = self._types[code]
                 reward = self._rewards[code] or self._params.reward(kind, value)
@@ -153,9 +162,8 @@ class FeedbackStage:
             found = _reference(user, taken.sources[n])
             if not isinstance(found, Fate):
                 key, position = found
-                place = int(partitions[u])
-                pending = Shown(key, item, taken.item_ids[n], position, time, now_ms, place)
-                found = join.show(pending)
+                name = taken.item_ids[n]
+                found = join.show(Shown(key, item, name, position, time, now_ms, partition))
             held.counts.note(found)
             held.changed = True
             if found is Fate.JOINED:
@@ -212,13 +220,14 @@ class FeedbackStage:
     def close(self, bucket: int, memory: Memory, now_ms: int) -> list[Record]:
         """Decide what can be decided, and keep the rest; return key and value of the records."""
         held = self._held(bucket, memory, now_ms)
-        due = set(held.deadlines.due(now_ms))
+        due = held.deadlines.due(now_ms)
         for user in due:
             self._join(user, memory)
         records: list[Record] = []
         for user, join in self._open.items():
             if join.kept.pending:
-                over = partial(self._is_over, held.deadlines, join.newest, now_ms)
+                reached = held.deadlines.reached(now_ms, join.newest)
+                over = partial(self._is_over, held.deadlines.started, reached, now_ms)
                 for pending in join.decided(over):
                     records.append(self._outcome(user, pending, held.counts))
                     held.changed = True
@@ -260,9 +269,8 @@ class FeedbackStage:
             quiet = now_ms + self._wait_ms + 1
             held.deadlines.add(user, partition, shown_at + self._wait_ms, quiet)
 
-    def _is_over(self, deadlines: Deadlines, own: int, now_ms: int, pending: Pending) -> bool:
-        reached = max(deadlines.clock(pending.partition), own)
-        since = max(pending.received_at, deadlines.started)
+    def _is_over(self, started: int, reached: int, now_ms: int, pending: Pending) -> bool:
+        since = max(pending.received_at, started)
         return pending.shown_at + self._wait_ms < reached or since + self._wait_ms < now_ms
 
     def _outcome(self, user: str, pending: Pending, counts: FeedbackCounts) -> Record:
@@ -290,6 +298,17 @@ class FeedbackStage:
             delay_ms=pending.delay_ms,
         )
         return topic.encode(record)
+
+
+def waiting(value: bytes) -> bool:
+    """Return whether a user has impressions that wait, by what is kept of the user."""
+    return bool(users_state.decode(value).pending)
+
+
+def _values(amounts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return values of actions; -1 for none, and for what no sum can hold."""
+    found: NDArray[np.float64] = np.where(np.isfinite(amounts), amounts, -1)
+    return np.clip(found, -1, _GREATEST)
 
 
 def _reference(user: str, event: Event) -> tuple[int, int | None] | Fate:

@@ -122,7 +122,7 @@ class Recommendations:
                     score,
                     REASONS[reason],
                     named[source] if source >= 0 else None,
-                    propensity,
+                    propensity if propensity < 1 else None,
                 )
                 for row, score, reason, source, propensity in zip(
                     rows, scores, reasons, sources, propensities, strict=True

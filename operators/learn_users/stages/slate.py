@@ -7,14 +7,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays.deep import DeepArrays
-from models.columns.lists import Recommended
+from models.columns.lists import BY_FACTORS, BY_NEW, Recommended
 from models.columns.users import Users
 from models.params.slate import Arm, SlateParams
+from models.rating.stars import Stars
 from models.slate.assign import Assign
 from models.slate.discount import discount
 from models.slate.explore import explore, first
 from models.slate.yardsticks import Yardsticks
 from operators.learn_users.stages.learn import Learn
+
+
+def as_ratings(lists: Recommended, stars: Stars) -> NDArray[np.float32]:
+    """Return the scores (U, k) of lists: those that are predictions in the ratings' own scale."""
+    predicted = (lists.reasons == BY_FACTORS) | (lists.reasons == BY_NEW)
+    return np.where(predicted, stars.ratings(lists.scores), lists.scores)
 
 
 @dataclass(slots=True)
@@ -36,10 +43,12 @@ class Slate:
     params : SlateParams
     k : int
         Items of a list.
+    stars : Stars, optional
+        How ratings were turned into what is learnt: predictions are given in their own scale.
     """
 
-    def __init__(self, params: SlateParams, k: int) -> None:
-        self._params, self._k = params, k
+    def __init__(self, params: SlateParams, k: int, stars: Stars | None = None) -> None:
+        self._params, self._k, self._stars = params, k, stars
         self._assign = Assign(params)
         self._yardsticks = Yardsticks()
 
@@ -88,7 +97,7 @@ class Slate:
         items, k = learn.items, self._k
         if arm.source == "random":
             return self._yardsticks.random(items, users, k, seeds)
-        more = self._params.candidates * bool(arm.exploration or arm.ignored_weight)
+        more = max(self._params.candidates, k) * bool(arm.exploration or arm.ignored_weight)
         if arm.source == "popular":
             longer = self._yardsticks.popular(items, users, k + more)
         else:
@@ -97,6 +106,8 @@ class Slate:
         if arm.ignored_weight:
             keys = items.keys[np.maximum(longer.rows, 0)].tolist()
             discount(longer, keys, ignored, arm.ignored_weight)
+        if self._stars is not None and arm.source == "model":
+            longer.scores = as_ratings(longer, self._stars)
         if more == 0:
             return first(longer, k), np.ones(longer.rows.shape, np.float32)
         return explore(longer, k, arm.exploration, seeds)
