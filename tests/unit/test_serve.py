@@ -139,7 +139,7 @@ def test_a_user_gets_the_list_of_the_topic(service: Service) -> None:
     found = service.get("/v1/users/ann/recommendations")
     assert (found["user_id"], found["rec_id"]) == ("ann", "r1")
     assert found["generated_at"] == NOW
-    assert 0 <= found["age_ms"] < 60_000
+    assert 0 <= found["age_ms"] <= time.time_ns() // 1_000_000 - NOW
     assert found["items"] == [
         {"item_id": "tea", "source": "list", "reason": "transition", "score": 1.0, "from": "cup"},
         {"item_id": "pot", "source": "list", "reason": "deep", "score": 0.9},
