@@ -52,6 +52,8 @@ export function why(entry, { they = false } = {}) {
       return ["new here"];
     case "trending":
       return ["trending just now"];
+    case "explored":
+      return ["drawn, to find out who likes it"];
   }
   switch (entry.source) {
     case "next":
