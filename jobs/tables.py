@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from conf.client.classes import for_job
 from conf.schema import JobConfig
-from models.columns.events import CONTROL, OFFSET_BITS
+from models.columns.events import OFFSET_BITS
 from models.keys import MIXER, MIXER_SHIFT, origin_of
 from state import record_sizes
 from state.topics import availability, window
@@ -120,8 +120,9 @@ def bucketed(config: JobConfig) -> str:
     command = f"topic = '{_quoted(config.kafka.topics.control)}'"
     about = "COALESCE(JSON_VALUE(CAST(v AS STRING), '$.user'), '')"
     user = f"CASE WHEN {command} THEN {about} ELSE {user} END"
-    return f"""SELECT k, v, pt, CASE WHEN {command} THEN {CONTROL} ELSE 0 END
-            + CAST(part AS BIGINT) * {1 << OFFSET_BITS} + off AS coordinate,
+    place = f"CAST(part AS BIGINT) * {1 << OFFSET_BITS} + off"
+    return f"""SELECT k, v, pt,
+          CASE WHEN {command} THEN -1 - ({place}) ELSE {place} END AS coordinate,
           EXTRACT(EPOCH FROM published) * 1000 + EXTRACT(MILLISECOND FROM published) AS published,
           {user_bucket(user, config.users.buckets)} AS bucket
         FROM events"""

@@ -36,7 +36,9 @@ from models.weights.popularity import PopularityWeights
 Row = tuple[str, str, str | float, int]
 """User, item, type of the event or a rating, and its time in seconds."""
 
-REASONS = ("transition", "factors", "trending", "popular", "new", "deep", "neighbours")
+REASONS = (
+    "transition", "factors", "trending", "popular", "new", "deep", "neighbours", "explored",
+)  # fmt: skip
 """Names of the reasons of `models.columns`, in the order of their numbers."""
 NEIGHBOURS = NeighbourParams(sequences=64, kept=1 << 12)
 """Room for the sequences of a few users."""

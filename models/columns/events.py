@@ -13,9 +13,8 @@ ACCEPTED, DUPLICATE, LATE, CONFLICT = 0, 1, 2, 3
 identity of an accepted event and another content."""
 
 OFFSET_BITS = 48
-"""A coordinate is `partition << OFFSET_BITS | offset` of the record in its source topic."""
-CONTROL = 1 << 62
-"""Added to the coordinate of a record that is no event, but a command of the topic `control`."""
+"""A coordinate is `partition << OFFSET_BITS | offset` of the record in its source topic.
+That of a command, from the topic `control`, is -1 less as much: it is negative."""
 
 
 @dataclass(slots=True)

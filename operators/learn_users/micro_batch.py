@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from models.columns.events import CONTROL
-
 
 @dataclass(frozen=True, slots=True)
 class MicroBatch:
@@ -16,17 +14,18 @@ class MicroBatch:
     values: Sequence[bytes | None]
     """(N,) record values."""
     coordinates: Sequence[int]
-    """(N,) partition and offset of each record, see `models.columns.events.OFFSET_BITS`."""
+    """(N,) partition and offset of each record, see `models.columns.events.OFFSET_BITS`; negative
+    for commands."""
     published: Sequence[int]
     """(N,) times of the records in the source topic, ms since 1970."""
 
     def split(self) -> "tuple[list[tuple[bytes | None, bytes | None]], MicroBatch]":
         """Return keys and values of commands that came with the records, and the records alone."""
-        if not self.coordinates or max(self.coordinates) < CONTROL:
+        if min(self.coordinates, default=0) >= 0:
             return [], self
         rows = list(zip(self.keys, self.values, self.coordinates, self.published, strict=True))
-        commands = [(key, value) for key, value, at, _ in rows if at >= CONTROL]
-        records = [row for row in rows if row[2] < CONTROL]
+        commands = [(key, value) for key, value, at, _ in rows if at < 0]
+        records = [row for row in rows if row[2] >= 0]
         keys, values, coordinates, published = zip(*records, strict=True) if records else 4 * ((),)
         return commands, MicroBatch(self.bucket, keys, values, coordinates, published)
 

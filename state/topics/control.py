@@ -60,7 +60,7 @@ def kind_of(value: bytes | None) -> str:
     """Return which command a value says it is; "" where it says nothing."""
     try:
         return msgspec.json.decode(value or b"", type=_Kind).command
-    except ValueError:  # DecodeError and UnicodeDecodeError are
+    except (ValueError, RecursionError):  # DecodeError and UnicodeDecodeError are the former
         return ""
 
 

@@ -507,7 +507,7 @@ def test_explored_ratings_are_predicted_in_their_own_scale() -> None:
         Clock(NOW + DAY),
     )
     ratings = [
-        event(f"u{n % 20}", f"item-{n % 17}", "rating", NOW + n, value=50.0 + n % 40)
+        event(f"u{n % 20}", f"item-{n % 61}", "rating", NOW + n, value=50.0 + n % 40)
         for n in range(400)
     ]
     users.take([replace(one, offset=n) for n, one in enumerate(ratings)])

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.columns.events import CONTROL
 from models.keys import key_of
 from models.params.feedback import FeedbackParams
 from operators.fine_tune.blocks import Blocks
@@ -60,7 +59,7 @@ class Job:
                 value if isinstance(value, bytes) or value is None else json.dumps(value).encode()
             )
             key = None if name is None else name.encode()
-            placed.append(Record(key, encoded, offset=CONTROL + self.commands))
+            placed.append(Record(key, encoded, offset=-1 - self.commands))
             self.commands += 1
         learned = self.users.take(placed)
         if learned.messages:
@@ -244,3 +243,10 @@ def test_a_message_of_another_job_forgets_nobody() -> None:
     one = job()
     one.users.hear_as("accepted_events", b"\0\0\0\0", forgotten.encode(0, [key_of(USER)]))
     assert "sequence of the worker" not in traces(one, USER)
+
+
+def test_no_nesting_of_a_command_stops_the_job() -> None:
+    one = job()
+    for value in (b'{"command":' + b"[" * 100_000, b'{"user":' * 100_000, b"[" * 1_000_000):
+        (answer,) = one.send(orders=[(None, value)]).row.answers
+        assert not json.loads(answer.v)["ok"]

@@ -21,6 +21,7 @@ from models.params.users import UserParams
 from operators.learn_users.micro_batch import MicroBatch
 from operators.learn_users.stages.decode import Rejected
 from operators.learn_users.stages.records import DeadLetters, Recommendations, Triggers
+from operators.learn_users.stages.slate import Slates
 from state import record_sizes
 from state.keyed.accounting import GAPS, Accounting, PartitionCounts
 from state.topics import chunks, trending
@@ -114,7 +115,8 @@ def test_a_recommendation_keeps_its_bound(k: int, id_bytes: int, characters: str
     big = np.array([2**62])
     triggers = Triggers(np.zeros(1, np.int32), [user], big.astype(np.uint64), big, big)
     writer = Recommendations("m" * 200)
-    ((key, value),) = writer([user], users, triggers, best, items, 2**62)
+    slates = Slates(best, np.full((1, k), 1.2345678e-30, np.float32), ["a" * 32])
+    ((key, value),) = writer([user], users, triggers, slates, items, 2**62)
     assert len(key) + len(value) <= record_sizes.recommendation(k, id_bytes)
 
 

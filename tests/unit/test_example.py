@@ -78,7 +78,7 @@ def test_somebody_new_is_told_what_is_popular() -> None:
 
 
 def test_reasons_have_the_names_that_the_job_writes() -> None:
-    assert dict(enumerate(REASONS)) == records._REASONS
+    assert dict(enumerate(REASONS)) == records.REASONS
 
 
 def test_columns_of_events_are_as_long_as_there_are_rows() -> None:
