@@ -13,7 +13,13 @@ from pathlib import Path
 
 from conf.loader import ConfigError, load
 from jobs.environment import environment
-from jobs.preflight import PreflightError, check_one_origin, check_topics, check_unused
+from jobs.preflight import (
+    PreflightError,
+    check_one_origin,
+    check_there,
+    check_topics,
+    check_unused,
+)
 from jobs.topology import build_ingest
 from jobs.user import name_user
 
@@ -29,6 +35,7 @@ def main(arguments: Sequence[str]) -> int:
         check_one_origin()
         config = load(options.config, options.overrides)
         check_topics(config)
+        check_there(config, pipe=True)
         check_unused(config)
     except (ConfigError, PreflightError) as error:
         sys.stderr.write(f"{error}\n")

@@ -110,7 +110,7 @@ def topic_ids(config: JobConfig, topics: Iterable[str]) -> dict[str, str]:
         admin.close()
 
 
-def check_there(config: JobConfig) -> None:
+def check_there(config: JobConfig, *, pipe: bool = False) -> None:
     """Refuse to start without topics that are newer than others: the job would fail for ever.
 
     Raises
@@ -119,8 +119,8 @@ def check_there(config: JobConfig) -> None:
         Where the brokers say that there is none.
     """
     topics = config.kafka.topics
-    names = [topics.catalog, topics.control, topics.control_results]
-    if config.feedback.enabled:
+    names = [topics.control] if pipe else [topics.catalog, topics.control, topics.control_results]
+    if config.feedback.enabled and not pipe:
         names.append(topics.feedback)
     if absent := [name for name, found in topic_ids(config, names).items() if found == ABSENT]:
         told = f"preflight: topic {', '.join(absent)}: expected a topic of the job, got none"

@@ -77,13 +77,19 @@ class Blocks:
             self._retire(oldest)
 
     def forget(self, user: int) -> int:
-        """Forget the events of a user, by its key; return how many there were."""
-        gone = 0
+        """Forget the events of a user, by its key; return how many there were.
+
+        The state's count of new events, which are the last ones, goes down by those among them.
+        """
+        gone, begin, new_from = 0, 0, self.events - self._state.new_events
         for name in sorted(self._state.blocks):
             block = self._read(name)
             theirs = block.user == np.uint64(user)
+            new = int(np.count_nonzero(theirs[max(0, new_from - begin) :]))
+            begin += len(block)
             if theirs.any():
                 gone += int(np.count_nonzero(theirs))
+                self._state.new_events = max(0, self._state.new_events - new)
                 rest = block.take(~theirs)
                 self._put(name, rest) if len(rest) else self._drop(name)
         return gone
@@ -155,12 +161,17 @@ class Blocks:
     def _put(self, name: str, block: Block) -> None:
         self._memory.put(f"block/{name}", ring.encode(block))
         self._state.blocks[name] = len(block)
-        self._written.discard(name)
+        if name in self._written:
+            self._written.discard(name)
+            self._unlink(name)
 
     def _drop(self, name: str) -> None:
         self._memory.remove(f"block/{name}")
         del self._state.blocks[name]
         self._written.discard(name)
+        self._unlink(name)
+
+    def _unlink(self, name: str) -> None:
         for column in self._columns:
             with contextlib.suppress(OSError):
                 (self._folder / f"{column}-{name}.npy").unlink()

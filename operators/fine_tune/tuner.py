@@ -121,11 +121,18 @@ class Tuner:
 
     def command(self, key: bytes | None, value: bytes | None) -> Iterator[Record]:
         """Take a command, see `Commands.receive`; one to forget a user says it here, too."""
-        user = control.user_to_forget(value)
-        if user:
+        self._obey(value)
+        yield from self._commands.receive(key, value)
+
+    def _obey(self, value: bytes | None) -> None:
+        """Forget a user, and what of them is still on its way; or take them again."""
+        if user := control.user_of(value, "readmit_user"):
+            self.state.forgotten = [k for k in self.state.forgotten if k != key_of(user)]
+        if user := control.user_of(value, "forget_user"):
+            known = [k for k in self.state.forgotten if k != key_of(user)]
+            self.state.forgotten = [*known, key_of(user)]
             gone = self._blocks.forget(key_of(user))
             _LOG.info("a user is forgotten: %d events that rounds are trained from", gone)
-        yield from self._commands.receive(key, value)
 
     def tick(self) -> Iterator[Record]:
         """Look after store and trainer, begin what is due, and publish what changed."""
@@ -155,6 +162,9 @@ class Tuner:
     # ---- events ----
     def _kept(self, one: Examples) -> Block:
         block = Block(one.user, one.item, one.time, one.value)
+        if self.state.forgotten:
+            forgotten = np.array(self.state.forgotten, np.uint64)
+            block = block.take(~np.isin(block.user, forgotten))
         if self.state.share >= 1:
             return block
         return block.take(of_share(block, self.state.share))

@@ -22,6 +22,8 @@ from state.topics import chunks, forgotten
 from state.topics import marks as marks_codec
 
 _LONGEST_NAME = 32
+_TOLD = 4_096
+"""Messages to forget users that are remembered."""
 _LOG = logging.getLogger(__name__)
 _TOO_LARGE = (
     "learn-items: expected marks of at most half a record, got %d bytes with kafka.max_record_bytes"
@@ -44,6 +46,7 @@ class ItemAuthority:
         self._publishers: dict[int, Publisher] = {}
         self._gone: dict[int, set[int]] = {}
         self._left: dict[int, set[int]] = {}
+        self._reached: dict[int, set[int]] = {}
         self._parts: dict[bytes, int] = {}
         self._told = False
 
@@ -102,10 +105,13 @@ class ItemAuthority:
         """Return what a bucket's records contain of each source, to be stored with them."""
         return marks_codec.encode(self._applied[bucket].highest)
 
-    def learn(self, bucket: int, messages: Sequence[bytes]) -> list[tuple[int, bytes | None]]:
+    def learn(
+        self, bucket: int, messages: Sequence[bytes], stale: Sequence[int] = ()
+    ) -> list[tuple[int, bytes | None]]:
         """Learn sealed accepted batches; return the items' records that changed, by key.
 
         Keys are item keys as signed 64-bit numbers; None stands for an item that was given up.
+        `stale` are keys of records that are to be written anew.
         """
         changed = [
             self._forget(bucket, message)
@@ -113,7 +119,9 @@ class ItemAuthority:
             else self._learn(bucket, accepted_codec.decode(message))
             for message in messages
         ]
+        changed.append(np.array(stale, np.int64).view(np.uint64))
         rows = self._items.rows(np.unique(np.concatenate(changed)), register=False)
+        rows = rows[rows >= 0]
         exported = self._items.export(rows)
         self._publishers[bucket].mark(exported.keys)
         names = exported.keys.view(np.int64).tolist()
@@ -179,11 +187,17 @@ class ItemAuthority:
         All buckets share them, and each has a copy of the message: whichever is the first notes for
         the others which of their records are to be written anew.
         """
-        _, users = forgotten.decode(message)
-        keys = self._items.keys[self._items.neighbours.forget(users)]
-        of = keys % np.uint64(self._params.buckets)
-        for number in self._publishers:
-            self._left.setdefault(number, set()).update(keys[of == number].tolist())
+        told = forgotten.decode(message)
+        reached = self._reached.setdefault(told.name, set())
+        if bucket not in reached:
+            rows = self._items.neighbours.forget(np.array(told.users, np.uint64))
+            keys = self._items.keys[rows]
+            of = keys % np.uint64(self._params.buckets)
+            for number in self._publishers:
+                self._left.setdefault(number, set()).update(keys[of == number].tolist())
+            reached.update(self._publishers)
+            while len(self._reached) > _TOLD:
+                del self._reached[next(iter(self._reached))]
         return np.array(sorted(self._left.pop(bucket, set())), np.uint64)
 
     def _learn(self, bucket: int, message: AcceptedBatch) -> NDArray[np.uint64]:

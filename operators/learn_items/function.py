@@ -11,7 +11,7 @@ from pyflink.datastream.functions import KeyedProcessFunction
 from operators.learn_items.authority import ItemAuthority
 from operators.params import LearnItemsParams
 from state.keyed import descriptors, lineage
-from state.topics import lease
+from state.topics import forgotten, lease
 
 _TICK_MS = 1000
 
@@ -51,13 +51,30 @@ class LearnItemsFunction(KeyedProcessFunction):
         if not self._catalogue.is_open(bucket):
             self._open_bucket(bucket)
             _schedule(ctx)
-        for key, record in self._catalogue.learn(bucket, messages):
+        stale = self._holding([one for one in messages if forgotten.is_one(one)])
+        for key, record in self._catalogue.learn(bucket, messages, stale):
             if record is not None:
                 self._records.put(key, record)
             else:
                 self._records.remove(key)
         self._records.put(descriptors.MARKS_ENTRY, self._catalogue.marks(bucket))
         return iter(())
+
+    def _holding(self, messages: list[bytes]) -> list[int]:
+        """Return the items whose records hold users that are to be forgotten.
+
+        A record keeps places that its sequence has long overtaken, until it is written again.
+        """
+        users = [user for message in messages for user in forgotten.decode(message).users]
+        if not users:
+            return []
+        needles = [user.to_bytes(8, "little") for user in users]
+        special = (descriptors.MARKS_ENTRY, descriptors.ITEMS_LINEAGE_ENTRY)
+        return [
+            key
+            for key, record in self._records.items()
+            if key not in special and any(needle in record for needle in needles)
+        ]
 
     def on_timer(self, timestamp: int, ctx: Any) -> Iterator[Row]:  # noqa: ARG002
         """Publish some of what changed, within the budget; forget what was given up."""

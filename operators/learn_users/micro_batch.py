@@ -2,6 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    """A record of the topic `control`."""
+
+    key: bytes | None
+    value: bytes | None
+    coordinate: int
+    published: int
+    """When it was written, ms since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +30,12 @@ class MicroBatch:
     published: Sequence[int]
     """(N,) times of the records in the source topic, ms since 1970."""
 
-    def split(self) -> "tuple[list[tuple[bytes | None, bytes | None]], MicroBatch]":
-        """Return keys and values of commands that came with the records, and the records alone."""
+    def split(self) -> "tuple[list[Command], MicroBatch]":
+        """Return the commands that came with the records, and the records alone."""
         if min(self.coordinates, default=0) >= 0:
             return [], self
         rows = list(zip(self.keys, self.values, self.coordinates, self.published, strict=True))
-        commands = [(key, value) for key, value, at, _ in rows if at < 0]
+        commands = [Command(*row) for row in rows if row[2] < 0]
         records = [row for row in rows if row[2] >= 0]
         keys, values, coordinates, published = zip(*records, strict=True) if records else 4 * ((),)
         return commands, MicroBatch(self.bucket, keys, values, coordinates, published)

@@ -3,7 +3,7 @@
 No Flink in here, so that a file can be replayed through the very same code.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from itertools import compress
 
 import numpy as np
@@ -17,7 +17,7 @@ from models.keys import key_of
 from operators.learn_users.control.commands import Control
 from operators.learn_users.control.gate import mute, without
 from operators.learn_users.feedback.stage import FeedbackStage, Taken
-from operators.learn_users.micro_batch import MicroBatch
+from operators.learn_users.micro_batch import Command, MicroBatch
 from operators.learn_users.stages.account import account, accounting_of
 from operators.learn_users.stages.decode import Decode, Decoded
 from operators.learn_users.stages.deduplicate import deduplicate
@@ -39,7 +39,7 @@ from operators.memory import Memory
 from operators.params import LearnUsersParams
 from state import record_sizes
 from state.keyed import knobs, popularity
-from state.keyed.descriptors import ACCOUNTING_ENTRY, KNOBS_ENTRY, POPULARITY_ENTRY, entry_of
+from state.keyed.descriptors import KNOBS_ENTRY, POPULARITY_ENTRY, entry_of
 from state.topics import accepted as accepted_codec
 from state.topics import forgotten, worker
 from state.topics.sealed_letter import Seal
@@ -82,6 +82,7 @@ class Pipeline:
         )
         self._first = params.evaluation_first / params.policy.buckets
         self._sampled_below = 0
+        self._blocked: Collection[int] = ()
         learning = params.learning
         self._feedback = self._feedback_of(params)
         self._slate = Slate(params.slate, params.k, self._stars)
@@ -101,8 +102,9 @@ class Pipeline:
             self._obey(bucket, memory, commands, outcome)
         gates = self._control.gates(bucket, memory)
         decoded = self._decode(batch, now_ms)
-        if gates.forgotten:
-            decoded = without(decoded, batch, gates.forgotten, self._params.policy)
+        if gates.forgotten or gates.lifted:
+            decoded = without(decoded, batch, gates, self._params.policy)
+        self._blocked = gates.blocked
         stored = [memory.get(entry_of(user)) for user in decoded.users]
         if self._stars is not None:
             decoded.events.value = self._stars.of(decoded.events.value)
@@ -131,7 +133,7 @@ class Pipeline:
             self._params.lease.epoch if self._params.lease else 0,
         )
         self.decide(bucket, memory, outcome)
-        outcome.metrics.recommended = len(outcome.recommendations)
+        outcome.metrics.recommended = sum(value is not None for _, value in outcome.recommendations)
         outcome.metrics.age = max(0, self._clock_ms() - min(batch.published, default=now_ms))
         return outcome
 
@@ -139,7 +141,7 @@ class Pipeline:
         self,
         bucket: int,
         memory: Memory,
-        commands: list[tuple[bytes | None, bytes | None]],
+        commands: list[Command],
         outcome: Outcome,
     ) -> None:
         """Carry out commands about users, and tell other workers whom to forget."""
@@ -147,8 +149,11 @@ class Pipeline:
         outcome.answers = done.answers
         outcome.recommendations += done.recommendations
         if done.forgotten:
-            origin = self._params.learning.origin
-            outcome.accepted.append(forgotten.encode(origin, done.forgotten))
+            # by the place of the command: it is the same whenever it is read
+            name = key_of(f"{bucket}/{commands[0].coordinate}")
+            told = forgotten.Forgotten(self._params.learning.origin, name, done.forgotten)
+            outcome.accepted.append(forgotten.encode(told))
+            self._learn.forget(told)
         if self._feedback is not None:
             self._feedback.note_forgotten(bucket, memory, done.waiting, self._clock_ms())
 
@@ -186,6 +191,8 @@ class Pipeline:
         """Return which events are ranked before they are learnt: those of sampled users."""
         below = self._sampled_below
         users = np.fromiter((key_of(user) % _SHARES < below for user in ids), np.bool_, len(ids))
+        if self._blocked:  # what is learnt of ranks is everybody's
+            users &= np.array([key_of(user) not in self._blocked for user in ids], np.bool_)
         return users[events.user]
 
     def _sample(self, accepted: int) -> None:
@@ -328,7 +335,7 @@ class Pipeline:
         """
         weights = self._learn.popularity
         if not weights.knows(bucket):
-            if memory.get(ACCOUNTING_ENTRY) is not None:
+            if accounting_of(bucket, memory).accepted:
                 self._learn.restored()
             weights.restore(bucket, popularity.decode(memory.get(POPULARITY_ENTRY)))
         if self._adaptive and not self._learn.knobs.knows(bucket):

@@ -139,7 +139,7 @@ class Receiver:
 
     def _receive_accepted(self, value: bytes) -> None:
         if forgotten.is_one(value):
-            self._pipeline.learn.forget(*forgotten.decode(value))
+            self._pipeline.learn.forget(forgotten.decode(value))
             return
         message = accepted_codec.decode(value)
         learning = self._params.learning

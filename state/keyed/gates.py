@@ -18,11 +18,14 @@ class Gates(msgspec.Struct, array_like=True):
     """What is kept of a bucket."""
 
     forgotten: dict[int, int] = {}
-    """Processing time of the command, ms, by the user's key: nothing of them is taken."""
+    """When the command was written, ms, by the user's key: nothing of them is taken."""
     blocked: dict[int, int] = {}
     """The same of users who are served, and teach nobody."""
-    commands: list[tuple[str, int]] = []
-    """Id and hash of the last commands."""
+    commands: list[tuple[int, int]] = []
+    """Hashes of the ids and of the contents of the last commands."""
+    lifted: dict[int, tuple[int, int]] = {}
+    """Of users who were readmitted: when the commands to forget and to readmit were written.
+    Records from before the former are not taken, whenever they are read."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -43,7 +46,7 @@ def decode(value: bytes | None) -> Gates:
         If the value is damaged or of an unknown version.
     """
     if value is None:
-        return Gates({}, {}, [])
+        return Gates({}, {}, [], {})
     _, payload = open_sealed(value, MAGIC, READ_VERSIONS, _WHERE)
     try:
         return _decode(payload)

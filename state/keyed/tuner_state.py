@@ -1,9 +1,9 @@
 """State of fine-tune besides its blocks: one sealed JSON object (magic `FT`).
 
-Fields at their defaults are left out. Version 3 knows the champion by its checksum, too, and keeps
-commands until they are answered. Version 2 has the gains of weights of the blend. Version 1
-had two weights and the curvature of a likelihood instead: they are passed over, and the deep model
-weighs nothing until it has shown to help.
+Fields at their defaults are left out. Version 4 knows users that are forgotten. Version 3 knows the
+champion by its checksum, too, and keeps commands until they are answered. Version 2 has the gains
+of weights of the blend. Version 1 had two weights and the curvature of a likelihood instead: they
+are passed over, and the deep model weighs nothing until it has shown to help.
 """
 
 import msgspec
@@ -13,8 +13,8 @@ from state.codec import json_codec
 from state.codec.sealed import open_sealed, seal
 
 MAGIC = b"FT"
-VERSION = 3
-READ_VERSIONS = (1, 2, 3)
+VERSION = 4
+READ_VERSIONS = (1, 2, 3, 4)
 _WHERE = "state of fine-tune"
 
 
@@ -56,6 +56,8 @@ class TunerState(msgspec.Struct, omit_defaults=True):
     """Events kept since the last round began or the share was halved."""
     old_share: float = 1.0
     """Share of users whose events go from the ring into the reservoir."""
+    forgotten: list[int] = []
+    """Keys of users whose events are not taken."""
     events: int = 0
     """Positive events ever taken."""
     since_round: int = 0

@@ -76,9 +76,9 @@ def decode_user(value: bytes | None) -> UserCommand:
     return json_codec.decode(value, UserCommand, "control", expected=expected, remedy=SKIP)
 
 
-def user_to_forget(value: bytes | None) -> str:
-    """Return the user that a command wants forgotten; "" of any other value."""
-    if kind_of(value) != "forget_user":
+def user_of(value: bytes | None, command: str) -> str:
+    """Return the user that a command is about; "" of any other value."""
+    if kind_of(value) != command:
         return ""
     try:
         return decode_user(value).user

@@ -1,11 +1,13 @@
 """Users to forget, among the accepted events (magic `FU`): what every worker and learn-items obey.
 
-Payload, little-endian: the origin (u64, see `models.keys.origin_of`), then a key (u64) a user.
-Nothing in it is an id.
+Payload, little-endian: the origin (u64, see `models.keys.origin_of`), a name (u64), by which what
+comes twice is known, then a key (u64) a user. Nothing in it is an id.
 """
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
-from numpy.typing import NDArray
 
 from state.codec.sealed import SKIP, corrupt, open_sealed, seal
 
@@ -13,6 +15,17 @@ MAGIC = b"FU"
 VERSION = 1
 READ_VERSIONS = (1,)
 _WHERE = "users to forget"
+_HEAD = 16
+
+
+class Forgotten(NamedTuple):
+    """Users whose sequences are to be forgotten."""
+
+    origin: int
+    name: int
+    """The same however often it is told."""
+    users: Sequence[int]
+    """Keys."""
 
 
 def is_one(value: bytes) -> bool:
@@ -20,13 +33,14 @@ def is_one(value: bytes) -> bool:
     return value[: len(MAGIC)] == MAGIC
 
 
-def encode(origin: int, users: list[int]) -> bytes:
-    """Return the sealed value for the keys of users."""
-    return seal(MAGIC, VERSION, np.array([origin, *users], "<u8").tobytes())
+def encode(told: Forgotten) -> bytes:
+    """Return the sealed value."""
+    numbers = np.array([told.origin, told.name, *told.users], "<u8")
+    return seal(MAGIC, VERSION, numbers.tobytes())
 
 
-def decode(value: bytes) -> tuple[int, NDArray[np.uint64]]:
-    """Return the origin and the keys of users.
+def decode(value: bytes) -> Forgotten:
+    """Read what `encode` wrote.
 
     Raises
     ------
@@ -34,7 +48,7 @@ def decode(value: bytes) -> tuple[int, NDArray[np.uint64]]:
         If the bytes are damaged or of an unknown version.
     """
     _, payload = open_sealed(value, MAGIC, READ_VERSIONS, _WHERE, SKIP)
-    if len(payload) < 8 or len(payload) % 8:
-        raise corrupt(_WHERE, "a multiple of 8 bytes", len(payload))
-    numbers = np.frombuffer(payload, "<u8").astype(np.uint64)
-    return int(numbers[0]), numbers[1:]
+    if len(payload) < _HEAD or len(payload) % 8:
+        raise corrupt(_WHERE, "a multiple of 8 bytes, 16 or more", len(payload))
+    origin, name, *users = np.frombuffer(payload, "<u8").tolist()
+    return Forgotten(origin, name, users)

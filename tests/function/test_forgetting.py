@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from models.keys import key_of
+from models.params.events import EventPolicy
 from models.params.feedback import FeedbackParams
 from operators.fine_tune.blocks import Blocks
 from state.keyed.ring import Block
 from state.keyed.tuner_state import TunerState
 from state.topics import forgotten
+from state.topics.forgotten import Forgotten
 from tests.builders import (
     DAY,
     NOW,
@@ -50,21 +52,31 @@ class Job:
         )
         self.offset = restored.offset if restored else 0
         self.commands = restored.commands if restored else 0
+        self.now_ms = restored.now_ms if restored else NOW
 
     def send(self, *records: Record, orders: Sequence[tuple[str | None, Any]] = ()) -> Learned:
-        placed = [replace(one, offset=self.offset + n) for n, one in enumerate(records)]
+        placed = [
+            replace(one, offset=self.offset + n, published=self._next_ms(one.published))
+            for n, one in enumerate(records)
+        ]
         self.offset += len(records)
         for name, value in orders:
             encoded = (
                 value if isinstance(value, bytes) or value is None else json.dumps(value).encode()
             )
             key = None if name is None else name.encode()
-            placed.append(Record(key, encoded, offset=-1 - self.commands))
+            written = self._next_ms()
+            placed.append(Record(key, encoded, offset=-1 - self.commands, published=written))
             self.commands += 1
         learned = self.users.take(placed)
         if learned.messages:
             self.items.take(*learned.messages)
         return learned
+
+    def _next_ms(self, published: int = NOW) -> int:
+        """When the next record is written: now, unless a test says otherwise."""
+        self.now_ms += 1
+        return self.now_ms if published == NOW else published
 
     def order(self, command: str, user: str, name: str = "") -> dict[str, Any]:
         name = name or f"{command}-{self.commands}"
@@ -241,7 +253,9 @@ def test_the_training_ring_forgets_a_user() -> None:
 
 def test_a_message_of_another_job_forgets_nobody() -> None:
     one = job()
-    one.users.hear_as("accepted_events", b"\0\0\0\0", forgotten.encode(0, [key_of(USER)]))
+    one.users.hear_as(
+        "accepted_events", b"\0\0\0\0", forgotten.encode(Forgotten(7, 1, [key_of(USER)]))
+    )
     assert "sequence of the worker" not in traces(one, USER)
 
 
@@ -250,3 +264,108 @@ def test_no_nesting_of_a_command_stops_the_job() -> None:
     for value in (b'{"command":' + b"[" * 100_000, b'{"user":' * 100_000, b"[" * 1_000_000):
         (answer,) = one.send(orders=[(None, value)]).row.answers
         assert not json.loads(answer.v)["ok"]
+
+
+def test_records_from_before_are_not_taken_after_the_user_was_readmitted() -> None:
+    one = job()
+    before = one.now_ms
+    one.order("forget_user", USER)
+    one.order("readmit_user", USER)
+    late = replace(event(USER, "secret"), published=before)
+    assert one.send(late).accounting["ignored"] == {"(forgotten)": 1}
+    assert USER.encode() not in everything(one)
+    again = Job(one)
+    assert again.send(late).accounting["ignored"] == {"(forgotten)": 2}
+    assert USER in again.send(event(USER, "tea", at=NOW + 1)).recommendations
+
+
+def test_the_newest_command_holds_in_whatever_order_they_are_read() -> None:
+    one = job()
+    older = Record(b"r", b'{"command":"readmit_user","user":"ann"}', offset=-100, published=NOW)
+    newer = Record(b"f", b'{"command":"forget_user","user":"ann"}', offset=-101, published=NOW + 9)
+    for first, second, taken in ((newer, older, False), (older, newer, False)):
+        each = Job(one)
+        for record in (first, second):
+            each.users.take([record])
+        each.now_ms = NOW + 100
+        assert ("ann" in each.send(event("ann", "tea")).recommendations) == taken
+    each = Job(one)
+    each.users.take([replace(newer, published=NOW)])
+    each.users.take([replace(older, published=NOW + 9)])
+    each.now_ms = NOW + 100
+    assert "ann" in each.send(event("ann", "tea")).recommendations
+
+
+def test_records_of_items_do_not_keep_what_a_sequence_has_overtaken() -> None:
+    one = job()
+    for part in range(6):
+        one.send(*(event(USER, f"thing-{part}-{n}", at=NOW + part * 100 + n) for n in range(90)))
+    assert "key" in traces(one, USER)
+    one.order("forget_user", USER)
+    assert traces(one, USER) == []
+
+
+@pytest.mark.parametrize("buckets", [1, 4])
+def test_who_is_forgotten_and_readmitted_at_once_is_learnt_alike_everywhere(buckets: int) -> None:
+    one = job()
+    full = replace(learning(objective="full"), item_buckets=buckets)
+    one.items = ItemsSubtask(
+        learn_items(learning=full, keys=tuple(range(buckets))), Clock(NOW + DAY)
+    )
+    for n in range(40):
+        one.send(event(USER, f"old-{n}", at=NOW + n))
+    orders = [("f", {"command": "forget_user", "user": USER}),
+              ("r", {"command": "readmit_user", "user": USER})]  # fmt: skip
+    first = replace(event(USER, "new-1", at=NOW + 100), published=NOW + 10_000)
+    learned = one.send(first, orders=orders)
+    for message in learned.messages:  # it comes back, more than once
+        for _ in range(2):
+            one.users.hear_as("accepted_events", b"\0\0\0\0", message)
+    for n in range(2, 8):
+        one.send(event(USER, f"new-{n}", at=NOW + 100 + n))
+    for items in (one.users.function._pipeline.items, one.items.function._catalogue._items):
+        arrays = items.neighbours.arrays
+        slot = arrays.keys.tolist().index(key_of(USER))
+        assert arrays.until[slot] - arrays.first[slot] == 7
+
+
+@pytest.mark.parametrize("keyed", [True, False, "json"])
+def test_refused_records_of_forgotten_users_are_no_dead_letters(keyed: Any) -> None:
+    policy = EventPolicy(buckets=1, max_bytes=2_000, keyed=keyed)
+    users = UsersSubtask(learn_users(policy=policy, deep=False), Clock(NOW + DAY))
+    forget = {"command": "forget_user", "user": USER}
+    users.take([Record(b"f", json.dumps(forget).encode(), offset=-1)])
+    bad = [replace(event(USER, "tea", at=-5), offset=n, published=NOW + 5) for n in range(2)]
+    learned = users.take([bad[0] if keyed is True else replace(bad[0], key=None),
+                          replace(bad[1], key=None)])  # fmt: skip
+    assert learned.dead_letters == []
+    assert learned.accounting["ignored"] == {"(forgotten)": 2}
+
+
+def test_a_blocked_user_moves_no_weight_of_scores() -> None:
+    one = job()
+    one.order("block_user", "bot")
+    learned = one.send(*(event("bot", f"item-{n}", at=NOW + n) for n in range(30)))
+    assert learned.metrics["scored"] == 0
+    assert learned.metrics["recommended"] == 1
+
+
+def test_new_events_of_the_ring_are_counted_without_those_forgotten() -> None:
+    memory: dict[str, bytes] = {}
+
+    class Memory:
+        get, remove = memory.get, memory.pop
+
+        def put(self, key: str, value: bytes) -> None:
+            memory[key] = value
+
+    state = TunerState()
+    blocks = Blocks(state, Memory(), 100_000)
+    users = np.repeat(np.array([1, 2], np.uint64), 300)
+    blocks.append(Block(users, np.arange(600, dtype=np.uint64), np.arange(600)))
+    state.new_events = 200
+    assert blocks.forget(2) == 300
+    assert state.new_events == 0
+    state.new_events = 100
+    assert blocks.forget(1) == 300
+    assert (blocks.events, state.new_events) == (0, 0)

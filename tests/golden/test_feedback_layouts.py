@@ -9,6 +9,7 @@ from state.keyed import gates
 from state.keyed.feedback_counts import Fate, FeedbackCounts
 from state.keyed.gates import Gates
 from state.topics import forgotten
+from state.topics.forgotten import Forgotten
 from state.users import feedback
 from state.users.feedback import Action, Ignored, Pending, Served, UserFeedback
 
@@ -43,25 +44,23 @@ def of_a_bucket() -> bytes:
 
 
 def of_gates() -> bytes:
-    return gates.encode(Gates({2**64 - 1: 1_700_000_000_000}, {7: 8}, [("id-1", 2**32 - 1)]))
+    return gates.encode(
+        Gates({2**64 - 1: 1_700_000_000_000}, {7: 8}, [(2**64 - 1, 2**32 - 1)], {9: (-1, 5)})
+    )
 
 
 MADE = {
     "feedback-v1": of_a_user,
     "feedback-counts-v1": of_a_bucket,
     "gates-v1": of_gates,
-    "forgotten-v1": lambda: forgotten.encode(7, [11, 2**64 - 1]),
+    "forgotten-v1": lambda: forgotten.encode(Forgotten(7, 2**63, [11, 2**64 - 1])),
 }
 READ = {
     "feedback-v1": lambda value: feedback.encode(feedback.decode(value)),
     "feedback-counts-v1": lambda value: FeedbackCounts.from_state(value).to_state(),
     "gates-v1": lambda value: gates.encode(gates.decode(value)),
-    "forgotten-v1": lambda value: _again(*forgotten.decode(value)),
+    "forgotten-v1": lambda value: forgotten.encode(forgotten.decode(value)),
 }
-
-
-def _again(origin: int, users: object) -> bytes:
-    return forgotten.encode(origin, users.tolist())  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", MADE)

@@ -124,6 +124,11 @@ def some_proven_state() -> TunerState:
     return replace(some_private_state(), proof=[1000.5, 0.25, 30.0])
 
 
+def some_forgetting_state() -> TunerState:
+    """The same, with users that are forgotten."""
+    return replace(some_proven_state(), forgotten=[11, 2**64 - 1])
+
+
 def some_pointer() -> ModelPointer:
     """A pointer to a model of the default shape."""
     return ModelPointer(
@@ -147,9 +152,7 @@ BINARY: dict[str, tuple[Any, Callable[[], Any]]] = {
     "examples-v5": (examples, some_ratings),
     "ring-v1": (ring, some_block),
     "ring-v2": (ring, some_rated_block),
-    "tuner-v3": (tuner_state, some_state),
-    "tuner-private-v3": (tuner_state, some_private_state),
-    "tuner-proven-v3": (tuner_state, some_proven_state),
+    "tuner-v4": (tuner_state, some_forgetting_state),
 }
 
 
@@ -168,6 +171,9 @@ OLD: dict[str, tuple[Any, Any]] = {
     "examples-v1": (examples, dataclasses.replace(some_examples(), loss=np.zeros(20))),
     "examples-v2": (examples, dataclasses.replace(some_examples(), loss=np.zeros(20))),
     "examples-v3": (examples, dataclasses.replace(some_ratings(), loss=np.zeros(20))),
+    "tuner-v3": (tuner_state, some_state()),
+    "tuner-private-v3": (tuner_state, some_private_state()),
+    "tuner-proven-v3": (tuner_state, some_proven_state()),
     "tuner-v2": (tuner_state, of_version_2(some_state())),
     "tuner-private-v2": (tuner_state, of_version_2(some_private_state())),
     "tuner-v1": (tuner_state, without_blend(some_state())),
@@ -216,7 +222,7 @@ def test_a_golden_value_names_its_version(name: str) -> None:
 def test_no_field_of_the_state_is_left_at_its_default() -> None:
     start = TunerState()
     for name in TunerState.__struct_fields__:
-        assert getattr(some_proven_state(), name) != getattr(start, name), name
+        assert getattr(some_forgetting_state(), name) != getattr(start, name), name
 
 
 def test_a_state_of_fewer_fields_is_read() -> None:

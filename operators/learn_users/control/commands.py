@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from zlib import crc32
 
+import xxhash
+
 from models.keys import bucket_of, key_of
+from operators.learn_users.micro_batch import Command
 from operators.memory import Memory
 from state.codec.sealed import StateError
 from state.keyed import gates as codec
@@ -15,6 +18,7 @@ from state.topics import control
 from state.topics.control import Answer
 from state.users import feedback as feedback_codec
 
+_NEVER = -1
 _REMEMBERED = 256
 """Command ids that a bucket remembers."""
 _KEPT_ELSEWHERE = (
@@ -71,7 +75,7 @@ class Control:
         self,
         bucket: int,
         memory: Memory,
-        commands: list[tuple[bytes | None, bytes | None]],
+        commands: list[Command],
         now_ms: int,
     ) -> Done:
         """Carry out commands in their order, and answer each.
@@ -79,11 +83,11 @@ class Control:
         Parameters
         ----------
         commands
-            Keys, which are the ids, and values of records of `control`.
+            Records of `control`; their keys are the ids.
         """
         gates, done = self.gates(bucket, memory), Done()
-        for key, value in commands:
-            self._take(bucket, memory, gates, key, value, now_ms, done)
+        for command in commands:
+            self._take(bucket, memory, gates, command, now_ms, done)
         memory.put(GATES_ENTRY, codec.encode(gates))
         return done
 
@@ -92,16 +96,16 @@ class Control:
         bucket: int,
         memory: Memory,
         gates: Gates,
-        key: bytes | None,
-        value: bytes | None,
+        record: Command,
         now_ms: int,
         done: Done,
     ) -> None:
+        key, value = record.key, record.value
         name, kind = control.id_of(key), control.kind_of(value)
         if kind not in self._handlers and not self._alone:
             return  # fine-tune's, which answers what nobody knows as well
-        said = crc32(value or b"")
-        before = dict(gates.commands).get(name) if name else None
+        known, said = xxhash.xxh3_64_intdigest(key or b""), crc32(value or b"")
+        before = dict(gates.commands).get(known) if key else None
         if before == said:
             return
         details: dict[str, Any] = {}
@@ -112,16 +116,16 @@ class Control:
             if bucket_of(command.user, self._buckets) != bucket:
                 message = "control: expected one user, got a record that names two"
                 raise StateError(f"{message}; send it again with one")
-            details = self._handlers[kind](command.user, memory, gates, now_ms, done)
+            details = self._handlers[kind](command.user, memory, gates, record.published, done)
             ok, told = True, _TOLD[kind]
         except ValueError as error:  # StateError is one
             ok, told = False, str(error)[:1000]
-        if before is None and name:
-            gates.commands = [*gates.commands, (name, said)][-_REMEMBERED:]
+        if before is None and key and kind in self._handlers:
+            gates.commands = [*gates.commands, (known, said)][-_REMEMBERED:]
         done.answers.append(control.encode(Answer(name, kind, ok, told, now_ms, details=details)))
 
     def _forget(
-        self, user: str, memory: Memory, gates: Gates, now_ms: int, done: Done
+        self, user: str, memory: Memory, gates: Gates, at: int, done: Done
     ) -> dict[str, Any]:
         kept = memory.get(feedback_entry(user))
         found = feedback_codec.decode(kept)
@@ -131,9 +135,13 @@ class Control:
             "waiting_impressions": len(found.pending),
         }
         done.waiting += len(found.pending)
-        gates.blocked.pop(key_of(user), None)
-        gates.forgotten[key_of(user)] = now_ms
-        done.forgotten.append(key_of(user))
+        key = key_of(user)
+        _, readmitted = gates.lifted.get(key, (_NEVER, _NEVER))
+        if at <= readmitted:  # written before, and read after
+            gates.lifted[key] = max(at, gates.lifted[key][0]), readmitted
+        else:
+            gates.forgotten[key] = max(at, gates.forgotten.get(key, at))
+        done.forgotten.append(key)
         if self._recommend:
             done.recommendations.append((user.encode(), None))
         return {
@@ -143,12 +151,19 @@ class Control:
             "kept_elsewhere": _KEPT_ELSEWHERE,
         }
 
-    def _readmit(self, user: str, _: Memory, gates: Gates, __: int, ___: Done) -> dict[str, Any]:
-        return {"changed": gates.forgotten.pop(key_of(user), None) is not None}
+    def _readmit(self, user: str, _: Memory, gates: Gates, at: int, __: Done) -> dict[str, Any]:
+        key = key_of(user)
+        since, _readmitted = gates.lifted.get(key, (_NEVER, _NEVER))
+        forgotten = gates.forgotten.get(key)
+        if forgotten is not None and at < forgotten:  # written before, and read after
+            return {"changed": False}
+        gates.forgotten.pop(key, None)
+        gates.lifted[key] = max(since, forgotten or _NEVER), at
+        return {"changed": forgotten is not None}
 
-    def _block(self, user: str, _: Memory, gates: Gates, now_ms: int, __: Done) -> dict[str, Any]:
+    def _block(self, user: str, _: Memory, gates: Gates, at: int, __: Done) -> dict[str, Any]:
         changed = key_of(user) not in gates.blocked
-        gates.blocked.setdefault(key_of(user), now_ms)
+        gates.blocked.setdefault(key_of(user), at)
         return {"changed": changed}
 
     def _unblock(self, user: str, _: Memory, gates: Gates, __: int, ___: Done) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Keeps events of forgotten users out of a micro-batch, and those of blocked ones from teaching."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from itertools import compress
 
 import msgspec
@@ -13,39 +13,37 @@ from models.params.events import EventPolicy
 from operators.learn_users.micro_batch import MicroBatch
 from operators.learn_users.stages.decode import Decoded
 from state.events.codes import Ignored
+from state.keyed.gates import Gates
 
+_FOREVER, _NEVER = np.iinfo(np.int64).max, -(1 << 62)
 FORGOTTEN = "(forgotten)"
 """What records of forgotten users are counted as, among those that are ignored."""
 
 
-def without(
-    decoded: Decoded, batch: MicroBatch, forgotten: Collection[int], policy: EventPolicy
-) -> Decoded:
-    """Return what was decoded without the users that are forgotten.
+def without(decoded: Decoded, batch: MicroBatch, gates: Gates, policy: EventPolicy) -> Decoded:
+    """Return what was decoded without what is forgotten.
 
-    Their records are counted as ignored, and are no dead letters either: these would keep them.
-
-    Parameters
-    ----------
-    forgotten
-        Keys of users.
+    These records are counted as ignored, and are no dead letters either: these would keep them.
     """
-    gone = np.array([key_of(user) in forgotten for user in decoded.users], np.bool_)
+    keys = [key_of(user) for user in decoded.users]
+    until = np.array([_until(key, gates) for key in keys], np.int64)
     theirs = {
         one.position
         for one in decoded.rejected
-        if (user := _user_of(batch.keys[one.position], policy)) and key_of(user) in forgotten
+        if batch.published[one.position] <= _until_of(batch, one.position, gates, policy)
     }
-    if not gone.any() and not theirs:
-        return decoded
     events = decoded.events
-    kept = ~gone[events.user] if len(events) else np.ones(0, np.bool_)
+    kept = events.published > until[events.user] if len(events) else np.ones(0, np.bool_)
+    if kept.all() and not theirs:
+        return decoded
     theirs |= set(decoded.record[~kept].tolist())
     rest = events.take(kept)
-    rest.user = (np.cumsum(~gone) - 1)[rest.user].astype(np.int32)
+    there = np.zeros(len(keys), np.bool_)
+    there[rest.user] = True
+    rest.user = (np.cumsum(there) - 1)[rest.user].astype(np.int32)
     known = {one.position for one in decoded.ignored}
     return Decoded(
-        users=list(compress(decoded.users, ~gone)),
+        users=list(compress(decoded.users, there)),
         events=rest,
         single=decoded.single,
         record=decoded.record[kept],
@@ -61,6 +59,20 @@ def without(
     )
 
 
+def _until(key: int, gates: Gates) -> int:
+    """Return when the last record of a user was written that is not taken, ms; -1 for none."""
+    if key in gates.forgotten:
+        return _FOREVER
+    return gates.lifted[key][0] if key in gates.lifted else _NEVER
+
+
+def _until_of(batch: MicroBatch, position: int, gates: Gates, policy: EventPolicy) -> int:
+    """Return the same of the user of a refused record; -1 where nobody can tell whose it is."""
+    key, value = batch.keys[position], batch.values[position]
+    users = {_user_in_key(key, policy), *_users_in(value, policy)} - {""}
+    return max((_until(key_of(user), gates) for user in users), default=_NEVER)
+
+
 def mute(events: Events, users: list[str], blocked: Collection[int]) -> None:
     """Let events of blocked users count for nobody else."""
     said = np.array([key_of(user) not in blocked for user in users], np.bool_)
@@ -69,11 +81,25 @@ def mute(events: Events, users: list[str], blocked: Collection[int]) -> None:
     events.moves &= heard
 
 
-def _user_of(key: bytes | None, policy: EventPolicy) -> str:
+def _user_in_key(key: bytes | None, policy: EventPolicy) -> str:
     """Return the user that a record's key names; "" where it names none."""
     if key is None or not policy.keyed:
         return ""
     try:
         return msgspec.json.decode(key, type=str) if policy.keyed == "json" else key.decode()
-    except ValueError:  # DecodeError and UnicodeDecodeError are
+    except (ValueError, RecursionError):  # DecodeError and UnicodeDecodeError are the former
         return ""
+
+
+def _users_in(value: bytes | None, policy: EventPolicy) -> Iterator[str]:
+    """Yield the users that a refused value names, as far as it is JSON."""
+    try:
+        tree = msgspec.json.decode(value or b"")
+    except (ValueError, RecursionError):
+        return
+    for path in dict(policy.fields).get("user_id", ("user_id",)):
+        found = tree
+        for step in path.split("."):
+            found = found.get(step) if isinstance(found, dict) else None
+        if isinstance(found, str | int):
+            yield str(found)

@@ -62,7 +62,7 @@ class Deadlines:
         self._clocks: dict[int, Clock] = {}
         self._held: dict[Key, tuple[int, int]] = {}
         # what is not as `_held` says is stale, and passed over
-        self._by_event: list[tuple[int, Key]] = []
+        self._by_event: dict[int, list[tuple[int, Key]]] = {}
         self._quiet: deque[tuple[int, Key]] = deque()
 
     def follow(
@@ -83,19 +83,24 @@ class Deadlines:
         for u in mine[np.argsort(newest[mine])[-2:]].tolist():
             clock.note(users[u], int(newest[u]))
 
-    def reached(self, now_ms: int, own: dict[int, int] | None = None) -> int:
+    def reached(self, partition: int, now_ms: int, own: dict[int, int] | None = None) -> int:
         """Return the event time that all partitions have reached that are active, ms.
+
+        -1 where the partition that is asked about is none of them: its records are still to come.
 
         Parameters
         ----------
         own
             Newest event time of a user, by partition.
         """
+        clock = self._clocks.get(partition)
+        if clock is None or now_ms - clock.active_at > _ACTIVE_MS:
+            return _NEVER
         own = own or {}
         times = [
-            max(clock.time, own.get(partition, _NEVER))
-            for partition, clock in self._clocks.items()
-            if now_ms - clock.active_at <= _ACTIVE_MS
+            max(other.time, own.get(number, _NEVER))
+            for number, other in self._clocks.items()
+            if now_ms - other.active_at <= _ACTIVE_MS
         ]
         return min(times, default=_NEVER)
 
@@ -105,22 +110,25 @@ class Deadlines:
         if key in self._held and self._held[key][0] <= over:
             return
         self._held[key] = over, quiet
-        heappush(self._by_event, (over, key))
+        waiting = self._by_event.setdefault(partition, [])
+        heappush(waiting, (over, key))
         self._quiet.append((quiet, key))
-        if len(self._by_event) > 2 * len(self._held) + _SLACK:
-            self._by_event = [(over, key) for key, (over, _) in self._held.items()]
-            heapify(self._by_event)
+        if len(waiting) > 2 * len(self._held) + _SLACK:
+            waiting[:] = [(at, k) for k, (at, _) in self._held.items() if k[1] == partition]
+            heapify(waiting)
         if len(self._quiet) > 2 * len(self._held) + _SLACK:
             self._quiet = deque(sorted((quiet, key) for key, (_, quiet) in self._held.items()))
 
     def due(self, now_ms: int) -> set[str]:
         """Return users some of whose impressions may be over, and forget that they wait."""
-        reached, found = self.reached(now_ms), set[str]()
-        while self._by_event and self._by_event[0][0] < reached:
-            over, key = heappop(self._by_event)
-            if self._held.get(key, (_NEVER, 0))[0] == over:
-                del self._held[key]
-                found.add(key[0])
+        found = set[str]()
+        for partition, waiting in self._by_event.items():
+            reached = self.reached(partition, now_ms)
+            while waiting and waiting[0][0] < reached:
+                over, key = heappop(waiting)
+                if self._held.get(key, (_NEVER, 0))[0] == over:
+                    del self._held[key]
+                    found.add(key[0])
         while self._quiet and self._quiet[0][0] <= now_ms:
             quiet, key = self._quiet.popleft()
             if self._held.get(key, (0, _NEVER))[1] == quiet:

@@ -226,7 +226,11 @@ class FeedbackStage:
         records: list[Record] = []
         for user, join in self._open.items():
             if join.kept.pending:
-                reached = held.deadlines.reached(now_ms, join.newest)
+                partitions = {one.partition for one in join.kept.pending}
+                reached = {
+                    number: held.deadlines.reached(number, now_ms, join.newest)
+                    for number in partitions
+                }
                 over = partial(self._is_over, held.deadlines.started, reached, now_ms)
                 for pending in join.decided(over):
                     records.append(self._outcome(user, pending, held.counts))
@@ -269,9 +273,12 @@ class FeedbackStage:
             quiet = now_ms + self._wait_ms + 1
             held.deadlines.add(user, partition, shown_at + self._wait_ms, quiet)
 
-    def _is_over(self, started: int, reached: int, now_ms: int, pending: Pending) -> bool:
+    def _is_over(
+        self, started: int, reached: dict[int, int], now_ms: int, pending: Pending
+    ) -> bool:
         since = max(pending.received_at, started)
-        return pending.shown_at + self._wait_ms < reached or since + self._wait_ms < now_ms
+        end = pending.shown_at + self._wait_ms
+        return end < reached[pending.partition] or since + self._wait_ms < now_ms
 
     def _outcome(self, user: str, pending: Pending, counts: FeedbackCounts) -> Record:
         reason = REASONS[pending.reason]

@@ -26,10 +26,13 @@ from operators.learning import empty_items, name_new, objective
 from operators.params import LearningParams
 from state.codec.sealed import ForeignError
 from state.topics.chunks import About
+from state.topics.forgotten import Forgotten
 
 _NOTE_SECONDS = 3.0
 _PATIENCE = 120.0
 """Seconds without news of old items after which a worker waits for no further ones."""
+_TOLD = 4_096
+"""Messages to forget users that are remembered."""
 _NEWS = 0.01
 """Share of all items that must be received to be news: some are always new, and come later."""
 _FOREIGN = (
@@ -75,6 +78,7 @@ class Learn:
         self._restored, self._waiting, self._received_all = False, False, 0.0
         self._news, self._received_then = time.monotonic(), 0
         self._sequences = params.sequences is not None
+        self._forgotten: list[int] = []
 
     def __call__(
         self,
@@ -127,10 +131,12 @@ class Learn:
         self.share.note(received=np.count_nonzero(fresh))
         self._touch(rows)
 
-    def forget(self, origin: int, users: NDArray[np.uint64]) -> None:
-        """Forget the sequences of users, by their keys."""
-        self._check_origin(origin)
-        self.items.neighbours.forget(users)
+    def forget(self, told: Forgotten) -> None:
+        """Forget the sequences of users; what is told again is recognised."""
+        self._check_origin(told.origin)
+        if told.name not in self._forgotten:
+            self._forgotten = [*self._forgotten, told.name][-_TOLD:]
+            self.items.neighbours.forget(np.array(told.users, np.uint64))
 
     def receive(self, name: bytes, rows: ItemRows, about: About) -> None:
         """Take authoritative rows, by the name of their record, where they know more.
