@@ -125,7 +125,7 @@ def test_each_impression_has_one_outcome_after_a_kill_and_a_rescale(job: Running
     assert Counter((one["rec_id"], one["item_id"]) for one in found) == expected
     actions = Counter(one["action"] for one in found)
     assert actions["purchase"] == visitors.bought
-    assert visitors.bought > 20
+    assert visitors.bought > 5
     job.wait(lambda: counted(job)["decided"] == len(expected), lambda: f"{counted(job)}")
     assert counted(job)["joined"] == len(expected)
     assert set(counted(job)) <= {"joined", "repeated", "decided"}
