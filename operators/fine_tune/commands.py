@@ -39,17 +39,22 @@ class Commands:
         self._at_once = {"fine_tune_now": begin}
         self._with_store = {"rollback_model": self._roll_back, "promote_model": self._promote}
 
+    def is_new(self, key: bytes | None) -> bool:
+        """Return whether a command has not come before, and remember its id."""
+        name, state = control.id_of(key), self._state
+        if name and name in state.commands:
+            return False
+        state.commands = [*state.commands, name][-_REMEMBERED:]
+        return True
+
     def receive(self, key: bytes | None, value: bytes | None) -> Iterator[Record]:
         """Answer a command, or keep it until the store has been asked.
 
         A repeated one is answered by nothing.
         """
-        if control.kind_of(value) in control.USER_COMMANDS:
-            return  # carried out, and answered, where the user's state is
         name, state = control.id_of(key), self._state
-        if name and name in state.commands:
+        if not self.is_new(key):
             return
-        state.commands = [*state.commands, name][-_REMEMBERED:]
         kind = ""
         try:
             command = control.decode(value)

@@ -120,9 +120,11 @@ class Tuner:
         self._triggers.by_events()
 
     def command(self, key: bytes | None, value: bytes | None) -> Iterator[Record]:
-        """Take a command, see `Commands.receive`; one to forget a user says it here, too."""
-        self._obey(value)
-        yield from self._commands.receive(key, value)
+        """Take a command; those about users are answered where the user's state is."""
+        if control.kind_of(value) not in control.USER_COMMANDS:
+            yield from self._commands.receive(key, value)
+        elif self._commands.is_new(key):
+            self._obey(value)
 
     def _obey(self, value: bytes | None) -> None:
         """Forget a user, and what of them is still on its way; or take them again."""

@@ -80,6 +80,7 @@ class Pipeline:
             params.max_record_bytes,
             Seal(params.letter_key) if params.letter_key else None,
         )
+        self._room = params.max_record_bytes - record_sizes.OVERHEAD - _BUCKET_KEY
         self._first = params.evaluation_first / params.policy.buckets
         self._sampled_below = 0
         self._blocked: Collection[int] = ()
@@ -150,10 +151,12 @@ class Pipeline:
         outcome.recommendations += done.recommendations
         if done.forgotten:
             # by the place of the command: it is the same whenever it is read
-            name = key_of(f"{bucket}/{commands[0].coordinate}")
-            told = forgotten.Forgotten(self._params.learning.origin, name, done.forgotten)
-            outcome.accepted.append(forgotten.encode(told))
-            self._learn.forget(told)
+            origin, most = self._params.learning.origin, forgotten.most_users(self._room)
+            for at in range(0, len(done.forgotten), most):
+                name = key_of(f"{bucket}/{commands[0].coordinate}/{at}")
+                told = forgotten.Forgotten(origin, name, done.forgotten[at : at + most])
+                outcome.accepted.append(forgotten.encode(told))
+                self._learn.forget(told)
         if self._feedback is not None:
             self._feedback.note_forgotten(bucket, memory, done.waiting, self._clock_ms())
 
@@ -299,7 +302,7 @@ class Pipeline:
             ranking = params.learning.objective == "ranking"
             outcome.accepted += accepted_codec.encode_within(
                 learned.message,
-                params.max_record_bytes - record_sizes.OVERHEAD - _BUCKET_KEY,
+                self._room,
                 params.learning.transitions.window if ranking else 0,
             )
         if scored.any():

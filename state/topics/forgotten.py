@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from state.codec.sealed import SKIP, corrupt, open_sealed, seal
+from state.codec.sealed import HEADER, SKIP, corrupt, open_sealed, seal
 
 MAGIC = b"FU"
 VERSION = 1
@@ -26,6 +26,11 @@ class Forgotten(NamedTuple):
     """The same however often it is told."""
     users: Sequence[int]
     """Keys."""
+
+
+def most_users(room: int) -> int:
+    """Return how many users fit into a value of so many bytes."""
+    return max(1, (room - HEADER.size - _HEAD) // 8)
 
 
 def is_one(value: bytes) -> bool:

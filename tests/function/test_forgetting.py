@@ -369,3 +369,19 @@ def test_new_events_of_the_ring_are_counted_without_those_forgotten() -> None:
     state.new_events = 100
     assert blocks.forget(1) == 300
     assert (blocks.events, state.new_events) == (0, 0)
+
+
+def test_no_answer_is_longer_than_a_record_and_no_message_to_forget() -> None:
+    one = job()
+    value = {"command": "x" * 900_000, "user": USER}
+    (answer,) = one.send(orders=[("k" * 5_000, value)]).row.answers
+    assert len(answer.k) + len(answer.v) < 4_096
+    users = UsersSubtask(learn_users(deep=False, max_record_bytes=64 << 10), Clock(NOW + DAY))
+    orders = [json.dumps({"command": "forget_user", "user": f"u{n}"}) for n in range(20_000)]
+    learned = users.take(
+        [Record(b"%d" % n, order.encode(), offset=-1 - n) for n, order in enumerate(orders)]
+    )
+    assert max(map(len, learned.messages)) < 64 << 10
+    told = [user for message in learned.messages for user in forgotten.decode(message).users]
+    assert told == [key_of(f"u{n}") for n in range(20_000)]
+    assert len({forgotten.decode(message).name for message in learned.messages}) > 1

@@ -122,7 +122,10 @@ class Control:
             ok, told = False, str(error)[:1000]
         if before is None and key and kind in self._handlers:
             gates.commands = [*gates.commands, (known, said)][-_REMEMBERED:]
-        done.answers.append(control.encode(Answer(name, kind, ok, told, now_ms, details=details)))
+        # what is no command may be as long as a record: the answer must fit into one
+        known_kind = kind if kind in self._handlers else ""
+        answer = Answer(name, known_kind, ok, told, now_ms, details=details)
+        done.answers.append(control.encode(answer))
 
     def _forget(
         self, user: str, memory: Memory, gates: Gates, at: int, done: Done

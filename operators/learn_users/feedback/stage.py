@@ -153,7 +153,8 @@ class FeedbackStage:
         ):
             user = taken.users[u]
             join = self._open.get(user) or self._join(user, memory)
-            join.newest = {at: found[u] for at, found in newest.items()}
+            if not join.newest:
+                join.newest = {at: found[u] for at, found in newest.items()}
             if code in self._rewards:
                 kind = self._types[code]
                 reward = self._rewards[code] or self._params.reward(kind, value)
