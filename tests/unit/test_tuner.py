@@ -17,6 +17,7 @@ from models.arrays.weights import LOSSES
 from models.columns.events import OFFSET_BITS
 from models.deep.recurrent import Recurrent
 from models.deep.shape import Shape
+from models.keys import key_of
 from operators.fine_tune.params import FineTuneParams
 from operators.fine_tune.rounds import RoundParams
 from operators.fine_tune.scratch import Scratch
@@ -873,3 +874,12 @@ def test_shares_are_told_by_plan(world: World) -> None:
     plan = json.loads((world.round_folder() / "plan.json").read_text())
     told = replace(world.params.round).plan(1, 0)
     assert plan == told
+
+
+def test_a_command_about_a_user_is_obeyed_once_and_answered_elsewhere(world: World) -> None:
+    forget = b'{"command":"forget_user","user":"ann"}'
+    assert list(world.command("f", forget)) == []
+    assert world.state.forgotten == [key_of("ann")]
+    assert list(world.command("r", b'{"command":"readmit_user","user":"ann"}')) == []
+    assert list(world.command("f", forget)) == []  # sent twice
+    assert world.state.forgotten == []
