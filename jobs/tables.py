@@ -313,13 +313,16 @@ ACCEPTED = """INSERT INTO accepted_events
 ACCOUNTING = """INSERT INTO recommendation_metrics
     SELECT a.k, a.v FROM learned CROSS JOIN UNNEST(accounting) AS a(k, v)"""
 
-OUTCOMES = "SELECT f.k, f.v FROM learned CROSS JOIN UNNEST(feedback) AS f(k, v)"
 
-FEEDBACK = "INSERT INTO feedback SELECT k, v FROM outcomes"
+def records_of(column: str) -> str:
+    """Return the records in a column of `learned`."""
+    return f"SELECT r.k, r.v FROM learned CROSS JOIN UNNEST({column}) AS r(k, v)"
 
-ANSWERS = "SELECT a.k, a.v FROM learned CROSS JOIN UNNEST(answers) AS a(k, v)"
 
-ANSWERED = "INSERT INTO user_answers SELECT k, v FROM answers"
+def into(sink: str, view: str) -> str:
+    """Write the records of a view into a sink."""
+    return f"INSERT INTO {sink} SELECT k, v FROM {view}"
+
 
 TUNED = tuple(
     f"INSERT INTO {table} SELECT k, v FROM tuned WHERE topic = '{name}'"

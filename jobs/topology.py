@@ -60,9 +60,10 @@ def build(
     if wants_deep(config):  # last: what a job has without it keeps its uids
         _fine_tune(sql, config, FineTuneFunction(parameters.fine_tune(config, lease, lineage)))
         _tuned_sinks(sql, config, generation)
+    topics, sink_of = config.kafka.topics, partial(_sink_of, sql, config, generation)
     if config.feedback.enabled:
-        _feedback(sql, config, generation)
-    _answers(sql, config, generation)
+        sink_of(column="feedback", sink="feedback", topic=topics.feedback, uid=uids.FEEDBACK)
+    sink_of(column="answers", sink="user_answers", topic=topics.control_results, uid=uids.ANSWERS)
     _availability(sql, config)
 
 
@@ -181,23 +182,23 @@ def _availability(sql: StreamTableEnvironment, config: JobConfig) -> None:
     _named(sql, uids.AVAILABILITY, tables.AVAILABILITY)
 
 
-def _feedback(sql: StreamTableEnvironment, config: JobConfig, generation: int) -> None:
-    """Declare the sink of the outcomes of impressions."""
-    topic = config.kafka.topics.feedback
+def _sink_of(  # a column and where it goes
+    sql: StreamTableEnvironment,
+    config: JobConfig,
+    generation: int,
+    *,
+    column: str,
+    sink: str,
+    topic: str,
+    uid: str,
+) -> None:
+    """Declare a sink, with uids of its own, of the records in a column of `learned`."""
     # apart from the sink: of two operators of a kind in one statement the names would be the same
-    outcomes = sql.to_append_stream(sql.sql_query(tables.OUTCOMES), KEYED_RECORD)
-    sql.create_temporary_view("outcomes", outcomes)
-    sql.execute_sql(tables.output_sink(config, "feedback", topic, generation=generation))
-    _named(sql, uids.FEEDBACK, tables.FEEDBACK)
-
-
-def _answers(sql: StreamTableEnvironment, config: JobConfig, generation: int) -> None:
-    """Declare the sink of answers to commands about users."""
-    topic = config.kafka.topics.control_results
-    answers = sql.to_append_stream(sql.sql_query(tables.ANSWERS), KEYED_RECORD)
-    sql.create_temporary_view("answers", answers)
-    sql.execute_sql(tables.output_sink(config, "user_answers", topic, generation=generation))
-    _named(sql, uids.ANSWERS, tables.ANSWERED)
+    records = sql.to_append_stream(sql.sql_query(tables.records_of(column)), KEYED_RECORD)
+    view = f"{column}_records"
+    sql.create_temporary_view(view, records)
+    sql.execute_sql(tables.output_sink(config, sink, topic, generation=generation))
+    _named(sql, uid, tables.into(sink, view))
 
 
 def _named(sql: StreamTableEnvironment, name: str, statement: str) -> None:

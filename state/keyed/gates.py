@@ -6,12 +6,12 @@ Users are known by their keys, never by their ids.
 
 import msgspec
 
-from state.codec.sealed import RESTORE, CorruptError, open_sealed, seal
+from state.codec.msgpack_codec import open_value
+from state.codec.sealed import seal
 
 MAGIC = b"UG"
 VERSION = 1
 READ_VERSIONS = (1,)
-_WHERE = "gates of a user bucket"
 
 
 class Gates(msgspec.Struct, array_like=True):
@@ -29,7 +29,6 @@ class Gates(msgspec.Struct, array_like=True):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Gates).decode
 
 
 def encode(gates: Gates) -> bytes:
@@ -47,8 +46,4 @@ def decode(value: bytes | None) -> Gates:
     """
     if value is None:
         return Gates({}, {}, [], {})
-    _, payload = open_sealed(value, MAGIC, READ_VERSIONS, _WHERE)
-    try:
-        return _decode(payload)
-    except msgspec.MsgspecError as error:
-        raise CorruptError(f"{_WHERE}: expected MessagePack, got {error}; {RESTORE}") from None
+    return open_value(value, MAGIC, READ_VERSIONS, Gates, "gates of a user bucket")

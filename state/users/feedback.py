@@ -6,7 +6,8 @@ below. New fields are appended, and have a default.
 
 import msgspec
 
-from state.codec.sealed import RESTORE, CorruptError, open_sealed, seal
+from state.codec.msgpack_codec import open_value
+from state.codec.sealed import seal
 
 MAGIC = b"FB"
 VERSION = 1
@@ -92,7 +93,6 @@ class UserFeedback(msgspec.Struct, array_like=True):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_read_user = msgspec.msgpack.Decoder(UserFeedback).decode
 _read_served = msgspec.msgpack.Decoder(Served).decode
 
 
@@ -111,13 +111,7 @@ def decode(value: bytes | None) -> UserFeedback:
     """
     if value is None:
         return UserFeedback([], [], [], [])
-    _, payload = open_sealed(value, MAGIC, READ_VERSIONS, "feedback of a user")
-    try:
-        return _read_user(payload)
-    except msgspec.MsgspecError as error:
-        raise CorruptError(
-            f"feedback of a user: expected MessagePack, got {error}; {RESTORE}"
-        ) from None
+    return open_value(value, MAGIC, READ_VERSIONS, UserFeedback, "feedback of a user")
 
 
 def encode_served(served: Served) -> bytes:
