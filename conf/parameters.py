@@ -7,6 +7,7 @@ from conf.client.letter_key import bytes_of
 from conf.schema import JobConfig
 from conf.sections.events import EventFields
 from conf.sections.repeats import hidden_for
+from conf.sections.serving import ListRules, Recommend
 from models.deep.shape import Shape
 from models.params.events import EventPolicy
 from models.params.feedback import FeedbackParams
@@ -14,7 +15,7 @@ from models.params.neighbours import NeighbourParams
 from models.params.ranking import MODELS, RankingParams
 from models.params.rating import KalmanParams, RatingParams
 from models.params.refit import RefitParams
-from models.params.slate import Arm, SlateParams
+from models.params.slate import Arm, Rules, SlateParams
 from models.params.transitions import TransitionParams
 from models.params.users import UserParams
 from models.users.past import ALWAYS
@@ -175,13 +176,39 @@ def usual_rewards(config: JobConfig) -> dict[str, float]:
 
 def slate_params(config: JobConfig) -> SlateParams:
     """Return how lists are made of what the model says."""
-    rules = config.recommend
-    usual = Arm(exploration=rules.exploration, ignored_weight=config.feedback.ignored_weight)
+    return slate_by(config.recommend, config.feedback.ignored_weight)
+
+
+def slate_by(rules: Recommend, ignored_weight: float) -> SlateParams:
+    """Return how lists are made by the section `recommend` and `feedback.ignored_weight`."""
+    usual = Arm(
+        exploration=rules.exploration,
+        ignored_weight=ignored_weight,
+        rules=_rules(rules.rules),
+    )
     arms = tuple(
-        replace(usual, name=name, **own.model_dump(exclude_none=True))
+        replace(
+            usual,
+            name=name,
+            rules=_rules(own.rules or rules.rules),
+            **own.model_dump(exclude_none=True, exclude={"rules"}),
+        )
         for name, own in rules.arms.items()
     )
-    return SlateParams(arms=arms or (usual,), salt=rules.arm_salt)
+    return SlateParams(
+        arms=arms or (usual,),
+        salt=rules.arm_salt,
+        new_item_impressions=rules.new_item_impressions,
+    )
+
+
+def _rules(rules: ListRules) -> Rules:
+    return Rules(
+        hide=rules.hide,
+        only=rules.only,
+        boosts=tuple(rules.boosts.items()),
+        most_per_category=rules.most_per_category or 0,
+    )
 
 
 def rating_width(config: JobConfig) -> int:

@@ -21,6 +21,7 @@ from conf.parameters import (
 )
 from conf.problems import ConfigError
 from conf.schema import JobConfig
+from jobs.settings import Settings
 from models.deep.privacy import Privacy
 from models.keys import origin_of
 from operators.fine_tune.params import FineTuneParams
@@ -89,6 +90,7 @@ def learn_users(
         user_ttl_ms=config.users.ttl,
         feedback=feedback_params(config),
         slate=slate_params(config),
+        slate_of=Settings(config.recommend, config.feedback.ignored_weight),
         letter_key=letter_key(config),
     )
 

@@ -182,14 +182,19 @@ def addressed(config: JobConfig) -> str:
     )
 
 
-def loop_records(config: JobConfig) -> str:
-    """Source of what comes back: accepted events, item chunks, trending lists, model pointers."""
+def loop_records(config: JobConfig, since_ms: int) -> str:
+    """Source of what comes back: accepted events, item chunks, trending lists, model pointers.
+
+    Without state it begins with what is written since a time: whatever the job itself writes
+    before its readers have started, such as the catalogue, is among that.
+    """
     topics = f"{config.kafka.topics.accepted_events};{config.kafka.topics.model_updates}"
     return f"""CREATE TABLE loop_records (
           topic STRING METADATA VIRTUAL, k BYTES, v BYTES)
         WITH ('connector' = 'kafka', 'topic' = '{_quoted(topics)}', {_properties(config)},
           'properties.group.id' = '{_quoted(config.kafka.group)}-loop',
-          {_discovery(config)}, 'scan.startup.mode' = 'latest-offset',
+          {_discovery(config)}, 'scan.startup.mode' = 'timestamp',
+          'scan.startup.timestamp-millis' = '{since_ms}',
           'key.format' = 'raw', 'key.fields' = 'k',
           'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY')"""
 
@@ -220,11 +225,13 @@ def catalog(config: JobConfig) -> str:
 AVAILABILITY = f"""INSERT INTO availability
     SELECT CAST(CONCAT('{availability.KIND.decode()}/', CAST(k AS STRING)) AS BYTES),
       CAST(CASE WHEN v IS NULL THEN '{availability.GONE.decode()}'
+        WHEN CHAR_LENGTH(CAST(v AS STRING)) <= {availability.MOST_CHARACTERS} THEN
+          CAST(v AS STRING)
         WHEN JSON_VALUE(CAST(v AS STRING), '$.available') = 'false'
         THEN '{availability.GONE.decode()}' ELSE '{availability.THERE.decode()}' END AS BYTES)
     FROM descriptions
     WHERE k IS NOT NULL AND (v IS NULL OR CAST(v AS STRING) IS JSON OBJECT)"""
-"""Which items can be recommended, back to the loop: of a description only that."""
+"""What the catalogue says of items, back to the loop."""
 
 
 EXAMPLES = "SELECT examples, pt FROM learned WHERE examples IS NOT NULL"

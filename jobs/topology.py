@@ -4,6 +4,7 @@ SQL operators take their uids from the order of the statements below: what holds
 first, new statements are appended last, and `tests/golden/uids.txt` holds the result.
 """
 
+import time
 from functools import partial
 
 from pyflink.common import Types
@@ -144,7 +145,7 @@ def _item_batches(sql: StreamTableEnvironment, config: JobConfig, keys: list[int
 
 def _loop(sql: StreamTableEnvironment, config: JobConfig) -> DataStream:
     """Read what comes back: everyone's accepted events, item chunks, trending lists, pointers."""
-    sql.execute_sql(tables.loop_records(config))
+    sql.execute_sql(tables.loop_records(config, time.time_ns() // 1_000_000))
     return sql.to_append_stream(sql.sql_query("SELECT topic, k, v FROM loop_records"), LOOP_RECORD)
 
 

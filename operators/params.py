@@ -1,8 +1,8 @@
 """Parameters of the operators: frozen, picklable, free of configuration files."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from models.deep.shape import Shape
 from models.items.differences import width_of
@@ -160,6 +160,8 @@ class LearnUsersParams:
     """Processing time without events after which a user is forgotten."""
     slate: SlateParams = field(default_factory=SlateParams)
     """How lists are made of what the model says."""
+    slate_of: Callable[[Mapping[str, Any]], SlateParams] | None = None
+    """The same with some keys of the configuration set otherwise; None: none can be."""
     feedback: FeedbackParams | None = None
     """How impressions are joined with what users do next; None: they are counted only."""
     letter_key: bytes | None = field(default=None, repr=False)

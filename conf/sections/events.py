@@ -48,6 +48,11 @@ class EventFields(Section):
     position: tuple[FieldPath, ...] = Field(
         default=("position",), description="Path of its place in the list, from 1; may be missing."
     )
+    scope: tuple[FieldPath, ...] = Field(
+        default=("scope",),
+        description="Path of the scope, such as a country or a shop, that the user is in: items of"
+        " another one (topic `catalog`) are not recommended; may be missing.",
+    )
     items: FieldPath | None = Field(
         default=None, description="Path of a list of items, each an event of its own."
     )

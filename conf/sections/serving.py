@@ -12,9 +12,32 @@ from models.params.slate import Source
 from models.users.past import ALWAYS
 
 ArmName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$")]
+Condition = Annotated[str, Field(pattern=r"^[^=]{1,100}=.{1,500}$")]
 Share = Annotated[float, Field(ge=0, le=0.5)]
 UsualBoard = Literal["trending", "popular", "latest"]
 """Boards that are there without being declared."""
+
+
+class ListRules(Section):
+    """Rules of the house: what lists may hold, by the topic `catalog`."""
+
+    hide: Annotated[tuple[Condition, ...], Field(strict=False, max_length=100)] = Field(
+        default=(),
+        description="Items in no list: `category=NAME` or `ATTRIBUTE=VALUE` of their descriptions.",
+    )
+    only: Annotated[tuple[Condition, ...], Field(strict=False, max_length=100)] = Field(
+        default=(),
+        description="Where there are some: only items for which one of them holds are listed.",
+    )
+    boosts: dict[Condition, Annotated[float, Field(ge=-100, le=100)]] = Field(
+        default_factory=dict,
+        max_length=100,
+        description="What is added to the scores of items, among the best of a user: 0.7 about"
+        " doubles their odds; `{category=sale: 0.7}`.",
+    )
+    most_per_category: int | None = Field(
+        default=None, ge=1, le=100, description="Most items of one category in a list."
+    )
 
 
 class ArmRules(Section):
@@ -32,6 +55,7 @@ class ArmRules(Section):
     ignored_weight: float | None = Field(
         default=None, ge=0, le=100, description="Of `feedback.ignored_weight`."
     )
+    rules: ListRules | None = Field(default=None, description="In place of `recommend.rules`.")
 
 
 class Recommend(Section):
@@ -44,12 +68,20 @@ class Recommend(Section):
         description="Share of places whose item is drawn from the next best instead of ranked, with"
         " its probability in the record: what is never shown is never learnt.",
     )
+    rules: ListRules = ListRules()
+    new_item_impressions: int = Field(
+        default=0,
+        ge=0,
+        le=1_000_000,
+        description="Lists that each item which is described and hardly known is put into, for"
+        " users to whom its categories are worth most; one such item a list. 0: none.",
+    )
     arms: dict[ArmName, ArmRules] = Field(
         default_factory=dict,
         max_length=16,
         description="Arms of an experiment: `{control: {}, bold: {exploration: 0.1, share: 1}}`;"
-        " keys are share, source (`model`, `popular`, `random`), deep, exploration and"
-        " ignored_weight. Each user is in one, by a hash.",
+        " keys are share, source (`model`, `popular`, `random`), deep, exploration,"
+        " ignored_weight and rules. Each user is in one, by a hash.",
     )
     arm_salt: str = Field(
         default="", max_length=100, description="Another text assigns users to arms anew."

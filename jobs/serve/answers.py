@@ -117,11 +117,22 @@ class Wanted(msgspec.Struct):
         "readmit_user",
         "block_user",
         "unblock_user",
+        "block_item",
+        "unblock_item",
+        "pause_learning",
+        "resume",
+        "set",
     ]
     model: Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)] | None = None
     """Version, of `promote_model`."""
     user: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)] | None = None
     """Whom a command about a user means."""
+    item: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)] | None = None
+    """Which item a command about one means."""
+    key: Annotated[str, msgspec.Meta(max_length=200)] | None = None
+    """What `set` sets, a key of the configuration."""
+    value: Any = None
+    """What it is set to; null for what the file says."""
 
 
 class Commanded(msgspec.Struct):

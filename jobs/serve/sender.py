@@ -145,9 +145,9 @@ class Sender:
             Where the broker did not take it in time.
         """
         name = uuid.uuid4().hex
-        fields = {"model": wanted.model, "user": wanted.user}
+        fields = msgspec.structs.asdict(wanted)
         given = {name: value for name, value in fields.items() if value is not None}
-        value = msgspec.json.encode({"command": wanted.command, **given})
+        value = msgspec.json.encode(given)
         if error := await self._produced(self._control, name.encode(), value):
             raise UnreachableError(error)
         return name
@@ -186,7 +186,7 @@ def _plain(event: dict[str, Any]) -> Event:
     kept = dict(event)
     of_list = {
         name: msgspec.Raw(msgspec.json.encode(kept.pop(name)))
-        for name in ("rec_id", "position")
+        for name in ("rec_id", "position", "scope")
         if name in kept
     }
     return msgspec.structs.replace(msgspec.convert(kept, Event), **of_list)

@@ -62,6 +62,8 @@ class ItemArrays(NamedTuple):
     """Whether the id is known: only such items can be recommended."""
     unavailable: NDArray[np.bool_]
     """Whether the catalogue says that the item is not to be recommended."""
+    kind: NDArray[np.int32]
+    """What is known of the item, see `models.catalogue.catalogue`."""
     known: NDArray[np.int32]
     """Rows with an event, in the order of their first; `counters[KNOWN]` are in use."""
     recent: NDArray[np.int32]

@@ -24,6 +24,7 @@ from models.arrays.items import (
     ItemArrays,
     Lookup,
 )
+from models.catalogue.catalogue import Catalogue, Facts
 from models.columns.events import OFFSET_BITS
 from models.columns.items import ItemRows
 from models.index.ceilings import blocks, empty_tops, raise_all
@@ -74,6 +75,7 @@ _COLUMNS: dict[str, tuple[type[np.generic], float]] = {
     "touched": (np.int64, 0),
     "named": (np.bool_, 0),
     "unavailable": (np.bool_, 0),
+    "kind": (np.int32, 0),
     "known": (np.int32, 0),
 }
 """Type of each column of the table, and what an unused row holds."""
@@ -132,6 +134,8 @@ class Items:
         What rows contain that came from elsewhere.
     trending : uint64[m]
         Keys of the items that are trending, best first.
+    catalogue : Catalogue
+        What is known of items besides behaviour, see `describe`.
     """
 
     def __init__(  # noqa: PLR0913  # each bounds something else
@@ -164,6 +168,8 @@ class Items:
         self.marks = Marks()
         self.trending = np.empty(0, np.uint64)
         self._unavailable: set[int] = set()
+        self._blocked: set[int] = set()
+        self.catalogue = Catalogue()
         self._looked_up = (self.trending, (0, 0), np.empty(0, np.int32))
         self.transitions = Transitions(transitions, rows)
         self.neighbours = Neighbours(neighbours or NO_NEIGHBOURS, rows)
@@ -266,14 +272,34 @@ class Items:
         return self._looked_up[2]
 
     def set_available(self, key: int, *, available: bool) -> None:
-        """Say whether an item can be recommended; of one that is not known yet it is remembered."""
-        if available:
-            self._unavailable.discard(key)
+        """Say whether an item is there; of one that is not known yet it is remembered."""
+        self._hide(self._unavailable, key, hidden=not available)
+
+    def set_blocked(self, key: int, *, blocked: bool) -> None:
+        """Say whether an item is blocked, be it there or not."""
+        self._hide(self._blocked, key, hidden=blocked)
+
+    def _hide(self, among: set[int], key: int, *, hidden: bool) -> None:
+        if hidden:
+            among.add(key)
         else:
-            self._unavailable.add(key)
+            among.discard(key)
         row = self.rows(np.array([key], np.uint64), register=False)[0]
         if row >= 0:
-            self.arrays.unavailable[row] = not available
+            self.arrays.unavailable[row] = not self.is_available(key)
+
+    def is_available(self, key: int) -> bool:
+        """Return whether an item may be recommended, as far as was said."""
+        return key not in self._unavailable and key not in self._blocked
+
+    def describe(self, key: int, facts: Facts) -> None:
+        """Keep what is known of an item, which may still have no row."""
+        if self.catalogue.put(key, facts):
+            self.arrays.kind[: self.size] = self.catalogue.kinds_of(self.keys)
+            return
+        row = self.rows(np.array([key], np.uint64), register=False)[0]
+        if row >= 0:
+            self.arrays.kind[row] = self.catalogue.kind_of(key)
 
     def make_room(self, keys: NDArray[np.uint64], *, known: bool = False) -> NDArray[np.uint64]:
         """Give up the least popular items where the limit leaves no row for new keys.
@@ -552,8 +578,9 @@ class Items:
             a.told[before:size] = differences.vectors(a, slice(before, size))
             raise_all(a, np.arange(before, size, dtype=np.int32))
             self.ids.extend([None] * (size - before))
-            if self._unavailable:
-                a.unavailable[before:size] = [key in self._unavailable for key in new.tolist()]
+            if self._unavailable or self._blocked:
+                a.unavailable[before:size] = [not self.is_available(key) for key in new.tolist()]
+            a.kind[before:size] = self.catalogue.kinds_of(new)
 
 
 def _lowest(values: NDArray[np.float64], n: int) -> NDArray[np.intp]:

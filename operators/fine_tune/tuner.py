@@ -120,8 +120,11 @@ class Tuner:
         self._triggers.by_events()
 
     def command(self, key: bytes | None, value: bytes | None) -> Iterator[Record]:
-        """Take a command; those about users are answered where the user's state is."""
-        if control.kind_of(value) not in control.USER_COMMANDS:
+        """Take a command; those that are no fine-tune's are answered by learn-users."""
+        kind = control.kind_of(value)
+        if kind in control.JOB_COMMANDS:
+            return
+        if kind not in control.USER_COMMANDS:
             yield from self._commands.receive(key, value)
         elif self._commands.is_new(key):
             self._obey(value)

@@ -18,7 +18,7 @@ from state import record_sizes
 from state.codec.sealed import IncompatibleError
 from state.keyed.item_state import ItemState
 from state.topics import accepted as accepted_codec
-from state.topics import chunks, forgotten
+from state.topics import chunks, forgotten, switches
 from state.topics import marks as marks_codec
 
 _LONGEST_NAME = 32
@@ -118,6 +118,7 @@ class ItemAuthority:
             if forgotten.is_one(message)
             else self._learn(bucket, accepted_codec.decode(message))
             for message in messages
+            if not switches.is_one(message)
         ]
         changed.append(np.array(stale, np.int64).view(np.uint64))
         rows = self._items.rows(np.unique(np.concatenate(changed)), register=False)

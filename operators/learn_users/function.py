@@ -10,9 +10,11 @@ from pyflink.common import Row
 from pyflink.datastream import RuntimeContext
 from pyflink.datastream.functions import KeyedBroadcastProcessFunction
 
+from models.catalogue.catalogue import Facts
 from models.keys import MIXER
 from operators.learn_users.feedback.stage import FeedbackStage, waiting
 from operators.learn_users.inbox import Inbox, LoopRecord
+from operators.learn_users.kept import KeptItems
 from operators.learn_users.micro_batch import MicroBatch
 from operators.learn_users.pipeline import Pipeline
 from operators.learn_users.receiver import Receiver
@@ -25,14 +27,13 @@ from state.codec.sealed import StateError
 from state.keyed import descriptors, lineage
 from state.keyed.accounting import Accounting
 from state.keyed.descriptors import user_of
-from state.topics import availability, model_pointer
+from state.topics import availability, model_pointer, switches
 
 _LOG = logging.getLogger(__name__)
 _SWEEPS_PER_TTL = 10
 _GAUGE_SECONDS = 10.0
 _DECISIONS_MS = 1_000
 """Time between two looks at impressions that wait, where nothing else happens."""
-_AVAILABILITY = availability.KIND + b"/"
 
 
 class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]
@@ -46,7 +47,7 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
         `users-v1`: user id -> user record, evicted when idle beyond the configured time; one
         entry holds the bucket's accounting. The item replica lives in worker memory and is
         rebuilt from the loop. Broadcast `loop-v1`: the model pointer, what the state belongs to,
-        and which items are unavailable.
+        what the catalogue says of items, and what operators have switched.
     Time
         Processing time; an eviction timer a bucket, and one while its impressions wait.
     On failure
@@ -68,9 +69,15 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
         self._warm: set[int] = set()
         self._buckets: dict[int, int] = {}
         self._receiver = Receiver(self._pipeline, self._params, lambda: time.monotonic())
-        self._inbox = Inbox(self._receiver.handlers())
+        self._kept = KeptItems(self._params.learning.item_limit)
+        handlers = self._receiver.handlers()
+        handlers["model_updates"][availability.KIND] = self._describe
+        accepted = handlers["accepted_events"][b""]
+        handlers["accepted_events"][b""] = lambda key, value: (
+            self._switch(value) if switches.is_one(value) else accepted(key, value)
+        )
+        self._inbox = Inbox(handlers)
         self._restored = self._compared = self._recalled = False
-        self._unavailable: set[str] = set()
         self._subtask = runtime_context.get_index_of_this_subtask()
         self._pipeline.learn.share.workers = runtime_context.get_number_of_parallel_subtasks()
         self._told_until = 0.0
@@ -109,37 +116,36 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
             kept, name = ctx.get_broadcast_state(descriptors.loop()), key.decode()
             if self._receiver.keeps(content or b"", kept.get(name)):
                 kept.put(name, content)
-        if topic == "model_updates" and key and key.startswith(_AVAILABILITY):
-            self._keep_availability(key, content or b"", ctx)
+        self._broadcast = ctx.get_broadcast_state(descriptors.loop())
         self._inbox.take(LoopRecord(topic, key or b"", content or b""))
         return iter(())
 
-    def _keep_availability(self, key: bytes, content: bytes, ctx: Any) -> None:
-        """Keep which items are unavailable for a restored job; most are not, and cost no state."""
+    def _describe(self, key: bytes, content: bytes) -> None:
+        """Take what the catalogue says of an item, and keep it for a restored job."""
+        said = availability.decode(key, content)
         try:
-            item, available = availability.decode(key, content)
+            self._kept.keep(self._broadcast, said)
         except StateError:
-            return  # the inbox counts it
-        name = descriptors.unavailable_entry(item)
-        if available == (name in self._unavailable):
-            kept = ctx.get_broadcast_state(descriptors.loop())
-            if available:
-                self._unavailable.remove(name)
-                kept.remove(name)
-            else:
-                self._unavailable.add(name)
-                kept.put(name, content)
+            self._pipeline.describe(said._replace(facts=Facts()))
+            raise
+        self._pipeline.describe(said)
+
+    def _switch(self, content: bytes) -> None:
+        """Obey what an operator has switched, and keep it for a restored job."""
+        if switch := self._receiver.receive_switch(content):
+            self._broadcast.put(descriptors.switch_entry(switch.name), content)
 
     def _recall(self, ctx: Any) -> None:
-        """Recall which items were unavailable before a restart, once."""
+        """Recall what the catalogue and operators said before a restart, once."""
         if self._recalled:
             return
         self._recalled = True
-        for name, content in ctx.get_broadcast_state(descriptors.loop()).items():
-            if item := descriptors.unavailable_item(name):
-                self._unavailable.add(name)
-                key = availability.key_of(item)
-                self._inbox.take(LoopRecord("model_updates", key, content))
+        kept = ctx.get_broadcast_state(descriptors.loop())
+        for said in self._kept.recall(kept):
+            self._pipeline.describe(said)
+        for entry, content in kept.items():
+            if descriptors.is_switch(entry):
+                self._pipeline.switch(switches.decode(content))
 
     def _forget_model(self, ctx: Any) -> None:
         """Leave no pointer for a job with a deep model again: fine-tune then knows of none."""

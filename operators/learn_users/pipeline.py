@@ -16,6 +16,7 @@ from models.items.table import Items
 from models.keys import key_of
 from operators.learn_users.control.commands import Control
 from operators.learn_users.control.gate import mute, without
+from operators.learn_users.control.switches import Switches
 from operators.learn_users.feedback.stage import FeedbackStage, Taken
 from operators.learn_users.micro_batch import Command, MicroBatch
 from operators.learn_users.stages.account import account, accounting_of
@@ -38,11 +39,14 @@ from operators.learn_users.stages.slate import Slate
 from operators.memory import Memory
 from operators.params import LearnUsersParams
 from state import record_sizes
+from state.events.fields import Event, scope_of
 from state.keyed import knobs, popularity
 from state.keyed.descriptors import KNOBS_ENTRY, POPULARITY_ENTRY, entry_of
 from state.topics import accepted as accepted_codec
-from state.topics import forgotten, worker
+from state.topics import forgotten, switches, worker
+from state.topics.availability import Described
 from state.topics.sealed_letter import Seal
+from state.topics.switches import Switch
 from state.topics.window import Sums
 from state.users.state import UserState
 
@@ -86,9 +90,14 @@ class Pipeline:
         self._blocked: Collection[int] = ()
         learning = params.learning
         self._feedback = self._feedback_of(params)
-        self._slate = Slate(params.slate, params.k, self._stars)
+        self._slate = Slate(params.slate, params.k, self._learn.items, self._stars)
+        self._switches = Switches(self._slate, self._learn.items, params.slate_of)
         self._control = Control(
-            buckets=params.policy.buckets, alone=not params.deep, recommend=params.recommend
+            buckets=params.policy.buckets,
+            alone=not params.deep,
+            recommend=params.recommend,
+            origin=learning.origin,
+            check=self._switches.check,
         )
         self._adaptive = learning.objective == "ranking" and learning.ranking.adaptive
 
@@ -114,8 +123,8 @@ class Pipeline:
         fates = Fates.of(decoded, fate, len(batch))
         letters = sorted([*decoded.rejected, *fates.letters], key=lambda one: one.position)
         outcome.dead_letters = self._dead_letters(letters, batch)
-        if gates.blocked:
-            mute(decoded.events, decoded.users, gates.blocked)
+        if gates.blocked or self._switches.paused:
+            mute(decoded.events, decoded.users, gates.blocked, all_of_them=self._switches.paused)
         if (fate == ACCEPTED).any():
             self._recall_weights(bucket, memory)
             self._accept(bucket, decoded, users, fate == ACCEPTED, outcome, now_ms, memory)
@@ -157,6 +166,7 @@ class Pipeline:
                 told = forgotten.Forgotten(origin, name, done.forgotten[at : at + most])
                 outcome.accepted.append(forgotten.encode(told))
                 self._learn.forget(told)
+        outcome.accepted += map(switches.encode, done.switches)
         if self._feedback is not None:
             self._feedback.note_forgotten(bucket, memory, done.waiting, self._clock_ms())
 
@@ -186,12 +196,22 @@ class Pipeline:
         """Note that somebody accepted an event of a time, ms."""
         self.newest = max(self.newest, time)
 
+    def describe(self, said: Described) -> None:
+        """Take what the catalogue says of an item."""
+        self._slate.describe(said.item, said.facts, available=said.available)
+
+    def switch(self, switch: Switch) -> bool:
+        """Obey what an operator has switched; return whether it is news."""
+        return self._switches.take(switch)
+
     def serve(self, model: str) -> None:
         """Name the deep model that recommendations are made with; "" for none."""
         self._recommendations.model_version = self._online + model
 
     def scored(self, ids: list[str], events: Events) -> NDArray[np.bool_]:
         """Return which events are ranked before they are learnt: those of sampled users."""
+        if self._switches.paused:
+            return np.zeros(len(events), np.bool_)
         below = self._sampled_below
         users = np.fromiter((key_of(user) % _SHARES < below for user in ids), np.bool_, len(ids))
         if self._blocked:  # what is learnt of ranks is everybody's
@@ -243,6 +263,8 @@ class Pipeline:
                 loop_skipped=dict(skipped),
                 deep=deep,
                 knobs=self._learn.knobs.values() if self._adaptive else {},
+                paused=self._switches.paused,
+                settings=self._switches.settings,
             )
         )
 
@@ -258,14 +280,16 @@ class Pipeline:
     ) -> None:
         params = self._params
         events, item_ids, event_ids = decoded.events, decoded.item_ids, decoded.event_ids
+        sources = decoded.sources
         if not accepted.all():
             chosen = np.flatnonzero(accepted).tolist()
             events = events.take(accepted)
             item_ids = [item_ids[n] for n in chosen]
             event_ids = [event_ids[n] for n in chosen]
-        triggers = (
-            self._triggers(decoded, accepted, events, event_ids) if params.recommend else None
-        )
+            sources = [sources[n] for n in chosen]
+        triggers = None
+        if params.recommend:
+            triggers = self._triggers(decoded, accepted, events, event_ids, sources)
         # a clock that is fast must not move what everybody sees into the future
         events.time = np.minimum(events.time, now_ms)
         sessionize(users, events, params.learning.users.session_gap_ms)
@@ -275,7 +299,7 @@ class Pipeline:
         if self._feedback is not None:
             taken = Taken(
                 decoded.users, events, item_ids, decoded.code[accepted], decoded.amount[accepted],
-                [decoded.sources[n] for n in np.flatnonzero(accepted).tolist()],
+                sources,
             )  # fmt: skip
             shown = self._feedback.take(bucket, memory, taken, now_ms)
             if shown.any():  # they teach nothing, and are most of what comes
@@ -323,13 +347,18 @@ class Pipeline:
         accepted: NDArray[np.bool_],
         events: Events,
         event_ids: list[str],
+        sources: list[Event],
     ) -> Triggers:
         """Return what is answered by a list: that one was shown is no reason for another one."""
         if self._feedback is not None:
             shown = self._feedback.is_impression(decoded.code[accepted])
             if shown.any():
                 events, event_ids = events.take(~shown), list(compress(event_ids, ~shown))
-        return last_events(events, event_ids, len(decoded.users))
+                sources = list(compress(sources, ~shown))
+        triggers = last_events(events, event_ids, len(decoded.users))
+        if self._slate.scoped:
+            triggers.scopes = [scope_of(sources[n]) for n in triggers.at.tolist()]
+        return triggers
 
     def _recall_weights(self, bucket: int, memory: Memory) -> None:
         """Take what the bucket has seen of the worth of popularity and of knobs, once.
@@ -370,7 +399,7 @@ class Pipeline:
         ignored: list[dict[int, float]] = []
         if self._feedback is not None:
             ignored = self._feedback.ignored(memory, names, chosen.session_last.tolist())
-        slates = self._slate(self._learn, chosen, names, keys, ignored)
+        slates = self._slate(self._learn, chosen, names, keys, ignored, triggers.scopes)
         if self._feedback is not None:
             model = self._recommendations.model_version
             self._feedback.serve(memory, names, keys, slates, self._learn.items, model)

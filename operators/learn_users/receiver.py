@@ -8,18 +8,28 @@ from typing import Any
 from numpy.typing import NDArray
 
 from models.deep.placed import Placed
-from models.keys import key_of
 from operators.learn_users.inbox import Handler
 from operators.learn_users.model_loader import ModelLoader
 from operators.learn_users.pipeline import Pipeline
 from operators.params import LearnUsersParams
-from state.codec.sealed import IncompatibleError, StateError
+from state.codec.sealed import ForeignError, IncompatibleError, StateError
 from state.topics import accepted as accepted_codec
-from state.topics import availability, chunks, forgotten, lease, model_pointer, trending, worker
+from state.topics import (
+    availability,
+    chunks,
+    forgotten,
+    lease,
+    model_pointer,
+    switches,
+    trending,
+    worker,
+)
 from state.topics.lease import TakenOverError
 from state.topics.model_pointer import ModelPointer
+from state.topics.switches import Switch
 
 _LOG = logging.getLogger(__name__)
+_FOREIGN = "loop: expected a switch of this job, got one of another job; give each its own topics"
 _RESTORE_SECONDS = 10.0
 """How long a restart waits for the model that was served before it."""
 
@@ -69,9 +79,15 @@ class Receiver:
             self._want(pointer)
 
     def receive_availability(self, key: bytes, value: bytes) -> None:
-        """Recommend an item no more, or again."""
-        item, available = availability.decode(key, value)
-        self._pipeline.items.set_available(key_of(item), available=available)
+        """Take what the catalogue says of an item."""
+        self._pipeline.describe(availability.decode(key, value))
+
+    def receive_switch(self, value: bytes) -> Switch | None:
+        """Obey what an operator has switched; return it where it is news."""
+        switch, mine = switches.decode(value), self._params.learning.origin
+        if mine and switch.origin not in (0, mine):
+            raise ForeignError(_FOREIGN)
+        return switch if self._pipeline.switch(switch) else None
 
     def keeps(self, value: bytes, held: bytes | None) -> bool:
         """Return whether a pointer is to be kept for a restored job, in place of what is held."""
@@ -140,6 +156,9 @@ class Receiver:
     def _receive_accepted(self, value: bytes) -> None:
         if forgotten.is_one(value):
             self._pipeline.learn.forget(forgotten.decode(value))
+            return
+        if switches.is_one(value):
+            self.receive_switch(value)
             return
         message = accepted_codec.decode(value)
         learning = self._params.learning

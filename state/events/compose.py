@@ -30,7 +30,7 @@ def compose(policy: EventPolicy, event: Event) -> dict[str, Any]:
         "event_id": event.event_id,
         "value": event.value,
     }
-    of_list = {"rec_id": _read(event.rec_id), "position": _read(event.position)}
+    of_list = {name: _read(getattr(event, name)) for name in ("rec_id", "position", "scope")}
     tree: dict[str, Any] = {}
     for name, value in written.items():
         if value is not None:

@@ -23,6 +23,7 @@ INT64 = 2**63
 _FAR = 2 * INT64
 _UTC = re.compile(r"(?<=\d)\s*(?:z|utc|gmt)$", re.IGNORECASE)
 _parse_string = msgspec.json.Decoder(str).decode
+_read_scope = msgspec.json.Decoder(str | None).decode
 
 
 _NOTHING = msgspec.Raw()
@@ -40,6 +41,8 @@ class Event(msgspec.Struct, gc=False, frozen=True):
     rec_id: msgspec.Raw = _NOTHING
     """Of an impression, as it stands in the record; nobody looks at that of another event."""
     position: msgspec.Raw = _NOTHING
+    scope: msgspec.Raw = _NOTHING
+    """That of the items which the user may be recommended now."""
 
 
 class Line(Event, frozen=True):
@@ -49,6 +52,14 @@ class Line(Event, frozen=True):
     """Place in the list, from 0."""
     lines: int = 1
     """Length of the list, with those that have no item id."""
+
+
+def scope_of(event: Event) -> str:
+    """Return the scope that an event names; "" where it names none."""
+    try:
+        return _read_scope(event.scope) or "" if bytes(event.scope) else ""
+    except msgspec.MsgspecError:
+        return ""
 
 
 class Fields:
@@ -100,8 +111,11 @@ class Fields:
             item_id = _text("item_id", self._find(item, "item_id"))
             value = self._value(item, kind)
             rec_id, position = self._raw("rec_id", item, tree), self._raw("position", item)
-            lines = len(listed)
-            yield Line(user_id, item_id, kind, time, derived, value, rec_id, position, place, lines)
+            scope = self._raw("scope", item, tree)
+            yield Line(
+                user_id, item_id, kind, time, derived, value, rec_id, position, scope, place,
+                len(listed),
+            )  # fmt: skip
 
     def _kind(self, tree: Mapping[str, Any]) -> str:
         """Return the event type, if it is not one that is ignored."""
@@ -178,7 +192,7 @@ def _plain(document: Mapping[str, msgspec.Raw], rating_type: str) -> Event:
         if event_type == rating_type:
             raise
         value = None  # nobody needs it
-    of_list = (document.get(name, _NOTHING) for name in ("rec_id", "position"))
+    of_list = (document.get(name, _NOTHING) for name in ("rec_id", "position", "scope"))
     return Event(user_id, item_id, event_type, timestamp, event_id, value, *of_list)
 
 

@@ -56,7 +56,7 @@ def users() -> MapStateDescriptor:
 
 
 def loop() -> MapStateDescriptor:
-    """Broadcast: the model pointer, what the state belongs to, and items that are unavailable."""
+    """Broadcast: model pointer, what the state belongs to, what catalogue and operators say."""
     return MapStateDescriptor("loop-v1", Types.STRING(), _BYTES)
 
 
@@ -66,6 +66,32 @@ _UNAVAILABLE = "unavailable/"
 def unavailable_entry(item: str) -> str:
     """Return the entry of `loop` that says that an item is unavailable."""
     return _UNAVAILABLE + item
+
+
+_SWITCH = "switch/"
+
+
+def switch_entry(name: str) -> str:
+    """Return the entry of `loop` of what an operator has switched."""
+    return _SWITCH + name
+
+
+def is_switch(entry: str) -> bool:
+    """Return whether an entry is one of these."""
+    return entry.startswith(_SWITCH)
+
+
+_DESCRIBED = "described/"
+
+
+def described_entry(item: str) -> str:
+    """Return the entry of `loop` that says what is known of an item."""
+    return _DESCRIBED + item
+
+
+def described_item(entry: str) -> str:
+    """Return the item of such an entry; "" of any other entry."""
+    return entry.removeprefix(_DESCRIBED) if entry.startswith(_DESCRIBED) else ""
 
 
 def unavailable_item(entry: str) -> str:

@@ -15,7 +15,10 @@ MODEL_COMMANDS = ("fine_tune_now", "rollback_model", "promote_model")
 """Carried out by fine-tune."""
 USER_COMMANDS = ("forget_user", "readmit_user", "block_user", "unblock_user")
 """Carried out where the user's state is."""
-COMMANDS = (*MODEL_COMMANDS, *USER_COMMANDS)
+ITEM_COMMANDS = ("block_item", "unblock_item")
+JOB_COMMANDS = (*ITEM_COMMANDS, "pause_learning", "resume", "set")
+"""Carried out by one worker, and told all others."""
+COMMANDS = (*MODEL_COMMANDS, *USER_COMMANDS, *JOB_COMMANDS)
 _ID_LENGTH = 200
 
 
@@ -32,6 +35,23 @@ class UserCommand(msgspec.Struct, frozen=True):
 
     command: Literal["forget_user", "readmit_user", "block_user", "unblock_user"]
     user: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+
+
+class ItemCommand(msgspec.Struct, frozen=True):
+    """A command about an item."""
+
+    command: Literal["block_item", "unblock_item"]
+    item: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+
+
+class JobCommand(msgspec.Struct, frozen=True):
+    """A command about all users and items."""
+
+    command: Literal["pause_learning", "resume", "set"]
+    key: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    """What is set."""
+    value: Any = None
+    """What it is set to; null for what the configuration file says."""
 
 
 class _Kind(msgspec.Struct):
@@ -74,6 +94,30 @@ def decode_user(value: bytes | None) -> UserCommand:
     """
     expected = f"JSON with a command of {', '.join(USER_COMMANDS)}, and a user"
     return json_codec.decode(value, UserCommand, "control", expected=expected, remedy=SKIP)
+
+
+def decode_item(value: bytes | None) -> ItemCommand:
+    """Read a command about an item.
+
+    Raises
+    ------
+    StateError
+        With what was expected.
+    """
+    expected = f"JSON with a command of {', '.join(ITEM_COMMANDS)}, and an item"
+    return json_codec.decode(value, ItemCommand, "control", expected=expected, remedy=SKIP)
+
+
+def decode_job(value: bytes | None) -> JobCommand:
+    """Read a command about all users and items.
+
+    Raises
+    ------
+    StateError
+        With what was expected.
+    """
+    expected = "JSON with a command of pause_learning, resume, or set with a key and a value"
+    return json_codec.decode(value, JobCommand, "control", expected=expected, remedy=SKIP)
 
 
 def user_of(value: bytes | None, command: str) -> str:

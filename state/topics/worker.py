@@ -1,5 +1,7 @@
 """Gauges of a worker: records of `recommendation_metrics` with the keys `worker/N` (JSON)."""
 
+from typing import Any
+
 import msgspec
 
 from state.codec import json_codec
@@ -40,6 +42,10 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
     deep: Serving = Serving()
     knobs: dict[str, float] = {}
     """Knobs of scores as they are served, where they find themselves."""
+    paused: bool = False
+    """Whether an operator has paused learning."""
+    settings: dict[str, Any] = {}
+    """What is set at run time, by key of the configuration."""
 
 
 def encode(worker: Worker) -> tuple[bytes, bytes]:

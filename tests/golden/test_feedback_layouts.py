@@ -1,15 +1,18 @@
-"""Bytes of what is kept for feedback and of users' gates are read, and written the same again."""
+"""Bytes of what is kept for feedback, of gates, descriptions and switches are read, and written
+the same again."""
 
 from pathlib import Path
 
 import pytest
 
+from models.catalogue.catalogue import Facts
 from state.codec.sealed import StateError
-from state.keyed import gates
+from state.keyed import described, gates
 from state.keyed.feedback_counts import Fate, FeedbackCounts
 from state.keyed.gates import Gates
-from state.topics import forgotten
+from state.topics import forgotten, switches
 from state.topics.forgotten import Forgotten
+from state.topics.switches import Switch
 from state.users import feedback
 from state.users.feedback import Action, Ignored, Pending, Served, UserFeedback
 
@@ -54,12 +57,20 @@ MADE = {
     "feedback-counts-v1": of_a_bucket,
     "gates-v1": of_gates,
     "forgotten-v1": lambda: forgotten.encode(Forgotten(7, 2**63, [11, 2**64 - 1])),
+    "switch-v1": lambda: switches.encode(
+        Switch(7, "setting/recommend.arms", {"a": {"share": 0.5}}, 1_700_000_000_000, 2**40)
+    ),
+    "described-v1": lambda: described.encode(
+        Facts("de", ("tea \u00e9", "cups"), (("brand", "acme"), ("size", "5")))
+    ),
 }
 READ = {
     "feedback-v1": lambda value: feedback.encode(feedback.decode(value)),
     "feedback-counts-v1": lambda value: FeedbackCounts.from_state(value).to_state(),
     "gates-v1": lambda value: gates.encode(gates.decode(value)),
     "forgotten-v1": lambda value: forgotten.encode(forgotten.decode(value)),
+    "switch-v1": lambda value: switches.encode(switches.decode(value)),
+    "described-v1": lambda value: described.encode(described.decode(value)),
 }
 
 

@@ -61,7 +61,8 @@ class Replica:
             elif key.startswith(b"items/"):
                 self.items.take(chunks.decode(value))
             elif key.startswith(availability.KIND + b"/"):
-                self.catalog.take_availability(*availability.decode(key, value))
+                said = availability.decode(key, value)
+                self.catalog.take_availability(said.item, said.available)
         except StateError:
             self.skipped += 1
 

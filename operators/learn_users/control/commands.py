@@ -16,6 +16,7 @@ from state.keyed.descriptors import GATES_ENTRY, entry_of, feedback_entry
 from state.keyed.gates import Gates
 from state.topics import control
 from state.topics.control import Answer
+from state.topics.switches import BLOCKED, PAUSED, SETTING, Switch
 from state.users import feedback as feedback_codec
 
 _NEVER = -1
@@ -40,6 +41,8 @@ class Done:
     """Keys of users whom other workers must forget, too."""
     waiting: int = 0
     """Impressions that waited and are gone with their users."""
+    switches: list[Switch] = field(default_factory=list)
+    """What all workers must be told."""
 
 
 class Control:
@@ -53,9 +56,22 @@ class Control:
         Whether nobody else answers commands: then those of a deep model are refused here.
     recommend : bool
         Whether there are recommendations to take back.
+    origin : int
+        Of what others are told, see `models.keys.origin_of`.
+    check : function
+        Refuses to set a key to a value by a ValueError.
     """
 
-    def __init__(self, *, buckets: int, alone: bool, recommend: bool) -> None:
+    def __init__(
+        self,
+        *,
+        buckets: int,
+        alone: bool,
+        recommend: bool,
+        origin: int,
+        check: Callable[[str, Any], None],
+    ) -> None:
+        self._origin, self._check = origin, check
         self._buckets, self._alone, self._recommend = buckets, alone, recommend
         self._gates: dict[int, Gates] = {}
         self._handlers: dict[str, Callable[[str, Memory, Gates, int, Done], dict[str, Any]]] = {
@@ -102,7 +118,8 @@ class Control:
     ) -> None:
         key, value = record.key, record.value
         name, kind = control.id_of(key), control.kind_of(value)
-        if kind not in self._handlers and not self._alone:
+        mine = kind in self._handlers or kind in control.JOB_COMMANDS
+        if not mine and not self._alone:
             return  # fine-tune's, which answers what nobody knows as well
         known, said = xxhash.xxh3_64_intdigest(key or b""), crc32(value or b"")
         before = dict(gates.commands).get(known) if key else None
@@ -112,20 +129,36 @@ class Control:
         try:
             if before is not None:
                 raise StateError(f"control: expected an id of its own, got {name} a second time")
-            command = control.decode_user(value)
-            if bucket_of(command.user, self._buckets) != bucket:
-                message = "control: expected one user, got a record that names two"
-                raise StateError(f"{message}; send it again with one")
-            details = self._handlers[kind](command.user, memory, gates, record.published, done)
+            if kind in control.JOB_COMMANDS:
+                name_of_it, wanted = self._switch(kind, value)
+                order = -record.coordinate
+                switch = Switch(self._origin, name_of_it, wanted, record.published, order)
+                done.switches.append(switch)
+            else:
+                command = control.decode_user(value)
+                if bucket_of(command.user, self._buckets) != bucket:
+                    message = "control: expected one user, got a record that names two"
+                    raise StateError(f"{message}; send it again with one")
+                details = self._handlers[kind](command.user, memory, gates, record.published, done)
             ok, told = True, _TOLD[kind]
         except ValueError as error:  # StateError is one
             ok, told = False, str(error)[:1000]
-        if before is None and key and kind in self._handlers:
+        if before is None and key and mine:
             gates.commands = [*gates.commands, (known, said)][-_REMEMBERED:]
         # what is no command may be as long as a record: the answer must fit into one
-        known_kind = kind if kind in self._handlers else ""
+        known_kind = kind if mine else ""
         answer = Answer(name, known_kind, ok, told, now_ms, details=details)
         done.answers.append(control.encode(answer))
+
+    def _switch(self, kind: str, value: bytes | None) -> tuple[str, Any]:
+        """Return name and value of the switch that a command means."""
+        if kind in control.ITEM_COMMANDS:
+            return BLOCKED + control.decode_item(value).item, kind == "block_item"
+        command = control.decode_job(value)
+        if kind != "set":
+            return PAUSED, kind == "pause_learning"
+        self._check(command.key, command.value)
+        return SETTING + command.key, command.value
 
     def _forget(
         self, user: str, memory: Memory, gates: Gates, at: int, done: Done
@@ -178,6 +211,11 @@ _TOLD = {
     "readmit_user": "events of the user are taken from now on",
     "block_user": "the user is served, and teaches nobody",
     "unblock_user": "the user teaches from now on",
+    "block_item": "all workers are told: the item leaves all new lists",
+    "unblock_item": "all workers are told: the item may be recommended",
+    "pause_learning": "all workers are told: events are taken and answered, and teach nobody",
+    "resume": "all workers are told: events teach from now on",
+    "set": "all workers are told; it holds until it is set to null, also after restarts",
 }
 
 

@@ -73,9 +73,12 @@ def _until_of(batch: MicroBatch, position: int, gates: Gates, policy: EventPolic
     return max((_until(key_of(user), gates) for user in users), default=_NEVER)
 
 
-def mute(events: Events, users: list[str], blocked: Collection[int]) -> None:
-    """Let events of blocked users count for nobody else."""
-    said = np.array([key_of(user) not in blocked for user in users], np.bool_)
+def mute(
+    events: Events, users: list[str], blocked: Collection[int], *, all_of_them: bool = False
+) -> None:
+    """Let events of blocked users, or of all of them, count for nobody else."""
+    teach = [not all_of_them and key_of(user) not in blocked for user in users]
+    said = np.array(teach, np.bool_)
     heard: NDArray[np.bool_] = said[events.user]
     events.counts &= heard
     events.moves &= heard

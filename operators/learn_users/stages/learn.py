@@ -146,7 +146,7 @@ class Learn:
         """
         self._check_origin(about.origin)
         self.items.make_room(rows.keys, known=True)
-        waits = self._waits
+        waits = self.waits
         mark = self.items.mark_of(about.marks, self._applied.highest)
         self._totals[_bucket_in(name) % self._item_buckets] = about.total
         step = self._applied.step_within(about.marks) if about.marks.size else -1
@@ -198,7 +198,7 @@ class Learn:
         self.items.rows(keys[self.items.rows(keys, register=False) < 0][:free])
 
     @property
-    def _waits(self) -> bool:
+    def waits(self) -> bool:
         """Return whether rows are still to come that others know."""
         if self._waiting:
             known = len(self._totals) == self._item_buckets and self.complete >= 1
@@ -211,7 +211,7 @@ class Learn:
         """Whether items of histories may have no row yet: the newest are published a bit later."""
         if not self._restored:
             return False
-        return self._waits or time.monotonic() - self._received_all < _PATIENCE
+        return self.waits or time.monotonic() - self._received_all < _PATIENCE
 
     @property
     def complete(self) -> float:
@@ -278,7 +278,7 @@ class Learn:
         chosen = _chosen(told)
         item_rows, negatives = rows[chosen], learnt.negatives[chosen]
         weight = events.weight[chosen]
-        received = self._holds_back and self._waits
+        received = self._holds_back and self.waits
         self.share.note(own=len(item_rows))
         moved, differences = self._publishing(self.items, received=received, ratio=self.share.ratio)
         self._touch(moved)  # a chunk from before this message must not overwrite what it says

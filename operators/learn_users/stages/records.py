@@ -59,6 +59,10 @@ class Triggers:
     """See `Events.identity`."""
     time: NDArray[np.int64]
     published: NDArray[np.int64]
+    at: NDArray[np.int64]
+    """Which of the events it is."""
+    scopes: list[str] = field(default_factory=list)
+    """Scopes that the events name; [] where nobody asks."""
 
 
 def last_events(events: Events, event_ids: list[str], users: int) -> Triggers:
@@ -73,6 +77,7 @@ def last_events(events: Events, event_ids: list[str], users: int) -> Triggers:
         identity=events.identity[at],
         time=events.time[at],
         published=events.published[at],
+        at=at,
     )
 
 

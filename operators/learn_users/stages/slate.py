@@ -1,19 +1,24 @@
 """Slate: from the best items of users to the lists they get, by the arm each user is in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays.deep import DeepArrays
+from models.catalogue.catalogue import Facts
 from models.columns.lists import BY_FACTORS, BY_NEW, Recommended
 from models.columns.users import Users
+from models.items.table import Items
+from models.keys import key_of
 from models.params.slate import Arm, SlateParams
 from models.rating.stars import Stars
 from models.slate.assign import Assign
 from models.slate.discount import discount
 from models.slate.explore import explore, first
+from models.slate.newcomers import Newcomers
+from models.slate.rules import RuleBook, boost, limit
 from models.slate.yardsticks import Yardsticks
 from operators.learn_users.stages.learn import Learn
 
@@ -43,14 +48,40 @@ class Slate:
     params : SlateParams
     k : int
         Items of a list.
+    items : Items
+        All that the worker knows.
     stars : Stars, optional
         How ratings were turned into what is learnt: predictions are given in their own scale.
     """
 
-    def __init__(self, params: SlateParams, k: int, stars: Stars | None = None) -> None:
+    def __init__(
+        self, params: SlateParams, k: int, items: Items, stars: Stars | None = None
+    ) -> None:
         self._params, self._k, self._stars = params, k, stars
         self._assign = Assign(params)
         self._yardsticks = Yardsticks()
+        self._items = items
+        self._book = RuleBook(items.catalogue)
+        self._newcomers = Newcomers(params.new_item_impressions)
+
+    def renew(self, params: SlateParams) -> None:
+        """Make lists by other parameters from now on."""
+        self._params, self._assign = params, Assign(params)
+
+    @property
+    def scoped(self) -> bool:
+        """Return whether items are for users of some scope only."""
+        return bool(self._items.catalogue.scopes)
+
+    def describe(self, item: str, facts: Facts, *, available: bool) -> None:
+        """Take what is known of an item."""
+        key = key_of(item)
+        self._items.set_available(key, available=available)
+        self._items.describe(key, facts)
+        if self._params.new_item_impressions and available and facts != Facts():
+            self._newcomers.meet(key, item, facts, self._items)
+        else:
+            self._newcomers.leave(key)
 
     def __call__(
         self,
@@ -59,6 +90,7 @@ class Slate:
         names: Sequence[str],
         keys: Sequence[int],
         ignored: Sequence[Mapping[int, float]],
+        scopes: Sequence[str] = (),
     ) -> Slates:
         """Return the lists of users.
 
@@ -68,23 +100,44 @@ class Slate:
             (U,) of the triggering events: what is drawn is drawn by them.
         ignored
             (U,) how often each user has lately ignored an item, by its key.
+        scopes
+            (U,) of the users; without, nobody has one.
         """
         assigned = np.fromiter(map(self._assign, names), np.intp, len(names))
         out = Recommended.empty(len(users), self._k)
         propensities = np.ones(out.rows.shape, np.float32)
         seeds = np.array(keys, np.uint64)
-        for number, arm in enumerate(self._params.arms):
-            rows = np.flatnonzero(assigned == number).astype(np.int32)
-            if len(rows) == 0:
-                continue
+        for arm, scope, rows in self._groups(assigned, scopes):
             everyone = len(rows) == len(users)
             some = users if everyone else users.take(rows)
             theirs = [ignored[u] for u in rows.tolist()] if arm.ignored_weight else ()
-            made, chances = self._lists(arm, learn, some, seeds[rows], theirs)
+            with self._book.hiding(self._items, arm.rules, scope):
+                longer, chances = self._lists(arm, learn, some, seeds[rows], theirs)
+            made, chances = first(longer, self._k), chances[:, : self._k]
+            if self._params.new_item_impressions and arm.source == "model" and not learn.waits:
+                hidden = self._book.hidden(arm.rules, scope)
+                self._newcomers.join(
+                    made, longer, chances, some, seeds[rows], self._items, hidden,
+                    arm.rules.most_per_category, learn.share.workers,
+                )  # fmt: skip
             out.rows[rows], out.scores[rows] = made.rows, made.scores
             out.reasons[rows], out.sources[rows] = made.reasons, made.sources
             propensities[rows] = chances
         return Slates(out, propensities, [self._params.arms[n].name for n in assigned.tolist()])
+
+    def _groups(
+        self, assigned: NDArray[np.intp], scopes: Sequence[str]
+    ) -> Iterator[tuple[Arm, str, NDArray[np.int32]]]:
+        """Yield users whose lists are made in one way: their arm, scope and rows."""
+        theirs = np.array([self._book.scope(name) for name in scopes]) if scopes else None
+        for number, arm in enumerate(self._params.arms):
+            rows = np.flatnonzero(assigned == number).astype(np.int32)
+            if theirs is None:
+                names = [""] if len(rows) else []
+            else:
+                names = np.unique(theirs[rows]).tolist()
+            for name in names:
+                yield arm, name, rows if theirs is None else rows[theirs[rows] == name]
 
     def _lists(
         self,
@@ -97,7 +150,7 @@ class Slate:
         items, k = learn.items, self._k
         if arm.source == "random":
             return self._yardsticks.random(items, users, k, seeds)
-        more = max(self._params.candidates, k) * bool(arm.exploration or arm.ignored_weight)
+        more = self._more(arm)
         if arm.source == "popular":
             longer = self._yardsticks.popular(items, users, k + more)
         else:
@@ -106,8 +159,30 @@ class Slate:
         if arm.ignored_weight:
             keys = items.keys[np.maximum(longer.rows, 0)].tolist()
             discount(longer, keys, ignored, arm.ignored_weight)
+        if arm.rules.boosts:
+            boost(longer, self._book.boosts(arm.rules), items.arrays.kind)
+        if arm.rules.most_per_category:
+            limit(longer, items, arm.rules.most_per_category)
         if self._stars is not None and arm.source == "model":
             longer.scores = as_ratings(longer, self._stars)
-        if more == 0:
-            return first(longer, k), np.ones(longer.rows.shape, np.float32)
-        return explore(longer, k, arm.exploration, seeds)
+        propensities = np.ones(longer.rows.shape, np.float32)
+        if arm.exploration:
+            drawn, propensities = explore(longer, k, arm.exploration, seeds)
+            longer = _in_front(drawn, longer)
+        return longer, propensities
+
+    def _more(self, arm: Arm) -> int:
+        """Return how many items beyond those of a list are looked at."""
+        candidates = max(self._params.candidates, self._k)
+        if arm.rules.most_per_category:  # most of them may be of one category
+            return 4 * candidates
+        reorders = arm.exploration or arm.ignored_weight or arm.rules.boosts
+        return candidates * bool(reorders or self._params.new_item_impressions)
+
+
+def _in_front(drawn: Recommended, longer: Recommended) -> Recommended:
+    """Return longer lists that begin with those drawn from them."""
+    k = drawn.rows.shape[1]
+    for name in ("rows", "scores", "reasons", "sources"):
+        getattr(longer, name)[:, :k] = getattr(drawn, name)
+    return longer

@@ -6,6 +6,7 @@ import time
 import uuid
 from typing import Any
 
+import yaml
 from confluent_kafka import Producer
 
 from conf.schema import JobConfig
@@ -13,7 +14,7 @@ from scripts.tools.console import ToolError, answer, run
 from scripts.tools.kafka.client import KafkaAddress, consumer, records
 from scripts.tools.kafka.target import add_arguments, target
 from state.codec import json_codec
-from state.topics.control import COMMANDS, USER_COMMANDS
+from state.topics.control import COMMANDS, ITEM_COMMANDS, USER_COMMANDS
 
 WAIT_SECONDS = 60.0
 _AGAIN_SECONDS = 10.0
@@ -83,20 +84,41 @@ def main() -> int:
     parser.add_argument("command", choices=COMMANDS)
     parser.add_argument("--model", type=int, metavar="N", help="version for promote_model")
     parser.add_argument("--user", metavar="ID", help="whom a command about a user means")
+    parser.add_argument("--item", metavar="ID", help="which item a command about one means")
+    parser.add_argument("--key", help="what set sets: a key of the configuration")
+    parser.add_argument(
+        "--value", type=_value, help="what it is set to, as YAML has it; without: as in the file"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_arguments(parser)
     options = parser.parse_args()
     job = target(options)
-    about = options.command in USER_COMMANDS
-    if about != (options.user is not None):
-        expected = "--user with it, got none" if about else f"no --user, got {options.user}"
-        raise ToolError(f"{options.command}: expected {expected}; see --help", code=2)
-    fields = {"model": options.model, "user": options.user}
+    fields = {name: getattr(options, name) for name in ("model", "user", "item", "key", "value")}
     fields = {name: value for name, value in fields.items() if value is not None}
+    _check(options.command, fields)
     name = send(job.address, job.config, options.command, **fields)
     found = wait(job.address, job.config, name)
     answer(found, as_json=options.json)
     return 0 if found.get("ok") else 1
+
+
+def _check(command: str, fields: dict[str, Any]) -> None:
+    """Refuse a command without what it needs, or with what it does not know."""
+    needed = {"promote_model": {"model"}, "set": {"key"}}.get(command, set[str]())
+    needed |= {"user"} if command in USER_COMMANDS else set()
+    needed |= {"item"} if command in ITEM_COMMANDS else set()
+    wrong = needed ^ (fields.keys() - ({"value"} if command == "set" else set()))
+    for name in sorted(wrong):
+        expected = f"--{name} with it, got none" if name in needed else f"no --{name}"
+        raise ToolError(f"{command}: expected {expected}; see --help", code=2)
+
+
+def _value(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        message = f"expected YAML, such as 0.1 or [category=Sale], got {text!r}"
+        raise argparse.ArgumentTypeError(message) from None
 
 
 if __name__ == "__main__":

@@ -1,0 +1,192 @@
+"""Newcomers: described items that hardly anybody has met, each shown to those it may suit.
+
+Nothing was learnt of such an item. What its categories are worth to a user stands for it: of the
+user's best items each counts for its categories, by the reciprocal of its rank. A newcomer of the
+best of these takes a place in the middle of the list, until it has been in as many as it is
+promised.
+"""
+
+from collections.abc import Sequence
+from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.catalogue.catalogue import Facts
+from models.columns.lists import BY_NEW, Recommended
+from models.columns.users import Users
+from models.items.table import NEW_BELOW, Items
+
+_LOOKED_AT = 40
+"""Best items of a user whose categories count."""
+_TRIES = 8
+"""Newcomers of a category that are looked at for a user."""
+_WITHOUT = ""
+"""Stands for the category of items that have none."""
+
+
+class Newcomers:
+    """Newcomers of one worker.
+
+    Parameters
+    ----------
+    impressions : int
+        Lists that each is put into, by all workers together.
+    """
+
+    def __init__(self, impressions: int) -> None:
+        self._impressions = impressions
+        self._ids: dict[int, str] = {}
+        self._listed: dict[int, int] = {}
+        self._names: dict[int, tuple[str, ...]] = {}
+        self._pools: dict[str, list[int]] = {}
+        self._places: dict[tuple[str, int], int] = {}
+
+    def meet(self, key: int, item: str, facts: Facts, items: Items) -> None:
+        """Take a described item for a newcomer unless others have met it."""
+        self.leave(key)
+        if self._listed.get(key, 0) >= self._impressions or _met(items, key):
+            return
+        self._ids[key] = item
+        self._names[key] = tuple(dict.fromkeys(facts.categories)) or (_WITHOUT,)
+        for name in self._names[key]:
+            pool = self._pools.setdefault(name, [])
+            self._places[name, key] = len(pool)
+            pool.append(key)
+
+    def leave(self, key: int) -> None:
+        """Take an item for a newcomer no more."""
+        self._ids.pop(key, None)
+        for name in self._names.pop(key, ()):
+            pool, place = self._pools[name], self._places.pop((name, key))
+            last = pool.pop()
+            if last != key:
+                pool[place], self._places[name, last] = last, place
+            if not pool:
+                del self._pools[name]
+
+    def join(  # noqa: PLR0913  # lists and all that they are held against
+        self,
+        lists: Recommended,
+        longer: Recommended,
+        propensities: NDArray[np.float32],
+        users: Users,
+        seeds: NDArray[np.uint64],
+        items: Items,
+        hidden: NDArray[np.bool_],
+        most_per_category: int,
+        workers: int,
+    ) -> None:
+        """Put a newcomer into each list of k items that one suits; the last item makes room.
+
+        Parameters
+        ----------
+        lists, propensities
+            (U, k), changed in place.
+        longer : Recommended
+            The best items of the same users.
+        seeds : uint64[U]
+            The same seed draws the same.
+        hidden : bool[K]
+            Kinds of items that may not be listed.
+        most_per_category : int
+            Items of one category in a list; 0: as many as come.
+        workers : int
+            Of the job: each keeps its part of the promise.
+        """
+        if not self._pools:
+            return
+        promised = ceil(self._impressions / workers)
+        place = lists.rows.shape[1] // 2
+        for u, seed in enumerate(seeds.tolist()):
+            listed = [row for row in lists.rows[u].tolist() if row >= 0]
+            found = self._choose(longer.rows[u].tolist(), listed, users, u, seed, items, hidden)
+            if found is None:
+                continue
+            key, chance = found
+            if most_per_category and _full(items, key, listed[:-1], most_per_category):
+                continue
+            row = _row_of(items, key, self._ids[key])
+            if row < 0:
+                self.leave(key)  # the table is full
+                continue
+            _insert(lists, propensities, u, min(place, len(listed)), row, chance)
+            self._listed[key] = self._listed.get(key, 0) + 1
+            if self._listed[key] >= promised:
+                self.leave(key)
+
+    def _choose(
+        self,
+        best: Sequence[int],
+        listed: Sequence[int],
+        users: Users,
+        u: int,
+        seed: int,
+        items: Items,
+        hidden: NDArray[np.bool_],
+    ) -> tuple[int, float] | None:
+        """Return a newcomer for a user, and with which probability it was chosen; or None."""
+        own = {*users.history[u].tolist(), *users.excluded[u].tolist()}
+        own.update(items.keys[list(listed)].tolist())
+        for name in self._categories_for(best, items):
+            pool = self._pools.get(name, [])
+            for n in range(min(_TRIES, len(pool))):
+                key = pool[(seed + n) % len(pool)]
+                if _met(items, key):
+                    self.leave(key)
+                    break
+                kind = items.catalogue.kind_of(key)
+                if key not in own and not hidden[kind] and items.is_available(key):
+                    return key, 1 / len(pool)
+        return None
+
+    def _categories_for(self, best: Sequence[int], items: Items) -> list[str]:
+        """Return the categories of newcomers, those that are worth most to a user first."""
+        worth: dict[str, float] = {}
+        for rank, row in enumerate(best[:_LOOKED_AT], 1):
+            if row < 0:
+                break
+            for name in items.catalogue.kinds[items.arrays.kind[row]].categories:
+                worth[name] = worth.get(name, 0.0) + 1 / rank
+        known = sorted(
+            (name for name in worth if name in self._pools), key=lambda name: -worth[name]
+        )
+        return known or list(self._pools)[:1]
+
+
+def _met(items: Items, key: int) -> bool:
+    """Return whether an item has had some events."""
+    row = items.rows(np.array([key], np.uint64), register=False)[0]
+    return bool(row >= 0 and items.arrays.counts[row] >= NEW_BELOW)
+
+
+def _row_of(items: Items, key: int, item: str) -> int:
+    """Return the row of an item, which gets one if there are some left; else -1."""
+    rows = items.rows(np.array([key], np.uint64), register=items.size < items.limit)
+    items.name(rows, [item])
+    return int(rows[0])
+
+
+def _full(items: Items, key: int, listed: Sequence[int], most: int) -> bool:
+    """Return whether some category of an item has as many in a list as it may."""
+    kinds = items.catalogue.kinds
+    others = [kinds[items.arrays.kind[row]].categories for row in listed]
+    wanted = kinds[items.catalogue.kind_of(key)].categories
+    return any(sum(name in one for one in others) >= most for name in wanted)
+
+
+def _insert(
+    lists: Recommended,
+    propensities: NDArray[np.float32],
+    u: int,
+    place: int,
+    row: int,
+    chance: float,
+) -> None:
+    """Put an item into a list at a place; those behind it move on, and the last one may go."""
+    score = lists.scores[u, place]
+    for column in (lists.rows, lists.scores, lists.reasons, lists.sources, propensities):
+        column[u, place + 1 :] = column[u, place:-1].copy()
+    lists.rows[u, place], lists.scores[u, place] = row, score
+    lists.reasons[u, place], lists.sources[u, place] = BY_NEW, -1
+    propensities[u, place] = chance
