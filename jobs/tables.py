@@ -118,7 +118,8 @@ def bucketed(config: JobConfig) -> str:
             key = text = f"JSON_VALUE({text}, '$')"
         user = f"CASE WHEN {key} IS NOT NULL THEN {text} ELSE {user} END"
     command = f"topic = '{_quoted(config.kafka.topics.control)}'"
-    about = "COALESCE(JSON_VALUE(CAST(v AS STRING), '$.user'), '')"
+    named = (f"JSON_VALUE(CAST(v AS STRING), '$.{name}')" for name in ("user", "from"))
+    about = f"COALESCE({', '.join(named)}, '')"
     user = f"CASE WHEN {command} THEN {about} ELSE {user} END"
     place = f"CAST(part AS BIGINT) * {1 << OFFSET_BITS} + off"
     return f"""SELECT k, v, pt,
@@ -283,6 +284,7 @@ def transactions(config: JobConfig) -> list[str]:
         ("control_results", topics.control_results),
         ("feedback", topics.feedback),
         ("user_answers", topics.control_results),
+        ("orders", topics.control),
     )
     return [f"{_transactions(config, topic)}-{name}" for name, topic in sinks]
 

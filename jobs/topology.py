@@ -65,6 +65,7 @@ def build(
     if config.feedback.enabled:
         sink_of(column="feedback", sink="feedback", topic=topics.feedback, uid=uids.FEEDBACK)
     sink_of(column="answers", sink="user_answers", topic=topics.control_results, uid=uids.ANSWERS)
+    sink_of(column="orders", sink="orders", topic=topics.control, uid=uids.ORDERS)
     _availability(sql, config)
 
 

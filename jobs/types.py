@@ -41,6 +41,7 @@ LEARNED = Types.ROW_NAMED(
         "examples",
         "feedback",
         "answers",
+        "orders",
     ],
     [
         Types.LONG(),
@@ -52,6 +53,7 @@ LEARNED = Types.ROW_NAMED(
         METRICS,
         Types.OBJECT_ARRAY(Types.STRING()),
         BYTES,
+        Types.OBJECT_ARRAY(KEYED_RECORD),
         Types.OBJECT_ARRAY(KEYED_RECORD),
         Types.OBJECT_ARRAY(KEYED_RECORD),
     ],

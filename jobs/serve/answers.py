@@ -117,6 +117,7 @@ class Wanted(msgspec.Struct):
         "readmit_user",
         "block_user",
         "unblock_user",
+        "merge_user",
         "block_item",
         "unblock_item",
         "pause_learning",
@@ -127,6 +128,12 @@ class Wanted(msgspec.Struct):
     """Version, of `promote_model`."""
     user: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)] | None = None
     """Whom a command about a user means."""
+    guest: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)] | None = msgspec.field(
+        default=None, name="from"
+    )
+    """The guest of `merge_user`."""
+    to: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)] | None = None
+    """The user that the guest is."""
     item: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)] | None = None
     """Which item a command about one means."""
     key: Annotated[str, msgspec.Meta(max_length=200)] | None = None

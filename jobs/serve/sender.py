@@ -145,7 +145,7 @@ class Sender:
             Where the broker did not take it in time.
         """
         name = uuid.uuid4().hex
-        fields = msgspec.structs.asdict(wanted)
+        fields = msgspec.to_builtins(wanted)
         given = {name: value for name, value in fields.items() if value is not None}
         value = msgspec.json.encode(given)
         if error := await self._produced(self._control, name.encode(), value):

@@ -122,9 +122,9 @@ class Tuner:
     def command(self, key: bytes | None, value: bytes | None) -> Iterator[Record]:
         """Take a command; those that are no fine-tune's are answered by learn-users."""
         kind = control.kind_of(value)
-        if kind in control.JOB_COMMANDS:
+        if control.is_of_learn_users(value):
             return
-        if kind not in control.USER_COMMANDS:
+        if kind not in (*control.USER_COMMANDS, control.FORGET_KEYS):
             yield from self._commands.receive(key, value)
         elif self._commands.is_new(key):
             self._obey(value)
@@ -133,10 +133,11 @@ class Tuner:
         """Forget a user, and what of them is still on its way; or take them again."""
         if user := control.user_of(value, "readmit_user"):
             self.state.forgotten = [k for k in self.state.forgotten if k != key_of(user)]
-        if user := control.user_of(value, "forget_user"):
-            known = [k for k in self.state.forgotten if k != key_of(user)]
-            self.state.forgotten = [*known, key_of(user)]
-            gone = self._blocks.forget(key_of(user))
+        user = control.user_of(value, "forget_user")
+        for key in [key_of(user)] if user else control.keys_of(value):
+            known = [k for k in self.state.forgotten if k != key]
+            self.state.forgotten = [*known, key]
+            gone = self._blocks.forget(key)
             _LOG.info("a user is forgotten: %d events that rounds are trained from", gone)
 
     def tick(self) -> Iterator[Record]:

@@ -12,7 +12,7 @@ from pyflink.datastream.functions import KeyedBroadcastProcessFunction
 
 from models.catalogue.catalogue import Facts
 from models.keys import MIXER
-from operators.learn_users.feedback.stage import FeedbackStage, waiting
+from operators.learn_users.feedback.stage import waiting
 from operators.learn_users.inbox import Inbox, LoopRecord
 from operators.learn_users.kept import KeptItems
 from operators.learn_users.micro_batch import MicroBatch
@@ -33,7 +33,7 @@ _LOG = logging.getLogger(__name__)
 _SWEEPS_PER_TTL = 10
 _GAUGE_SECONDS = 10.0
 _DECISIONS_MS = 1_000
-"""Time between two looks at impressions that wait, where nothing else happens."""
+"""Time between two looks at what waits, where nothing else happens."""
 
 
 class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]
@@ -93,7 +93,7 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
         if batch.bucket not in self._warm:
             self._warm_bucket(batch.bucket, ctx)
         outcome = self._pipeline.process(batch, self._users)
-        if self._pipeline.feedback is not None and self._pipeline.feedback.waits(batch.bucket):
+        if self._pipeline.waits(batch.bucket, self._users):
             self._schedule_decisions(ctx)
         if time.monotonic() >= self._told_until:
             self._told_until = time.monotonic() + _GAUGE_SECONDS
@@ -183,12 +183,11 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
         if not self._restored:
             self._restore(ctx)
         outcome = Outcome()
-        if self._pipeline.feedback is not None:
-            self._decide(self._pipeline.feedback, outcome, ctx)
+        self._decide(outcome, ctx)
         if self._is_sweep(timestamp, ctx):
             self._sweep(timestamp, outcome)
         self._schedule_sweep(ctx)  # also where users.ttl has changed, and with it the times
-        if outcome.recommendations or outcome.feedback or outcome.accounting:
+        if outcome.says_something:
             yield learned_row(outcome, b"")
 
     def _sweep(self, timestamp: int, outcome: Outcome) -> None:
@@ -209,15 +208,15 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
             self._users.remove(entry)
         if self._params.recommend:
             # a compacted topic forgets a key by its null
-            outcome.recommendations = [(user_of(entry).encode(), None) for entry in idle]
+            outcome.recommendations += [(user_of(entry).encode(), None) for entry in idle]
 
-    def _decide(self, feedback: FeedbackStage, outcome: Outcome, ctx: Any) -> None:
-        """Decide impressions of a bucket in which nothing happens."""
+    def _decide(self, outcome: Outcome, ctx: Any) -> None:
+        """Decide what is due in a bucket in which nothing happens."""
         bucket = self._bucket(ctx)
         if bucket not in self._warm:
             self._warm_bucket(bucket, ctx)
         self._pipeline.decide(bucket, self._users, outcome)
-        if feedback.waits(bucket):
+        if self._pipeline.waits(bucket, self._users):
             self._schedule_decisions(ctx)
 
     def _bucket(self, ctx: Any) -> int:
@@ -277,4 +276,5 @@ def learned_row(outcome: Outcome, accepted_key: bytes) -> Row:
         None if outcome.examples is None else examples.encode(outcome.examples),
         [Row(*record) for record in outcome.feedback],
         [Row(*record) for record in outcome.answers],
+        [Row(*record) for record in outcome.orders],
     )

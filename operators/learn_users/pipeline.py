@@ -15,7 +15,9 @@ from models.columns.users import Users
 from models.items.table import Items
 from models.keys import key_of
 from operators.learn_users.control.commands import Control
+from operators.learn_users.control.done import Done
 from operators.learn_users.control.gate import mute, without
+from operators.learn_users.control.merging import Merging
 from operators.learn_users.control.switches import Switches
 from operators.learn_users.feedback.stage import FeedbackStage, Taken
 from operators.learn_users.micro_batch import Command, MicroBatch
@@ -41,7 +43,7 @@ from operators.params import LearnUsersParams
 from state import record_sizes
 from state.events.fields import Event, scope_of
 from state.keyed import knobs, popularity
-from state.keyed.descriptors import KNOBS_ENTRY, POPULARITY_ENTRY, entry_of
+from state.keyed.descriptors import KNOBS_ENTRY, POPULARITY_ENTRY, entry_of, feedback_entry
 from state.topics import accepted as accepted_codec
 from state.topics import forgotten, switches, worker
 from state.topics.availability import Described
@@ -98,6 +100,14 @@ class Pipeline:
             recommend=params.recommend,
             origin=learning.origin,
             check=self._switches.check,
+            merging=Merging(
+                self._user_state,
+                buckets=params.policy.buckets,
+                alone=not params.deep,
+                recommend=params.recommend,
+                session_gap_ms=learning.users.session_gap_ms,
+                recompute=learning.deep.network != "mf",
+            ),
         )
         self._adaptive = learning.objective == "ranking" and learning.ranking.adaptive
 
@@ -142,6 +152,7 @@ class Pipeline:
             self.lineage,
             self._params.lease.epoch if self._params.lease else 0,
         )
+        self._control.merging.note(bucket, gates, batch.published, now_ms)
         self.decide(bucket, memory, outcome)
         outcome.metrics.recommended = sum(value is not None for _, value in outcome.recommendations)
         outcome.metrics.age = max(0, self._clock_ms() - min(batch.published, default=now_ms))
@@ -156,13 +167,20 @@ class Pipeline:
     ) -> None:
         """Carry out commands about users, and tell other workers whom to forget."""
         done = self._control.carry_out(bucket, memory, commands, self._clock_ms())
-        outcome.answers = done.answers
+        self._tell(bucket, memory, done, outcome, commands[0].coordinate)
+
+    def _tell(
+        self, bucket: int, memory: Memory, done: Done, outcome: Outcome, coordinate: int
+    ) -> None:
+        """Add what came of commands, the first of which had a coordinate."""
+        outcome.answers += done.answers
+        outcome.orders += done.orders
         outcome.recommendations += done.recommendations
         if done.forgotten:
             # by the place of the command: it is the same whenever it is read
             origin, most = self._params.learning.origin, forgotten.most_users(self._room)
             for at in range(0, len(done.forgotten), most):
-                name = key_of(f"{bucket}/{commands[0].coordinate}/{at}")
+                name = key_of(f"{bucket}/{coordinate}/{at}")
                 told = forgotten.Forgotten(origin, name, done.forgotten[at : at + most])
                 outcome.accepted.append(forgotten.encode(told))
                 self._learn.forget(told)
@@ -171,11 +189,28 @@ class Pipeline:
             self._feedback.note_forgotten(bucket, memory, done.waiting, self._clock_ms())
 
     def decide(self, bucket: int, memory: Memory, outcome: Outcome) -> None:
-        """Add the outcomes of impressions that are decided now, and tell of their counts."""
+        """Add what is due now: guests who are merged, outcomes of impressions, their counts."""
+        now_ms = self._clock_ms()
+        done = self._control.hand_over(bucket, memory, now_ms)
+        self._tell(bucket, memory, done, outcome, 0)
+        for guest in done.left:
+            self._leave(bucket, memory, guest, outcome)
         if self._feedback is not None:
-            now_ms = self._clock_ms()
-            outcome.feedback = self._feedback.close(bucket, memory, now_ms)
+            outcome.feedback += self._feedback.close(bucket, memory, now_ms)
             outcome.accounting += self._feedback.told(bucket, now_ms, self.lineage)
+
+    def waits(self, bucket: int, memory: Memory) -> bool:
+        """Return whether something of a bucket is due some time after its events."""
+        if self._control.gates(bucket, memory).merging:
+            return True
+        return self._feedback is not None and self._feedback.waits(bucket)
+
+    def _leave(self, bucket: int, memory: Memory, guest: str, outcome: Outcome) -> None:
+        """Keep nothing for feedback of a guest who is merged: what waits is decided as it is."""
+        if self._feedback is not None:
+            outcome.feedback += self._feedback.leave(bucket, memory, guest, self._clock_ms())
+        elif memory.get(feedback_entry(guest)) is not None:
+            memory.remove(feedback_entry(guest))
 
     @property
     def feedback(self) -> FeedbackStage | None:

@@ -1,7 +1,8 @@
 """Users of a bucket that are not taken as others are, and commands that were carried out.
 
-One sealed value a bucket (magic `UG`, version 1): MessagePack, arrays in the order of the fields.
-Users are known by their keys, never by their ids.
+One sealed value a bucket (magic `UG`, version 2): MessagePack, arrays in the order of the fields.
+Users are known by their keys; their ids are there only while a guest waits to be merged. Version 1
+has neither `merged` nor `merging`.
 """
 
 import msgspec
@@ -10,8 +11,19 @@ from state.codec.msgpack_codec import open_value
 from state.codec.sealed import seal
 
 MAGIC = b"UG"
-VERSION = 1
-READ_VERSIONS = (1,)
+VERSION = 2
+READ_VERSIONS = (1, 2)
+
+
+class Waiting(msgspec.Struct, array_like=True):
+    """A guest who is to be merged with a user once all that came before is learnt."""
+
+    id: bytes
+    """Of the command."""
+    guest: str
+    user: str
+    at: int
+    """When the command was written, ms."""
 
 
 class Gates(msgspec.Struct, array_like=True):
@@ -26,6 +38,9 @@ class Gates(msgspec.Struct, array_like=True):
     lifted: dict[int, tuple[int, int]] = {}
     """Of users who were readmitted: when the commands to forget and to readmit were written.
     Records from before the former are not taken, whenever they are read."""
+    merged: dict[int, list[int]] = {}
+    """Guests that a user has taken over: they are forgotten with the user."""
+    merging: list[Waiting] = []
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -45,5 +60,5 @@ def decode(value: bytes | None) -> Gates:
         If the value is damaged or of an unknown version.
     """
     if value is None:
-        return Gates({}, {}, [], {})
+        return Gates({}, {}, [], {}, {}, [])
     return open_value(value, MAGIC, READ_VERSIONS, Gates, "gates of a user bucket")

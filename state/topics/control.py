@@ -15,10 +15,15 @@ MODEL_COMMANDS = ("fine_tune_now", "rollback_model", "promote_model")
 """Carried out by fine-tune."""
 USER_COMMANDS = ("forget_user", "readmit_user", "block_user", "unblock_user")
 """Carried out where the user's state is."""
+MERGE = "merge_user"
+"""Carried out where the guest's state is, then where the user's is."""
+HAND_OVER, FORGET_KEYS = "hand_over", "forget_keys"
+"""Written by the job itself: what a guest leaves to a user; hashes of users to forget."""
 ITEM_COMMANDS = ("block_item", "unblock_item")
 JOB_COMMANDS = (*ITEM_COMMANDS, "pause_learning", "resume", "set")
 """Carried out by one worker, and told all others."""
-COMMANDS = (*MODEL_COMMANDS, *USER_COMMANDS, *JOB_COMMANDS)
+COMMANDS = (*MODEL_COMMANDS, *USER_COMMANDS, MERGE, *JOB_COMMANDS)
+_OF_LEARN_USERS = frozenset((*JOB_COMMANDS, MERGE, HAND_OVER))
 _ID_LENGTH = 200
 
 
@@ -35,6 +40,35 @@ class UserCommand(msgspec.Struct, frozen=True):
 
     command: Literal["forget_user", "readmit_user", "block_user", "unblock_user"]
     user: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+
+
+class MergeCommand(msgspec.Struct, frozen=True):
+    """A guest is a user whom the job knows, or will."""
+
+    command: Literal["merge_user"]
+    guest: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)] = msgspec.field(name="from")
+    user: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)] = msgspec.field(name="to")
+
+
+class HandOver(msgspec.Struct, frozen=True):
+    """What a guest leaves to a user."""
+
+    user: str
+    guest: str
+    id: str
+    """Of the command, which is answered by whoever takes it."""
+    profile: bytes | None = None
+    """The guest's record."""
+    merged: list[int] = []
+    """Keys of guests that the guest had taken over."""
+    command: Literal["hand_over"] = "hand_over"
+
+
+class ForgetKeys(msgspec.Struct, frozen=True):
+    """Users whom fine-tune is to forget."""
+
+    keys: list[int]
+    command: Literal["forget_keys"] = "forget_keys"
 
 
 class ItemCommand(msgspec.Struct, frozen=True):
@@ -96,6 +130,44 @@ def decode_user(value: bytes | None) -> UserCommand:
     return json_codec.decode(value, UserCommand, "control", expected=expected, remedy=SKIP)
 
 
+def is_of_learn_users(value: bytes | None) -> bool:
+    """Return whether a command is none of fine-tune's, nor about a user that it forgets."""
+    return kind_of(value) in _OF_LEARN_USERS
+
+
+def decode_merge(value: bytes | None) -> MergeCommand:
+    """Read a command to merge users.
+
+    Raises
+    ------
+    StateError
+        With what was expected.
+    """
+    expected = "JSON with the command merge_user, from and to"
+    return json_codec.decode(value, MergeCommand, "control", expected=expected, remedy=SKIP)
+
+
+def decode_hand_over(value: bytes | None) -> HandOver:
+    """Read what a guest leaves to a user.
+
+    Raises
+    ------
+    StateError
+        With what was expected.
+    """
+    return json_codec.decode(value, HandOver, "control", expected="a guest's record", remedy=SKIP)
+
+
+def keys_of(value: bytes | None) -> list[int]:
+    """Return the users that fine-tune is to forget; none of any other value."""
+    if kind_of(value) != FORGET_KEYS:
+        return []
+    try:
+        return json_codec.decode(value, ForgetKeys, "control", remedy=SKIP).keys
+    except ValueError:
+        return []
+
+
 def decode_item(value: bytes | None) -> ItemCommand:
     """Read a command about an item.
 
@@ -140,6 +212,11 @@ def decode(value: bytes | None) -> Command:
     """
     expected = f"JSON with a command of {', '.join(MODEL_COMMANDS)}"
     return json_codec.decode(value, Command, "control", expected=expected, remedy=SKIP)
+
+
+def encode_own(name: bytes, command: HandOver | ForgetKeys) -> tuple[bytes, bytes]:
+    """Return key and value of a command of the job itself."""
+    return name, msgspec.json.encode(command)
 
 
 def encode(answer: Answer) -> tuple[bytes, bytes]:

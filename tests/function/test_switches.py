@@ -258,4 +258,4 @@ def test_settings_are_those_of_the_file_but_for_what_is_set() -> None:
     assert changed.arms[1].rules.hide == ("category=b",)
     assert changed.arms[1].rules.most_per_category == 2
     assert changed.arms[1].exploration == 0.2
-    assert settings({key: None for key in SETTABLE}) == usual
+    assert settings(dict.fromkeys(SETTABLE)) == usual

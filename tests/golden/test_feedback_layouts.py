@@ -9,7 +9,7 @@ from models.catalogue.catalogue import Facts
 from state.codec.sealed import StateError
 from state.keyed import described, gates
 from state.keyed.feedback_counts import Fate, FeedbackCounts
-from state.keyed.gates import Gates
+from state.keyed.gates import Gates, Waiting
 from state.topics import forgotten, switches
 from state.topics.forgotten import Forgotten
 from state.topics.switches import Switch
@@ -48,14 +48,21 @@ def of_a_bucket() -> bytes:
 
 def of_gates() -> bytes:
     return gates.encode(
-        Gates({2**64 - 1: 1_700_000_000_000}, {7: 8}, [(2**64 - 1, 2**32 - 1)], {9: (-1, 5)})
+        Gates(
+            {2**64 - 1: 1_700_000_000_000},
+            {7: 8},
+            [(2**64 - 1, 2**32 - 1)],
+            {9: (-1, 5)},
+            {2**64 - 1: [1, 2]},
+            [Waiting(b"id", "guest", "tea \u00e9", 1_700_000_000_000)],
+        )
     )
 
 
 MADE = {
     "feedback-v1": of_a_user,
     "feedback-counts-v1": of_a_bucket,
-    "gates-v1": of_gates,
+    "gates-v2": of_gates,
     "forgotten-v1": lambda: forgotten.encode(Forgotten(7, 2**63, [11, 2**64 - 1])),
     "switch-v1": lambda: switches.encode(
         Switch(7, "setting/recommend.arms", {"a": {"share": 0.5}}, 1_700_000_000_000, 2**40)
@@ -67,7 +74,7 @@ MADE = {
 READ = {
     "feedback-v1": lambda value: feedback.encode(feedback.decode(value)),
     "feedback-counts-v1": lambda value: FeedbackCounts.from_state(value).to_state(),
-    "gates-v1": lambda value: gates.encode(gates.decode(value)),
+    "gates-v2": lambda value: gates.encode(gates.decode(value)),
     "forgotten-v1": lambda value: forgotten.encode(forgotten.decode(value)),
     "switch-v1": lambda value: switches.encode(switches.decode(value)),
     "described-v1": lambda value: described.encode(described.decode(value)),
@@ -79,6 +86,12 @@ def test_the_bytes_are_those_that_were_released(name: str) -> None:
     value = bytes.fromhex((FOLDER / f"{name}.hex").read_text())
     assert MADE[name]() == value
     assert READ[name](value) == value
+
+
+def test_gates_of_before_merges_are_read() -> None:
+    found = gates.decode(bytes.fromhex((FOLDER / "gates-v1.hex").read_text()))
+    assert found.lifted == {9: (-1, 5)}
+    assert (found.merged, found.merging) == ({}, [])
 
 
 @pytest.mark.parametrize("name", MADE)

@@ -1,6 +1,7 @@
 """Classes by the connector's names for the job, and the same login for the tools."""
 
 import zipfile
+from functools import partial
 
 import pytest
 
@@ -52,7 +53,7 @@ def test_every_table_of_the_job_logs_in_by_the_connectors_names():
     line = Secret(f"""{PLAIN} required username="ann" password="it's";""")
     config = JobConfig(kafka=Kafka(properties={"sasl.jaas.config": line}))
     told = f"""'properties.sasl.jaas.config' = '{SHADED}{line.replace("'", "''")}'"""
-    made = [tables.events(config), tables.loop_records(config), tables.commands(config)]
+    made = [tables.events(config), tables.loop_records(config, 0), tables.commands(config)]
     made += [tables.loop_sink(config, "a", "b"), tables.output_sink(config, "a", "b")]
     assert all(told in sql for sql in made)
 
@@ -60,7 +61,7 @@ def test_every_table_of_the_job_logs_in_by_the_connectors_names():
 def test_every_source_looks_for_new_partitions():
     config = JobConfig(kafka=Kafka(partition_discovery="45s"))
     told = "'scan.topic-partition-discovery.interval' = '45000 ms'"
-    sources = (tables.events, tables.loop_records, tables.commands)
+    sources = (tables.events, partial(tables.loop_records, since_ms=0), tables.commands)
     assert all(told in source(config) for source in sources)
     assert JobConfig().kafka.partition_discovery <= 60_000
 

@@ -1,13 +1,14 @@
 """Commands about users: each has a handler, is carried out once and answered once."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 from zlib import crc32
 
 import xxhash
 
 from models.keys import bucket_of, key_of
+from operators.learn_users.control.done import Done
+from operators.learn_users.control.merging import Merging
 from operators.learn_users.micro_batch import Command
 from operators.memory import Memory
 from state.codec.sealed import StateError
@@ -30,21 +31,6 @@ _KEPT_ELSEWHERE = (
 )
 
 
-@dataclass(slots=True)
-class Done:
-    """What came of the commands of a micro-batch."""
-
-    answers: list[tuple[bytes, bytes]] = field(default_factory=list)
-    """Key and value for `control_results`."""
-    recommendations: list[tuple[bytes, bytes | None]] = field(default_factory=list)
-    forgotten: list[int] = field(default_factory=list)
-    """Keys of users whom other workers must forget, too."""
-    waiting: int = 0
-    """Impressions that waited and are gone with their users."""
-    switches: list[Switch] = field(default_factory=list)
-    """What all workers must be told."""
-
-
 class Control:
     """Carries out commands about the users of one worker's buckets.
 
@@ -60,6 +46,7 @@ class Control:
         Of what others are told, see `models.keys.origin_of`.
     check : function
         Refuses to set a key to a value by a ValueError.
+    merging : Merging
     """
 
     def __init__(
@@ -70,8 +57,9 @@ class Control:
         recommend: bool,
         origin: int,
         check: Callable[[str, Any], None],
+        merging: Merging,
     ) -> None:
-        self._origin, self._check = origin, check
+        self._origin, self._check, self._merging = origin, check, merging
         self._buckets, self._alone, self._recommend = buckets, alone, recommend
         self._gates: dict[int, Gates] = {}
         self._handlers: dict[str, Callable[[str, Memory, Gates, int, Done], dict[str, Any]]] = {
@@ -107,6 +95,15 @@ class Control:
         memory.put(GATES_ENTRY, codec.encode(gates))
         return done
 
+    def hand_over(self, bucket: int, memory: Memory, now_ms: int) -> Done:
+        """Take from a bucket the guests who have waited long enough to be merged."""
+        gates = self.gates(bucket, memory)
+        done = self._merging.hand_over(bucket, memory, gates, now_ms)
+        if done is None:
+            return Done()
+        memory.put(GATES_ENTRY, codec.encode(gates))
+        return done
+
     def _take(  # a command and where it goes
         self,
         bucket: int,
@@ -118,37 +115,65 @@ class Control:
     ) -> None:
         key, value = record.key, record.value
         name, kind = control.id_of(key), control.kind_of(value)
-        mine = kind in self._handlers or kind in control.JOB_COMMANDS
+        if kind == control.FORGET_KEYS:
+            return
+        mine = kind in self._handlers or control.is_of_learn_users(value)
         if not mine and not self._alone:
             return  # fine-tune's, which answers what nobody knows as well
         known, said = xxhash.xxh3_64_intdigest(key or b""), crc32(value or b"")
         before = dict(gates.commands).get(known) if key else None
-        if before == said:
-            return
+        if before == said or (before is not None and kind == control.HAND_OVER):
+            return  # what a guest leaves may be made again, out of what is read again
         details: dict[str, Any] = {}
         try:
             if before is not None:
                 raise StateError(f"control: expected an id of its own, got {name} a second time")
-            if kind in control.JOB_COMMANDS:
-                name_of_it, wanted = self._switch(kind, value)
-                order = -record.coordinate
-                switch = Switch(self._origin, name_of_it, wanted, record.published, order)
-                done.switches.append(switch)
-            else:
-                command = control.decode_user(value)
-                if bucket_of(command.user, self._buckets) != bucket:
-                    message = "control: expected one user, got a record that names two"
-                    raise StateError(f"{message}; send it again with one")
-                details = self._handlers[kind](command.user, memory, gates, record.published, done)
+            details = self._carry_out(kind, bucket, memory, gates, record, now_ms, done)
             ok, told = True, _TOLD[kind]
+            if kind == control.HAND_OVER:
+                name, kind = details.pop("id"), control.MERGE
         except ValueError as error:  # StateError is one
             ok, told = False, str(error)[:1000]
         if before is None and key and mine:
             gates.commands = [*gates.commands, (known, said)][-_REMEMBERED:]
+        if ok and control.kind_of(value) == control.MERGE:
+            return  # answered once it is done
         # what is no command may be as long as a record: the answer must fit into one
         known_kind = kind if mine else ""
         answer = Answer(name, known_kind, ok, told, now_ms, details=details)
         done.answers.append(control.encode(answer))
+
+    def _carry_out(  # a command and where it goes
+        self,
+        kind: str,
+        bucket: int,
+        memory: Memory,
+        gates: Gates,
+        record: Command,
+        now_ms: int,
+        done: Done,
+    ) -> dict[str, Any]:
+        """Carry out a command; return the details of its answer."""
+        if kind in control.JOB_COMMANDS:
+            name, wanted = self._switch(kind, record.value)
+            order = -record.coordinate
+            done.switches.append(Switch(self._origin, name, wanted, record.published, order))
+            return {}
+        if kind == control.MERGE:
+            self._merging.wait(bucket, gates, record, now_ms)
+            return {}
+        if kind == control.HAND_OVER:
+            return self._merging.take_over(bucket, memory, gates, record, done)
+        command = control.decode_user(record.value)
+        if bucket_of(command.user, self._buckets) != bucket:
+            message = "control: expected one user, got a record that names two"
+            raise StateError(f"{message}; send it again with one")
+        return self._handlers[kind](command.user, memory, gates, record.published, done)
+
+    @property
+    def merging(self) -> Merging:
+        """Return what merges guests and users."""
+        return self._merging
 
     def _switch(self, kind: str, value: bytes | None) -> tuple[str, Any]:
         """Return name and value of the switch that a command means."""
@@ -177,7 +202,10 @@ class Control:
             gates.lifted[key] = max(at, gates.lifted[key][0]), readmitted
         else:
             gates.forgotten[key] = max(at, gates.forgotten.get(key, at))
-        done.forgotten.append(key)
+        guests = gates.merged.pop(key, [])
+        done.forgotten += [key, *guests]
+        done.orders += self._merging.told_to_forget(b"%016x/%d" % (key, at), guests)
+        gates.merging = [one for one in gates.merging if one.guest != user]
         if self._recommend:
             done.recommendations.append((user.encode(), None))
         return {
@@ -207,6 +235,8 @@ class Control:
 
 
 _TOLD = {
+    "merge_user": "the user has what was kept of the guest",
+    "hand_over": "the user has what was kept of the guest",
     "forget_user": "the user is forgotten; later events are not taken until readmit_user",
     "readmit_user": "events of the user are taken from now on",
     "block_user": "the user is served, and teaches nobody",

@@ -246,6 +246,18 @@ class FeedbackStage:
             held.changed, held.untold = False, True
         return records
 
+    def leave(self, bucket: int, memory: Memory, user: str, now_ms: int) -> list[Record]:
+        """Decide what waits of a user as it is, and keep nothing of the user."""
+        held, join = self._held(bucket, memory, now_ms), self._join(user, memory)
+        records = [
+            self._outcome(user, pending, held.counts) for pending in join.decided(lambda _: True)
+        ]
+        held.changed |= bool(records)
+        del self._open[user]
+        if memory.get(feedback_entry(user)) is not None:
+            memory.remove(feedback_entry(user))
+        return records
+
     def told(self, bucket: int, now_ms: int, lineage: Lineage | None) -> list[Record]:
         """Return the record of a bucket's counts, if they changed and it is time."""
         held = self._buckets[bucket]

@@ -59,8 +59,8 @@ class Triggers:
     """See `Events.identity`."""
     time: NDArray[np.int64]
     published: NDArray[np.int64]
-    at: NDArray[np.int64]
-    """Which of the events it is."""
+    at: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    """Which of the events each is."""
     scopes: list[str] = field(default_factory=list)
     """Scopes that the events name; [] where nobody asks."""
 
@@ -265,3 +265,11 @@ class Outcome:
     """Key and value of the outcomes of impressions."""
     answers: list[tuple[bytes, bytes]] = field(default_factory=list)
     """Key and value of the answers to commands."""
+    orders: list[tuple[bytes, bytes]] = field(default_factory=list)
+    """Key and value of commands of the job to itself."""
+
+    @property
+    def says_something(self) -> bool:
+        """Return whether there are records for a topic, besides those of events."""
+        records = (self.recommendations, self.feedback, self.accounting, self.answers, self.orders)
+        return any(records)

@@ -78,6 +78,7 @@ def operators(item_buckets: int, *, deep: bool, feedback: bool = False) -> dict[
     for kind, name in _AVAILABILITY:
         found |= _named("availability", kind, name)
     found |= _named("answers", _SINK, "user_answers")
+    found |= _named("orders", _SINK, "orders")
     if feedback:
         for kind, name in _FEEDBACK:
             found |= _named("feedback", kind, name)

@@ -17,6 +17,8 @@ from state.codec import json_codec
 from state.topics.control import COMMANDS, ITEM_COMMANDS, USER_COMMANDS
 
 WAIT_SECONDS = 60.0
+_FIELDS = ("model", "user", "from", "to", "item", "key", "value")
+_NEEDED = {"promote_model": {"model"}, "set": {"key"}, "merge_user": {"from", "to"}}
 _AGAIN_SECONDS = 10.0
 
 
@@ -85,6 +87,8 @@ def main() -> int:
     parser.add_argument("--model", type=int, metavar="N", help="version for promote_model")
     parser.add_argument("--user", metavar="ID", help="whom a command about a user means")
     parser.add_argument("--item", metavar="ID", help="which item a command about one means")
+    parser.add_argument("--from", metavar="ID", help="the guest of merge_user")
+    parser.add_argument("--to", metavar="ID", help="the user that the guest is")
     parser.add_argument("--key", help="what set sets: a key of the configuration")
     parser.add_argument(
         "--value", type=_value, help="what it is set to, as YAML has it; without: as in the file"
@@ -93,8 +97,8 @@ def main() -> int:
     add_arguments(parser)
     options = parser.parse_args()
     job = target(options)
-    fields = {name: getattr(options, name) for name in ("model", "user", "item", "key", "value")}
-    fields = {name: value for name, value in fields.items() if value is not None}
+    given = vars(options)
+    fields = {name: given[name] for name in _FIELDS if given[name] is not None}
     _check(options.command, fields)
     name = send(job.address, job.config, options.command, **fields)
     found = wait(job.address, job.config, name)
@@ -104,9 +108,9 @@ def main() -> int:
 
 def _check(command: str, fields: dict[str, Any]) -> None:
     """Refuse a command without what it needs, or with what it does not know."""
-    needed = {"promote_model": {"model"}, "set": {"key"}}.get(command, set[str]())
-    needed |= {"user"} if command in USER_COMMANDS else set()
-    needed |= {"item"} if command in ITEM_COMMANDS else set()
+    needed = _NEEDED.get(command, set[str]())
+    needed = needed | ({"user"} if command in USER_COMMANDS else set())
+    needed = needed | ({"item"} if command in ITEM_COMMANDS else set())
     wrong = needed ^ (fields.keys() - ({"value"} if command == "set" else set()))
     for name in sorted(wrong):
         expected = f"--{name} with it, got none" if name in needed else f"no --{name}"

@@ -15,7 +15,7 @@ from scripts.tools.data.tables import Table, TextTable, tables
 from state.topics.catalog import MOST_CATEGORIES, Description
 
 ROLES = ("item", "title")
-PERHAPS = ("categories", "available", "image", "url", "created")
+PERHAPS = ("categories", "available", "image", "url", "created", "scope")
 _SEPARATORS = ("|", ";", ",")
 """Between the categories of a cell: the first one that it has."""
 _NO = ("0", "false", "no", "n", "f", "out of stock")
@@ -77,7 +77,7 @@ def description(cells: dict[str, Any]) -> Description:
 
     >>> description({"title": " Tea ", "categories": "hot|drinks", "available": "no"})
     Description(title='Tea', categories=('hot', 'drinks'), available=False, image=None, url=None, \
-created_at=None)
+created_at=None, scope=None)
     """
     return Description(
         title=_text(cells.get("title")),
@@ -86,6 +86,7 @@ created_at=None)
         image=_text(cells.get("image")),
         url=_text(cells.get("url")),
         created_at=_instant(cells.get("created")),
+        scope=_text(cells.get("scope")),
     )
 
 

@@ -1,0 +1,166 @@
+"""A guest becomes a user: the guest's bucket hands over what it holds, the user's takes it.
+
+Between the two it travels in the topic `control`, exactly once, as a command of the job itself. A
+guest waits until what was written before the command is learnt: `control` is read in no order with
+events, and far ahead of them where a job catches up.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from models.keys import bucket_of, key_of
+from models.users.merge import merge
+from operators.learn_users.control.done import Done
+from operators.learn_users.micro_batch import Command
+from operators.memory import Memory
+from state.codec.sealed import StateError
+from state.keyed.descriptors import entry_of
+from state.keyed.gates import Gates, Waiting
+from state.topics import control
+from state.topics.control import Answer, ForgetKeys, HandOver
+from state.users.state import UserState
+
+_QUIET_MS = 2_000
+"""Processing time without events from before a command, after which a guest is merged."""
+_MOST_WAITING, _MOST_GUESTS = 1_000, 1_000
+"""Guests of a bucket that wait; guests of a user that are remembered."""
+
+
+class Merging:
+    """Merges guests and users of one worker's buckets.
+
+    Parameters
+    ----------
+    state : UserState
+    buckets : int
+        User buckets of the job.
+    alone : bool
+        Whether there is no fine-tune.
+    recommend : bool
+        Whether there are recommendations to take back.
+    session_gap_ms, recompute
+        See `models.users.merge.merge`.
+    """
+
+    def __init__(
+        self,
+        state: UserState,
+        *,
+        buckets: int,
+        alone: bool,
+        recommend: bool,
+        session_gap_ms: int,
+        recompute: bool,
+    ) -> None:
+        self._state, self._buckets = state, buckets
+        self._alone, self._recommend = alone, recommend
+        self._session_gap_ms, self._recompute = session_gap_ms, recompute
+        self._last_before: dict[int, int] = {}
+
+    def wait(self, bucket: int, gates: Gates, record: Command, now_ms: int) -> None:
+        """Let a guest wait for what was written before the command.
+
+        Raises
+        ------
+        StateError
+            For a command that cannot be carried out.
+        """
+        command = control.decode_merge(record.value)
+        problem = self._problem(command.guest, command.user, bucket, gates)
+        if problem:
+            message = f"control: expected {problem}"
+            raise StateError(message)
+        waiting = Waiting(record.key or b"", command.guest, command.user, record.published)
+        gates.merging = [*gates.merging, waiting]
+        self._last_before[bucket] = now_ms
+
+    def note(self, bucket: int, gates: Gates, published: Sequence[int], now_ms: int) -> None:
+        """Note when events of a bucket that are learnt now were written."""
+        if gates.merging and published and min(published) <= max(one.at for one in gates.merging):
+            self._last_before[bucket] = now_ms
+
+    def hand_over(self, bucket: int, memory: Memory, gates: Gates, now_ms: int) -> Done | None:
+        """Take from a bucket the guests who have waited long enough; None while none has."""
+        if not gates.merging:
+            return None
+        if now_ms - self._last_before.setdefault(bucket, now_ms) < _QUIET_MS:
+            return None
+        waited, gates.merging = gates.merging, []
+        done = Done()
+        for one in waited:
+            self._hand_over(memory, gates, one, now_ms, done)
+        return done
+
+    def take_over(
+        self, bucket: int, memory: Memory, gates: Gates, record: Command, done: Done
+    ) -> dict[str, Any]:
+        """Give a user what a guest has left; return what was done.
+
+        Raises
+        ------
+        StateError
+            If it cannot be read, or is of another model.
+        """
+        handed, never = control.decode_hand_over(record.value), (-1, -1)
+        if bucket_of(handed.user, self._buckets) != bucket:
+            message = "control: expected what a guest left to a user of the bucket"
+            raise StateError(message)
+        key, guests = key_of(handed.user), [*handed.merged, key_of(handed.guest)]
+        if key in gates.forgotten or record.published <= gates.lifted.get(key, never)[0]:
+            done.forgotten += guests
+            done.orders += self.told_to_forget(handed.id.encode(), guests)
+            return {"id": handed.id, "changed": False, "forgotten": True}
+        if handed.profile is not None:
+            entry = entry_of(handed.user)
+            memory.put(entry, self._merged(handed.user, memory.get(entry), handed.profile))
+        known = gates.merged.get(key, [])
+        gates.merged[key] = list(dict.fromkeys((*known, *guests)))[-_MOST_GUESTS:]
+        return {"id": handed.id, "changed": True}
+
+    def told_to_forget(self, name: bytes, keys: list[int]) -> list[tuple[bytes, bytes]]:
+        """Return the command by which fine-tune forgets guests, where there is a fine-tune."""
+        if self._alone or not keys:
+            return []
+        return [control.encode_own(name + b"/forget_keys", ForgetKeys(keys))]
+
+    def _problem(self, guest: str, user: str, bucket: int, gates: Gates) -> str:
+        """Return what is wrong with a command; "" for nothing."""
+        if guest == user:
+            return "two users, got one; nothing to merge"
+        if bucket_of(guest, self._buckets) != bucket:
+            return "from and to only, got a user as well; send it again without"
+        if key_of(guest) in gates.forgotten:
+            return "a guest who is not forgotten; readmit_user takes events of the guest again"
+        if len(gates.merging) >= _MOST_WAITING:
+            return f"at most {_MOST_WAITING} guests of a bucket at a time; send it again later"
+        return ""
+
+    def _hand_over(
+        self, memory: Memory, gates: Gates, one: Waiting, now_ms: int, done: Done
+    ) -> None:
+        """Hand over what is kept of a guest, and keep nothing."""
+        name, key = control.id_of(one.id), key_of(one.guest)
+        profile, merged = memory.get(entry_of(one.guest)), gates.merged.pop(key, [])
+        if profile is None and not merged:
+            told = "nothing is known of the guest"
+            answer = Answer(name, control.MERGE, True, told, now_ms, details={"changed": False})
+            done.answers.append(control.encode(answer))
+            return
+        handed = HandOver(one.user, one.guest, name, profile, merged)
+        done.orders.append(control.encode_own(one.id + b"/hand_over", handed))
+        done.left.append(one.guest)
+        if profile is not None:
+            memory.remove(entry_of(one.guest))
+        if self._recommend:
+            done.recommendations.append((one.guest.encode(), None))
+
+    def _merged(self, user: str, mine: bytes | None, guest: bytes) -> bytes:
+        """Return the record of a user who takes that of a guest."""
+        if mine is None:
+            self._state.decode([guest], [user])  # it may be of another model
+            return guest
+        pair = self._state.decode([mine, guest], [user, user])
+        (value,) = self._state.encode(
+            merge(pair, session_gap_ms=self._session_gap_ms, recompute=self._recompute)
+        )
+        return value

@@ -1,0 +1,339 @@
+"""A guest becomes a user: what was kept goes over once, and nothing is left of the guest."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.columns.users import Users
+from models.keys import bucket_of, key_of
+from models.params.events import EventPolicy
+from models.params.feedback import FeedbackParams
+from models.users.merge import merge
+from state.keyed import gates
+from state.keyed.descriptors import GATES_ENTRY, entry_of
+from state.topics import control
+from state.users.state import UserState
+from tests.builders import NOW, OBJECTIVES, Record, behaviour, cut, event, learn_users, learning
+from tests.harness import Clock, Learned, Savepoint, UsersSubtask
+
+BUCKETS = 4
+GUEST, USER, OTHER = "guest-7", "anna", "ben"
+QUIET = 3_500
+ELSEWHERE = next(u for u in "abcdefgh" if bucket_of(u, BUCKETS) != bucket_of(GUEST, BUCKETS))
+
+
+class Job:
+    """One worker of all buckets, and the topic `control` that it reads and writes."""
+
+    def __init__(self, name: str = "full", state: Savepoint | None = None, **changes: Any) -> None:
+        self.params = learn_users(
+            learning=learning(objective=name),
+            policy=EventPolicy(buckets=BUCKETS, max_bytes=2_000),
+            deep=changes.pop("deep", False),
+            **changes,
+        )
+        self.users = UsersSubtask(self.params, Clock(NOW), state)
+        self.offset, self.placed = 0, 0
+        self.control: list[tuple[bytes, bytes]] = []
+        self.answers: list[dict[str, Any]] = []
+        self.lists: dict[str, dict[str, Any] | None] = {}
+        self.feedback: list[dict[str, Any]] = []
+        self.messages: list[bytes] = []
+
+    def restarted(self) -> "Job":
+        again = Job(state=self.users.savepoint())
+        again.params, again.offset, again.placed = self.params, self.offset, self.placed
+        again.users = UsersSubtask(self.params, Clock(self.users.clock.now_ms),
+                                   self.users.savepoint())  # fmt: skip
+        again.control = list(self.control)
+        return again
+
+    def send(self, *records: Record) -> None:
+        for one in records:
+            now = self.users.clock.now_ms
+            placed = replace(one, offset=self.offset, published=now)
+            self.offset += 1
+            user = json.loads(one.value or b"")["user_id"]
+            self.note(self.users.take([placed], bucket=bucket_of(user, BUCKETS)))
+
+    def order(self, name: str, value: Any, published: int | None = None) -> None:
+        encoded = value if isinstance(value, bytes) else json.dumps(value).encode()
+        self.control.append((name.encode(), encoded))
+        self.read(published)
+
+    def merge(self, guest: str = GUEST, user: str = USER, name: str = "m") -> None:
+        self.order(name, {"command": "merge_user", "from": guest, "to": user})
+
+    def read(self, published: int | None = None) -> None:
+        """Take what waits in `control`."""
+        while self.placed < len(self.control):
+            key, value = self.control[self.placed]
+            self.placed += 1
+            found = json.loads(value)
+            user = (found.get("user") or found.get("from") or "") if isinstance(found, dict) else ""
+            at = self.users.clock.now_ms if published is None else published
+            record = Record(key, value, offset=-1 - self.placed, published=at)
+            self.note(self.users.take([record], bucket=bucket_of(user, BUCKETS)))
+
+    def idle(self, milliseconds: int = QUIET) -> None:
+        for learned in self.users.idle(milliseconds):
+            self.note(learned)
+        self.read()
+
+    def note(self, learned: Learned) -> None:
+        self.control += [(one.k, one.v) for one in learned.row.orders]
+        self.answers += [json.loads(one.v) for one in learned.row.answers]
+        self.feedback += [json.loads(one.v) for one in learned.row.feedback]
+        self.messages += learned.messages
+        for one in learned.row.recommendations:
+            self.lists[one.k.decode()] = None if one.v is None else json.loads(one.v)
+
+    def record(self, user: str) -> Users | None:
+        bucket = bucket_of(user, BUCKETS)
+        value = self.users.remembered(bucket=bucket).get(entry_of(user))
+        if value is None:
+            return None
+        params = self.params.learning
+        state = UserState(params.users, params.factors, params.seed, variances=params.variances,
+                          rated=params.rated)  # fmt: skip
+        return state.decode([value], [user])
+
+    def gates(self, user: str) -> gates.Gates:
+        bucket = bucket_of(user, BUCKETS)
+        return gates.decode(self.users.remembered(bucket=bucket).get(GATES_ENTRY))
+
+
+def items_of(users: Users | None) -> list[int]:
+    assert users is not None
+    return users.history[0, : users.history_length[0]].tolist()
+
+
+def views(user: str, *items: str, begin: int = 0) -> list[Record]:
+    return [event(user, item, at=NOW - 1_000 + begin + n) for n, item in enumerate(items)]
+
+
+@pytest.mark.parametrize("user", [USER, OTHER, "carl", "dora"])
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_what_was_kept_of_a_guest_is_the_users(name: str, user: str) -> None:
+    job = Job(name)
+    job.send(*views(user, "tea", "cup"), *views(GUEST, "pot", "cup", "mug", begin=10))
+    job.merge(user=user)
+    assert job.record(GUEST) is not None  # what came before may still be on its way
+    job.idle()
+    assert job.record(GUEST) is None
+    assert job.lists[GUEST] is None
+    merged = job.record(user)
+    assert items_of(merged) == [key_of(item) for item in ("tea", "pot", "cup", "mug")]
+    assert merged is not None
+    assert merged.events[0] == 5
+    assert merged.session_events[0] == 5
+    (answer,) = job.answers
+    assert (answer["id"], answer["command"], answer["ok"]) == ("m", "merge_user", True)
+    assert job.gates(user).merged == {key_of(user): [key_of(GUEST)]}
+    assert not job.gates(GUEST).merging
+    # from now on both are who they are
+    job.send(*views(user, "jug", begin=20), *views(GUEST, "tea", begin=20))
+    assert items_of(job.record(GUEST)) == [key_of("tea")]
+    assert items_of(job.record(user))[-1] == key_of("jug")
+
+
+def test_a_user_who_was_not_known_is_the_guest() -> None:
+    job = Job()
+    job.send(*views(GUEST, "pot", "cup"))
+    before = job.record(GUEST)
+    job.merge()
+    job.idle()
+    assert items_of(job.record(USER)) == items_of(before)
+    job.send(*views(USER, "tea", begin=9))
+    found = job.lists[USER]
+    assert found is not None
+    assert not {"pot", "cup"} & {item["item_id"] for item in found["items"]}
+
+
+def test_a_repeated_command_and_what_is_read_again_change_nothing() -> None:
+    job = Job()
+    job.send(*views(USER, "tea"), *views(GUEST, "pot"))
+    before = job.restarted()
+    job.merge()
+    job.idle()
+    job.send(*views(GUEST, "cup", begin=10))
+    job.merge()  # the same id
+    job.idle()
+    assert items_of(job.record(GUEST)) == [key_of("cup")]
+    assert len(job.answers) == 1
+    # the savepoint from before, with all of `control` read again, the job's own records too
+    before.control = list(job.control)
+    before.read()
+    before.idle()
+    before.idle()
+    assert before.record(GUEST) is None
+    assert items_of(before.record(USER)) == items_of(job.record(USER))
+    merged = before.record(USER)
+    assert merged is not None
+    assert merged.events[0] == 2
+    assert all(answer["ok"] for answer in before.answers)
+
+
+def test_the_guest_waits_for_events_from_before_also_over_a_restart() -> None:
+    job = Job()
+    job.send(*views(USER, "tea"))
+    job.order("m", {"command": "merge_user", "from": GUEST, "to": USER},
+              published=NOW + 60_000)  # fmt: skip
+    for n in range(4):  # a job that catches up
+        job.idle(1_000)
+        job.send(*views(GUEST, f"late-{n}", begin=n))
+    job = job.restarted()
+    for n in range(4, 6):
+        job.idle(1_000)
+        job.send(*views(GUEST, f"late-{n}", begin=n))
+    assert job.record(GUEST) is not None
+    job.idle(4_500)
+    assert job.record(GUEST) is None
+    assert items_of(job.record(USER)) == [key_of("tea"), *(key_of(f"late-{n}") for n in range(6))]
+
+
+def test_merges_in_a_circle_and_along_a_chain_lose_nothing() -> None:
+    job = Job()
+    job.send(*views("a", "one"), *views("b", "two"), *views("c", "three"))
+    job.merge("a", "b", "1")
+    job.idle()
+    job.merge("b", "c", "2")
+    job.idle()
+    assert set(items_of(job.record("c"))) == {key_of(item) for item in ("one", "two", "three")}
+    job.merge("c", "a", "3")
+    job.idle()
+    assert len(items_of(job.record("a"))) == 3
+    assert [job.record(user) for user in "bc"] == [None, None]
+    assert set(job.gates("a").merged[key_of("a")]) == {key_of(user) for user in "abc"}
+    assert all(answer["ok"] for answer in job.answers)
+
+
+def test_who_is_forgotten_is_forgotten_with_all_guests() -> None:
+    job = Job(deep=True)
+    job.send(*views(USER, "tea"), *views(GUEST, "pot"), *views("second", "cup"))
+    job.merge(name="1")
+    job.merge("second", USER, "2")
+    job.idle()
+    job.order("f", {"command": "forget_user", "user": USER})
+    job.idle()
+    assert job.record(USER) is None
+    told = [message for message in job.messages if message[:2] == b"FU"]
+    from state.topics import forgotten
+
+    keys = {user for message in told for user in forgotten.decode(message).users}
+    assert keys == {key_of(user) for user in (USER, GUEST, "second")}
+    (order,) = [value for _, value in job.control if b"forget_keys" in value]
+    assert set(control.keys_of(order)) == {key_of(GUEST), key_of("second")}
+    assert key_of(USER) not in job.gates(USER).merged
+
+
+def test_a_guest_of_a_forgotten_user_is_forgotten_too() -> None:
+    job = Job()
+    job.order("f", {"command": "forget_user", "user": USER})
+    job.send(*views(GUEST, "pot"))
+    job.merge()
+    job.idle()
+    assert job.record(GUEST) is None
+    assert job.record(USER) is None
+    answer = job.answers[-1]
+    assert answer["ok"]
+    assert answer["details"] == {"changed": False, "forgotten": True}
+
+
+def test_a_forget_while_the_guest_waits_wins() -> None:
+    job = Job()
+    job.send(*views(GUEST, "pot"))
+    job.merge()
+    job.order("f", {"command": "forget_user", "user": GUEST})
+    job.idle()
+    assert job.record(GUEST) is None
+    assert job.record(USER) is None
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"from": GUEST, "to": GUEST},
+        {"from": GUEST},
+        {"to": USER},
+        {"from": "", "to": USER},
+        {"from": GUEST, "to": 5},
+        {"from": GUEST, "to": USER, "user": ELSEWHERE},
+    ],
+)
+def test_commands_that_cannot_be_carried_out_are_refused(fields: dict[str, Any]) -> None:
+    job = Job()
+    job.send(*views(GUEST, "pot"))
+    job.order("m", {"command": "merge_user", **fields})
+    job.idle()
+    (answer,) = job.answers
+    assert not answer["ok"]
+    assert "expected" in answer["message"]
+    assert job.record(GUEST) is not None
+
+
+def test_nothing_known_of_a_guest_is_no_fault() -> None:
+    job = Job()
+    job.send(*views(USER, "tea"))
+    job.merge()
+    job.idle()
+    (answer,) = job.answers
+    assert answer["ok"]
+    assert answer["details"] == {"changed": False}
+    assert items_of(job.record(USER)) == [key_of("tea")]
+
+
+def test_impressions_of_the_guest_are_decided_once() -> None:
+    job = Job(feedback=FeedbackParams(rewards={"view": 1.0}))
+    for records in cut(behaviour(300, users=20, items=30), [300]):
+        job.send(*records)
+    job.send(*views(GUEST, "item-1"))
+    shown = job.lists[GUEST]
+    assert shown is not None
+    job.send(
+        *(
+            event(GUEST, item["item_id"], "impression", NOW + 5 + n, rec_id=shown["rec_id"])
+            for n, item in enumerate(shown["items"])
+        )
+    )
+    waited = len(shown["items"])
+    job.merge()
+    job.idle()
+    mine = [one for one in job.feedback if one["rec_id"] == shown["rec_id"]]
+    assert len(mine) == waited
+    assert not [e for e in job.users.remembered(bucket=bucket_of(GUEST, BUCKETS)) if GUEST in e]
+    job.idle(10_000)
+    assert len([one for one in job.feedback if one["rec_id"] == shown["rec_id"]]) == waited
+
+
+def test_full_lists_lose_their_oldest_and_what_is_lost_is_late() -> None:
+    params = learning(objective="full").users
+    state = UserState(params, 8, 1)
+    pair = state.decode([None, None], ["u", "g"])
+    most = params.recent_events
+    for u, begin in ((0, 0), (1, most)):
+        pair.recent_length[u] = most
+        pair.recent[u, :most] = np.arange(begin, begin + most) + 1
+        pair.recent_time[u, :most] = 1_000 + 2 * np.arange(most) + u
+        pair.history_length[u] = params.history
+        pair.history[u] = np.arange(begin, begin + params.history) + 1
+        pair.session_last[u] = 5 + u
+        pair.positives[u] = pair.events[u] = 1 + u
+    both = merge(pair, session_gap_ms=10, recompute=True)
+    assert both.recent_length[0] == most
+    assert (np.diff(both.recent_time[0, :most].astype(int)) >= 0).all()
+    lost = 1_000 + most - 1
+    assert both.floor[0] == both.idle_floor[0] == (lost + 1) * 1_000
+    assert both.history[0].tolist() == pair.history[1].tolist()
+    assert state.decode(state.encode(both), ["u"]).events[0] == 3
+    assert np.allclose(both.factors[0], (pair.factors[0] + 2 * pair.factors[1]) / 3)
+
+
+def test_fine_tune_forgets_guests_by_their_keys() -> None:
+    value = control.encode_own(b"x", control.ForgetKeys([5, 2**64 - 1]))[1]
+    assert control.keys_of(value) == [5, 2**64 - 1]
+    assert control.keys_of(b'{"command": "forget_keys", "keys": "all"}') == []
+    assert control.keys_of(b'{"command": "forget_user", "user": "x"}') == []
