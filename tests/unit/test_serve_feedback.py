@@ -48,6 +48,11 @@ def test_without_feedback_there_is_nothing(service: Service) -> None:
 
 def test_buckets_are_added_and_windows_have_what_was_decided_in_them(service: Service) -> None:
     one, other = Bucket(service), Bucket(service, 1)
+    one.decide("model", 2, 0)
+    one.tell(-9)  # no window of feedback has ended: who ignores is not known
+    one.decide("model", 2, 0)
+    one.tell(-8)
+    other.tell(-7)
     one.decide("model", 1, 3)
     one.tell(1)
     other.decide("random", 0, 4)
@@ -56,14 +61,12 @@ def test_buckets_are_added_and_windows_have_what_was_decided_in_them(service: Se
     one.tell(12)
     one.tell(25)  # nothing new
     found = service.get("/v1/feedback")
-    assert found["fates"] == {"joined": 12}
-    assert found["total"] == {
-        "impressions": 12, "acted": 4, "click_through": 4 / 12, "reward": 4.0,
-    }  # fmt: skip
-    assert rates(found["arms"]) == {"model": (8, 0.5), "random": (4, 0.0)}
-    assert rates(found["positions"]) == {"1": (12, 4 / 12)}
-    assert rates(found["reasons"]) == {"factors": (12, 4 / 12)}
-    assert rates(found["models"]) == {"m-1": (12, 4 / 12)}
+    assert found["fates"] == {"joined": 16}
+    assert found["total"] == {"impressions": 16, "acted": 8, "click_through": 0.5, "reward": 8.0}
+    assert rates(found["arms"]) == {"model": (12, 8 / 12), "random": (4, 0.0)}
+    assert rates(found["positions"]) == {"1": (16, 0.5)}
+    assert rates(found["reasons"]) == {"factors": (16, 0.5)}
+    assert rates(found["models"]) == {"m-1": (16, 0.5)}
     assert [(one["window_start"] - NOW, rates(one["arms"])) for one in found["windows"]] == [
         (0, {"model": (4, 0.25), "random": (4, 0.0)}),
         (10_000, {"model": (4, 0.75)}),
@@ -74,10 +77,14 @@ def test_buckets_are_added_and_windows_have_what_was_decided_in_them(service: Se
 def test_counts_of_a_former_job_are_left_out(service: Service) -> None:
     former, job = Bucket(service, 0, "former"), Bucket(service, 1, "job")
     former.decide("old", 1, 1)
+    former.tell(0)
+    former.decide("old", 1, 1)
     former.tell(1)
-    job.decide("model", 1, 1)
     job.tell(2, epoch=2)
-    former.tell(3)  # read later, from another partition
+    job.decide("model", 1, 1)
+    job.tell(3, epoch=2)
+    former.decide("old", 1, 1)
+    former.tell(4)  # read later, from another partition
     found = service.get("/v1/feedback")
     assert list(found["arms"]) == ["model"]
     assert [list(one["arms"]) for one in found["windows"]] == [["model"]]
@@ -87,8 +94,8 @@ def test_counts_that_went_back_make_no_window(service: Service) -> None:
     before, after = Bucket(service), Bucket(service)
     before.decide("model", 2, 2)
     before.tell(1)
-    after.decide("model", 1, 0)
+    after.decide("model", 1, 1)
     after.tell(30)
     found = service.get("/v1/feedback")
-    assert rates(found["arms"]) == {"model": (1, 1.0)}
-    assert len(found["windows"]) == 1
+    assert rates(found["arms"]) == {"model": (2, 0.5)}
+    assert found["windows"] == []

@@ -7,33 +7,34 @@ import { count, share } from "./words.js";
 
 const WINDOWS = 60;
 const MOST_ARMS = 5; // styles of lines
-const parts = [["arms", "Arm"], ["positions", "Position"], ["reasons", "Reason"], ["models", "Model version"]];
+const parts = [["positions", "Position"], ["reasons", "Reason"], ["models", "Model version"]];
 
 const named = (arm) => arm || "all users";
 
 /** `element`: the part of the page; hidden while no impression is decided. */
 export function feedback(signal) {
-  const charts = el("div", { class: "charts" });
+  const line = el("div");
+  const arms = el("section", { class: "panel" }, el("h2", null, "Arms since the job began"), el("div"));
   const tables = el("div");
-  const details = el("details", { class: "panel wide" }, el("summary", null, "Click-through rate (CTR) by arm, position, reason and model version"), tables);
-  const element = el("section", { hidden: true, "aria-label": "Feedback" }, charts, details);
+  const details = el("details", { class: "panel wide" }, el("summary", null, "Click-through rate (CTR) by position, reason and model version"), tables);
+  const element = el("section", { class: "wide", hidden: true, "aria-label": "Feedback" }, el("div", { class: "charts" }, line, arms), details);
   let drawn = null;
   let before = "";
   signal.addEventListener("abort", () => drawn?.end());
 
   /* Lines are fixed in a chart: other arms, another chart. */
   let lines = "";
-  function lined(arms) {
-    if (drawn && lines === JSON.stringify(arms)) return drawn;
+  function lined(names) {
+    if (drawn && lines === JSON.stringify(names)) return drawn;
     drawn?.end();
-    lines = JSON.stringify(arms);
+    lines = JSON.stringify(names);
     drawn = chart({
       title: "Click-through rate by arm",
-      note: "Of the impressions decided in each window: a click decides at once, its absence when feedback.window ends.",
+      note: "Of the impressions decided in each window: a click decides at once, none when feedback.window ends.",
       format: share,
-      series: arms.map((arm) => ({ name: named(arm), of: (w) => w.arms[arm]?.click_through })),
+      series: names.map((arm) => ({ name: named(arm), of: (w) => w.arms[arm]?.click_through })),
     });
-    charts.replaceChildren(drawn.element);
+    line.replaceChildren(drawn.element);
     return drawn;
   }
 
@@ -43,6 +44,7 @@ export function feedback(signal) {
     if (element.hidden || text === before) return;
     before = text;
     lined(Object.keys(found.arms).sort().slice(0, MOST_ARMS)).update(found.windows);
+    arms.lastChild.replaceWith(table("Arm", found.arms));
     tables.replaceChildren(...parts.map(([part, name]) => table(name, found[part])));
   }
 
@@ -64,7 +66,7 @@ export function feedback(signal) {
 const byName = ([one], [other]) => one.localeCompare(other, "en", { numeric: true });
 
 function table(name, cells) {
-  const columns = ["Impressions", "Clicks", "CTR"];
+  const columns = ["Impressions", "Acted on", "CTR"];
   return el(
     "div",
     { class: "scroll", tabindex: "0", role: "region", "aria-label": `CTR by ${name.toLowerCase()}` },

@@ -39,17 +39,22 @@ class FeedbackSums:
             self._lineage = found.lineage
         self._newest = max(self._newest, order)
         before = self._buckets.get(found.bucket)
-        self._note(found, {} if before is None else before.arms)
+        if before is not None and found.total.acted < found.total.decided:
+            self._note(found, before.arms)
         self._buckets[found.bucket] = found
 
     def _note(self, found: FeedbackRecord, before: Arms) -> None:
-        """Add what has been decided since the bucket's last record to its window of time."""
-        window = self._windows.setdefault(found.generated_at // WINDOW_MS * WINDOW_MS, {})
+        """Add what has been decided since the bucket's last record to its window of time.
+
+        Not what was decided before there was one; nor while all have an action, as nothing that was
+        ignored can have been decided yet.
+        """
+        start = found.generated_at // WINDOW_MS * WINDOW_MS
         for arm, cell in found.arms.items():
             old = before.get(arm, Cell())
             if cell.decided > old.decided:
                 more = Cell(cell.decided - old.decided, max(cell.acted - old.acted, 0))
-                _add(window.setdefault(arm, Cell()), more)
+                _add(self._windows.setdefault(start, {}).setdefault(arm, Cell()), more)
         if len(self._windows) > _WINDOWS:
             del self._windows[min(self._windows)]
 
@@ -78,8 +83,7 @@ class FeedbackSums:
     def windows(self, n: int) -> Iterator[tuple[int, Arms]]:
         """Yield start and outcomes by arm of the newest windows, in the order of time."""
         for start in sorted(self._windows)[-n:]:
-            if self._windows[start]:
-                yield start, self._windows[start]
+            yield start, self._windows[start]
 
 
 def _add(total: Cell, cell: Cell) -> None:

@@ -45,6 +45,7 @@ SETTINGS = (
 def play(options: argparse.Namespace) -> int:
     """Let users see lists and click for some time; show what came of it, and stop all."""
     begin = time.monotonic()
+    results.insist_on_a_commit(options.json)
     given = [*SETTINGS, *options.overrides, "deep.enabled=false"]
     _insist(config_of(options.config, given))  # before anything starts
     build()
