@@ -27,7 +27,7 @@ from scripts.tools.kafka.live import live
 from scripts.tools.kafka.observer import observer
 from scripts.tools.kafka.refusals import refusals
 
-TASTES = TasteParams(users=2_500, items=400, strength=1.0, appeal=1.0, base=-3.2)
+TASTES = TasteParams(users=2_500, items=1_000, strength=1.0, appeal=1.0, base=-3.2)
 _YARDSTICK = "exploration: 0, ignored_weight: 0"
 _ARMS = ("model: {}", *(f"{one}: {{source: {one}, {_YARDSTICK}}}" for one in ("popular", "random")))
 SETTINGS = (
