@@ -197,6 +197,40 @@ class Windows(msgspec.Struct):
     fine_tune: dict[str, Any] | None
 
 
+class ClickThrough(msgspec.Struct):
+    """Impressions whose outcome is decided, and what came of them."""
+
+    impressions: int
+    acted: int
+    """Those that the user acted on."""
+    click_through: float | None
+    """Acted by impressions; None without any."""
+    reward: float
+
+
+class FeedbackWindow(msgspec.Struct):
+    """A window of time."""
+
+    window_start: int
+    """ms since 1970; an impression is in the window that it was decided in."""
+    arms: dict[str, ClickThrough]
+    """By arm; "" without an experiment. Without rewards."""
+
+
+class Feedback(msgspec.Struct):
+    """What became of impressions."""
+
+    fates: dict[str, int]
+    """All impressions that came, by fate."""
+    total: ClickThrough
+    arms: dict[str, ClickThrough]
+    positions: dict[str, ClickThrough]
+    reasons: dict[str, ClickThrough]
+    models: dict[str, ClickThrough]
+    """By model version."""
+    windows: list[FeedbackWindow]
+
+
 class Letters(msgspec.Struct):
     """Dead letters, newest first."""
 

@@ -19,6 +19,7 @@ from jobs.serve.gate.guard import Guard
 from jobs.serve.lookups import Lookups
 from jobs.serve.paths import Application, RawPaths
 from jobs.serve.progress import Follower
+from jobs.serve.routes.feedback import FeedbackRoutes
 from jobs.serve.routes.items import ItemRoutes
 from jobs.serve.routes.progress import ProgressRoutes
 from jobs.serve.routes.service import Control, Events, Service, document, metrics
@@ -31,7 +32,7 @@ CONSOLE = Path(__file__).parent / "console"
 _MOST_BYTES = 1 << 20
 """Largest body of a request."""
 _ROUTES: list[Any] = [
-    Users, ItemRoutes, Events, Control, Service, ProgressRoutes, document, metrics,
+    Users, ItemRoutes, Events, Control, Service, ProgressRoutes, FeedbackRoutes, document, metrics,
 ]  # fmt: skip
 _LOG = logging.getLogger(__name__)
 

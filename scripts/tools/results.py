@@ -69,10 +69,13 @@ def document(results: Iterable[Result], *, beside: Sequence[str] = ()) -> dict[s
     }
 
 
-def write(path: Path, results: Iterable[Result], *, beside: Sequence[str] = ()) -> None:
-    """Write the object to a file, in a folder that is made where it is missing."""
+def write(
+    path: Path, results: Iterable[Result], *, beside: Sequence[str] = (), **more: object
+) -> None:
+    """Write the object to a file, with more parts; in a folder that is made where it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document(results, beside=beside), indent=2) + "\n", encoding="utf-8")
+    found = document(results, beside=beside) | more
+    path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 
 def insist_on_a_commit(path: Path | None) -> None:

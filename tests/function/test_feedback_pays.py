@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-import numpy as np
 import pytest
 
 from models.params.feedback import FeedbackParams
@@ -11,36 +10,35 @@ from models.params.ranking import MODELS
 from models.params.slate import Arm, SlateParams
 from operators.learn_users.micro_batch import MicroBatch
 from operators.learn_users.pipeline import Pipeline
+from scripts.tools.data.tastes import TasteParams, Tastes
 from tests.builders import NOW, Record, event, learn_users, learning
 from tests.workers import Memory
 
-USERS, ITEMS, TASTES, AT_ONCE, VISITS = 300, 200, 6, 50, 6_000
+USERS, ITEMS, AT_ONCE, VISITS = 300, 200, 50, 6_000
 FEEDBACK = FeedbackParams(rewards={"click": 1.0}, notes_ignored=True, window_ms=60_000)
 
 
 class World:
-    """Users who look at a list from its top, and click by their taste and the item's appeal."""
+    """Lists before users with hidden tastes, as events."""
 
     def __init__(self, seed: int) -> None:
-        self.random = random = np.random.default_rng(seed)
-        tastes, items = random.normal(size=(USERS, TASTES)), random.normal(size=(ITEMS, TASTES))
-        logits = 0.75 * tastes @ items.T + random.normal(size=ITEMS) / 2 - 2.5
-        self.likes = 1 / (1 + np.exp(-logits))
+        self.tastes = Tastes(TasteParams(users=USERS, items=ITEMS), seed)
+        self.random = self.tastes.random
         self.shown = self.clicks = 0
 
     def visit(self, user: int, rec: dict[str, Any] | None, now: int) -> list[Record]:
         name, records = f"u{user}", list[Record]()
-        for place, listed in enumerate(rec["items"] if rec else ()):
-            if self.random.random() > 1 / (1 + 0.15 * place):
-                continue
-            item = listed["item_id"]
+        items = [int(listed["item_id"][1:]) for listed in rec["items"]] if rec else []
+        for place, number, clicked in self.tastes.look(user, items):
+            item = f"i{number}"
+            assert rec is not None
             records.append(event(name, item, "impression", now + place, rec_id=rec["rec_id"]))
             self.shown += 1
-            if self.random.random() < self.likes[user, int(item[1:])]:
+            if clicked:
                 records.append(event(name, item, "click", now + 100 + place))
                 self.clicks += 1
         if rec is None or self.random.random() < 0.3:
-            records.append(event(name, f"i{self.random.integers(ITEMS)}", "view", now + 500))
+            records.append(event(name, f"i{self.tastes.find(user)}", "view", now + 500))
         return records
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from scripts.tools.cluster import ownership
 from scripts.tools.cluster.paths import RUN_DIR
-from scripts.tools.commands import demo, demo_console, demo_play, torch_setup
+from scripts.tools.commands import demo, demo_console, demo_local, demo_play, torch_setup
 from scripts.tools.commands.demo_play import Play
 from scripts.tools.console import ToolError
 
@@ -29,7 +29,7 @@ def test_what_was_kept_is_neither_played_on_nor_deleted(tmp_path: Path, kept: st
     topic.parent.mkdir(parents=True)
     topic.write_text("events")
     with pytest.raises(ToolError, match=r"expected a folder of the demo's own.* --run-dir"):
-        demo.clear(tmp_path)
+        demo_local.clear(tmp_path)
     assert topic.read_text() == "events"
 
 
@@ -38,13 +38,13 @@ def test_what_a_demo_left_that_was_killed_is_removed(tmp_path: Path) -> None:
     with subprocess.Popen(["true"]) as process:
         process.wait()
     (tmp_path / ownership.NAME).write_text(f"{process.pid} 1.0")
-    demo.clear(tmp_path)
+    demo_local.clear(tmp_path)
     assert not (tmp_path / "kafka").exists()
 
 
 def test_an_empty_folder_is_as_good_as_none(tmp_path: Path) -> None:
-    demo.clear(tmp_path)
-    demo.clear(tmp_path / "none")
+    demo_local.clear(tmp_path)
+    demo_local.clear(tmp_path / "none")
 
 
 def test_a_download_ends_with_the_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 import json
 
-from scripts.tools.commands import demo
+from scripts.tools.commands import demo_local
 from scripts.tools.commands.demo_summary import Summary
 from scripts.tools.kafka.observer import Seen
 from state.topics.recommendation import Item, Recommendation, Session, Trigger
@@ -72,5 +72,5 @@ def test_refusals_come_first_in_what_is_shown_and_are_a_fault(capsys):
 
 
 def test_what_is_said_to_go_on_with_is_a_whole_command():
-    told = demo._GO_ON.format(url="", dir=" --run-dir x")
+    told = demo_local._GO_ON.format(url="", dir=" --run-dir x")
     assert "scripts/restore latest --run-dir x " in told

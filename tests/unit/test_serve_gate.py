@@ -70,6 +70,7 @@ def test_what_needs_no_key(guarded: Service, path: str) -> None:
         ("GET", "/v1/dead-letters/", None, (403, 403, 200)),
         ("GET", "/v1//dead-letters", None, (403, 403, 200)),
         ("GET", "/v1/windows", None, (403, 403, 200)),
+        ("GET", "/v1/feedback", None, (403, 403, 200)),
         ("GET", "/metrics", None, (403, 403, 200)),
         ("GET", "/metrics/", None, (403, 403, 200)),
         ("POST", "/v1/control", COMMAND, (403, 403, 200)),

@@ -1,8 +1,9 @@
-/* Live: what became of the events, how good the lists are, how fresh. */
+/* Live: what became of the events, how good the lists are, how fresh, and what users click. */
 
 import { at, command, get } from "./api.js";
 import { chart } from "./chart.js";
 import { button, el, empty, every, own, trouble } from "./dom.js";
+import { feedback } from "./feedback.js";
 import { ago, count, duration, share, time } from "./words.js";
 
 export const title = "Live";
@@ -34,9 +35,12 @@ export function mount(root, signal) {
 
   const message = el("div");
   const tiles = el("dl", { class: "tiles" });
-  // Tiles by who tells them: the windows, and the broker.
+  // Tiles by who tells them: the windows, the broker, and feedback.
   let totalled = [];
   let followed = [];
+  let clicked = [];
+  const tiled = () => tiles.replaceChildren(...totalled, ...clicked, ...followed);
+  const clicks = feedback(signal);
   const tune = el("section", { class: "panel tune wide" });
   const rows = el("tbody");
   const table = el(
@@ -81,7 +85,7 @@ export function mount(root, signal) {
       answered,
     ),
   );
-  const content = el("div", { hidden: true }, tiles, el("div", { class: "charts" }, charts.map((one) => one.element)), tune, commands, table);
+  const content = el("div", { hidden: true }, tiles, el("div", { class: "charts" }, charts.map((one) => one.element)), clicks.element, tune, commands, table);
   let paused = false;
   const pause = button("Pause", () => {
     paused = !paused;
@@ -110,11 +114,19 @@ export function mount(root, signal) {
     } finally {
       following = false;
     }
-    tiles.replaceChildren(...totalled, ...followed);
+    tiled();
+  }
+
+  async function react() {
+    const total = (await clicks.load())?.total;
+    if (!total?.impressions) return;
+    clicked = [tile("Click-through rate", share(total.click_through), `of ${count(total.impressions)} impressions`)];
+    tiled();
   }
 
   async function load() {
     follow();
+    react();
     if (busy) return;
     busy = true;
     try {
@@ -161,7 +173,7 @@ export function mount(root, signal) {
       tile("Hit rate", share(served), times),
       tile("Freshness", duration(last("p50_ms")), `99 % within ${duration(last("p99_ms"))}`),
     ];
-    tiles.replaceChildren(...totalled, ...followed);
+    tiled();
   }
 
   /** Nothing for a job that commits no offsets: there is nothing to tell its place by. */

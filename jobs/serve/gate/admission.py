@@ -15,6 +15,7 @@ _RIGHTS: Mapping[str, Right] = {
     "/v1/events": "events",
     "/v1/control": "operate",
     "/v1/windows": "operate",
+    "/v1/feedback": "operate",
     "/v1/dead-letters": "operate",
     "/v1/progress": "operate",
     "/metrics": "operate",

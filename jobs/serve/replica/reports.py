@@ -1,15 +1,18 @@
-"""What the job reports: windows of quality and fates, fine-tuning, dead letters."""
+"""What the job reports: windows of quality and fates, feedback, fine-tuning, dead letters."""
 
 from collections import Counter, OrderedDict, deque
 from typing import Any
 
 import msgspec
 
+from jobs.serve.replica.feedback import FeedbackSums
+from state.keyed import feedback_counts
 from state.topics import dead_letter
 from state.topics.control import Answer
 
 _WINDOWS, _LETTERS, _SHOWN, _ANSWERS = 360, 500, 2_000, 1_000
 """Windows and dead letters kept; bytes shown of a letter's value; answers to commands kept."""
+_FEEDBACK = feedback_counts.KEY + b"/"
 
 
 class Reports:
@@ -18,6 +21,7 @@ class Reports:
     def __init__(self) -> None:
         self._windows: dict[int, dict[str, Any]] = {}
         self.fine_tune: dict[str, Any] | None = None
+        self.feedback = FeedbackSums()
         self._answers: OrderedDict[str, Answer] = OrderedDict()
         self._letters: deque[dict[str, Any]] = deque(maxlen=_LETTERS)
         self.by_code: Counter[str] = Counter()
@@ -26,6 +30,9 @@ class Reports:
     def take_metrics(self, key: bytes, value: bytes | None) -> None:
         """Take a record of `recommendation_metrics`."""
         if value is None:
+            return
+        if key.startswith(_FEEDBACK):
+            self.feedback.take(value)
             return
         try:
             found = msgspec.json.decode(value)

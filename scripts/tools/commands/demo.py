@@ -1,30 +1,23 @@
 """Broker, cluster, job, events and recommendations on this machine, in one go."""
 
 import argparse
-import contextlib
-import shlex
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 
-from conf.loader import ConfigError, load
 from conf.parameters import event_policy, wants_deep
 from conf.schema import JobConfig
 from scripts.tools import results
-from scripts.tools.cluster import loopback, ownership, processes
-from scripts.tools.cluster.instance import Local, Ports
 from scripts.tools.cluster.paths import ROOT, RUN_DIR
-from scripts.tools.cluster.signals import interruptible, undisturbed
-from scripts.tools.commands import catalog, demo_console
+from scripts.tools.cluster.signals import interruptible
+from scripts.tools.commands import catalog, demo_feedback, demo_feedback_options
 from scripts.tools.commands.build import build
 from scripts.tools.commands.demo_console import DemoConsole, wait_for_the_user
+from scripts.tools.commands.demo_local import config_of, running
 from scripts.tools.commands.demo_play import Play
 from scripts.tools.commands.demo_summary import Summary
 from scripts.tools.commands.demo_view import View
 from scripts.tools.commands.submit import Submission, fine_tuning, submit
-from scripts.tools.console import ToolError, positive, progress, run
+from scripts.tools.console import positive, run
 from scripts.tools.data import accepted, columns, event_times
 from scripts.tools.data.behaviour import source
 from scripts.tools.data.descriptions import PERHAPS, ROLES, Described, check_encoding
@@ -47,24 +40,26 @@ STEPS = 150
 
 def main() -> int:
     """Read the command line, play, sum up, and stop all that was started."""
-    options = _parser().parse_args()
+    parser = _parser()
+    options = parser.parse_args()
+    demo_feedback_options.check(parser, options)
     with interruptible():
-        return _play(options)
+        return demo_feedback.play(options) if options.feedback else _play(options)
 
 
 def _play(options: argparse.Namespace) -> int:
     begin = time.monotonic()
     events = source(options.data, columns=options.columns, events=options.events, seed=options.seed)
     # before anything starts
-    asked = _config(options.config, options.overrides)
+    asked = config_of(options.config, options.overrides)
     accepted.check(events, event_policy(asked), send_refused=options.send_refused)
     events = in_time(events, Window.of(asked), options.times)
     build()
-    with _running(options.run_dir, keep=options.keep) as local:
+    with running(options.run_dir, keep=options.keep) as local:
         overrides = [f"fine_tune.steps={STEPS}", *fine_tuning(local), *options.overrides]
         overrides += [f"kafka.bootstrap_servers={local.brokers}"]
         overrides += ["deep.enabled=false"] if options.no_deep else []
-        config = _config(options.config, overrides)
+        config = config_of(options.config, overrides)
         address = KafkaAddress.of(config)
         topics.create(config, address)
         _describe(options, config, address)
@@ -92,9 +87,7 @@ def _play(options: argparse.Namespace) -> int:
         summary.show()
         if options.json:
             results.write(options.json, summary.results())
-        faults = summary.faults()
-        for fault in faults:
-            progress(f"error: {fault}")
+        faults = summary.tell_faults()
         print(f"logs: {local.run_dir / 'logs'}")
         if console is not None and not options.keep:
             wait_for_the_user(console.url)
@@ -108,76 +101,6 @@ def _describe(options: argparse.Namespace, config: JobConfig, address: KafkaAddr
         catalog.send(address, config.kafka.topics.catalog, given.rows())
     elif options.data is None:
         catalog.send(address, config.kafka.topics.catalog, described(_GENERATED))
-
-
-def _config(path: Path, overrides: Sequence[str]) -> JobConfig:
-    try:
-        return load(path, overrides)
-    except ConfigError as error:
-        raise ToolError(str(error), code=2) from None
-
-
-@contextmanager
-def _running(run_dir: Path, *, keep: bool) -> Iterator[Local]:
-    """Give a fresh broker and cluster; at the end they are stopped, unless they shall be kept."""
-    clear(run_dir)
-    local = Local.plan(run_dir)
-    if not _free(local.ports):
-        local = Local.plan(run_dir, port_base=0)
-    try:
-        local.up(owned=True)
-        yield local
-    except BaseException:
-        _stop(local)
-        raise
-    if keep:
-        local.release()
-        print(_GO_ON.format(url=local.rest_url, dir=_run_dir_option(run_dir)))
-        if url := demo_console.address(run_dir):
-            print(f"  {url}   the console")
-    else:
-        _stop(local)
-
-
-def _stop(local: Local) -> None:
-    with undisturbed():
-        with contextlib.suppress(OSError):  # a terminal that was closed
-            progress("stopping Flink and Kafka")
-        local.down()
-
-
-def clear(run_dir: Path) -> None:
-    """Remove what a demonstration left that was cut off, and refuse to touch anything else.
-
-    Raises
-    ------
-    ToolError
-        Where something runs, or where topics or checkpoints were kept.
-    """
-    kept = [name for name in ("kafka", "checkpoints") if (run_dir / name).exists()]
-    if ownership.is_orphaned(run_dir):  # nobody meant to keep that
-        Local.plan(run_dir).down()
-    elif processes.find(run_dir) or kept:
-        message = f"{run_dir}: expected a folder of the demo's own, got what was kept or still runs"
-        hint = f"scripts/local down{_run_dir_option(run_dir)} ends and deletes it, or pass another"
-        raise ToolError(f"{message}; {hint} --run-dir")
-
-
-def _free(ports: Ports) -> bool:
-    return all(loopback.is_free(port) for port in asdict(ports).values())
-
-
-def _run_dir_option(run_dir: Path) -> str:
-    return "" if run_dir == RUN_DIR else f" --run-dir {shlex.quote(str(run_dir))}"
-
-
-_GO_ON = """still running; go on with
-  scripts/replay{dir} --rate 1000   more events
-  scripts/status{dir}               where they went
-  scripts/savepoint{dir} --stop     save the state and stop the job
-  scripts/restore latest{dir}       go on from there
-  scripts/local down{dir}           stop everything
-  {url}   Flink's page"""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -218,6 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--no-console", action="store_false", dest="console", help="without the page to click in"
     )
+    demo_feedback_options.add_arguments(parser)
     parser.add_argument("--keep", action="store_true", help="leave everything running at the end")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures to a file")
     parser.add_argument(

@@ -5,14 +5,13 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from conf.schema import JobConfig
-from scripts.tools.cluster.flink_rest import FlinkUnreachableError
 from scripts.tools.cluster.instance import Local
 from scripts.tools.commands import control
 from scripts.tools.commands.demo_console import DemoConsole
+from scripts.tools.commands.demo_job import insist_on_running
 from scripts.tools.commands.demo_view import View
 from scripts.tools.commands.torch_setup import Torch
 from scripts.tools.console import ToolError
@@ -32,9 +31,6 @@ _PROBED, _LIVE_SHARE, _LONGEST_SECONDS = 3, 0.4, 100.0
 take."""
 ROUNDS = 2
 """Rounds that the demonstration waits for; further ones are triggered by the events."""
-MOST_FAILURES = 3
-"""A job that fails as often does not recover; it would restart for ever."""
-ENDED = ("FAILED", "CANCELED", "FINISHED", "SUSPENDED")
 
 
 @dataclass(frozen=True)
@@ -161,7 +157,7 @@ class Play:
         since, before = time.monotonic(), (-1, -1, -1, -1)
         while self.sending.active or not done():
             self.watch.look(LOOK_SECONDS)
-            self._check_job()
+            insist_on_running(self.local, self.job)
             seen = self.watch.seen
             if self.console is not None and seen.recommendations:
                 self.console.announce()
@@ -186,24 +182,6 @@ class Play:
     def _measured(self) -> bool:
         metrics = self.watch.seen.metrics
         return metrics.counted("consumed") >= metrics.totals().consumed
-
-    def _check_job(self) -> None:
-        try:
-            rest = self.local.flink.rest
-            state = rest.get(f"/jobs/{self.job}/status")["status"]
-            if state == "RUNNING":
-                return
-            failures = rest.get(f"/jobs/{self.job}/exceptions")["exceptionHistory"]["entries"]
-            cause = rest.root_cause(self.job)
-        except FlinkUnreachableError as error:
-            raise ToolError(f"{error.problem}; see {self._log}") from None
-        if state in ENDED or len(failures) >= MOST_FAILURES:
-            message = f"job {self.job}: expected to run, got {state} after {len(failures)} failures"
-            raise ToolError(f"{message}: {cause}; see {self._log}")
-
-    @property
-    def _log(self) -> Path:
-        return self.local.run_dir / "logs" / "taskmanager.log"
 
 
 def _parts(blocks: Iterator[Block], events: int) -> Iterator[Iterator[Block]]:

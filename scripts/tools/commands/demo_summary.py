@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from rich.table import Table
 
 from scripts.tools.commands.demo_view import console, fine_tuning, recommendation_table
+from scripts.tools.console import progress
 from scripts.tools.kafka.accounting import FATES
 from scripts.tools.kafka.observer import Seen
 from scripts.tools.results import Result
@@ -88,6 +89,13 @@ class Summary:
             found.append(
                 f"recommendations: expected some for {users} users, got none for {missing:,}"
             )
+        return found
+
+    def tell_faults(self) -> list[str]:
+        """Report the faults, and return them."""
+        found = self.faults()
+        for fault in found:
+            progress(f"error: {fault}")
         return found
 
     def show(self) -> None:

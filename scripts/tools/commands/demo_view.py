@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -33,10 +33,10 @@ class View:
     Parameters
     ----------
     total
-        Events that will be sent.
+        Events that will be sent; None: nobody knows.
     """
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int | None) -> None:
         self._total = total
         self._console = console(stderr=True)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
@@ -45,6 +45,8 @@ class View:
         self._accepted = deque([(self._begin, 0)])
         self.waits_for = ""
         """Why no events are sent for a while, where that is so."""
+        self.facts: Sequence[tuple[str, str]] = ()
+        """What else is to be shown: names and values."""
 
     def __enter__(self) -> Self:
         """Start the live picture where there is a terminal."""
@@ -90,6 +92,7 @@ class View:
             ("accepted", f"{accepted:,} ({self._rate():,.0f}/s)"),
             ("recommendations", f"{seen.recommendations:,} for {len(seen.users):,} users"),
         ]
+        facts += self.facts
         quality = seen.metrics.quality()
         if quality.hit_rate is not None and quality.popularity_hit_rate is not None:
             popularity = quality.popularity_hit_rate

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -12,7 +12,8 @@ from confluent_kafka import Consumer, Message
 from conf.schema import JobConfig
 from scripts.tools.kafka.accounting import Metrics
 from scripts.tools.kafka.client import KafkaAddress, consumer, offsets, records
-from state.topics import recommendation
+from state.topics import feedback, recommendation
+from state.topics.feedback import Feedback
 from state.topics.recommendation import Recommendation
 
 
@@ -66,15 +67,24 @@ class Observer:
     Parameters
     ----------
     client
-        A consumer of both topics.
+        A consumer of both topics, and of outcomes where somebody listens to them.
     config
         The job's configuration.
+    on_list, on_outcome
+        Called with each recommendation, and with the outcome of each impression.
     """
 
-    def __init__(self, client: Consumer, config: JobConfig) -> None:
+    def __init__(
+        self,
+        client: Consumer,
+        config: JobConfig,
+        on_list: Callable[[Recommendation], None] | None = None,
+        on_outcome: Callable[[Feedback], None] | None = None,
+    ) -> None:
         self.seen = Seen()
         self._client = client
         self._topics = config.kafka.topics
+        self._on_list, self._on_outcome = on_list, on_outcome
 
     def look(self, seconds: float) -> int:
         """Take in what arrives within some time; return the number of records."""
@@ -93,14 +103,26 @@ class Observer:
         value = message.value()
         if message.topic() == self._topics.recommendation_metrics:
             self.seen.metrics.take(message.key(), value)
+        elif message.topic() == self._topics.feedback:
+            if self._on_outcome is not None:
+                self._on_outcome(feedback.decode(value))
         elif value is not None:
-            self.seen.take(recommendation.decode(value), time.time_ns() // 1_000_000)
+            found = recommendation.decode(value)
+            self.seen.take(found, time.time_ns() // 1_000_000)
+            if self._on_list is not None:
+                self._on_list(found)
 
 
 @contextmanager
-def observer(address: KafkaAddress, config: JobConfig) -> Iterator[Observer]:
+def observer(
+    address: KafkaAddress,
+    config: JobConfig,
+    on_list: Callable[[Recommendation], None] | None = None,
+    on_outcome: Callable[[Feedback], None] | None = None,
+) -> Iterator[Observer]:
     """Give an observer that sees committed records only, from the topics' beginning."""
     topics = config.kafka.topics
     watched = [topics.recommendations, topics.recommendation_metrics]
+    watched += [topics.feedback] if on_outcome is not None else []
     with consumer(address, watched, isolation="read_committed") as client:
-        yield Observer(client, config)
+        yield Observer(client, config, on_list, on_outcome)

@@ -28,6 +28,10 @@ class Event(msgspec.Struct, omit_defaults=True):
     event_type: str
     timestamp: int
     value: float | None = None
+    rec_id: str | None = None
+    """Of an impression: the list that it is from."""
+    position: int | None = None
+    """Of an impression: the place in the list, from 1."""
 
 
 @dataclass(frozen=True)
@@ -89,14 +93,14 @@ def replay(
         If the broker refuses a record, or does not answer for a minute.
     """
     failures: list[KafkaError] = []
-    producer = Producer(_settings(address) | {"error_cb": failures.append})
+    producer = Producer(settings(address) | {"error_cb": failures.append})
     begin = time.monotonic()
     sent, start_ms = 0, None
     for block in blocks:
         start_ms = block.times[0] if start_ms is None else start_ms
         messages = list(encoded(block))
         for part in _when_due(messages, pace.due(sent, block.times, start_ms), begin):
-            _produce(producer, topic, part)
+            produce_all(producer, topic, part)
             sent += len(part)
             on_progress(sent)
     if producer.flush(60) > 0:
@@ -106,7 +110,8 @@ def replay(
     return Replayed(sent, time.monotonic() - begin)
 
 
-def _settings(address: KafkaAddress) -> dict[str, Any]:
+def settings(address: KafkaAddress) -> dict[str, Any]:
+    """Return the settings of a producer of events."""
     return address.client(
         {
             "linger.ms": 10,
@@ -146,7 +151,8 @@ def _when_due(
             time.sleep(min(max(float(due[done]) - now, TICK_SECONDS), 1.0))
 
 
-def _produce(producer: Producer, topic: str, messages: list[tuple[bytes, bytes]]) -> None:
+def produce_all(producer: Producer, topic: str, messages: Iterable[tuple[bytes, bytes]]) -> None:
+    """Hand messages to a producer, which waits where its queue is full."""
     produce = producer.produce
     for key, value in messages:
         while True:
