@@ -148,3 +148,32 @@ def test_views_keep_the_rules_of_accessibility(page: Page, service: Client) -> N
                 expect(main.get_by_text(text).first).to_be_visible(timeout=20_000)
                 expect(main.locator(".bone")).to_have_count(0)
                 assert violations(page) == [], (view, theme, width)
+
+
+def test_commands_are_sent_from_the_view_live(service: Client) -> None:
+    asked: list[str] = []
+
+    def agree(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        dialog.accept()
+
+    with browsing(service, agree) as page:
+        page.goto(f"{service.url}/#/live")
+        panel = page.get_by_role("region", name="Commands to the job")
+
+        def order(command: str, fields: dict[str, str], answer: str) -> None:
+            panel.get_by_label("Command", exact=True).select_option(command)
+            for label, value in fields.items():
+                panel.get_by_label(label).fill(value)
+            panel.get_by_role("button", name="Send").click()
+            expect(panel.get_by_text(answer).first).to_be_visible(timeout=30_000)
+
+        order("block_item", {"Item id": "tea"}, "leaves all new lists")
+        order("set", {"recommend": "recommend.exploration", "JSON": "0.1"}, "holds until")
+        order("set", {"recommend": "recommend.exploration", "JSON": "9"}, "recommend.exploration")
+        order("set", {"recommend": "recommend.exploration", "JSON": "{"}, "is no JSON")
+        assert asked == []
+        order("forget_user", {"User id": "u3"}, "the user is forgotten")
+        panel.get_by_role("button", name="Pause learning").click()
+        expect(panel.get_by_text("teach nobody").first).to_be_visible(timeout=30_000)
+        assert len(asked) == 2

@@ -132,8 +132,8 @@ export async function send(event) {
 }
 
 /** Send a command to the job; resolves to its answer, throws with its words when it refuses. */
-export async function command(name) {
-  const body = JSON.stringify({ command: name });
+export async function command(name, fields) {
+  const body = JSON.stringify({ command: name, ...fields });
   const answer = await call(`${base}/control`, { method: "POST", body, headers: { "content-type": "application/json" } });
   if (!answer.ok) throw new ApiError(answer.message || "The job refused.", "refused", 422);
   return answer;

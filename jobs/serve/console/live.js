@@ -1,7 +1,8 @@
 /* Live: what became of the events, how good the lists are, how fresh, and what users click. */
 
-import { at, command, get } from "./api.js";
+import { at, get } from "./api.js";
 import { chart } from "./chart.js";
+import { commands } from "./commands.js";
 import { button, el, empty, every, own, trouble } from "./dom.js";
 import { feedback } from "./feedback.js";
 import { ago, count, duration, share, time } from "./words.js";
@@ -63,29 +64,7 @@ export function mount(root, signal) {
       ),
     ),
   );
-  const answered = el("p", { class: "fine", role: "status" });
-  const ask = (label, name, question) =>
-    button(label, async () => {
-      if (question && !window.confirm(question)) return;
-      answered.textContent = "Asking the job …";
-      try {
-        answered.textContent = (await command(name)).message || "Done.";
-      } catch (error) {
-        answered.textContent = error.message;
-      }
-    }, { class: "quiet" });
-  const commands = el(
-    "section",
-    { class: "panel wide", "aria-label": "Commands to the job" },
-    el(
-      "div",
-      { class: "commands" },
-      ask("Fine-tune now", "fine_tune_now"),
-      ask("Roll back", "rollback_model", "Serve the version of the deep model before this one?"),
-      answered,
-    ),
-  );
-  const content = el("div", { hidden: true }, tiles, el("div", { class: "charts" }, charts.map((one) => one.element)), clicks.element, tune, commands, table);
+  const content = el("div", { hidden: true }, tiles, el("div", { class: "charts" }, charts.map((one) => one.element)), clicks.element, tune, commands(), table);
   let paused = false;
   const pause = button("Pause", () => {
     paused = !paused;
