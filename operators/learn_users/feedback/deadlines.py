@@ -47,6 +47,36 @@ class Clock:
             self._second = max(self._second, time)
 
 
+class Ends(dict[int, int]):
+    """Impressions of a user are over that were shown before a time; which one, by partition.
+
+    Parameters
+    ----------
+    deadlines : Deadlines
+    own
+        Newest event time of the user, by partition.
+    wait_ms : int
+        Time that an impression waits.
+    now_ms : int
+        Processing time.
+    """
+
+    def __init__(
+        self, deadlines: "Deadlines", own: dict[int, int], wait_ms: int, now_ms: int
+    ) -> None:
+        super().__init__()
+        self._deadlines, self._own, self._wait_ms, self._now_ms = deadlines, own, wait_ms, now_ms
+        since = now_ms - wait_ms
+        self.quiet = since if deadlines.started < since else _NEVER
+        """Processing time before which those came that are over where all is quiet."""
+
+    def __missing__(self, partition: int) -> int:
+        """Find a partition's time, once."""
+        reached = self._deadlines.reached(partition, self._now_ms, self._own)
+        self[partition] = reached - self._wait_ms
+        return self[partition]
+
+
 class Deadlines:
     """Users of a bucket with impressions that wait, by when the first of them is over.
 

@@ -6,13 +6,13 @@ Of several actions an impression keeps the one with the greatest reward. It is d
 nothing better can come, else when the window is over.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
 
 from models.keys import key_of
 from models.params.feedback import FeedbackParams
+from operators.learn_users.feedback.deadlines import Ends
 from state.keyed.feedback_counts import Fate
 from state.users.feedback import (
     Action,
@@ -142,21 +142,15 @@ class Join:
         """Whether an outcome is decided though its window is not over."""
         return self.best or len(self.kept.pending) > _MOST_PENDING
 
-    def decided(self, is_over: Callable[[Pending], bool]) -> tuple[list[Pending], list[Pending]]:
-        """Take out the impressions whose outcome is decided; return them, and those that wait.
-
-        Parameters
-        ----------
-        is_over : function
-            Whether nothing can come any more that counts for an impression.
-        """
-        pending, greatest = self.kept.pending, self._params.greatest
+    def decided(self, ends: Ends) -> tuple[list[Pending], list[Pending]]:
+        """Take out the impressions whose outcome is decided; return them, and those that wait."""
+        pending, greatest, quiet = self.kept.pending, self._params.greatest, ends.quiet
         early = len(pending) - _MOST_PENDING
         found, rest, kept = list[Pending](), list[Pending](), list[msgspec.Raw]()
         for n, value in enumerate(pending):
             one = decode_pending(value)
-            best = one.action is not None and one.reward >= greatest
-            if n < early or best or is_over(one):
+            over = one.shown_at < ends[one.partition] or one.received_at < quiet or n < early
+            if over or (one.action is not None and one.reward >= greatest):
                 found.append(one)
             else:
                 rest.append(one)
@@ -205,7 +199,9 @@ class Join:
         pending, written = self.kept.pending, key_bytes(item)
         if not may_be_of(pending, written):
             return {}
-        read = {at: decode_pending(value) for at, value in enumerate(pending)}
+        read = {
+            at: decode_pending(value) for at, value in enumerate(pending) if written in bytes(value)
+        }
         return {at: p for at, p in read.items() if p.item == item and self._within(p, time)}
 
     def _ignore(self, shown: Pending) -> None:

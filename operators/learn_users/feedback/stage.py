@@ -1,6 +1,7 @@
 """The stage of the pipeline that joins impressions with what users do next."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from models.columns.events import OFFSET_BITS, Events
 from models.items.table import Items
 from models.params.events import EventPolicy
 from models.params.feedback import FeedbackParams
-from operators.learn_users.feedback.deadlines import Deadlines
+from operators.learn_users.feedback.deadlines import Deadlines, Ends
 from operators.learn_users.feedback.join import Join, Shown
 from operators.learn_users.feedback.reference import reference_of
 from operators.learn_users.stages.records import REASONS, id_of
@@ -115,7 +116,7 @@ class FeedbackStage:
                 held.counts, held.untold = FeedbackCounts.from_state(value), True
             elif user := feedback_user(entry):
                 pending = users_state.decode(value).pending
-                self._wait(held, user, map(users_state.decode_pending, pending))
+                self._wait(held, user, [users_state.decode_pending(one) for one in pending])
 
     def take(self, bucket: int, memory: Memory, taken: Taken, now_ms: int) -> NDArray[np.bool_]:
         """Join the events of a micro-batch, in their order; return which are impressions."""
@@ -220,22 +221,24 @@ class FeedbackStage:
         due = deadlines.due(now_ms)
         for user in due:
             self._join(user, memory)
-        records: list[Record] = []
+        decided: list[tuple[int, Pending]] = []
         for user, join in self._open.items():
             # what is kept of a user is read only where something may be decided
             if user in due or join.ripe or deadlines.passed(user, now_ms, join.newest):
-                found, rest = join.decided(self._ends(deadlines, join.newest, now_ms))
-                records += [self._outcome(join.user_key, one, held.counts) for one in found]
-                held.changed |= bool(found)
+                found, rest = join.decided(Ends(deadlines, join.newest, self._wait_ms, now_ms))
+                decided += [(join.user_key, one) for one in found]
                 if user in due:
                     self._wait(held, user, rest)
             if join.settle():
                 memory.put(feedback_entry(user), users_state.encode(join.kept))
         self._open.clear()
+        if decided:
+            _count(held.counts, [one for _, one in decided])
+            held.changed = True
         if held.changed:
             memory.put(FEEDBACK_ENTRY, held.counts.to_state())
             held.changed, held.untold = False, True
-        return records
+        return [_record(user, one) for user, one in decided]
 
     def told(self, bucket: int, now_ms: int, lineage: Lineage | None) -> list[Record]:
         """Return the record of a bucket's counts, if they changed and it is time."""
@@ -258,46 +261,36 @@ class FeedbackStage:
             self._open[user] = Join(self._params, user, kept)
         return self._open[user]
 
-    def _wait(self, held: _Bucket, user: str, pending: Iterable[Pending]) -> None:
-        """Look at a user again when the first of some impressions is over."""
-        for one in pending:
-            since = max(one.received_at, held.deadlines.started)
-            over, quiet = one.shown_at + self._wait_ms, since + self._wait_ms + 1
-            held.deadlines.add(user, one.partition, over, quiet)
+    def _wait(self, held: _Bucket, user: str, pending: Sequence[Pending]) -> None:
+        """Look at a user again when the first of some impressions is over, by partition."""
+        for partition in {one.partition for one in pending}:
+            mine = [one for one in pending if one.partition == partition]
+            over = min([one.shown_at for one in mine]) + self._wait_ms
+            since = max(min([one.received_at for one in mine]), held.deadlines.started)
+            held.deadlines.add(user, partition, over, since + self._wait_ms + 1)
 
-    def _ends(
-        self, deadlines: Deadlines, own: dict[int, int], now_ms: int
-    ) -> Callable[[Pending], bool]:
-        """Return what tells whether an impression of a user is over, see `Deadlines.reached`."""
-        reached: dict[int, int] = {}
-        wait_ms, started = self._wait_ms, deadlines.started
 
-        def is_over(pending: Pending) -> bool:
-            partition = pending.partition
-            if partition not in reached:
-                reached[partition] = deadlines.reached(partition, now_ms, own)
-            if pending.shown_at + wait_ms < reached[partition]:
-                return True
-            return max(pending.received_at, started) + wait_ms < now_ms
+def _count(counts: FeedbackCounts, decided: list[Pending]) -> None:
+    """Count outcomes; most are without an action, and many of these alike."""
+    ignored = Counter(
+        [(one.arm, one.position, one.reason, one.model) for one in decided if one.action is None]
+    )
+    for (arm, position, reason, model), many in ignored.items():
+        counts.ignore(arm, position, REASONS[reason], model, many)
+    for one in decided:
+        if one.action is not None:
+            why, done = REASONS[one.reason], one.action
+            counts.decide(one.arm, one.position, why, one.model, done, one.reward, one.value)
 
-        return is_over
 
-    def _outcome(self, user: int, pending: Pending, counts: FeedbackCounts) -> Record:
-        reason = REASONS[pending.reason]
-        counts.decide(
-            pending.arm,
-            pending.position,
-            reason,
-            pending.model,
-            pending.action,
-            pending.reward,
-            pending.value,
-        )
-        record = topic.Feedback(
+def _record(user: int, pending: Pending) -> Record:
+    """Return key and value of the record that tells of an outcome."""
+    return topic.encode(
+        topic.Feedback(
             rec_id=id_of(user, pending.key),
             item_id=pending.item_id,
             position=pending.position,
-            reason=reason,
+            reason=REASONS[pending.reason],
             model_version=pending.model,
             arm=pending.arm,
             propensity=pending.propensity,
@@ -306,7 +299,7 @@ class FeedbackStage:
             reward=pending.reward,
             delay_ms=pending.delay_ms,
         )
-        return topic.encode(record)
+    )
 
 
 def waiting(value: bytes) -> bool:
