@@ -99,17 +99,26 @@ class FeedbackCounts(msgspec.Struct):
         value: float,
     ) -> None:
         """Count an outcome."""
+        for cell in self._cells(arm, position, reason, model):
+            cell.add(action, reward, value)
+
+    def ignore(self, arm: str, position: int, reason: str, model: str, many: int) -> None:
+        """Count outcomes without an action."""
+        for cell in self._cells(arm, position, reason, model):
+            cell.decided += many
+
+    def _cells(self, arm: str, position: int, reason: str, model: str) -> tuple[Cell, ...]:
+        """Return where outcomes are counted; the oldest model makes room for a new one."""
         if model not in self.models and len(self.models) > _MODELS:
             oldest = next(name for name in self.models if name != OTHERS)
             self._merge(self.models.pop(oldest))
-        for cell in (
+        return (
             self.total,
             self.arms.setdefault(arm, Cell()),
             self.positions.setdefault(str(min(position, _POSITIONS)), Cell()),
             self.reasons.setdefault(reason, Cell()),
             self.models.setdefault(model, Cell()),
-        ):
-            cell.add(action, reward, value)
+        )
 
     def _merge(self, cell: Cell) -> None:
         others = self.models.setdefault(OTHERS, Cell())

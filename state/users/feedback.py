@@ -14,7 +14,7 @@ VERSION = 1
 READ_VERSIONS = (1,)
 
 
-class Served(msgspec.Struct, array_like=True):
+class Served(msgspec.Struct, array_like=True, gc=False):
     """A list that the user was recommended."""
 
     key: int
@@ -31,7 +31,7 @@ class Served(msgspec.Struct, array_like=True):
     """Places of the list whose impressions have come, from 0."""
 
 
-class Pending(msgspec.Struct, array_like=True):
+class Pending(msgspec.Struct, array_like=True, gc=False):
     """An impression that waits for its outcome."""
 
     key: int
@@ -58,7 +58,7 @@ class Pending(msgspec.Struct, array_like=True):
     """Whether the user acted on the item, and another impression has the action."""
 
 
-class Action(msgspec.Struct, array_like=True):
+class Action(msgspec.Struct, array_like=True, gc=False):
     """What a user did; an impression of the time before may still come."""
 
     item: int
@@ -71,7 +71,7 @@ class Action(msgspec.Struct, array_like=True):
     """Whether an impression has it."""
 
 
-class Ignored(msgspec.Struct, array_like=True):
+class Ignored(msgspec.Struct, array_like=True, gc=False):
     """An item that the user was shown and did nothing with."""
 
     item: int
@@ -86,7 +86,8 @@ class UserFeedback(msgspec.Struct, array_like=True):
 
     served: list[bytes] = []
     """Encoded `Served`, oldest first: most of them are never looked at."""
-    pending: list[Pending] = []
+    pending: list[msgspec.Raw] = []
+    """Encoded `Pending`, in the order they came: they are looked at once more, when decided."""
     actions: list[Action] = []
     ignored: list[Ignored] = []
     """Oldest first."""
@@ -94,6 +95,7 @@ class UserFeedback(msgspec.Struct, array_like=True):
 
 _encode = msgspec.msgpack.Encoder().encode
 _read_served = msgspec.msgpack.Decoder(Served).decode
+_read_pending = msgspec.msgpack.Decoder(Pending).decode
 
 
 def encode(feedback: UserFeedback) -> bytes:
@@ -124,11 +126,26 @@ def decode_served(value: bytes) -> Served:
     return _read_served(value)
 
 
+def encode_pending(pending: Pending) -> msgspec.Raw:
+    """Return an impression as `UserFeedback` holds it."""
+    return msgspec.Raw(_encode(pending))
+
+
+def decode_pending(value: msgspec.Raw) -> Pending:
+    """Read what `encode_pending` wrote."""
+    return _read_pending(value)
+
+
 def key_bytes(key: int) -> bytes:
-    """Return how the key of a list is written."""
+    """Return how the key of a list or an item is written."""
     return _encode(key)
 
 
 def has_key(value: bytes, key: bytes) -> bool:
     """Return whether an encoded list has a key, without reading it: that is its first field."""
     return value.startswith(key, 1)
+
+
+def may_be_of(pending: list[msgspec.Raw], item: bytes) -> bool:
+    """Return whether any impression may be of an item, by how its key is written: none is read."""
+    return item in b"".join(pending)

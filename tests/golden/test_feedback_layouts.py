@@ -30,10 +30,9 @@ def of_a_user() -> bytes:
     )  # fmt: skip
     waits = Pending(1, 2, "cup", 1, 0, "m", "", 1.0, 3, 4, 5)
     action = Action(11, "purchase", 1_700_000_000_003, 1.0, 9.5, counted=True)
+    shown = [feedback.encode_pending(one) for one in (pending, waits)]
     return feedback.encode(
-        UserFeedback(
-            [feedback.encode_served(served)], [pending, waits], [action], [Ignored(11, 1.5, 12)]
-        )
+        UserFeedback([feedback.encode_served(served)], shown, [action], [Ignored(11, 1.5, 12)])
     )
 
 

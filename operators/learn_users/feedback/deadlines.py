@@ -10,7 +10,6 @@ Where no events come, processing time decides, counted from when this worker fir
 impression: what waits in the input while the job is down is read before anything is given up.
 """
 
-from collections import deque
 from heapq import heapify, heappop, heappush
 
 import numpy as np
@@ -48,6 +47,36 @@ class Clock:
             self._second = max(self._second, time)
 
 
+class Ends(dict[int, int]):
+    """Impressions of a user are over that were shown before a time; which one, by partition.
+
+    Parameters
+    ----------
+    deadlines : Deadlines
+    own
+        Newest event time of the user, by partition.
+    wait_ms : int
+        Time that an impression waits.
+    now_ms : int
+        Processing time.
+    """
+
+    def __init__(
+        self, deadlines: "Deadlines", own: dict[int, int], wait_ms: int, now_ms: int
+    ) -> None:
+        super().__init__()
+        self._deadlines, self._own, self._wait_ms, self._now_ms = deadlines, own, wait_ms, now_ms
+        since = now_ms - wait_ms
+        self.quiet = since if deadlines.started < since else _NEVER
+        """Processing time before which those came that are over where all is quiet."""
+
+    def __missing__(self, partition: int) -> int:
+        """Find a partition's time, once."""
+        reached = self._deadlines.reached(partition, self._now_ms, self._own)
+        self[partition] = reached - self._wait_ms
+        return self[partition]
+
+
 class Deadlines:
     """Users of a bucket with impressions that wait, by when the first of them is over.
 
@@ -63,7 +92,7 @@ class Deadlines:
         self._held: dict[Key, tuple[int, int]] = {}
         # what is not as `_held` says is stale, and passed over
         self._by_event: dict[int, list[tuple[int, Key]]] = {}
-        self._quiet: deque[tuple[int, Key]] = deque()
+        self._quiet: list[tuple[int, Key]] = []
 
     def follow(
         self, users: list[str], partition: int, newest: NDArray[np.int64], now_ms: int
@@ -107,17 +136,32 @@ class Deadlines:
     def add(self, user: str, partition: int, over: int, quiet: int) -> None:
         """Look at a user again at an event time of a partition, or a processing time, ms."""
         key = user, partition
-        if key in self._held and self._held[key][0] <= over:
-            return
+        held = self._held.get(key)
+        if held is not None:
+            if held[0] <= over and held[1] <= quiet:
+                return
+            over, quiet = min(held[0], over), min(held[1], quiet)
         self._held[key] = over, quiet
         waiting = self._by_event.setdefault(partition, [])
         heappush(waiting, (over, key))
-        self._quiet.append((quiet, key))
+        heappush(self._quiet, (quiet, key))
         if len(waiting) > 2 * len(self._held) + _SLACK:
             waiting[:] = [(at, k) for k, (at, _) in self._held.items() if k[1] == partition]
             heapify(waiting)
         if len(self._quiet) > 2 * len(self._held) + _SLACK:
-            self._quiet = deque(sorted((quiet, key) for key, (_, quiet) in self._held.items()))
+            self._quiet = [(at, k) for k, (_, at) in self._held.items()]
+            heapify(self._quiet)
+
+    def passed(self, user: str, now_ms: int, own: dict[int, int]) -> bool:
+        """Return whether impressions of a user may be over by the user's own events, see `reached`.
+
+        Those that are over without them are `due`.
+        """
+        for partition in self._by_event:
+            held = self._held.get((user, partition))
+            if held is not None and held[0] < self.reached(partition, now_ms, own):
+                return True
+        return False
 
     def due(self, now_ms: int) -> set[str]:
         """Return users some of whose impressions may be over, and forget that they wait."""
@@ -130,7 +174,7 @@ class Deadlines:
                     del self._held[key]
                     found.add(key[0])
         while self._quiet and self._quiet[0][0] <= now_ms:
-            quiet, key = self._quiet.popleft()
+            quiet, key = heappop(self._quiet)
             if self._held.get(key, (0, _NEVER))[1] == quiet:
                 del self._held[key]
                 found.add(key[0])

@@ -6,10 +6,13 @@ Of several actions an impression keeps the one with the greatest reward. It is d
 nothing better can come, else when the window is over.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
+import msgspec
+
+from models.keys import key_of
 from models.params.feedback import FeedbackParams
+from operators.learn_users.feedback.deadlines import Ends
 from state.keyed.feedback_counts import Fate
 from state.users.feedback import (
     Action,
@@ -17,10 +20,13 @@ from state.users.feedback import (
     Pending,
     Served,
     UserFeedback,
+    decode_pending,
     decode_served,
+    encode_pending,
     encode_served,
     has_key,
     key_bytes,
+    may_be_of,
 )
 
 _MOST_PENDING = 512
@@ -53,17 +59,20 @@ class Join:
     Parameters
     ----------
     params : FeedbackParams
+    user : str
     kept : UserFeedback
         Of the user; changed in place.
     """
 
-    def __init__(self, params: FeedbackParams, kept: UserFeedback) -> None:
+    def __init__(self, params: FeedbackParams, user: str, kept: UserFeedback) -> None:
         self._params = params
         self.kept = kept
+        self.user_key = key_of(user)
         self.newest: dict[int, int] = {}
         """Newest event time of the user by partition, ms."""
+        self.best = False
+        """Whether an impression has the greatest reward: nothing better can come."""
         self._changed = False
-        self._unread = len(kept.served)
         self._read: dict[int, tuple[int, Served]] = {}
         self._shown_of: dict[int, Served] = {}
         self._new: list[bytes] = []
@@ -92,23 +101,23 @@ class Join:
             return Fate.REPEATED
         served.shown.append(place)
         self._shown_of[at] = served
-        pending = Pending(
-            key=shown.key,
-            item=shown.item,
-            item_id=shown.item_id,
-            position=place + 1 if shown.position is None else shown.position,
-            reason=served.reasons[place],
-            model=served.model,
-            arm=served.arm,
-            propensity=served.propensities[place] if served.propensities else 1.0,
-            shown_at=shown.at,
-            received_at=shown.received_at,
-            partition=shown.partition,
+        pending = Pending(  # a row
+            shown.key,
+            shown.item,
+            shown.item_id,
+            place + 1 if shown.position is None else shown.position,
+            served.reasons[place],
+            served.model,
+            served.arm,
+            served.propensities[place] if served.propensities else 1.0,
+            shown.at,
+            shown.received_at,
+            shown.partition,
         )
-        self.kept.pending.append(pending)
         for action in self.kept.actions:  # it may have come before its impression
             if action.item == shown.item and not action.counted:
                 action.counted = self._credit(pending, action)
+        self.kept.pending.append(encode_pending(pending))
         self._changed = True
         return Fate.JOINED
 
@@ -116,46 +125,50 @@ class Join:
         """Take an action on an item at an event time, ms."""
         kept = self.kept
         action = Action(item, kind, time, reward, value, False)  # a row
-        if kept.pending:
-            shown = [p for p in kept.pending if p.item == item and self._within(p, time)]
-            if shown:
-                newest = max(shown, key=lambda pending: pending.shown_at)
-                action.counted = self._credit(newest, action)
-                for pending in shown:
-                    pending.elsewhere = pending is not newest
+        shown = self._shown_before(item, time)
+        if shown:
+            newest = max(shown.values(), key=lambda pending: pending.shown_at)
+            action.counted = self._credit(newest, action)
+            for at, pending in shown.items():
+                pending.elsewhere = pending is not newest
+                kept.pending[at] = encode_pending(pending)
         kept.actions.append(action)
         if kept.ignored:
             kept.ignored = [one for one in kept.ignored if one.item != item]
         self._changed = True
 
-    def decided(self, is_over: Callable[[Pending], bool]) -> list[Pending]:
-        """Take out and return the impressions whose outcome is decided.
+    @property
+    def ripe(self) -> bool:
+        """Whether an outcome is decided though its window is not over."""
+        return self.best or len(self.kept.pending) > _MOST_PENDING
 
-        Parameters
-        ----------
-        is_over : function
-            Whether nothing can come any more that counts for an impression.
-        """
-        pending, greatest = self.kept.pending, self._params.greatest
-        if not pending:
-            return []
+    def decided(self, ends: Ends) -> tuple[list[Pending], list[Pending]]:
+        """Take out the impressions whose outcome is decided; return them, and those that wait."""
+        pending, greatest, quiet = self.kept.pending, self._params.greatest, ends.quiet
         early = len(pending) - _MOST_PENDING
-        found, rest = list[Pending](), list[Pending]()
-        for n, one in enumerate(pending):
-            best = one.action is not None and one.reward >= greatest
-            (found if n < early or best or is_over(one) else rest).append(one)
+        found, rest, kept = list[Pending](), list[Pending](), list[msgspec.Raw]()
+        for n, value in enumerate(pending):
+            one = decode_pending(value)
+            over = one.shown_at < ends[one.partition] or one.received_at < quiet or n < early
+            if over or (one.action is not None and one.reward >= greatest):
+                found.append(one)
+            else:
+                rest.append(one)
+                kept.append(value)
         if found:
-            self.kept.pending = rest
+            self.kept.pending = kept
             self._changed = True
         if self._params.notes_ignored:
             for one in found:
                 if one.action is None and not one.elsewhere:
                     self._ignore(one)
-        return found
+        return found, rest
 
     def settle(self) -> bool:
         """Bring what is kept within its bounds; return whether it is to be stored anew."""
         kept = self.kept
+        if not self._changed:
+            return False
         if len(kept.actions) > 1:
             since = max([one.time for one in kept.actions]) - self._params.lateness_ms
             recent = [one for one in kept.actions if one.time >= since]
@@ -165,7 +178,7 @@ class Join:
             kept.served[at] = encode_served(served)
         if self._new:
             kept.served = [*kept.served, *self._new][-self._params.lists :]
-        return self._changed
+        return True
 
     def ignored(self, at: int) -> dict[int, float]:
         """Return how often each item was ignored, as it counts at an event time, ms."""
@@ -173,11 +186,23 @@ class Join:
 
     def _find(self, key: int) -> tuple[int, Served] | None:
         """Return place and content of the newest list of a key."""
-        while key not in self._read and self._unread > 0:
-            self._unread -= 1
-            served = decode_served(self.kept.served[self._unread])
-            self._read.setdefault(served.key, (self._unread, served))
-        return self._read.get(key)
+        if key not in self._read:
+            kept, begin = self.kept.served, key_bytes(key)
+            found = [at for at, value in enumerate(kept) if has_key(value, begin)]
+            if not found:
+                return None
+            self._read[key] = found[-1], decode_served(kept[found[-1]])
+        return self._read[key]
+
+    def _shown_before(self, item: int, time: int) -> dict[int, Pending]:
+        """Return the impressions that an action on an item may count for, by their places."""
+        pending, written = self.kept.pending, key_bytes(item)
+        if not may_be_of(pending, written):
+            return {}
+        read = {
+            at: decode_pending(value) for at, value in enumerate(pending) if written in bytes(value)
+        }
+        return {at: p for at, p in read.items() if p.item == item and self._within(p, time)}
 
     def _ignore(self, shown: Pending) -> None:
         before = [one for one in self.kept.ignored if one.item == shown.item]
@@ -203,4 +228,5 @@ class Join:
         if better or sooner:
             pending.action, pending.reward = action.kind, action.reward
             pending.value, pending.delay_ms = action.value, delay
+            self.best |= pending.reward >= self._params.greatest
         return True

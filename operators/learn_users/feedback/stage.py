@@ -1,22 +1,20 @@
 """The stage of the pipeline that joins impressions with what users do next."""
 
-import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from models.columns.events import OFFSET_BITS, Events
 from models.items.table import Items
-from models.keys import key_of
 from models.params.events import EventPolicy
 from models.params.feedback import FeedbackParams
-from operators.learn_users.feedback.deadlines import Deadlines
+from operators.learn_users.feedback.deadlines import Deadlines, Ends
 from operators.learn_users.feedback.join import Join, Shown
-from operators.learn_users.stages.records import REASONS, recommendation_id
+from operators.learn_users.feedback.reference import reference_of
+from operators.learn_users.stages.records import REASONS, id_of
 from operators.learn_users.stages.slate import Slates
 from operators.memory import Memory
 from state.events.fields import Event
@@ -31,13 +29,8 @@ Record = tuple[bytes, bytes]
 
 _TELL_MS = 2_000
 """Processing time between two records of a bucket's counts."""
-_KEY_DIGITS = 16
-_FURTHEST = 10_000
 _GREATEST = 1e12
 """Value of an action: sums of it stay numbers."""
-_NAME = re.compile("[0-9a-f]{32}").fullmatch
-_read_text = msgspec.json.Decoder(str | None).decode
-_read_number = msgspec.json.Decoder(int | None).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +115,8 @@ class FeedbackStage:
             if entry == FEEDBACK_ENTRY:
                 held.counts, held.untold = FeedbackCounts.from_state(value), True
             elif user := feedback_user(entry):
-                self._wait(held, user, users_state.decode(value).pending, now_ms)
+                pending = users_state.decode(value).pending
+                self._wait(held, user, [users_state.decode_pending(one) for one in pending])
 
     def take(self, bucket: int, memory: Memory, taken: Taken, now_ms: int) -> NDArray[np.bool_]:
         """Join the events of a micro-batch, in their order; return which are impressions."""
@@ -131,16 +125,17 @@ class FeedbackStage:
         # no clock is ahead of when the record arrived: of old input nobody is in the present
         arrived = np.where(events.published < 0, events.time, events.published)
         times = np.minimum(events.time, arrived)
-        newest: dict[int, list[int]] = {}
+        newest: list[dict[int, int]] = [{} for _ in taken.users]
         for partition in np.unique(partitions).tolist():
             mine = partitions == partition
             of_users = np.full(len(taken.users), -1, np.int64)
             np.maximum.at(of_users, events.user[mine], times[mine])
             held.deadlines.follow(taken.users, partition, of_users, now_ms)
-            newest[partition] = of_users.tolist()
+            for u in np.flatnonzero(of_users >= 0).tolist():
+                newest[u][partition] = int(of_users[u])
         shows, acts = self._shows[taken.code], self._acts[taken.code]
         chosen = np.flatnonzero(shows | acts)
-        shown: dict[str, list[Pending]] = {}
+        fates: list[Fate] = []
         for n, u, item, time, code, value, partition in zip(
             chosen.tolist(),
             events.user[chosen].tolist(),
@@ -153,24 +148,25 @@ class FeedbackStage:
         ):
             user = taken.users[u]
             join = self._open.get(user) or self._join(user, memory)
-            if not join.newest:
-                join.newest = {at: found[u] for at, found in newest.items()}
+            join.newest = newest[u]
             if code in self._rewards:
                 kind = self._types[code]
                 reward = self._rewards[code] or self._params.reward(kind, value)
                 join.act(item, kind, time, reward, max(value, 0.0))
                 continue
-            found = _reference(user, taken.sources[n])
+            found = reference_of(taken.sources[n], join.user_key)
             if not isinstance(found, Fate):
                 key, position = found
                 name = taken.item_ids[n]
                 found = join.show(Shown(key, item, name, position, time, now_ms, partition))
-            held.counts.note(found)
-            held.changed = True
             if found is Fate.JOINED:
-                shown.setdefault(user, []).append(join.kept.pending[-1])
-        for user, pendings in shown.items():
-            self._wait(held, user, pendings, now_ms)
+                over = time + self._wait_ms
+                held.deadlines.add(user, partition, over, now_ms + self._wait_ms + 1)
+            fates.append(found)
+        for fate in Fate:
+            if many := fates.count(fate):
+                held.counts.note(fate, many)
+                held.changed = True
         return shows
 
     def serve(
@@ -221,30 +217,28 @@ class FeedbackStage:
     def close(self, bucket: int, memory: Memory, now_ms: int) -> list[Record]:
         """Decide what can be decided, and keep the rest; return key and value of the records."""
         held = self._held(bucket, memory, now_ms)
-        due = held.deadlines.due(now_ms)
+        deadlines = held.deadlines
+        due = deadlines.due(now_ms)
         for user in due:
             self._join(user, memory)
-        records: list[Record] = []
+        decided: list[tuple[int, Pending]] = []
         for user, join in self._open.items():
-            if join.kept.pending:
-                partitions = {one.partition for one in join.kept.pending}
-                reached = {
-                    number: held.deadlines.reached(number, now_ms, join.newest)
-                    for number in partitions
-                }
-                over = partial(self._is_over, held.deadlines.started, reached, now_ms)
-                for pending in join.decided(over):
-                    records.append(self._outcome(user, pending, held.counts))
-                    held.changed = True
+            # what is kept of a user is read only where something may be decided
+            if user in due or join.ripe or deadlines.passed(user, now_ms, join.newest):
+                found, rest = join.decided(Ends(deadlines, join.newest, self._wait_ms, now_ms))
+                decided += [(join.user_key, one) for one in found]
+                if user in due:
+                    self._wait(held, user, rest)
             if join.settle():
                 memory.put(feedback_entry(user), users_state.encode(join.kept))
-            if user in due:
-                self._wait(held, user, join.kept.pending, now_ms)
         self._open.clear()
+        if decided:
+            _count(held.counts, [one for _, one in decided])
+            held.changed = True
         if held.changed:
             memory.put(FEEDBACK_ENTRY, held.counts.to_state())
             held.changed, held.untold = False, True
-        return records
+        return [_record(user, one) for user, one in decided]
 
     def leave(self, bucket: int, memory: Memory, user: str, now_ms: int) -> list[Record]:
         """Decide what waits of a user as it is, and keep nothing of the user."""
@@ -276,39 +270,39 @@ class FeedbackStage:
         """Return what is kept of a user, for the rest of the micro-batch."""
         if user not in self._open:
             kept = users_state.decode(memory.get(feedback_entry(user)))
-            self._open[user] = Join(self._params, kept)
+            self._open[user] = Join(self._params, user, kept)
         return self._open[user]
 
-    def _wait(self, held: _Bucket, user: str, pending: list[Pending], now_ms: int) -> None:
+    def _wait(self, held: _Bucket, user: str, pending: Sequence[Pending]) -> None:
         """Look at a user again when the first of some impressions is over, by partition."""
         for partition in {one.partition for one in pending}:
-            shown_at = min(one.shown_at for one in pending if one.partition == partition)
-            quiet = now_ms + self._wait_ms + 1
-            held.deadlines.add(user, partition, shown_at + self._wait_ms, quiet)
+            mine = [one for one in pending if one.partition == partition]
+            over = min([one.shown_at for one in mine]) + self._wait_ms
+            since = max(min([one.received_at for one in mine]), held.deadlines.started)
+            held.deadlines.add(user, partition, over, since + self._wait_ms + 1)
 
-    def _is_over(
-        self, started: int, reached: dict[int, int], now_ms: int, pending: Pending
-    ) -> bool:
-        since = max(pending.received_at, started)
-        end = pending.shown_at + self._wait_ms
-        return end < reached[pending.partition] or since + self._wait_ms < now_ms
 
-    def _outcome(self, user: str, pending: Pending, counts: FeedbackCounts) -> Record:
-        reason = REASONS[pending.reason]
-        counts.decide(
-            pending.arm,
-            pending.position,
-            reason,
-            pending.model,
-            pending.action,
-            pending.reward,
-            pending.value,
-        )
-        record = topic.Feedback(
-            rec_id=recommendation_id(user, pending.key),
+def _count(counts: FeedbackCounts, decided: list[Pending]) -> None:
+    """Count outcomes; most are without an action, and many of these alike."""
+    ignored = Counter(
+        [(one.arm, one.position, one.reason, one.model) for one in decided if one.action is None]
+    )
+    for (arm, position, reason, model), many in ignored.items():
+        counts.ignore(arm, position, REASONS[reason], model, many)
+    for one in decided:
+        if one.action is not None:
+            why, done = REASONS[one.reason], one.action
+            counts.decide(one.arm, one.position, why, one.model, done, one.reward, one.value)
+
+
+def _record(user: int, pending: Pending) -> Record:
+    """Return key and value of the record that tells of an outcome."""
+    return topic.encode(
+        topic.Feedback(
+            rec_id=id_of(user, pending.key),
             item_id=pending.item_id,
             position=pending.position,
-            reason=reason,
+            reason=REASONS[pending.reason],
             model_version=pending.model,
             arm=pending.arm,
             propensity=pending.propensity,
@@ -317,7 +311,7 @@ class FeedbackStage:
             reward=pending.reward,
             delay_ms=pending.delay_ms,
         )
-        return topic.encode(record)
+    )
 
 
 def waiting(value: bytes) -> bool:
@@ -329,21 +323,3 @@ def _values(amounts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return values of actions; -1 for none, and for what no sum can hold."""
     found: NDArray[np.float64] = np.where(np.isfinite(amounts), amounts, -1)
     return np.clip(found, -1, _GREATEST)
-
-
-def _reference(user: str, event: Event) -> tuple[int, int | None] | Fate:
-    """Return key and position of the list that an impression names, or its fate."""
-    try:
-        name, position = (
-            _read_text(event.rec_id or b"null"),
-            _read_number(event.position or b"null"),
-        )
-    except msgspec.DecodeError:
-        return Fate.UNREADABLE
-    if name is None:
-        return Fate.WITHOUT_LIST
-    if not _NAME(name) or not (position is None or 1 <= position <= _FURTHEST):
-        return Fate.UNREADABLE
-    if int(name[:_KEY_DIGITS], 16) != key_of(user):
-        return Fate.FOREIGN
-    return int(name[_KEY_DIGITS:], 16), position

@@ -165,7 +165,12 @@ def recommendation_id(user: str, key: int) -> str:
     key : int
         One of `trigger_keys`.
     """
-    return f"{key_of(user):016x}{key:016x}"
+    return id_of(key_of(user), key)
+
+
+def id_of(user: int, key: int) -> str:
+    """Return the id of a recommendation by the key of its user, see `recommendation_id`."""
+    return f"{user:016x}{key:016x}"
 
 
 Letter: TypeAlias = tuple[bytes | None, bytes | None, dict[str, bytes]]
