@@ -243,14 +243,14 @@ class FeedbackStage:
     def leave(self, bucket: int, memory: Memory, user: str, now_ms: int) -> list[Record]:
         """Decide what waits of a user as it is, and keep nothing of the user."""
         held, join = self._held(bucket, memory, now_ms), self._join(user, memory)
-        records = [
-            self._outcome(user, pending, held.counts) for pending in join.decided(lambda _: True)
-        ]
-        held.changed |= bool(records)
+        decided = [users_state.decode_pending(one) for one in join.kept.pending]
+        if decided:
+            _count(held.counts, decided)
+            held.changed = True
         del self._open[user]
         if memory.get(feedback_entry(user)) is not None:
             memory.remove(feedback_entry(user))
-        return records
+        return [_record(join.user_key, one) for one in decided]
 
     def told(self, bucket: int, now_ms: int, lineage: Lineage | None) -> list[Record]:
         """Return the record of a bucket's counts, if they changed and it is time."""
