@@ -1,9 +1,9 @@
 """Newcomers: described items that hardly anybody has met, each shown to those it may suit.
 
 Nothing was learnt of such an item. What its categories are worth to a user stands for it: of the
-user's best items each counts for its categories, by the reciprocal of its rank. A newcomer of the
-best of these takes a place in the middle of the list, until it has been in as many as it is
-promised.
+user's best items each counts for its categories, by the reciprocal of its rank, and what it is
+worth to others is the measure. Of all lists the fourth that it suits best get a newcomer, in the
+middle of the list, until it has been in as many as it is promised.
 """
 
 from collections.abc import Sequence
@@ -21,6 +21,8 @@ _LOOKED_AT = 40
 """Best items of a user whose categories count."""
 _TRIES = 8
 """Newcomers of a category that are looked at for a user."""
+_SHARE, _STEP = 0.25, 0.02
+"""Share of lists that get a newcomer, and how fast the bar moves to where that is so."""
 _WITHOUT = ""
 """Stands for the category of items that have none."""
 
@@ -41,6 +43,8 @@ class Newcomers:
         self._names: dict[int, tuple[str, ...]] = {}
         self._pools: dict[str, list[int]] = {}
         self._places: dict[tuple[str, int], int] = {}
+        self._usual: dict[str, float] = {}
+        self._lists, self._bar = 0, 1.0
 
     def meet(self, key: int, item: str, facts: Facts, items: Items) -> None:
         """Take a described item for a newcomer unless others have met it."""
@@ -128,7 +132,10 @@ class Newcomers:
         """Return a newcomer for a user, and with which probability it was chosen; or None."""
         own = {*users.history[u].tolist(), *users.excluded[u].tolist()}
         own.update(items.keys[list(listed)].tolist())
-        for name in self._categories_for(best, items):
+        ranked = self._categories_for(best, items)
+        if not ranked or not self._passes(ranked[0][1]):
+            return None
+        for name, _ in ranked:
             pool = self._pools.get(name, [])
             for n in range(min(_TRIES, len(pool))):
                 key = pool[(seed + n) % len(pool)]
@@ -140,18 +147,33 @@ class Newcomers:
                     return key, 1 / len(pool)
         return None
 
-    def _categories_for(self, best: Sequence[int], items: Items) -> list[str]:
-        """Return the categories of newcomers, those that are worth most to a user first."""
+    def _passes(self, worth: float) -> bool:
+        """Return whether a list is among those that a newcomer suits best."""
+        below = worth < self._bar
+        self._bar += _STEP * (1 - _SHARE - below)
+        return not below
+
+    def _categories_for(self, best: Sequence[int], items: Items) -> list[tuple[str, float]]:
+        """Return the categories of newcomers that are worth most to a user, of one worth 1 to all.
+
+        The best first; of a user to whom none is worth anything, any.
+        """
         worth: dict[str, float] = {}
         for rank, row in enumerate(best[:_LOOKED_AT], 1):
             if row < 0:
                 break
             for name in items.catalogue.kinds[items.arrays.kind[row]].categories:
                 worth[name] = worth.get(name, 0.0) + 1 / rank
-        known = sorted(
-            (name for name in worth if name in self._pools), key=lambda name: -worth[name]
-        )
-        return known or list(self._pools)[:1]
+        self._lists, total = self._lists + 1, sum(worth.values())
+        for name, mine in worth.items():
+            self._usual[name] = self._usual.get(name, 0.0) + mine / total
+        lift = {
+            name: mine / total * self._lists / self._usual[name]
+            for name, mine in worth.items()
+            if name in self._pools
+        }
+        known = sorted(lift.items(), key=lambda one: -one[1])
+        return known or [(name, 1.0) for name in list(self._pools)[:1]]
 
 
 def _met(items: Items, key: int) -> bool:

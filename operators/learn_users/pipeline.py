@@ -298,6 +298,7 @@ class Pipeline:
                 loop_skipped=dict(skipped),
                 deep=deep,
                 knobs=self._learn.knobs.values() if self._adaptive else {},
+                lists=self._slate.diversity(),
                 paused=self._switches.paused,
                 settings=self._switches.settings,
             )

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from models.slate.diversity import Figures
 from state.codec import json_codec
 from state.codec.sealed import SKIP
 
@@ -42,6 +43,8 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
     deep: Serving = Serving()
     knobs: dict[str, float] = {}
     """Knobs of scores as they are served, where they find themselves."""
+    lists: Figures | None = None
+    """How diverse lists have been lately."""
     paused: bool = False
     """Whether an operator has paused learning."""
     settings: dict[str, Any] = {}

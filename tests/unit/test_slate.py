@@ -7,10 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.catalogue.catalogue import Facts
 from models.columns.lists import BY_EXPLORED, BY_FACTORS, Recommended
+from models.items.table import Items
 from models.params.slate import Arm, SlateParams
+from models.params.transitions import TransitionParams
 from models.slate.assign import Assign
 from models.slate.discount import discount
+from models.slate.diversity import Diversity, gini
 from models.slate.explore import explore
 
 K, POOL = 5, 20
@@ -115,3 +119,25 @@ def test_arms_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
         replace(Arm(), **wrong)
     with pytest.raises(ValueError, match="a name of its own"):
         SlateParams(arms=(Arm(), Arm()))
+
+
+def test_diversity_of_lists_is_that_of_what_is_listed() -> None:
+    items = Items(factors=2, transitions=TransitionParams(), limit=10, seed=1)
+    keys = np.arange(1, 5, dtype=np.uint64)
+    rows = items.rows(keys)
+    items.arrays.factors[:4] = [[1, 0], [2, 0], [0, 1], [0, 3]]
+    items.arrays.counts[:4] = 1
+    for key, names in zip(keys.tolist(), (("a",), ("a", "b"), (), ("c",)), strict=True):
+        items.describe(key, Facts(categories=names))
+    diversity = Diversity()
+    assert diversity.figures(items) is None
+    diversity.note(np.array([[-1, -1]], np.int32), items)
+    assert diversity.figures(items) is None
+    diversity.note(rows[None, :2], items)  # alike
+    diversity.note(np.array([[rows[1], rows[2]], [rows[1], rows[3]]], np.int32), items)
+    found = diversity.figures(items)
+    assert found is not None
+    assert found.categories == pytest.approx((2 + 2 + 3) / 3, abs=1e-3)
+    assert found.similarity == pytest.approx(1 / 3, abs=1e-3)
+    assert found.items == 4
+    assert found.gini == pytest.approx(gini(np.array([1.0, 3.0, 1.0, 1.0])), abs=1e-3)

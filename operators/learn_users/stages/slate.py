@@ -16,6 +16,7 @@ from models.params.slate import Arm, SlateParams
 from models.rating.stars import Stars
 from models.slate.assign import Assign
 from models.slate.discount import discount
+from models.slate.diversity import Diversity, Figures
 from models.slate.explore import explore, first
 from models.slate.newcomers import Newcomers
 from models.slate.rules import RuleBook, boost, limit
@@ -63,10 +64,15 @@ class Slate:
         self._items = items
         self._book = RuleBook(items.catalogue)
         self._newcomers = Newcomers(params.new_item_impressions)
+        self._diversity = Diversity()
 
     def renew(self, params: SlateParams) -> None:
         """Make lists by other parameters from now on."""
         self._params, self._assign = params, Assign(params)
+
+    def diversity(self) -> Figures | None:
+        """Return how diverse lists have been lately; None before the first."""
+        return self._diversity.figures(self._items)
 
     @property
     def scoped(self) -> bool:
@@ -123,6 +129,7 @@ class Slate:
             out.rows[rows], out.scores[rows] = made.rows, made.scores
             out.reasons[rows], out.sources[rows] = made.reasons, made.sources
             propensities[rows] = chances
+        self._diversity.note(out.rows, self._items)
         return Slates(out, propensities, [self._params.arms[n].name for n in assigned.tolist()])
 
     def _groups(

@@ -27,6 +27,10 @@ class TasteParams:
     """Log-odds of a click on an average item."""
     fall: float = 0.15
     """How fast attention falls from place to place."""
+    categories: int = 0
+    """Groups of items that are alike; 0: each is on its own."""
+    alike: float = 0.9
+    """Share of an item's factors that its category says, as a correlation."""
 
 
 class Look(NamedTuple):
@@ -52,6 +56,13 @@ class Tastes:
         self.random = random = np.random.default_rng(seed)
         users = random.normal(size=(params.users, params.factors))
         items = random.normal(size=(params.items, params.factors))
+        self.category = np.zeros(params.items, np.intp)
+        """(items,) number of the category of each."""
+        if params.categories:
+            self.category = random.integers(0, params.categories, params.items)
+            centres = random.normal(size=(params.categories, params.factors))
+            alone = np.sqrt(1 - params.alike**2)
+            items = params.alike * centres[self.category] + alone * items
         appeal = random.normal(size=params.items) * params.appeal
         logits = params.strength * users @ items.T + appeal + params.base
         self.likes = 1 / (1 + np.exp(-logits))
