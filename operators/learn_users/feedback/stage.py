@@ -116,7 +116,7 @@ class FeedbackStage:
                 held.counts, held.untold = FeedbackCounts.from_state(value), True
             elif user := feedback_user(entry):
                 pending = users_state.decode(value).pending
-                self._wait(held, user, [users_state.decode_pending(one) for one in pending])
+                self._wait(held, user, users_state.decode_all(pending))
 
     def take(self, bucket: int, memory: Memory, taken: Taken, now_ms: int) -> NDArray[np.bool_]:
         """Join the events of a micro-batch, in their order; return which are impressions."""
@@ -221,24 +221,25 @@ class FeedbackStage:
         due = deadlines.due(now_ms)
         for user in due:
             self._join(user, memory)
-        decided: list[tuple[int, Pending]] = []
+        decided, records = list[Pending](), list[Record]()
         for user, join in self._open.items():
             # what is kept of a user is read only where something may be decided
             if user in due or join.ripe or deadlines.passed(user, now_ms, join.newest):
                 found, rest = join.decided(Ends(deadlines, join.newest, self._wait_ms, now_ms))
-                decided += [(join.user_key, one) for one in found]
+                decided += found
+                records += [_record(join.user_key, one) for one in found]
                 if user in due:
                     self._wait(held, user, rest)
             if join.settle():
                 memory.put(feedback_entry(user), users_state.encode(join.kept))
         self._open.clear()
         if decided:
-            _count(held.counts, [one for _, one in decided])
+            _count(held.counts, decided)
             held.changed = True
         if held.changed:
             memory.put(FEEDBACK_ENTRY, held.counts.to_state())
             held.changed, held.untold = False, True
-        return [_record(user, one) for user, one in decided]
+        return records
 
     def told(self, bucket: int, now_ms: int, lineage: Lineage | None) -> list[Record]:
         """Return the record of a bucket's counts, if they changed and it is time."""
