@@ -29,6 +29,7 @@ Record = tuple[bytes, bytes]
 
 _TELL_MS = 2_000
 """Processing time between two records of a bucket's counts."""
+_NEVER = 1 << 63
 _GREATEST = 1e12
 """Value of an action: sums of it stay numbers."""
 
@@ -122,20 +123,10 @@ class FeedbackStage:
         """Join the events of a micro-batch, in their order; return which are impressions."""
         held, events = self._held(bucket, memory, now_ms), taken.events
         partitions = events.coordinate >> OFFSET_BITS
-        # no clock is ahead of when the record arrived: of old input nobody is in the present
-        arrived = np.where(events.published < 0, events.time, events.published)
-        times = np.minimum(events.time, arrived)
-        newest: list[dict[int, int]] = [{} for _ in taken.users]
-        for partition in np.unique(partitions).tolist():
-            mine = partitions == partition
-            of_users = np.full(len(taken.users), -1, np.int64)
-            np.maximum.at(of_users, events.user[mine], times[mine])
-            held.deadlines.follow(taken.users, partition, of_users, now_ms)
-            for u in np.flatnonzero(of_users >= 0).tolist():
-                newest[u][partition] = int(of_users[u])
+        newest = _follow(held.deadlines, taken, partitions, now_ms)
         shows, acts = self._shows[taken.code], self._acts[taken.code]
         chosen = np.flatnonzero(shows | acts)
-        fates: list[Fate] = []
+        fates, first = list[Fate](), dict[tuple[str, int], int]()
         for n, u, item, time, code, value, partition in zip(
             chosen.tolist(),
             events.user[chosen].tolist(),
@@ -159,10 +150,11 @@ class FeedbackStage:
                 key, position = found
                 name = taken.item_ids[n]
                 found = join.show(Shown(key, item, name, position, time, now_ms, partition))
-            if found is Fate.JOINED:
-                over = time + self._wait_ms
-                held.deadlines.add(user, partition, over, now_ms + self._wait_ms + 1)
+            if found is Fate.JOINED and time < first.get((user, partition), _NEVER):
+                first[user, partition] = time
             fates.append(found)
+        for (user, partition), time in first.items():
+            held.deadlines.add(user, partition, time + self._wait_ms, now_ms + self._wait_ms + 1)
         for fate in Fate:
             if many := fates.count(fate):
                 held.counts.note(fate, many)
@@ -269,6 +261,26 @@ class FeedbackStage:
             over = min([one.shown_at for one in mine]) + self._wait_ms
             since = max(min([one.received_at for one in mine]), held.deadlines.started)
             held.deadlines.add(user, partition, over, since + self._wait_ms + 1)
+
+
+def _follow(
+    deadlines: Deadlines, taken: Taken, partitions: NDArray[np.int64], now_ms: int
+) -> list[dict[int, int]]:
+    """Note how far the input is; return the newest event time of each user by partition."""
+    events = taken.events
+    # no clock is ahead of when the record arrived: of old input nobody is in the present
+    arrived = np.where(events.published < 0, events.time, events.published)
+    times = np.minimum(events.time, arrived)
+    newest: list[dict[int, int]] = [{} for _ in taken.users]
+    for partition in np.unique(partitions).tolist():
+        mine = partitions == partition
+        of_users = np.full(len(taken.users), -1, np.int64)
+        np.maximum.at(of_users, events.user[mine], times[mine])
+        deadlines.follow(taken.users, partition, of_users, now_ms)
+        for u, time in enumerate(of_users.tolist()):
+            if time >= 0:
+                newest[u][partition] = time
+    return newest
 
 
 def _count(counts: FeedbackCounts, decided: list[Pending]) -> None:
