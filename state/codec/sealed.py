@@ -20,6 +20,7 @@ as visible as one in the payload.
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from zlib import crc32
 
@@ -205,6 +206,7 @@ def incompatible_variances(where: str, expected: int, got: int) -> IncompatibleE
     )
 
 
+@cache
 def _crc_start(magic: bytes, version: int) -> int:
     """Return what the CRC of a payload is started from."""
     return int.from_bytes(magic, "little") | version << 16

@@ -15,7 +15,7 @@ VERSION = 1
 _USER_CHARACTERS = 16
 
 
-class Feedback(msgspec.Struct, kw_only=True):
+class Feedback(msgspec.Struct, kw_only=True, gc=False):
     """The outcome of one impression."""
 
     rec_id: str

@@ -4,6 +4,8 @@ One sealed value a user (magic `FB`, version 1): MessagePack, arrays in the orde
 below. New fields are appended, and have a default.
 """
 
+from struct import Struct
+
 import msgspec
 
 from state.codec.msgpack_codec import open_value
@@ -81,7 +83,7 @@ class Ignored(msgspec.Struct, array_like=True, gc=False):
     """Event time that `count` is of, ms."""
 
 
-class UserFeedback(msgspec.Struct, array_like=True):
+class UserFeedback(msgspec.Struct, array_like=True, gc=False):
     """All that is kept of a user."""
 
     served: list[bytes] = []
@@ -96,6 +98,9 @@ class UserFeedback(msgspec.Struct, array_like=True):
 _encode = msgspec.msgpack.Encoder().encode
 _read_served = msgspec.msgpack.Decoder(Served).decode
 _read_pending = msgspec.msgpack.Decoder(Pending).decode
+_read_all = msgspec.msgpack.Decoder(list[Pending]).decode
+_ARRAY = Struct(">BI")
+"""Head of an array in MessagePack: 0xdd and its length."""
 
 
 def encode(feedback: UserFeedback) -> bytes:
@@ -134,6 +139,11 @@ def encode_pending(pending: Pending) -> msgspec.Raw:
 def decode_pending(value: msgspec.Raw) -> Pending:
     """Read what `encode_pending` wrote."""
     return _read_pending(value)
+
+
+def decode_all(values: list[msgspec.Raw]) -> list[Pending]:
+    """Read them all at once."""
+    return _read_all(b"".join((_ARRAY.pack(0xDD, len(values)), *values)))
 
 
 def key_bytes(key: int) -> bytes:

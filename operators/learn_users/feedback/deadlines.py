@@ -157,7 +157,7 @@ class Deadlines:
 
         Those that are over without them are `due`.
         """
-        for partition in self._by_event:
+        for partition in self._by_event if own else ():
             held = self._held.get((user, partition))
             if held is not None and held[0] < self.reached(partition, now_ms, own):
                 return True

@@ -20,6 +20,7 @@ from state.users.feedback import (
     Pending,
     Served,
     UserFeedback,
+    decode_all,
     decode_pending,
     decode_served,
     encode_pending,
@@ -64,6 +65,18 @@ class Join:
         Of the user; changed in place.
     """
 
+    __slots__ = (
+        "_changed",
+        "_new",
+        "_params",
+        "_read",
+        "_shown_of",
+        "best",
+        "kept",
+        "newest",
+        "user_key",
+    )
+
     def __init__(self, params: FeedbackParams, user: str, kept: UserFeedback) -> None:
         self._params = params
         self.kept = kept
@@ -90,32 +103,26 @@ class Join:
 
     def show(self, shown: Shown) -> Fate:
         """Take an impression; return its fate."""
-        found = self._find(shown.key)
+        found = self._read.get(shown.key) or self._find(shown.key)
         if found is None:
             return Fate.EXPIRED
         at, served = found
-        if shown.item not in served.items:
+        key, item, item_id, position, time, received_at, partition = shown
+        if item not in served.items:
             return Fate.UNLISTED
-        place = served.items.index(shown.item)
+        place = served.items.index(item)
         if place in served.shown:
             return Fate.REPEATED
         served.shown.append(place)
         self._shown_of[at] = served
+        position = place + 1 if position is None else position
+        chance = served.propensities[place] if served.propensities else 1.0
         pending = Pending(  # a row
-            shown.key,
-            shown.item,
-            shown.item_id,
-            place + 1 if shown.position is None else shown.position,
-            served.reasons[place],
-            served.model,
-            served.arm,
-            served.propensities[place] if served.propensities else 1.0,
-            shown.at,
-            shown.received_at,
-            shown.partition,
-        )
+            key, item, item_id, position, served.reasons[place], served.model, served.arm, chance,
+            time, received_at, partition,
+        )  # fmt: skip
         for action in self.kept.actions:  # it may have come before its impression
-            if action.item == shown.item and not action.counted:
+            if action.item == item and not action.counted:
                 action.counted = self._credit(pending, action)
         self.kept.pending.append(encode_pending(pending))
         self._changed = True
@@ -147,8 +154,7 @@ class Join:
         pending, greatest, quiet = self.kept.pending, self._params.greatest, ends.quiet
         early = len(pending) - _MOST_PENDING
         found, rest, kept = list[Pending](), list[Pending](), list[msgspec.Raw]()
-        for n, value in enumerate(pending):
-            one = decode_pending(value)
+        for n, (value, one) in enumerate(zip(pending, decode_all(pending), strict=True)):
             over = one.shown_at < ends[one.partition] or one.received_at < quiet or n < early
             if over or (one.action is not None and one.reward >= greatest):
                 found.append(one)
@@ -185,13 +191,12 @@ class Join:
         return {one.item: self._faded(one, at) for one in self.kept.ignored}
 
     def _find(self, key: int) -> tuple[int, Served] | None:
-        """Return place and content of the newest list of a key."""
-        if key not in self._read:
-            kept, begin = self.kept.served, key_bytes(key)
-            found = [at for at, value in enumerate(kept) if has_key(value, begin)]
-            if not found:
-                return None
-            self._read[key] = found[-1], decode_served(kept[found[-1]])
+        """Read the newest list of a key; return its place and its content."""
+        kept, begin = self.kept.served, key_bytes(key)
+        found = [at for at, value in enumerate(kept) if has_key(value, begin)]
+        if not found:
+            return None
+        self._read[key] = found[-1], decode_served(kept[found[-1]])
         return self._read[key]
 
     def _shown_before(self, item: int, time: int) -> dict[int, Pending]:

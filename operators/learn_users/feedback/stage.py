@@ -29,6 +29,7 @@ Record = tuple[bytes, bytes]
 
 _TELL_MS = 2_000
 """Processing time between two records of a bucket's counts."""
+_NEVER = 1 << 63
 _GREATEST = 1e12
 """Value of an action: sums of it stay numbers."""
 
@@ -116,26 +117,16 @@ class FeedbackStage:
                 held.counts, held.untold = FeedbackCounts.from_state(value), True
             elif user := feedback_user(entry):
                 pending = users_state.decode(value).pending
-                self._wait(held, user, [users_state.decode_pending(one) for one in pending])
+                self._wait(held, user, users_state.decode_all(pending))
 
     def take(self, bucket: int, memory: Memory, taken: Taken, now_ms: int) -> NDArray[np.bool_]:
         """Join the events of a micro-batch, in their order; return which are impressions."""
         held, events = self._held(bucket, memory, now_ms), taken.events
         partitions = events.coordinate >> OFFSET_BITS
-        # no clock is ahead of when the record arrived: of old input nobody is in the present
-        arrived = np.where(events.published < 0, events.time, events.published)
-        times = np.minimum(events.time, arrived)
-        newest: list[dict[int, int]] = [{} for _ in taken.users]
-        for partition in np.unique(partitions).tolist():
-            mine = partitions == partition
-            of_users = np.full(len(taken.users), -1, np.int64)
-            np.maximum.at(of_users, events.user[mine], times[mine])
-            held.deadlines.follow(taken.users, partition, of_users, now_ms)
-            for u in np.flatnonzero(of_users >= 0).tolist():
-                newest[u][partition] = int(of_users[u])
+        newest = _follow(held.deadlines, taken, partitions, now_ms)
         shows, acts = self._shows[taken.code], self._acts[taken.code]
         chosen = np.flatnonzero(shows | acts)
-        fates: list[Fate] = []
+        fates, first = list[Fate](), dict[tuple[str, int], int]()
         for n, u, item, time, code, value, partition in zip(
             chosen.tolist(),
             events.user[chosen].tolist(),
@@ -159,10 +150,11 @@ class FeedbackStage:
                 key, position = found
                 name = taken.item_ids[n]
                 found = join.show(Shown(key, item, name, position, time, now_ms, partition))
-            if found is Fate.JOINED:
-                over = time + self._wait_ms
-                held.deadlines.add(user, partition, over, now_ms + self._wait_ms + 1)
+            if found is Fate.JOINED and time < first.get((user, partition), _NEVER):
+                first[user, partition] = time
             fates.append(found)
+        for (user, partition), time in first.items():
+            held.deadlines.add(user, partition, time + self._wait_ms, now_ms + self._wait_ms + 1)
         for fate in Fate:
             if many := fates.count(fate):
                 held.counts.note(fate, many)
@@ -221,24 +213,25 @@ class FeedbackStage:
         due = deadlines.due(now_ms)
         for user in due:
             self._join(user, memory)
-        decided: list[tuple[int, Pending]] = []
+        decided, records = list[Pending](), list[Record]()
         for user, join in self._open.items():
             # what is kept of a user is read only where something may be decided
             if user in due or join.ripe or deadlines.passed(user, now_ms, join.newest):
                 found, rest = join.decided(Ends(deadlines, join.newest, self._wait_ms, now_ms))
-                decided += [(join.user_key, one) for one in found]
+                decided += found
+                records += [_record(join.user_key, one) for one in found]
                 if user in due:
                     self._wait(held, user, rest)
             if join.settle():
                 memory.put(feedback_entry(user), users_state.encode(join.kept))
         self._open.clear()
         if decided:
-            _count(held.counts, [one for _, one in decided])
+            _count(held.counts, decided)
             held.changed = True
         if held.changed:
             memory.put(FEEDBACK_ENTRY, held.counts.to_state())
             held.changed, held.untold = False, True
-        return [_record(user, one) for user, one in decided]
+        return records
 
     def leave(self, bucket: int, memory: Memory, user: str, now_ms: int) -> list[Record]:
         """Decide what waits of a user as it is, and keep nothing of the user."""
@@ -280,6 +273,26 @@ class FeedbackStage:
             over = min([one.shown_at for one in mine]) + self._wait_ms
             since = max(min([one.received_at for one in mine]), held.deadlines.started)
             held.deadlines.add(user, partition, over, since + self._wait_ms + 1)
+
+
+def _follow(
+    deadlines: Deadlines, taken: Taken, partitions: NDArray[np.int64], now_ms: int
+) -> list[dict[int, int]]:
+    """Note how far the input is; return the newest event time of each user by partition."""
+    events = taken.events
+    # no clock is ahead of when the record arrived: of old input nobody is in the present
+    arrived = np.where(events.published < 0, events.time, events.published)
+    times = np.minimum(events.time, arrived)
+    newest: list[dict[int, int]] = [{} for _ in taken.users]
+    for partition in np.unique(partitions).tolist():
+        mine = partitions == partition
+        of_users = np.full(len(taken.users), -1, np.int64)
+        np.maximum.at(of_users, events.user[mine], times[mine])
+        deadlines.follow(taken.users, partition, of_users, now_ms)
+        for u, time in enumerate(of_users.tolist()):
+            if time >= 0:
+                newest[u][partition] = time
+    return newest
 
 
 def _count(counts: FeedbackCounts, decided: list[Pending]) -> None:
