@@ -1,9 +1,9 @@
 """Newcomers: described items that hardly anybody has met, each shown to those it may suit.
 
-Nothing was learnt of such an item. What its categories are worth to a user stands for it: of the
-user's best items each counts for its categories, by the reciprocal of its rank, and what it is
-worth to others is the measure. Of all lists the fourth that it suits best get a newcomer, in the
-middle of the list, until it has been in as many as it is promised.
+Nothing was learnt of such an item. What its categories are worth to a user stands for it: how many
+of the user's last items are of them, against how many of everybody's are. Of all lists the fourth
+that a newcomer suits best get one, in the middle, until it has been in as many as it is promised.
+Those of best items would say less: what a user likes most is soon had, and not listed again.
 """
 
 from collections.abc import Sequence
@@ -17,8 +17,6 @@ from models.columns.lists import BY_NEW, Recommended
 from models.columns.users import Users
 from models.items.table import NEW_BELOW, Items
 
-_LOOKED_AT = 40
-"""Best items of a user whose categories count."""
 _TRIES = 8
 """Newcomers of a category that are looked at for a user."""
 _SHARE, _STEP = 0.25, 0.02
@@ -69,10 +67,9 @@ class Newcomers:
             if not pool:
                 del self._pools[name]
 
-    def join(  # noqa: PLR0913  # lists and all that they are held against
+    def join(  # lists and all that they are held against
         self,
         lists: Recommended,
-        longer: Recommended,
         propensities: NDArray[np.float32],
         users: Users,
         seeds: NDArray[np.uint64],
@@ -87,8 +84,6 @@ class Newcomers:
         ----------
         lists, propensities
             (U, k), changed in place.
-        longer : Recommended
-            The best items of the same users.
         seeds : uint64[U]
             The same seed draws the same.
         hidden : bool[K]
@@ -104,7 +99,7 @@ class Newcomers:
         place = lists.rows.shape[1] // 2
         for u, seed in enumerate(seeds.tolist()):
             listed = [row for row in lists.rows[u].tolist() if row >= 0]
-            found = self._choose(longer.rows[u].tolist(), listed, users, u, seed, items, hidden)
+            found = self._choose(listed, users, u, seed, items, hidden)
             if found is None:
                 continue
             key, chance = found
@@ -121,7 +116,6 @@ class Newcomers:
 
     def _choose(
         self,
-        best: Sequence[int],
         listed: Sequence[int],
         users: Users,
         u: int,
@@ -130,9 +124,10 @@ class Newcomers:
         hidden: NDArray[np.bool_],
     ) -> tuple[int, float] | None:
         """Return a newcomer for a user, and with which probability it was chosen; or None."""
-        own = {*users.history[u].tolist(), *users.excluded[u].tolist()}
+        last = users.history[u, : users.history_length[u]].tolist()
+        own = {*last, *users.excluded[u].tolist()}
         own.update(items.keys[list(listed)].tolist())
-        ranked = self._categories_for(best, items)
+        ranked = self._categories_for(last, items)
         if not ranked or not self._passes(ranked[0][1]):
             return None
         for name, _ in ranked:
@@ -153,17 +148,16 @@ class Newcomers:
         self._bar += _STEP * (1 - _SHARE - below)
         return not below
 
-    def _categories_for(self, best: Sequence[int], items: Items) -> list[tuple[str, float]]:
-        """Return the categories of newcomers that are worth most to a user, of one worth 1 to all.
+    def _categories_for(self, last: Sequence[int], items: Items) -> list[tuple[str, float]]:
+        """Return the categories of newcomers, and what each is worth to a user, 1 as to everybody.
 
-        The best first; of a user to whom none is worth anything, any.
+        The best first; of a user whose last items say nothing, any.
         """
         worth: dict[str, float] = {}
-        for rank, row in enumerate(best[:_LOOKED_AT], 1):
-            if row < 0:
-                break
-            for name in items.catalogue.kinds[items.arrays.kind[row]].categories:
-                worth[name] = worth.get(name, 0.0) + 1 / rank
+        catalogue = items.catalogue
+        for key in last:
+            for name in catalogue.kinds[catalogue.kind_of(key)].categories:
+                worth[name] = worth.get(name, 0.0) + 1
         self._lists, total = self._lists + 1, sum(worth.values())
         for name, mine in worth.items():
             self._usual[name] = self._usual.get(name, 0.0) + mine / total

@@ -77,9 +77,8 @@ def hit_rate(seed: int, *, true: bool) -> float:
         shop.tastes.random.shuffle(category[ITEMS - NEW :])
     shop.describe(category)
     shop.visits(2 * VISITS)
-    enough = [n for n in shop.shown if shop.shown[n] >= FIRST]
-    assert len(enough) > NEW // 2
-    return sum(shop.hits[n] for n in enough) / sum(shop.shown[n] for n in enough)
+    assert shop.shown.total() > NEW * FIRST / 2
+    return shop.hits.total() / shop.shown.total()
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -17,7 +17,7 @@ from models.rating.stars import Stars
 from models.slate.assign import Assign
 from models.slate.discount import discount
 from models.slate.diversity import Diversity, Figures
-from models.slate.explore import explore, first
+from models.slate.explore import explore
 from models.slate.newcomers import Newcomers
 from models.slate.rules import RuleBook, boost, limit
 from models.slate.yardsticks import Yardsticks
@@ -118,12 +118,11 @@ class Slate:
             some = users if everyone else users.take(rows)
             theirs = [ignored[u] for u in rows.tolist()] if arm.ignored_weight else ()
             with self._book.hiding(self._items, arm.rules, scope):
-                longer, chances = self._lists(arm, learn, some, seeds[rows], theirs)
-            made, chances = first(longer, self._k), chances[:, : self._k]
+                made, chances = self._lists(arm, learn, some, seeds[rows], theirs)
             if self._params.new_item_impressions and arm.source == "model" and not learn.waits:
                 hidden = self._book.hidden(arm.rules, scope)
                 self._newcomers.join(
-                    made, longer, chances, some, seeds[rows], self._items, hidden,
+                    made, chances, some, seeds[rows], self._items, hidden,
                     arm.rules.most_per_category, learn.share.workers,
                 )  # fmt: skip
             out.rows[rows], out.scores[rows] = made.rows, made.scores
@@ -172,11 +171,7 @@ class Slate:
             limit(longer, items, arm.rules.most_per_category)
         if self._stars is not None and arm.source == "model":
             longer.scores = as_ratings(longer, self._stars)
-        propensities = np.ones(longer.rows.shape, np.float32)
-        if arm.exploration:
-            drawn, propensities = explore(longer, k, arm.exploration, seeds)
-            longer = _in_front(drawn, longer)
-        return longer, propensities
+        return explore(longer, k, arm.exploration, seeds)
 
     def _more(self, arm: Arm) -> int:
         """Return how many items beyond those of a list are looked at."""
@@ -184,12 +179,4 @@ class Slate:
         if arm.rules.most_per_category:  # most of them may be of one category
             return 4 * candidates
         reorders = arm.exploration or arm.ignored_weight or arm.rules.boosts
-        return candidates * bool(reorders or self._params.new_item_impressions)
-
-
-def _in_front(drawn: Recommended, longer: Recommended) -> Recommended:
-    """Return longer lists that begin with those drawn from them."""
-    k = drawn.rows.shape[1]
-    for name in ("rows", "scores", "reasons", "sources"):
-        getattr(longer, name)[:, :k] = getattr(drawn, name)
-    return longer
+        return candidates * bool(reorders)

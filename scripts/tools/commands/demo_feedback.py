@@ -23,9 +23,9 @@ from scripts.tools.data.tastes import TasteParams
 from scripts.tools.data.titles import described
 from scripts.tools.kafka import topics
 from scripts.tools.kafka.client import KafkaAddress
-from scripts.tools.kafka.live import live
 from scripts.tools.kafka.observer import observer
 from scripts.tools.kafka.refusals import refusals
+from scripts.tools.kafka.sender import live
 
 TASTES = TasteParams(users=2_500, items=1_000, strength=1.0, appeal=1.0, base=-3.2)
 _YARDSTICK = "exploration: 0, ignored_weight: 0"

@@ -13,8 +13,8 @@ from scripts.tools.commands.demo_job import insist_on_running
 from scripts.tools.commands.demo_play import LOOK_SECONDS, READY_SECONDS, STALL_SECONDS
 from scripts.tools.commands.demo_view import View
 from scripts.tools.console import ToolError
-from scripts.tools.kafka.live import Live
 from scripts.tools.kafka.observer import Observer
+from scripts.tools.kafka.sender import Live
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ USUAL = {
     "image": ("image", "image_url", "picture"),
     "url": ("url", "link"),
     "created": ("created_at", "creation_timestamp", "published_at"),
+    "scope": ("scope", "market", "country"),
 }
 """Names of columns by what they are, the project's own first; case and `_` do not count."""
 EVENTS = ("user", "item", "time")
