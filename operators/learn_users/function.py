@@ -213,18 +213,22 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
     def _decide(self, outcome: Outcome, ctx: Any) -> None:
         """Decide what is due in a bucket in which nothing happens."""
         bucket = self._bucket(ctx)
+        if bucket is None:
+            return
         if bucket not in self._warm:
             self._warm_bucket(bucket, ctx)
         self._pipeline.decide(bucket, self._users, outcome)
         if self._pipeline.waits(bucket, self._users):
             self._schedule_decisions(ctx)
 
-    def _bucket(self, ctx: Any) -> int:
+    def _bucket(self, ctx: Any) -> int | None:
         """Return the bucket of the current key; one that was restored says so in its accounting."""
         key = ctx.get_current_key()
         if key not in self._buckets:
-            counted = Accounting.from_state(self._users.get(descriptors.ACCOUNTING_ENTRY))
-            self._buckets[key] = counted.bucket
+            kept = self._users.get(descriptors.ACCOUNTING_ENTRY)
+            if kept is None:
+                return None
+            self._buckets[key] = Accounting.from_state(kept).bucket
         return self._buckets[key]
 
     def _warm_bucket(self, bucket: int, ctx: Any) -> None:
