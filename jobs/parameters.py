@@ -28,6 +28,7 @@ from operators.fine_tune.params import FineTuneParams
 from operators.fine_tune.rounds import RoundParams
 from operators.fine_tune.trainer import TrainerParams
 from operators.params import LearningParams, LearnItemsParams, LearnUsersParams
+from state.events.consent import Consent
 from state.keyed.lineage import Lineage, Topic
 from state.topics.lease import Lease
 
@@ -92,6 +93,7 @@ def learn_users(
         slate=slate_params(config),
         slate_of=Settings(config.recommend, config.feedback.ignored_weight),
         letter_key=letter_key(config),
+        consent=_consent(config),
     )
 
 
@@ -145,6 +147,11 @@ def fine_tune(
         run=lease.run if lease else "",
         lineage=lineage,
     )
+
+
+def _consent(config: JobConfig) -> Consent | None:
+    rules = config.privacy
+    return None if rules.consent is None else Consent(rules.consent, rules.consent_required)
 
 
 def _privacy(config: JobConfig) -> Privacy | None:

@@ -16,6 +16,7 @@ from models.params.slate import SlateParams
 from models.params.transitions import TransitionParams
 from models.params.users import UserParams
 from models.rating.stars import Stars
+from state.events.consent import Consent
 from state.keyed.lineage import Lineage
 from state.topics.lease import Lease
 
@@ -164,6 +165,8 @@ class LearnUsersParams:
     """The same with some keys of the configuration set otherwise; None: none can be."""
     feedback: FeedbackParams | None = None
     """How impressions are joined with what users do next; None: they are counted only."""
+    consent: Consent | None = None
+    """How events say that they may not be learnt or kept; None: all may be."""
     letter_key: bytes | None = field(default=None, repr=False)
     """Dead letters are encrypted with it; None: they are not."""
 

@@ -6,11 +6,21 @@ from pydantic import Field, PlainValidator
 
 from conf.client.letter_key import checked_key
 from conf.section import Section
+from conf.sections.types import FieldPath
 
 
 class Privacy(Section):
     """What is known of people, kept from those who need not know it."""
 
+    consent: FieldPath | None = Field(
+        default=None,
+        description="Path of the field of an event that says whether it may be learnt and kept:"
+        " `false`, `no`, `denied` or 0 mean no; such an event is answered by a list, and no more."
+        " null: all may.",
+    )
+    consent_required: bool = Field(
+        default=False, description="Whether an event that says nothing of consent means no."
+    )
     dead_letter_key: Annotated[str | None, PlainValidator(checked_key)] = Field(
         default=None,
         description="Key and value of dead letters are encrypted with it (AES-256-GCM): a reference"

@@ -16,7 +16,13 @@ from models.items.table import Items
 from models.keys import key_of
 from operators.learn_users.control.commands import Control
 from operators.learn_users.control.done import Done
-from operators.learn_users.control.gate import mute, without
+from operators.learn_users.control.gate import (
+    NO_CONSENT,
+    answered_only,
+    left_out,
+    mute,
+    without,
+)
 from operators.learn_users.control.merging import Merging
 from operators.learn_users.control.switches import Switches
 from operators.learn_users.feedback.stage import FeedbackStage, Taken
@@ -124,6 +130,7 @@ class Pipeline:
         decoded = self._decode(batch, now_ms)
         if gates.forgotten or gates.lifted:
             decoded = without(decoded, batch, gates, self._params.policy)
+        decoded, unheard = self._with_consent(decoded, batch)
         self._blocked = gates.blocked
         stored = [memory.get(entry_of(user)) for user in decoded.users]
         if self._stars is not None:
@@ -152,11 +159,42 @@ class Pipeline:
             self.lineage,
             self._params.lease.epoch if self._params.lease else 0,
         )
+        if unheard is not None and self._params.recommend:
+            self._answer(unheard, memory, outcome, now_ms)
         self._control.merging.note(bucket, gates, batch.published, now_ms)
         self.decide(bucket, memory, outcome)
         outcome.metrics.recommended = sum(value is not None for _, value in outcome.recommendations)
         outcome.metrics.age = max(0, self._clock_ms() - min(batch.published, default=now_ms))
         return outcome
+
+    def _with_consent(self, decoded: Decoded, batch: MicroBatch) -> tuple[Decoded, Decoded | None]:
+        """Return what may be learnt and kept, and what is answered only; None for nothing."""
+        consent = self._params.consent
+        refused = set() if consent is None else set(consent.refused(batch.values))
+        if not refused:
+            return decoded, None
+        unheard = answered_only(decoded, refused)
+        return left_out(decoded, refused, NO_CONSENT), unheard if len(unheard.events) else None
+
+    def _answer(self, unheard: Decoded, memory: Memory, outcome: Outcome, now_ms: int) -> None:
+        """Recommend to users of whose events nothing is kept: as to whoever they were before."""
+        events, names = unheard.events, unheard.users
+        events.time = np.minimum(events.time, now_ms)
+        users = self._user_state.decode([memory.get(entry_of(user)) for user in names], names)
+        sessionize(users, events, self._params.learning.users.session_gap_ms)
+        everything = np.ones(len(events), np.bool_)
+        triggers = self._triggers(unheard, everything, events, unheard.event_ids, unheard.sources)
+        told = {key for key, _ in outcome.recommendations}
+        fresh = [names[u].encode() not in told for u in triggers.users.tolist()]
+        triggers = triggers.take(np.array(fresh, np.bool_))
+        chosen = users.take(triggers.users)
+        mine = [names[u] for u in triggers.users.tolist()]
+        keys = trigger_keys(triggers, self._params.policy.identity)
+        ignored: list[dict[int, float]] = [{} for _ in mine]
+        slates = self._slate(self._learn, chosen, mine, keys, ignored, triggers.scopes)
+        outcome.recommendations += self._recommendations(
+            mine, chosen, triggers, slates, self._learn.items, now_ms
+        )
 
     def _obey(
         self,

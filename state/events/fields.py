@@ -135,7 +135,7 @@ class Fields:
 
     def _listed(self, tree: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """Return what stands for each item: the event itself where it lists none."""
-        listed = _at(tree, self._items) if self._items else None
+        listed = at_path(tree, self._items) if self._items else None
         if not isinstance(listed, list) or not listed:
             return [tree]
         if len(listed) > self._policy.lines:
@@ -162,7 +162,7 @@ class Fields:
         """Return what the first path leads to that does; an empty text is nothing."""
         for path in self._paths.get(name, ([name],)):
             # by the user id SQL finds the bucket, and it knows no lists of parameters
-            found = _at(tree, path, lists=name != "user_id")
+            found = at_path(tree, path, lists=name != "user_id")
             if found is not None and found != "":
                 return found
         return None
@@ -250,7 +250,7 @@ def ignoring(policy: EventPolicy) -> Callable[[str], bool]:
     return lambda kind: kind not in meant and match(kind) is not None
 
 
-def _at(tree: Mapping[str, Any], path: list[str], *, lists: bool = True) -> Any:
+def at_path(tree: Mapping[str, Any], path: list[str], *, lists: bool = True) -> Any:
     """Return what a path leads to, None for nothing."""
     found: Any = tree
     for step in path:

@@ -26,8 +26,8 @@ _REMEMBERED = 256
 _KEPT_ELSEWHERE = (
     "user_behavior, dead_letter, feedback, model_updates and earlier values of recommendations hold"
     " the user until their retention is over or they are compacted, so does control, which holds"
-    " this command and what merged guests left; checkpoints and savepoints of before until they are deleted; models that were"
-    " trained before hold no record of a user"
+    " this command and what merged guests left; checkpoints and savepoints of before until they are"
+    " deleted; models that were trained before hold no record of a user"
 )
 
 

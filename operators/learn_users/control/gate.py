@@ -1,6 +1,7 @@
-"""Keeps events of forgotten users out of a micro-batch, and those of blocked ones from teaching."""
+"""Keeps events out of a micro-batch that are not to be learnt, and those of bots from teaching."""
 
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from itertools import compress
 
 import msgspec
@@ -17,7 +18,8 @@ from state.keyed.gates import Gates
 
 _FOREVER, _NEVER = np.iinfo(np.int64).max, -(1 << 62)
 FORGOTTEN = "(forgotten)"
-"""What records of forgotten users are counted as, among those that are ignored."""
+NO_CONSENT = "(no consent)"
+"""What records of forgotten users, and those that say no, are counted as, among the ignored."""
 
 
 def without(decoded: Decoded, batch: MicroBatch, gates: Gates, policy: EventPolicy) -> Decoded:
@@ -33,30 +35,51 @@ def without(decoded: Decoded, batch: MicroBatch, gates: Gates, policy: EventPoli
         if batch.published[one.position] <= _until_of(batch, one.position, gates, policy)
     }
     events = decoded.events
-    kept = events.published > until[events.user] if len(events) else np.ones(0, np.bool_)
-    if kept.all() and not theirs:
-        return decoded
-    theirs |= set(decoded.record[~kept].tolist())
-    rest = events.take(kept)
-    there = np.zeros(len(keys), np.bool_)
-    there[rest.user] = True
-    rest.user = (np.cumsum(there) - 1)[rest.user].astype(np.int32)
+    if len(events):
+        theirs |= set(decoded.record[events.published <= until[events.user]].tolist())
+    return left_out(decoded, theirs, FORGOTTEN) if theirs else decoded
+
+
+def left_out(decoded: Decoded, records: set[int], name: str) -> Decoded:
+    """Return what was decoded without some records, which are counted as ignored by a name."""
     known = {one.position for one in decoded.ignored}
-    return Decoded(
+    rest = chosen(decoded, ~_are_of(decoded, records))
+    rest.rejected = [one for one in decoded.rejected if one.position not in records]
+    new = [Ignored(at, name) for at in sorted(records - known)]
+    rest.ignored = [*decoded.ignored, *new]
+    return rest
+
+
+def answered_only(decoded: Decoded, records: set[int]) -> Decoded:
+    """Return the events of some records, and nothing of the others."""
+    known = {one.position for one in decoded.ignored}
+    rest = chosen(decoded, _are_of(decoded, records - known))
+    rest.rejected, rest.ignored = [], []
+    return rest
+
+
+def chosen(decoded: Decoded, kept: NDArray[np.bool_]) -> Decoded:
+    """Return what was decoded with some of its events and their users."""
+    events = decoded.events.take(kept)
+    there = np.zeros(len(decoded.users), np.bool_)
+    there[events.user] = True
+    events.user = (np.cumsum(there) - 1)[events.user].astype(np.int32)
+    return replace(
+        decoded,
         users=list(compress(decoded.users, there)),
-        events=rest,
-        single=decoded.single,
+        events=events,
         record=decoded.record[kept],
         item_ids=list(compress(decoded.item_ids, kept)),
         event_ids=list(compress(decoded.event_ids, kept)),
         sources=list(compress(decoded.sources, kept)),
         code=decoded.code[kept],
         amount=decoded.amount[kept],
-        rejected=[one for one in decoded.rejected if one.position not in theirs],
-        ignored=[*decoded.ignored, *(Ignored(at, FORGOTTEN) for at in sorted(theirs - known))],
         line=None if decoded.line is None else decoded.line[kept],
-        without_item=decoded.without_item,
     )
+
+
+def _are_of(decoded: Decoded, records: set[int]) -> NDArray[np.bool_]:
+    return np.isin(decoded.record, np.array(sorted(records), np.intp))
 
 
 def _until(key: int, gates: Gates) -> int:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import compress
 from typing import TypeAlias
 
 import numpy as np
@@ -63,6 +64,18 @@ class Triggers:
     """Which of the events each is."""
     scopes: list[str] = field(default_factory=list)
     """Scopes that the events name; [] where nobody asks."""
+
+    def take(self, kept: NDArray[np.bool_]) -> "Triggers":
+        """Return some of them."""
+        return Triggers(
+            self.users[kept],
+            list(compress(self.event_ids, kept)),
+            self.identity[kept],
+            self.time[kept],
+            self.published[kept],
+            self.at[kept],
+            list(compress(self.scopes, kept)),
+        )
 
 
 def last_events(events: Events, event_ids: list[str], users: int) -> Triggers:
