@@ -103,7 +103,8 @@ class Newcomers:
             if found is None:
                 continue
             key, chance = found
-            if most_per_category and _full(items, key, listed[:-1], most_per_category):
+            stays = listed[: lists.rows.shape[1] - 1]
+            if most_per_category and _full(items, key, stays, most_per_category):
                 continue
             row = _row_of(items, key, self._ids[key])
             if row < 0:

@@ -111,6 +111,7 @@ class Pipeline:
                 buckets=params.policy.buckets,
                 alone=not params.deep,
                 recommend=params.recommend,
+                origin=learning.origin,
                 session_gap_ms=learning.users.session_gap_ms,
                 recompute=learning.deep.network != "mf",
             ),

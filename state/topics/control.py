@@ -61,6 +61,8 @@ class HandOver(msgspec.Struct, frozen=True):
     """The guest's record."""
     merged: list[int] = []
     """Keys of guests that the guest had taken over."""
+    origin: int = 0
+    """Of the job, see `models.keys.origin_of`: others may read the same commands."""
     command: Literal["hand_over"] = "hand_over"
 
 

@@ -153,6 +153,16 @@ def test_a_user_who_was_not_known_is_the_guest() -> None:
     assert not {"pot", "cup"} & {item["item_id"] for item in found["items"]}
 
 
+def test_what_is_handed_over_in_another_job_is_not_taken() -> None:
+    job = Job()
+    job.send(*views(USER, "tea"))
+    handed = control.HandOver(USER, GUEST, "x", None, [5], origin=77)
+    job.control.append(control.encode_own(b"x/hand_over", handed))
+    job.read()
+    assert job.answers == []
+    assert not job.gates(USER).merged
+
+
 def test_a_repeated_command_and_what_is_read_again_change_nothing() -> None:
     job = Job()
     job.send(*views(USER, "tea"), *views(GUEST, "pot"))

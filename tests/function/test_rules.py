@@ -163,6 +163,14 @@ def test_new_items_are_shown_to_whom_their_category_suits() -> None:
     assert "novel" not in later
 
 
+def test_a_new_item_keeps_to_the_rules_too() -> None:
+    users = taught(params("full", Rules(most_per_category=2), new_item_impressions=1_000))
+    named = {*ITEMS, "novel", "other"}
+    for item in named:
+        describe(users, item, categories=["all"])
+    assert {len(named & set(one)) for one in lists(users.take(views(1_000)))} == {2}
+
+
 def test_what_is_unavailable_or_met_is_no_newcomer() -> None:
     users = taught(params("full", Rules(hide=("category=adult",)), new_item_impressions=50))
     for item in ITEMS:

@@ -117,6 +117,8 @@ class Control:
         name, kind = control.id_of(key), control.kind_of(value)
         if kind == control.FORGET_KEYS:
             return
+        if kind == control.HAND_OVER and self._merging.is_foreign(value):
+            return
         mine = kind in self._handlers or control.is_of_learn_users(value)
         if not mine and not self._alone:
             return  # fine-tune's, which answers what nobody knows as well

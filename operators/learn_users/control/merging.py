@@ -38,6 +38,8 @@ class Merging:
         Whether there is no fine-tune.
     recommend : bool
         Whether there are recommendations to take back.
+    origin : int
+        Of what is handed over, see `models.keys.origin_of`.
     session_gap_ms, recompute
         See `models.users.merge.merge`.
     """
@@ -49,11 +51,12 @@ class Merging:
         buckets: int,
         alone: bool,
         recommend: bool,
+        origin: int,
         session_gap_ms: int,
         recompute: bool,
     ) -> None:
         self._state, self._buckets = state, buckets
-        self._alone, self._recommend = alone, recommend
+        self._alone, self._recommend, self._origin = alone, recommend, origin
         self._session_gap_ms, self._recompute = session_gap_ms, recompute
         self._last_before: dict[int, int] = {}
 
@@ -90,6 +93,13 @@ class Merging:
         for one in waited:
             self._hand_over(memory, gates, one, now_ms, done)
         return done
+
+    def is_foreign(self, value: bytes | None) -> bool:
+        """Return whether a guest left something to a user of another job."""
+        try:
+            return control.decode_hand_over(value).origin != self._origin
+        except StateError:
+            return False
 
     def take_over(
         self, bucket: int, memory: Memory, gates: Gates, record: Command, done: Done
@@ -146,8 +156,9 @@ class Merging:
             answer = Answer(name, control.MERGE, True, told, now_ms, details={"changed": False})
             done.answers.append(control.encode(answer))
             return
-        handed = HandOver(one.user, one.guest, name, profile, merged)
-        done.orders.append(control.encode_own(one.id + b"/hand_over", handed))
+        handed = HandOver(one.user, one.guest, name, profile, merged, self._origin)
+        key_of_it = b"%s/hand_over/%016x" % (one.id, self._origin)
+        done.orders.append(control.encode_own(key_of_it, handed))
         done.left.append(one.guest)
         if profile is not None:
             memory.remove(entry_of(one.guest))
