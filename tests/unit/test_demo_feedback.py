@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from scripts.tools import results
-from scripts.tools.commands import demo
+from scripts.tools.commands import demo, demo_feedback_options
 from scripts.tools.commands.demo_audience import Audience
 from scripts.tools.commands.demo_feedback import SETTINGS, show
 from scripts.tools.commands.demo_feedback_curve import SLICES, Curve
@@ -159,3 +159,14 @@ def test_options_that_make_no_sense_together_are_refused(
         demo.main()
     assert ended.value.code == 2
     assert "expected" in capsys.readouterr().err
+
+
+def test_a_picture_that_cannot_be_drawn_is_refused_before_anything_starts(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments += ["--feedback", "--plot", "x.png"]
+    monkeypatch.setattr(demo_feedback_options, "find_spec", lambda _: None)
+    with pytest.raises(SystemExit) as ended:
+        demo.main()
+    assert ended.value.code == 2
+    assert "scripts/setup --dev" in capsys.readouterr().err

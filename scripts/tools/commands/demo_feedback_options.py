@@ -1,6 +1,7 @@
 """Options of `scripts/demo --feedback`, and which others make no sense beside it."""
 
 import argparse
+from importlib.util import find_spec
 from pathlib import Path
 
 from scripts.tools.console import positive
@@ -41,6 +42,8 @@ def check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
             if getattr(options, name) is not None:
                 parser.error(f"--{name}: expected --feedback beside it, got none")
         return
+    if options.plot and find_spec("matplotlib") is None:
+        parser.error("--plot: expected matplotlib, got none; scripts/setup --dev installs it")
     for name, option in _OF_EVENTS:
         if getattr(options, name):
             parser.error(f"{option}: expected no --feedback beside it, got both: with feedback the"
