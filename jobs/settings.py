@@ -1,6 +1,7 @@
 """What may be set while the job runs: the keys below `recommend` that only lists depend on."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 from pydantic import ValidationError
@@ -44,14 +45,20 @@ class Settings:
         ValueError
             For a key that cannot be set, or a value that the file could not have.
         """
-        tree = {**self._written, "rules": dict(self._written["rules"])}
+        tree = deepcopy(self._written)  # what is set must stay as it was sent
         for key, value in sorted(values.items()):
             if key not in SETTABLE:
                 message = f"set: expected a key of {', '.join(SETTABLE)}, got {key[:80]!r}"
                 raise ValueError(message)
             if value is not None:
                 *parents, last = key.split(".")[1:]
-                (tree[parents[0]] if parents else tree)[last] = value
+                section = tree[parents[0]] if parents else tree
+                if not isinstance(section, dict):
+                    message = (
+                        f"set: recommend.{parents[0]}: expected keys and values, got {section!r}"
+                    )
+                    raise ValueError(message[:300])
+                section[last] = deepcopy(value)
         try:
             return slate_by(Recommend.model_validate(tree), self._ignored_weight)
         except ValidationError as error:

@@ -4,6 +4,7 @@ All fields may be missing. Fields that are unknown are left out, texts and lists
 are cut: what somebody writes of one item must not fill the memory of whoever reads all.
 """
 
+import re
 from itertools import islice
 from typing import Any
 
@@ -15,6 +16,7 @@ from state.codec.sealed import SKIP, StateError
 
 MOST_TEXT, MOST_LINK, MOST_CATEGORIES = 500, 2_000, 50
 """Characters of a title or category, and of an address; categories of an item."""
+_says_unavailable = re.compile(rb'"available"\s*:\s*false').search
 MOST_ATTRIBUTES, MOST_WORD = 20, 100
 """Attributes of an item that rules may ask for; characters of their names, values and of scopes."""
 _WHERE, _EXPECTED = "catalog", "a description"
@@ -64,6 +66,8 @@ def facts(value: bytes) -> tuple[bool, Facts]:
     try:
         found = _read(value)
     except StateError:
+        if _says_unavailable(value):
+            return False, Facts()
         least = json_codec.decode(value, _Availability, _WHERE, expected=_EXPECTED, remedy=SKIP)
         return least.available is not False, Facts()
     named = list(islice((found.attributes or {}).items(), MOST_ATTRIBUTES))

@@ -9,7 +9,7 @@ import msgspec
 
 from state.codec import json_codec
 from state.codec.json_codec import Count
-from state.codec.sealed import SKIP
+from state.codec.sealed import SKIP, StateError
 
 MODEL_COMMANDS = ("fine_tune_now", "rollback_model", "promote_model")
 """Carried out by fine-tune."""
@@ -157,7 +157,15 @@ def decode_hand_over(value: bytes | None) -> HandOver:
     StateError
         With what was expected.
     """
-    return json_codec.decode(value, HandOver, "control", expected="a guest's record", remedy=SKIP)
+    found = json_codec.decode(value, HandOver, "control", expected="a guest's record", remedy=SKIP)
+    if not _are_keys(found.merged):
+        message = f"control: expected keys of 64 bits in a guest's record, got others; {SKIP}"
+        raise StateError(message)
+    return found
+
+
+def _are_keys(numbers: list[int]) -> bool:
+    return all(0 <= number < 1 << 64 for number in numbers)
 
 
 def keys_of(value: bytes | None) -> list[int]:
@@ -165,9 +173,10 @@ def keys_of(value: bytes | None) -> list[int]:
     if kind_of(value) != FORGET_KEYS:
         return []
     try:
-        return json_codec.decode(value, ForgetKeys, "control", remedy=SKIP).keys
+        keys = json_codec.decode(value, ForgetKeys, "control", remedy=SKIP).keys
     except ValueError:
         return []
+    return keys if _are_keys(keys) else []
 
 
 def decode_item(value: bytes | None) -> ItemCommand:

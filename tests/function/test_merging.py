@@ -240,6 +240,48 @@ def test_who_is_forgotten_is_forgotten_with_all_guests() -> None:
     assert key_of(USER) not in job.gates(USER).merged
 
 
+def test_guests_of_one_command_id_are_all_merged() -> None:
+    job = Job()
+    guests = [f"g{n}" for n in range(8)]
+    for guest in guests:
+        job.send(*views(guest, f"item-of-{guest}"))
+    for guest in guests:
+        job.merge(guest, USER, "same")
+    job.idle()
+    merged = [guest for guest in guests if job.record(guest) is None]
+    # of one bucket the second command of an id is refused; what is merged is all there
+    assert {key_of(f"item-of-{guest}") for guest in merged} == set(items_of(job.record(USER)))
+    assert len({bucket_of(guest, BUCKETS) for guest in merged}) > 1
+    refused = [answer for answer in job.answers if not answer["ok"]]
+    assert len(refused) == len(guests) - len(merged)
+
+
+def test_a_merge_without_an_id_is_refused() -> None:
+    job = Job()
+    job.send(*views(GUEST, "pot"))
+    value = json.dumps({"command": "merge_user", "from": GUEST, "to": USER}).encode()
+    for key in (None, b""):
+        record = Record(key, value, offset=-90, published=NOW)
+        job.note(job.users.take([record], bucket=bucket_of(GUEST, BUCKETS)))
+    job.idle()
+    assert job.record(GUEST) is not None
+    assert [answer["ok"] for answer in job.answers] == [False, False]
+
+
+@pytest.mark.parametrize("number", [-1, 2**64, 10**25])
+def test_keys_beyond_64_bits_are_refused(number: int) -> None:
+    job = Job()
+    origin = job.params.learning.origin
+    handed = control.encode_own(
+        b"x/hand_over", control.HandOver(USER, GUEST, "x", None, [], origin)
+    )[1].replace(b'"merged":[]', b'"merged":[%d]' % number)
+    assert str(number).encode() in handed
+    job.order("f", {"command": "forget_user", "user": USER})
+    job.order("x/hand_over", handed)
+    assert not job.gates(USER).merged
+    assert control.keys_of(b'{"command": "forget_keys", "keys": [%d]}' % number) == []
+
+
 def test_a_guest_of_a_forgotten_user_is_forgotten_too() -> None:
     job = Job()
     job.order("f", {"command": "forget_user", "user": USER})

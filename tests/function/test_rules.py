@@ -206,7 +206,9 @@ def test_more_descriptions_than_items_are_counted_and_not_kept() -> None:
 @pytest.mark.parametrize(
     "value",
     [b'{"categories": 5, "available": false}', b'{"scope": [], "available": false}',
-     b' {"attributes": [1], "available": false}'],
+     b' {"attributes": [1], "available": false}',
+     b'{"available" : false, "title": "\\ud800"}',
+     b'{"attributes": {"a": ' + 5_000 * b"[" + 5_000 * b"]" + b'}, "available":false}'],
 )  # fmt: skip
 def test_a_description_with_a_fault_still_says_whether_an_item_is_there(value: bytes) -> None:
     said = availability.decode(b"catalog/tea", value)

@@ -240,6 +240,37 @@ def test_switches_of_another_job_and_damaged_ones_are_skipped() -> None:
     assert one.workers[0].function._inbox.skipped["accepted_events"] == 1
 
 
+@pytest.mark.parametrize("value", [[1], "x", 5, True])
+def test_rules_that_are_no_rules_are_refused_beside_others_that_are_set(value: Any) -> None:
+    one = shop()
+    assert one.order("set", key="recommend.rules.hide", value=["category=a"])["ok"]
+    assert not one.order("set", key="recommend.rules", value=value)["ok"]
+    assert one.order("set", key="recommend.rules.hide", value=["category=b"])["ok"]
+
+
+def test_what_is_set_stays_as_it_was_sent() -> None:
+    one = shop()
+    assert one.order("set", key="recommend.rules", value={"most_per_category": 2})["ok"]
+    assert not one.order("set", key="recommend.rules.hide", value=["bogus"])["ok"]
+    assert one.order("set", key="recommend.rules.hide", value=["a=b"])["ok"]
+    assert one.order("set", key="recommend.rules.hide")["ok"]
+    switches_of = one.workers[0].function._pipeline._switches
+    assert switches_of.settings == {"recommend.rules": {"most_per_category": 2}}
+    assert one.order("set", key="recommend.exploration", value=0.1)["ok"]
+
+
+def test_values_of_any_depth_are_refused() -> None:
+    one = shop()
+    for depth in (200, 900, *range(970, 1_010), 2_000):
+        text = '{"command": "set", "key": "recommend.arms", "value": %s}' % (
+            "[" * depth + "]" * depth
+        )
+        one.number += 1
+        record = Record(b"d%d" % depth, text.encode(), offset=-1 - one.number, published=NOW)
+        (answer,) = one._learned([record], 0).row.answers
+        assert not json.loads(answer.v)["ok"]
+
+
 def test_settings_are_those_of_the_file_but_for_what_is_set() -> None:
     file = Recommend(
         exploration=0.1,

@@ -134,7 +134,7 @@ class Control:
             ok, told = True, _TOLD[kind]
             if kind == control.HAND_OVER:
                 name, kind = details.pop("id"), control.MERGE
-        except ValueError as error:  # StateError is one
+        except (ValueError, RecursionError) as error:  # StateError is one of the former
             ok, told = False, str(error)[:1000]
         if before is None and key and mine:
             gates.commands = [*gates.commands, (known, said)][-_REMEMBERED:]

@@ -70,6 +70,8 @@ class Merging:
         """
         command = control.decode_merge(record.value)
         problem = self._problem(command.guest, command.user, bucket, gates)
+        if not record.key:  # by which what is handed over is known
+            problem = "a key, which is the id of the command, got none; send it again with one"
         if problem:
             message = f"control: expected {problem}"
             raise StateError(message)
@@ -131,7 +133,8 @@ class Merging:
         """Return the command by which fine-tune forgets guests, where there is a fine-tune."""
         if self._alone or not keys:
             return []
-        return [control.encode_own(name + b"/forget_keys", ForgetKeys(keys))]
+        which = key_of("/".join(map(str, keys)))
+        return [control.encode_own(b"%s/forget_keys/%016x" % (name, which), ForgetKeys(keys))]
 
     def _problem(self, guest: str, user: str, bucket: int, gates: Gates) -> str:
         """Return what is wrong with a command; "" for nothing."""
@@ -157,7 +160,9 @@ class Merging:
             done.answers.append(control.encode(answer))
             return
         handed = HandOver(one.user, one.guest, name, profile, merged, self._origin)
-        key_of_it = b"%s/hand_over/%016x" % (one.id, self._origin)
+        # an id may be used twice: what a guest leaves is never taken for what another one left
+        pair = key_of(f"{one.guest}\n{one.user}")
+        key_of_it = b"%s/hand_over/%016x/%016x" % (one.id, self._origin, pair)
         done.orders.append(control.encode_own(key_of_it, handed))
         done.left.append(one.guest)
         if profile is not None:
