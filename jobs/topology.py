@@ -5,6 +5,8 @@ first, new statements are appended last, and `tests/golden/uids.txt` holds the r
 """
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 from pyflink.common import Types
@@ -196,7 +198,8 @@ def _sink_of(  # a column and where it goes
 ) -> None:
     """Declare a sink, with uids of its own, of the records in a column of `learned`."""
     # apart from the sink: of two operators of a kind in one statement the names would be the same
-    records = sql.to_append_stream(sql.sql_query(tables.records_of(column)), KEYED_RECORD)
+    with _names(sql, f"{uid}-<id>"):  # numbered, too, for the same reason
+        records = sql.to_append_stream(sql.sql_query(tables.records_of(column)), KEYED_RECORD)
     view = f"{column}_records"
     sql.create_temporary_view(view, records)
     sql.execute_sql(tables.output_sink(config, sink, topic, generation=generation))
@@ -204,17 +207,27 @@ def _sink_of(  # a column and where it goes
 
 
 def _named(sql: StreamTableEnvironment, name: str, statement: str) -> None:
-    """Attach a statement whose operators are named, not numbered.
+    """Attach a statement whose operators are named."""
+    inserts = sql.create_statement_set()
+    inserts.add_insert_sql(statement)
+    with _names(sql, name):
+        inserts.attach_as_datastream()
 
-    They stay the same, and so do all others, whichever parts the job has.
+
+@contextmanager
+def _names(sql: StreamTableEnvironment, name: str) -> Iterator[None]:
+    """Give operators that are translated meanwhile uids with a name in place of a number.
+
+    They stay the same, and so do all others, whichever parts the job has. That goes for operators
+    without state, too: savepoints hold the maximum parallelism of each.
     """
     settings = sql.get_config()
     numbered = settings.get("table.exec.uid.format", "")
     settings.set("table.exec.uid.format", f"{name}_<type>_<version>_<transformation>")
-    inserts = sql.create_statement_set()
-    inserts.add_insert_sql(statement)
-    inserts.attach_as_datastream()
-    settings.set("table.exec.uid.format", numbered)
+    try:
+        yield
+    finally:
+        settings.set("table.exec.uid.format", numbered)
 
 
 def _sinks(sql: StreamTableEnvironment, config: JobConfig, generation: int) -> None:

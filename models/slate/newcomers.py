@@ -6,7 +6,7 @@ that a newcomer suits best get one, in the middle, until it has been in as many 
 Those of best items would say less: what a user likes most is soon had, and not listed again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import ceil
 
 import numpy as np
@@ -18,7 +18,7 @@ from models.columns.users import Users
 from models.items.table import NEW_BELOW, Items
 
 _TRIES = 8
-"""Newcomers of a category that are looked at for a user."""
+"""Newcomers of a category, and categories, that are looked at for a user."""
 _SHARE, _STEP = 0.25, 0.02
 """Share of lists that get a newcomer, and how fast the bar moves to where that is so."""
 _WITHOUT = ""
@@ -78,7 +78,7 @@ class Newcomers:
         most_per_category: int,
         workers: int,
     ) -> None:
-        """Put a newcomer into each list of k items that one suits; the last item makes room.
+        """Put a newcomer into the fourth of lists that one suits best; the last item makes room.
 
         Parameters
         ----------
@@ -110,7 +110,7 @@ class Newcomers:
             if row < 0:
                 self.leave(key)  # the table is full
                 continue
-            _insert(lists, propensities, u, min(place, len(listed)), row, chance)
+            _insert(lists, propensities, u, min(place, len(listed)), len(listed), row, chance)
             self._listed[key] = self._listed.get(key, 0) + 1
             if self._listed[key] >= promised:
                 self.leave(key)
@@ -128,20 +128,27 @@ class Newcomers:
         last = users.history[u, : users.history_length[u]].tolist()
         own = {*last, *users.excluded[u].tolist()}
         own.update(items.keys[list(listed)].tolist())
-        ranked = self._categories_for(last, items)
+        ranked = self._categories_for(last, items, seed)
         if not ranked or not self._passes(ranked[0][1]):
             return None
-        for name, _ in ranked:
-            pool = self._pools.get(name, [])
-            for n in range(min(_TRIES, len(pool))):
-                key = pool[(seed + n) % len(pool)]
-                if _met(items, key):
-                    self.leave(key)
-                    break
-                kind = items.catalogue.kind_of(key)
-                if key not in own and not hidden[kind] and items.is_available(key):
-                    return key, 1 / len(pool)
-        return None
+        met: list[int] = []
+
+        def suits(key: int) -> bool:
+            if key in own or hidden[items.catalogue.kind_of(key)] or not items.is_available(key):
+                return False
+            if _met(items, key):
+                met.append(key)
+                return False
+            return True
+
+        found = None
+        for name, _ in ranked[:_TRIES]:
+            found = _draw(self._pools[name], seed, suits)
+            if found is not None:
+                break
+        for key in met:
+            self.leave(key)
+        return found
 
     def _passes(self, worth: float) -> bool:
         """Return whether a list is among those that a newcomer suits best."""
@@ -149,7 +156,9 @@ class Newcomers:
         self._bar += _STEP * (1 - _SHARE - below)
         return not below
 
-    def _categories_for(self, last: Sequence[int], items: Items) -> list[tuple[str, float]]:
+    def _categories_for(
+        self, last: Sequence[int], items: Items, seed: int
+    ) -> list[tuple[str, float]]:
         """Return the categories of newcomers, and what each is worth to a user, 1 as to everybody.
 
         The best first; of a user whose last items say nothing, any.
@@ -168,7 +177,27 @@ class Newcomers:
             if name in self._pools
         }
         known = sorted(lift.items(), key=lambda one: -one[1])
-        return known or [(name, 1.0) for name in list(self._pools)[:1]]
+        if known:
+            return known
+        names = list(self._pools)
+        return [(names[(seed + n) % len(names)], 1.0) for n in range(min(_TRIES, len(names)))]
+
+
+def _draw(pool: Sequence[int], seed: int, suits: Callable[[int], bool]) -> tuple[int, float] | None:
+    """Return an item of a pool that suits, and with which probability it is drawn; or None.
+
+    It is the first one that suits from a place on that the seed says: so it is drawn from its own
+    place, and from those right before it that do not suit.
+    """
+    many, tries = len(pool), min(_TRIES, len(pool))
+    for n in range(tries):
+        at = (seed + n) % many
+        if suits(pool[at]):
+            before = 0
+            while before < tries - 1 and not suits(pool[at - 1 - before]):
+                before += 1
+            return pool[at], (1 + before) / many
+    return None
 
 
 def _met(items: Items, key: int) -> bool:
@@ -197,11 +226,12 @@ def _insert(
     propensities: NDArray[np.float32],
     u: int,
     place: int,
+    held: int,
     row: int,
     chance: float,
 ) -> None:
-    """Put an item into a list at a place; those behind it move on, and the last one may go."""
-    score = lists.scores[u, place]
+    """Put an item into a list of `held` at a place; those behind it move on, and one may go."""
+    score = lists.scores[u, min(place, max(held - 1, 0))]
     for column in (lists.rows, lists.scores, lists.reasons, lists.sources, propensities):
         column[u, place + 1 :] = column[u, place:-1].copy()
     lists.rows[u, place], lists.scores[u, place] = row, score

@@ -10,7 +10,6 @@ from pyflink.common import Row
 from pyflink.datastream import RuntimeContext
 from pyflink.datastream.functions import KeyedBroadcastProcessFunction
 
-from models.catalogue.catalogue import Facts
 from models.keys import MIXER
 from operators.learn_users.feedback.stage import waiting
 from operators.learn_users.inbox import Inbox, LoopRecord
@@ -32,6 +31,8 @@ from state.topics import availability, model_pointer, switches
 _LOG = logging.getLogger(__name__)
 _SWEEPS_PER_TTL = 10
 _GAUGE_SECONDS = 10.0
+_DESCRIBED = 10
+"""Descriptions kept for an item that there is room for: a catalogue has many that nobody meets."""
 _DECISIONS_MS = 1_000
 """Time between two looks at what waits, where nothing else happens."""
 
@@ -69,7 +70,7 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
         self._warm: set[int] = set()
         self._buckets: dict[int, int] = {}
         self._receiver = Receiver(self._pipeline, self._params, lambda: time.monotonic())
-        self._kept = KeptItems(self._params.learning.item_limit)
+        self._kept = KeptItems(_DESCRIBED * self._params.learning.item_limit)
         handlers = self._receiver.handlers()
         handlers["model_updates"][availability.KIND] = self._describe
         accepted = handlers["accepted_events"][b""]
@@ -126,7 +127,9 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
         try:
             self._kept.keep(self._broadcast, said)
         except StateError:
-            self._pipeline.describe(said._replace(facts=Facts()))
+            obeyed = self._pipeline.beyond(said)
+            self._kept.keep(self._broadcast, obeyed)
+            self._pipeline.describe(obeyed)
             raise
         self._pipeline.describe(said)
 

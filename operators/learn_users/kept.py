@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from models.catalogue.catalogue import Facts
-from state.codec.sealed import SKIP, StateError
+from state.codec.sealed import StateError
 from state.keyed import described, descriptors
 from state.topics import availability
 from state.topics.availability import Described
@@ -45,7 +45,8 @@ class KeptItems:
             return
         if said.item not in self._facts and len(self._facts) >= self._limit:
             message = f"catalog: expected at most {self._limit:,} items with categories, a scope or"
-            raise StateError(f"{message} attributes (items.limit), got one more; {SKIP}")
+            hint = "raise items.limit, a tenth of that"
+            raise StateError(f"{message} attributes, got one more; {hint}")
         content = described.encode(said.facts)
         if self._facts.get(said.item) != hash(content):
             self._facts[said.item] = hash(content)

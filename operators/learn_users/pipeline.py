@@ -9,6 +9,7 @@ from itertools import compress
 import numpy as np
 from numpy.typing import NDArray
 
+from models.catalogue.catalogue import Facts
 from models.columns.events import ACCEPTED, Events
 from models.columns.lists import Recommended
 from models.columns.users import Users
@@ -34,20 +35,13 @@ from operators.learn_users.stages.evaluate import evaluate
 from operators.learn_users.stages.examples import examples_of, sample
 from operators.learn_users.stages.fates import Fates
 from operators.learn_users.stages.learn import Learn, LearnedBatch
-from operators.learn_users.stages.records import (
-    DeadLetters,
-    Outcome,
-    Recommendations,
-    Triggers,
-    last_events,
-    trigger_keys,
-)
+from operators.learn_users.stages.recommend import Recommend
+from operators.learn_users.stages.records import DeadLetters, Outcome
 from operators.learn_users.stages.sessionize import sessionize
 from operators.learn_users.stages.slate import Slate
 from operators.memory import Memory
 from operators.params import LearnUsersParams
 from state import record_sizes
-from state.events.fields import Event, scope_of
 from state.keyed import knobs, popularity
 from state.keyed.descriptors import KNOBS_ENTRY, POPULARITY_ENTRY, entry_of, feedback_entry
 from state.topics import accepted as accepted_codec
@@ -81,8 +75,6 @@ class Pipeline:
         )
         self._learn = Learn(params.learning)
         self._stars = params.learning.stars
-        self._online = f"online-{params.learning.objective}-1"
-        self._recommendations = Recommendations(self._online, params.policy.identity)
         self.newest = 0
         self.lineage = params.lineage  # the one that accounting is told for
         self._dead_letters = DeadLetters(
@@ -99,6 +91,13 @@ class Pipeline:
         learning = params.learning
         self._feedback = self._feedback_of(params)
         self._slate = Slate(params.slate, params.k, self._learn.items, self._stars)
+        self._recommend = Recommend(
+            self._learn,
+            self._slate,
+            self._feedback,
+            f"online-{learning.objective}-1",
+            params.policy.identity,
+        )
         self._switches = Switches(self._slate, self._learn.items, params.slate_of)
         self._control = Control(
             buckets=params.policy.buckets,
@@ -162,7 +161,7 @@ class Pipeline:
         )
         if unheard is not None and self._params.recommend:
             self._answer(unheard, memory, outcome, now_ms)
-        self._control.merging.note(bucket, gates, batch.published, now_ms)
+        self._control.merging.note(gates, batch.published, now_ms)
         self.decide(bucket, memory, outcome)
         outcome.metrics.recommended = sum(value is not None for _, value in outcome.recommendations)
         outcome.metrics.age = max(0, self._clock_ms() - min(batch.published, default=now_ms))
@@ -183,18 +182,14 @@ class Pipeline:
         events.time = np.minimum(events.time, now_ms)
         users = self._user_state.decode([memory.get(entry_of(user)) for user in names], names)
         sessionize(users, events, self._params.learning.users.session_gap_ms)
-        everything = np.ones(len(events), np.bool_)
-        triggers = self._triggers(unheard, everything, events, unheard.event_ids, unheard.sources)
+        triggers = self._recommend.triggers(
+            events, unheard.event_ids, unheard.sources, unheard.code, len(names)
+        )
         told = {key for key, _ in outcome.recommendations}
         fresh = [names[u].encode() not in told for u in triggers.users.tolist()]
         triggers = triggers.take(np.array(fresh, np.bool_))
-        chosen = users.take(triggers.users)
-        mine = [names[u] for u in triggers.users.tolist()]
-        keys = trigger_keys(triggers, self._params.policy.identity)
-        ignored: list[dict[int, float]] = [{} for _ in mine]
-        slates = self._slate(self._learn, chosen, mine, keys, ignored, triggers.scopes)
-        outcome.recommendations += self._recommendations(
-            mine, chosen, triggers, slates, self._learn.items, now_ms
+        outcome.recommendations += self._recommend(
+            names, users, triggers, memory, now_ms, keep=False
         )
 
     def _obey(
@@ -274,13 +269,21 @@ class Pipeline:
         """Take what the catalogue says of an item."""
         self._slate.describe(said.item, said.facts, available=said.available)
 
+    def beyond(self, said: Described) -> Described:
+        """Return what is obeyed of a description that there is no room for.
+
+        What might be hidden is: it must not be shown to those whom rules keep it from.
+        """
+        hidden = bool(said.facts.scope) or self._slate.hides
+        return said._replace(available=said.available and not hidden, facts=Facts())
+
     def switch(self, switch: Switch) -> bool:
         """Obey what an operator has switched; return whether it is news."""
         return self._switches.take(switch)
 
     def serve(self, model: str) -> None:
         """Name the deep model that recommendations are made with; "" for none."""
-        self._recommendations.model_version = self._online + model
+        self._recommend.serve(model)
 
     def scored(self, ids: list[str], events: Events) -> NDArray[np.bool_]:
         """Return which events are ranked before they are learnt: those of sampled users."""
@@ -364,7 +367,10 @@ class Pipeline:
             sources = [sources[n] for n in chosen]
         triggers = None
         if params.recommend:
-            triggers = self._triggers(decoded, accepted, events, event_ids, sources)
+            code = decoded.code[accepted]
+            triggers = self._recommend.triggers(
+                events, event_ids, sources, code, len(decoded.users)
+            )
         # a clock that is fast must not move what everybody sees into the future
         events.time = np.minimum(events.time, now_ms)
         sessionize(users, events, params.learning.users.session_gap_ms)
@@ -382,7 +388,10 @@ class Pipeline:
         if len(events):
             self._learn_events(bucket, users, events, item_ids, decoded.users, outcome)
         if triggers is not None:
-            outcome.recommendations += self._recommend(decoded, users, triggers, memory)
+            made_at = self._clock_ms()
+            outcome.recommendations += self._recommend(
+                decoded.users, users, triggers, memory, made_at
+            )
 
     def _learn_events(
         self,
@@ -416,25 +425,6 @@ class Pipeline:
             outcome.event_time - params.trending_lateness_ms,
         )
 
-    def _triggers(
-        self,
-        decoded: Decoded,
-        accepted: NDArray[np.bool_],
-        events: Events,
-        event_ids: list[str],
-        sources: list[Event],
-    ) -> Triggers:
-        """Return what is answered by a list: that one was shown is no reason for another one."""
-        if self._feedback is not None:
-            shown = self._feedback.is_impression(decoded.code[accepted])
-            if shown.any():
-                events, event_ids = events.take(~shown), list(compress(event_ids, ~shown))
-                sources = list(compress(sources, ~shown))
-        triggers = last_events(events, event_ids, len(decoded.users))
-        if self._slate.scoped:
-            triggers.scopes = [scope_of(sources[n]) for n in triggers.at.tolist()]
-        return triggers
-
     def _recall_weights(self, bucket: int, memory: Memory) -> None:
         """Take what the bucket has seen of the worth of popularity and of knobs, once.
 
@@ -463,29 +453,6 @@ class Pipeline:
             return None
         epoch = params.lease.epoch if params.lease else 0
         return FeedbackStage(params.feedback, params.policy, epoch)
-
-    def _recommend(
-        self, decoded: Decoded, users: Users, triggers: Triggers, memory: Memory
-    ) -> list[tuple[bytes, bytes | None]]:
-        everyone = len(triggers.users) == len(users)
-        chosen = users if everyone else users.take(triggers.users)
-        names = [decoded.users[u] for u in triggers.users.tolist()]
-        keys = trigger_keys(triggers, self._params.policy.identity)
-        ignored: list[dict[int, float]] = []
-        if self._feedback is not None:
-            ignored = self._feedback.ignored(memory, names, chosen.session_last.tolist())
-        slates = self._slate(self._learn, chosen, names, keys, ignored, triggers.scopes)
-        if self._feedback is not None:
-            model = self._recommendations.model_version
-            self._feedback.serve(memory, names, keys, slates, self._learn.items, model)
-        return self._recommendations(
-            names,
-            chosen,
-            triggers,
-            slates,
-            self._learn.items,
-            self._clock_ms(),
-        )
 
 
 def most_of_one(user: NDArray[np.int32]) -> int:

@@ -3,7 +3,7 @@
 The key of a command is its id: a command that comes twice is carried out once.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -25,6 +25,10 @@ JOB_COMMANDS = (*ITEM_COMMANDS, "pause_learning", "resume", "set")
 COMMANDS = (*MODEL_COMMANDS, *USER_COMMANDS, MERGE, *JOB_COMMANDS)
 _OF_LEARN_USERS = frozenset((*JOB_COMMANDS, MERGE, HAND_OVER))
 _ID_LENGTH = 200
+_T = TypeVar("_T")
+
+
+_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -39,15 +43,15 @@ class UserCommand(msgspec.Struct, frozen=True):
     """A command about a user."""
 
     command: Literal["forget_user", "readmit_user", "block_user", "unblock_user"]
-    user: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+    user: _Id
 
 
 class MergeCommand(msgspec.Struct, frozen=True):
     """A guest is a user whom the job knows, or will."""
 
     command: Literal["merge_user"]
-    guest: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)] = msgspec.field(name="from")
-    user: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)] = msgspec.field(name="to")
+    guest: _Id = msgspec.field(name="from")
+    user: _Id = msgspec.field(name="to")
 
 
 class HandOver(msgspec.Struct, frozen=True):
@@ -77,7 +81,7 @@ class ItemCommand(msgspec.Struct, frozen=True):
     """A command about an item."""
 
     command: Literal["block_item", "unblock_item"]
-    item: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+    item: _Id
 
 
 class JobCommand(msgspec.Struct, frozen=True):
@@ -128,8 +132,7 @@ def decode_user(value: bytes | None) -> UserCommand:
     StateError
         With what was expected.
     """
-    expected = f"JSON with a command of {', '.join(USER_COMMANDS)}, and a user"
-    return json_codec.decode(value, UserCommand, "control", expected=expected, remedy=SKIP)
+    return _read(value, UserCommand, f"a command of {', '.join(USER_COMMANDS)}, and a user")
 
 
 def is_of_learn_users(value: bytes | None) -> bool:
@@ -145,8 +148,7 @@ def decode_merge(value: bytes | None) -> MergeCommand:
     StateError
         With what was expected.
     """
-    expected = "JSON with the command merge_user, from and to"
-    return json_codec.decode(value, MergeCommand, "control", expected=expected, remedy=SKIP)
+    return _read(value, MergeCommand, "the command merge_user, from and to")
 
 
 def decode_hand_over(value: bytes | None) -> HandOver:
@@ -157,11 +159,16 @@ def decode_hand_over(value: bytes | None) -> HandOver:
     StateError
         With what was expected.
     """
-    found = json_codec.decode(value, HandOver, "control", expected="a guest's record", remedy=SKIP)
+    found = _read(value, HandOver, "a guest's record")
     if not _are_keys(found.merged):
         message = f"control: expected keys of 64 bits in a guest's record, got others; {SKIP}"
         raise StateError(message)
     return found
+
+
+def _read(value: bytes | None, kind: type[_T], expected: str) -> _T:
+    told = f"JSON with {expected}"
+    return json_codec.decode(value, kind, "control", expected=told, remedy=SKIP)
 
 
 def _are_keys(numbers: list[int]) -> bool:
@@ -173,7 +180,7 @@ def keys_of(value: bytes | None) -> list[int]:
     if kind_of(value) != FORGET_KEYS:
         return []
     try:
-        keys = json_codec.decode(value, ForgetKeys, "control", remedy=SKIP).keys
+        keys = _read(value, ForgetKeys, "keys").keys
     except ValueError:
         return []
     return keys if _are_keys(keys) else []
@@ -187,8 +194,7 @@ def decode_item(value: bytes | None) -> ItemCommand:
     StateError
         With what was expected.
     """
-    expected = f"JSON with a command of {', '.join(ITEM_COMMANDS)}, and an item"
-    return json_codec.decode(value, ItemCommand, "control", expected=expected, remedy=SKIP)
+    return _read(value, ItemCommand, f"a command of {', '.join(ITEM_COMMANDS)}, and an item")
 
 
 def decode_job(value: bytes | None) -> JobCommand:
@@ -199,8 +205,7 @@ def decode_job(value: bytes | None) -> JobCommand:
     StateError
         With what was expected.
     """
-    expected = "JSON with a command of pause_learning, resume, or set with a key and a value"
-    return json_codec.decode(value, JobCommand, "control", expected=expected, remedy=SKIP)
+    return _read(value, JobCommand, "pause_learning, resume, or set with a key and a value")
 
 
 def user_of(value: bytes | None, command: str) -> str:
@@ -221,8 +226,7 @@ def decode(value: bytes | None) -> Command:
     StateError
         With what was expected.
     """
-    expected = f"JSON with a command of {', '.join(MODEL_COMMANDS)}"
-    return json_codec.decode(value, Command, "control", expected=expected, remedy=SKIP)
+    return _read(value, Command, f"a command of {', '.join(MODEL_COMMANDS)}")
 
 
 def encode_own(name: bytes, command: HandOver | ForgetKeys) -> tuple[bytes, bytes]:

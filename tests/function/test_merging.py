@@ -16,7 +16,17 @@ from state.keyed import gates
 from state.keyed.descriptors import GATES_ENTRY, entry_of
 from state.topics import control
 from state.users.state import UserState
-from tests.builders import NOW, OBJECTIVES, Record, behaviour, cut, event, learn_users, learning
+from tests.builders import (
+    DAY,
+    NOW,
+    OBJECTIVES,
+    Record,
+    behaviour,
+    cut,
+    event,
+    learn_users,
+    learning,
+)
 from tests.harness import Clock, Learned, Savepoint, UsersSubtask
 
 BUCKETS = 4
@@ -205,6 +215,33 @@ def test_the_guest_waits_for_events_from_before_also_over_a_restart() -> None:
     assert items_of(job.record(USER)) == [key_of("tea"), *(key_of(f"late-{n}") for n in range(6))]
 
 
+def test_guests_that_come_all_the_time_hold_up_nobody() -> None:
+    job = Job()
+    guests = [f"n{n}" for n in range(12)]
+    for guest in guests:
+        job.send(*views(guest, "pot"))
+        job.merge(guest, USER, f"m-{guest}")
+        job.idle(1_000)
+    assert [guest for guest in guests if job.record(guest) is None][:6] == guests[:6]
+    job.idle()
+    merged = job.record(USER)
+    assert merged is not None
+    assert merged.events[0] == 12
+
+
+def test_a_slow_clock_does_not_hold_up_a_merge_for_ever() -> None:
+    job = Job()
+    job.send(*views(GUEST, "pot"))
+    job.order("m", {"command": "merge_user", "from": GUEST, "to": USER}, published=NOW + 10 * DAY)
+    for n in range(25):
+        job.idle(60_000)
+        for user in (GUEST, USER):
+            job.send(*views(user, f"item-{n}", begin=n))
+        job.users.clock.now_ms += 20_000
+    assert job.answers
+    assert job.answers[0]["ok"]
+
+
 def test_merges_in_a_circle_and_along_a_chain_lose_nothing() -> None:
     job = Job()
     job.send(*views("a", "one"), *views("b", "two"), *views("c", "three"))
@@ -303,6 +340,7 @@ def test_a_forget_while_the_guest_waits_wins() -> None:
     job.idle()
     assert job.record(GUEST) is None
     assert job.record(USER) is None
+    assert {answer["id"]: answer["ok"] for answer in job.answers} == {"m": False, "f": True}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -126,6 +127,69 @@ def test_items_are_for_users_of_their_scope(name: str) -> None:
             assert not nowhere & set(ITEMS[:30])
 
 
+@pytest.mark.parametrize("rules", [Rules(), Rules(hide=("category=adult",))])
+def test_what_there_is_no_room_for_is_not_shown_to_those_it_is_kept_from(rules: Rules) -> None:
+    wanted = params("full", rules)
+    wanted = replace(wanted, learning=replace(wanted.learning, item_limit=60))
+    users = UsersSubtask(wanted, Clock())
+    for n in range(600):
+        describe(users, f"filler-{n}", categories=["toys"])
+    for item in ITEMS[:20]:
+        describe(users, item, categories=["adult"])
+    for item in ITEMS[20:30]:
+        describe(users, item, scope="de")
+    again = UsersSubtask(wanted, Clock(), users.savepoint())
+    for subtask in (users, again):
+        for records in cut(LOG, [300] * 10):
+            subtask.take(records)
+        shown = set(flat(subtask.take(views(0))))
+        assert shown
+        assert not shown & set(ITEMS[20:30])
+        assert bool(shown & set(ITEMS[:20])) == (not rules.hide)
+
+
+def test_a_new_item_comes_as_often_as_its_propensity_says() -> None:
+    users = taught(params("full", Rules(hide=("category=adult",)), new_item_impressions=10_000))
+    for item in ITEMS:
+        describe(users, item, categories=["liked"])
+    for n in range(8):
+        names = ["liked", "adult"] if n in (1, 2, 5) else ["liked"]
+        describe(users, f"new-{n}", categories=names)
+    drawn, chance = Counter[str](), dict[str, float]()
+    for first in range(0, 20_000, 1_000):
+        for one in users.take(views(first)).recommendations.values():
+            for item in one["items"]:
+                if item["item_id"].startswith("new-"):
+                    drawn[item["item_id"]] += 1
+                    chance[item["item_id"]] = item.get("propensity", 1.0)
+    assert sum(chance.values()) == pytest.approx(1)
+    assert drawn.keys() == {f"new-{n}" for n in (0, 3, 4, 6, 7)}
+    for name, times in drawn.items():
+        assert times / drawn.total() == pytest.approx(chance[name], abs=0.08)
+
+
+def test_met_items_make_room_for_new_ones_after_a_restart() -> None:
+    wanted = params("full", Rules(), new_item_impressions=10_000)
+    users = UsersSubtask(wanted, Clock())
+    for item in ITEMS:  # before anything is known of their events, as a restored worker is told
+        describe(users, item, categories=["liked"])
+    describe(users, "novel", categories=["liked"])
+    for records in cut(LOG, [300] * 10):
+        users.take(records)
+    found = flat(users.take(views(1_000))) + flat(users.take(views(2_000)))
+    assert found.count("novel") >= 20
+
+
+def test_who_likes_nothing_yet_gets_new_items_of_any_category_that_is_shown() -> None:
+    users = taught(params("full", Rules(hide=("category=adult",)), new_item_impressions=10_000))
+    describe(users, "no", categories=["adult"])
+    for n in range(3):
+        describe(users, f"yes-{n}", categories=[f"c{n}"])
+    found = flat(users.take(views(1_000)))
+    assert {f"yes-{n}" for n in range(3)} <= set(found)
+    assert "no" not in found
+
+
 def test_users_of_several_scopes_in_one_micro_batch() -> None:
     users = taught(params("full", Rules()))
     for item in ITEMS[:30]:
@@ -191,11 +255,12 @@ def test_what_is_unavailable_or_met_is_no_newcomer() -> None:
 
 
 def test_more_descriptions_than_items_are_counted_and_not_kept() -> None:
-    limited = of_objective(objective="full", item_limit=100)
+    limited = of_objective(objective="full", item_limit=10)
     users = UsersSubtask(learn_users(learning=limited), Clock())
     for n in range(150):
         describe(users, f"item-{n}", categories=["a"], available=n != 149)
     kept = users.savepoint().broadcast["loop-v1"]
+    assert users.function._inbox.skipped["model_updates"] == 50
     assert sum(name.startswith("described/") for name in kept) == 100
     assert "unavailable/item-149" in kept
     for n in range(100):

@@ -227,6 +227,26 @@ def test_a_repeated_command_is_obeyed_once_and_an_older_one_not_at_all() -> None
     assert item in one.shown(0) | one.shown(1)
 
 
+def test_a_clock_that_was_fast_locks_nothing() -> None:
+    one = shop()
+    one.now_ms += 2 * DAY  # the command is written by it
+    assert one.order("pause_learning")["ok"]
+    one.now_ms -= 2 * DAY
+    for worker in one.workers:
+        worker.clock.now_ms += 1_000
+    one.now_ms = NOW + DAY + 500
+    assert one.order("resume")["ok"]
+    assert not one.workers[1].function._pipeline._switches.paused
+
+
+def test_settings_together_stay_small() -> None:
+    one = shop()
+    hide = [f"category={n:03}{'x' * 450}" for n in range(100)]
+    answer = one.order("set", key="recommend.rules.hide", value=hide)
+    assert not answer["ok"]
+    assert "bytes" in answer["message"]
+
+
 def test_switches_of_another_job_and_damaged_ones_are_skipped() -> None:
     one = shop()
     item = sorted(one.shown(0))[0]

@@ -28,18 +28,27 @@ def nodes_of(config: JobConfig) -> list[tuple[str, str]]:
 
     What Flink numbers is numbered from 1, as in a process of its own; names are without numbers.
     """
+    return sorted((uid, name) for uid, name, _ in nodes_and_parallelism_of(config))
+
+
+def nodes_and_parallelism_of(config: JobConfig) -> list[tuple[str, str, int]]:
+    """Return (uid, name, parallelism) of every operator of a job."""
     env, sql = environment.environment(config, {"pipeline.jars": connector_jar().as_uri()})
     topology.build(sql, config)
     nodes = env._j_stream_execution_environment.getStreamGraph(False).getStreamNodes().toArray()
-    found = [(node.getTransformationUID() or "", node.getOperatorName()) for node in nodes]
-    first = min(int(number) for uid, _ in found for number in re.findall(NUMBER, uid)) - 1
-    return sorted(
+    found = [
+        (node.getTransformationUID() or "", node.getOperatorName(), node.getParallelism())
+        for node in nodes
+    ]
+    first = min(int(number) for uid, *_ in found for number in re.findall(NUMBER, uid)) - 1
+    return [
         (
             re.sub(NUMBER, lambda match: str(int(match[0]) - first), uid),
             re.sub(r"\[\d+\]", "", name),
+            parallelism,
         )
-        for uid, name in found
-    )
+        for uid, name, parallelism in found
+    ]
 
 
 def operators(config: JobConfig) -> dict[str, str]:
@@ -86,6 +95,19 @@ def test_switching_the_deep_model_off_takes_operators_away_and_moves_none(
             for part in ("Writer", "Committer")
         ),
     }
+
+
+@pytest.mark.parametrize("feedback", [True, False])
+def test_no_operator_takes_the_uid_of_one_that_another_job_has(*, feedback: bool) -> None:
+    """Not even of one without state: savepoints hold the maximum parallelism of each."""
+    settings = {"feedback": {"enabled": feedback}, "flink": {"parallelism": 2}}
+    beside, alone = (
+        {uid: rest for uid, *rest in nodes_and_parallelism_of(JobConfig.model_validate(job)) if uid}
+        for job in (settings, settings | SERVED_ALONE)
+    )
+    assert {parallelism for _, parallelism in beside.values()} == {1, 2}
+    shared = beside.keys() & alone.keys()
+    assert {uid: alone[uid] for uid in shared} == {uid: beside[uid] for uid in shared}
 
 
 @pytest.mark.parametrize("deep", [{}, SERVED_ALONE], ids=["deep", "alone"])

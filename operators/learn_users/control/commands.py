@@ -98,7 +98,7 @@ class Control:
     def hand_over(self, bucket: int, memory: Memory, now_ms: int) -> Done:
         """Take from a bucket the guests who have waited long enough to be merged."""
         gates = self.gates(bucket, memory)
-        done = self._merging.hand_over(bucket, memory, gates, now_ms)
+        done = self._merging.hand_over(memory, gates, now_ms)
         if done is None:
             return Done()
         memory.put(GATES_ENTRY, codec.encode(gates))
@@ -158,8 +158,9 @@ class Control:
         """Carry out a command; return the details of its answer."""
         if kind in control.JOB_COMMANDS:
             name, wanted = self._switch(kind, record.value)
-            order = -record.coordinate
-            done.switches.append(Switch(self._origin, name, wanted, record.published, order))
+            # a clock that is fast must not keep out whatever is switched after it
+            at, order = min(record.published, now_ms), -record.coordinate
+            done.switches.append(Switch(self._origin, name, wanted, at, order))
             return {}
         if kind == control.MERGE:
             self._merging.wait(bucket, gates, record, now_ms)
@@ -170,7 +171,10 @@ class Control:
         if bucket_of(command.user, self._buckets) != bucket:
             message = "control: expected one user, got a record that names two"
             raise StateError(f"{message}; send it again with one")
-        return self._handlers[kind](command.user, memory, gates, record.published, done)
+        details = self._handlers[kind](command.user, memory, gates, record.published, done)
+        if kind == "forget_user":
+            self._merging.forget(gates, command.user, now_ms, done)
+        return details
 
     @property
     def merging(self) -> Merging:
@@ -207,7 +211,6 @@ class Control:
         guests = gates.merged.pop(key, [])
         done.forgotten += [key, *guests]
         done.orders += self._merging.told_to_forget(b"%016x/%d" % (key, at), guests)
-        gates.merging = [one for one in gates.merging if one.guest != user]
         if self._recommend:
             done.recommendations.append((user.encode(), None))
         return {

@@ -6,6 +6,7 @@ events, and far ahead of them where a job catches up.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from models.keys import bucket_of, key_of
@@ -20,10 +21,23 @@ from state.topics import control
 from state.topics.control import Answer, ForgetKeys, HandOver
 from state.users.state import UserState
 
-_QUIET_MS = 2_000
-"""Processing time without events from before a command, after which a guest is merged."""
+_QUIET_MS, _LONGEST_MS = 2_000, 1_800_000
+"""Processing time without events from before a command, after which a guest is merged; and after
+which it is merged whatever comes: a producer whose clock is slow must not hold it up for ever."""
 _MOST_WAITING, _MOST_GUESTS = 1_000, 1_000
 """Guests of a bucket that wait; guests of a user that are remembered."""
+
+
+@dataclass(slots=True)
+class _Wait:
+    """How long a guest has waited in this worker, processing time, ms."""
+
+    began: int
+    last: int
+    """When the last event came that was written before the command."""
+
+    def is_over(self, now_ms: int) -> bool:
+        return now_ms - self.last >= _QUIET_MS or now_ms - self.began >= _LONGEST_MS
 
 
 class Merging:
@@ -58,7 +72,7 @@ class Merging:
         self._state, self._buckets = state, buckets
         self._alone, self._recommend, self._origin = alone, recommend, origin
         self._session_gap_ms, self._recompute = session_gap_ms, recompute
-        self._last_before: dict[int, int] = {}
+        self._waits: dict[tuple[bytes, str], _Wait] = {}
 
     def wait(self, bucket: int, gates: Gates, record: Command, now_ms: int) -> None:
         """Let a guest wait for what was written before the command.
@@ -77,24 +91,41 @@ class Merging:
             raise StateError(message)
         waiting = Waiting(record.key or b"", command.guest, command.user, record.published)
         gates.merging = [*gates.merging, waiting]
-        self._last_before[bucket] = now_ms
+        self._wait_of(waiting, now_ms)
 
-    def note(self, bucket: int, gates: Gates, published: Sequence[int], now_ms: int) -> None:
+    def note(self, gates: Gates, published: Sequence[int], now_ms: int) -> None:
         """Note when events of a bucket that are learnt now were written."""
-        if gates.merging and published and min(published) <= max(one.at for one in gates.merging):
-            self._last_before[bucket] = now_ms
+        if gates.merging and published:
+            oldest = min(published)
+            for one in gates.merging:
+                if oldest <= one.at:
+                    self._wait_of(one, now_ms).last = now_ms
 
-    def hand_over(self, bucket: int, memory: Memory, gates: Gates, now_ms: int) -> Done | None:
+    def hand_over(self, memory: Memory, gates: Gates, now_ms: int) -> Done | None:
         """Take from a bucket the guests who have waited long enough; None while none has."""
-        if not gates.merging:
+        waited = [one for one in gates.merging if self._wait_of(one, now_ms).is_over(now_ms)]
+        if not waited:
             return None
-        if now_ms - self._last_before.setdefault(bucket, now_ms) < _QUIET_MS:
-            return None
-        waited, gates.merging = gates.merging, []
+        gates.merging = [one for one in gates.merging if one not in waited]
         done = Done()
         for one in waited:
+            del self._waits[one.id, one.guest]
             self._hand_over(memory, gates, one, now_ms, done)
         return done
+
+    def forget(self, gates: Gates, guest: str, now_ms: int, done: Done) -> None:
+        """Merge a guest no more who is forgotten, and answer those who wait for that."""
+        dropped = [one for one in gates.merging if one.guest == guest]
+        gates.merging = [one for one in gates.merging if one.guest != guest]
+        for one in dropped:
+            self._waits.pop((one.id, one.guest), None)
+            told = "the guest was forgotten before it could be merged"
+            answer = Answer(control.id_of(one.id), control.MERGE, False, told, now_ms)
+            done.answers.append(control.encode(answer))
+
+    def _wait_of(self, one: Waiting, now_ms: int) -> _Wait:
+        """Return how long a guest has waited; one of before a restart begins anew."""
+        return self._waits.setdefault((one.id, one.guest), _Wait(now_ms, now_ms))
 
     def is_foreign(self, value: bytes | None) -> bool:
         """Return whether a guest left something to a user of another job."""

@@ -4,6 +4,8 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
+
 from models.items.table import Items
 from models.keys import key_of
 from models.params.slate import SlateParams
@@ -11,6 +13,7 @@ from operators.learn_users.stages.slate import Slate
 from state.topics.switches import BLOCKED, PAUSED, SETTING, Switch
 
 _LOG = logging.getLogger(__name__)
+_MOST_BYTES = 16 << 10
 SlateOf = Callable[[Mapping[str, Any]], SlateParams]
 """Takes values by keys of the configuration, over those of the file; ValueError with what is wrong.
 """
@@ -57,7 +60,14 @@ class Switches:
         if self._slate_of is None:
             message = f"control: expected a job with settings, got {key}"
             raise ValueError(message)
-        self._slate_of({**self.settings, key: value})
+        settings = {**self.settings, key: value}
+        size = len(msgspec.json.encode(settings))
+        if size > _MOST_BYTES:  # they travel in one record, and every worker tells them
+            message = (
+                f"set: expected settings of at most {_MOST_BYTES:,} bytes together, got {size:,}"
+            )
+            raise ValueError(message)
+        self._slate_of(settings)
 
     def take(self, switch: Switch) -> bool:
         """Obey a switch; return whether it is newer than what was known."""

@@ -75,6 +75,11 @@ class Slate:
         return self._diversity.figures(self._items)
 
     @property
+    def hides(self) -> bool:
+        """Return whether rules keep some items out of lists."""
+        return any(arm.rules.hide or arm.rules.only for arm in self._params.arms)
+
+    @property
     def scoped(self) -> bool:
         """Return whether items are for users of some scope only."""
         return bool(self._items.catalogue.scopes)
