@@ -13,7 +13,7 @@ from typing import Any
 from conf import event_plans
 from conf.client.secrets import MASK, REFERENCE, Secret
 from conf.document import Tree, read
-from conf.problems import ConfigError, problems_of, without
+from conf.problems import ConfigError, concerns, problems_of, without
 from conf.renamed import override_renamed
 from conf.schema import JobConfig
 from conf.section import Problem
@@ -48,14 +48,16 @@ def load(
         _LOG.warning("%s: %s is called %s now; a later version reads no other name", path, old, new)
     secrets: list[str] = []
     try:
-        missing = []
+        missing, forgotten = [], []
         for problem in _resolve(tree, "", secrets):
             if problem.key in optional:
                 _forget(tree, problem.key)
+                forgotten.append(problem.key)
             else:
                 missing.append(problem)
         misunderstood += _lay_plan(tree, str(path))
         problems = missing + problems_of(without(tree, [problem.key for problem in missing]))
+        problems = [problem for problem in problems if not concerns(problem, forgotten)]
     except RecursionError:
         raise ConfigError([f"{path}: expected YAML, got a part that holds itself"]) from None
     lines += misunderstood

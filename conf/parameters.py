@@ -11,6 +11,7 @@ from conf.sections.serving import ListRules, Recommend
 from models.deep.shape import Shape
 from models.params.events import EventPolicy
 from models.params.feedback import FeedbackParams
+from models.params.names import NameParams
 from models.params.neighbours import NeighbourParams
 from models.params.ranking import MODELS, RankingParams
 from models.params.rating import KalmanParams, RatingParams
@@ -116,6 +117,19 @@ def letter_key(config: JobConfig) -> bytes | None:
     """Return the key of dead letters; None where they are not encrypted."""
     text = config.privacy.dead_letter_key
     return None if text is None else bytes_of(text)
+
+
+def name_params(config: JobConfig) -> NameParams:
+    """Return what users are called; those who had no pseudonyms before get some."""
+    rules = config.privacy
+    texts = (rules.pseudonym_key, rules.former_pseudonym_key)
+    key, former = (None if text is None else bytes_of(text) for text in texts)
+    return NameParams(
+        key=key,
+        former_key=former,
+        formerly_ids=key is not None,
+        outside=rules.recommendations_by == "pseudonym",
+    )
 
 
 def event_policy(config: JobConfig) -> EventPolicy:

@@ -47,7 +47,7 @@ def problems_of(tree: dict[str, Any]) -> list[Problem]:
     bad = [problem.key for problem in problems]
     if bad:
         rest = _refusals(without(tree, bad))
-        problems += [problem for problem in rest if not _concerns(problem, bad)]
+        problems += [problem for problem in rest if not concerns(problem, bad)]
     return problems
 
 
@@ -70,8 +70,8 @@ def _refusals(tree: dict[str, Any]) -> list[Problem]:
     return list(broken_rules(config))
 
 
-def _concerns(problem: Problem, bad: list[str]) -> bool:
-    """Return whether a broken rule compares with a value that was itself refused."""
+def concerns(problem: Problem, bad: list[str]) -> bool:
+    """Return whether a broken rule compares with a value that is not there, or was refused."""
     tied = {key for rule in RULES if rule.key == problem.key for key in (rule.key, rule.other)}
     return any(key == other or key.startswith(f"{other}.") for key in bad for other in tied)
 

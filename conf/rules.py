@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from conf.client.letter_key import bytes_of
 from conf.parameters import (
     ranking_params,
     rating_width,
@@ -264,6 +265,30 @@ RULES = (
                 and c.fine_tune.differential_privacy.enabled
             )
         ),
+    ),
+    Rule(
+        "privacy.pseudonym_key",
+        "privacy.dead_letter_key",
+        "null, or a privacy.dead_letter_key beside it: dead letters hold ids",
+        lambda c: c.privacy.pseudonym_key is None or c.privacy.dead_letter_key is not None,
+    ),
+    Rule(
+        "privacy.former_pseudonym_key",
+        "privacy.pseudonym_key",
+        "null, or another key than privacy.pseudonym_key",
+        lambda c: (
+            c.privacy.former_pseudonym_key is None
+            or (
+                c.privacy.pseudonym_key is not None
+                and bytes_of(c.privacy.former_pseudonym_key) != bytes_of(c.privacy.pseudonym_key)
+            )
+        ),
+    ),
+    Rule(
+        "privacy.recommendations_by",
+        "privacy.pseudonym_key",
+        "id, or a privacy.pseudonym_key beside it",
+        lambda c: c.privacy.recommendations_by == "id" or c.privacy.pseudonym_key is not None,
     ),
     Rule(
         "events.rating_centre",

@@ -11,6 +11,7 @@ from conf.parameters import (
     event_policy,
     feedback_params,
     letter_key,
+    name_params,
     neighbour_params,
     ranking_params,
     rating_params,
@@ -92,6 +93,7 @@ def learn_users(
         feedback=feedback_params(config),
         slate=slate_params(config),
         slate_of=Settings(config.recommend, config.feedback.ignored_weight),
+        names=name_params(config),
         letter_key=letter_key(config),
         consent=_consent(config),
     )
@@ -146,6 +148,7 @@ def fine_tune(
         job=lease.job if lease else "",
         run=lease.run if lease else "",
         lineage=lineage,
+        names=name_params(config),
     )
 
 

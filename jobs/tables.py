@@ -118,7 +118,10 @@ def bucketed(config: JobConfig) -> str:
             key = text = f"JSON_VALUE({text}, '$')"
         user = f"CASE WHEN {key} IS NOT NULL THEN {text} ELSE {user} END"
     command = f"topic = '{_quoted(config.kafka.topics.control)}'"
-    named = (f"JSON_VALUE(CAST(v AS STRING), '$.{name}')" for name in ("user", "from"))
+    named = (
+        f"NULLIF(JSON_VALUE(CAST(v AS STRING), '$.{name}'), '')"
+        for name in ("route", "user", "from")
+    )
     about = f"COALESCE({', '.join(named)}, '')"
     user = f"CASE WHEN {command} THEN {about} ELSE {user} END"
     place = f"CAST(part AS BIGINT) * {1 << OFFSET_BITS} + off"

@@ -1,5 +1,7 @@
 """Stable names: 64-bit keys of items and events (xxHash3), and the bucket a user belongs to."""
 
+from itertools import count
+
 import numpy as np
 import xxhash
 
@@ -38,6 +40,12 @@ def bucket_of(identifier: str, buckets: int) -> int:
     """
     hashed = int(hash_code(identifier.encode("utf-16-le")))
     return hashed * MIXER // (1 << MIXER_SHIFT) % buckets
+
+
+def id_in(bucket: int, buckets: int) -> str:
+    """Return an id that belongs to a bucket: the first number that does."""
+    numbers = map(str, count())
+    return next(number for number in numbers if bucket_of(number, buckets) == bucket)
 
 
 @compiled

@@ -8,6 +8,7 @@ from models.deep.shape import Shape
 from models.items.differences import width_of
 from models.params.events import EventPolicy
 from models.params.feedback import FeedbackParams
+from models.params.names import NameParams
 from models.params.neighbours import NeighbourParams
 from models.params.ranking import RankingParams
 from models.params.rating import KalmanParams, RatingParams
@@ -167,6 +168,8 @@ class LearnUsersParams:
     """How impressions are joined with what users do next; None: they are counted only."""
     consent: Consent | None = None
     """How events say that they may not be learnt or kept; None: all may be."""
+    names: NameParams = field(default_factory=NameParams)
+    """What users are called."""
     letter_key: bytes | None = field(default=None, repr=False)
     """Dead letters are encrypted with it; None: they are not."""
 

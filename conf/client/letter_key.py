@@ -1,4 +1,4 @@
-"""The key that dead letters are encrypted with, as it is written down."""
+"""Keys that dead letters are encrypted and pseudonyms are made with, as they are written down."""
 
 import base64
 import binascii
@@ -8,7 +8,10 @@ from typing import Any
 from conf.client.secrets import Secret
 from conf.section import Problem, refuse
 
-NAME = "privacy.dead_letter_key"
+NAMES = tuple(
+    f"privacy.{name}" for name in ("dead_letter_key", "pseudonym_key", "former_pseudonym_key")
+)
+"""Keys of the configuration that refer to one."""
 EXPECTED = "a 256-bit key in base64 (44 characters) or hexadecimal (64)"
 HINT = "make one by openssl rand -base64 32"
 

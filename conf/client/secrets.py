@@ -1,4 +1,4 @@
-"""Secrets: those of Kafka's client properties, and the key of dead letters.
+"""Secrets: those of Kafka's client properties, and the keys of `privacy`.
 
 They are never written into a configuration file: they are referenced as `${env:NAME}` or
 `${file:PATH}`, resolved by `conf.loader` alone and masked wherever the configuration is printed.
@@ -17,7 +17,7 @@ _ABOUT = re.compile(r"\.(algorithm|class|file|id|location|ms|name|scope|seconds|
 
 
 _SPEAKS = re.compile(
-    "passw|passphrase|secret|token|credential|jaas|private|letter_key", re.IGNORECASE
+    "passw|passphrase|secret|token|credential|jaas|private|letter_key|pseudonym_key", re.IGNORECASE
 )
 
 

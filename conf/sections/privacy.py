@@ -1,12 +1,14 @@
 """What is known of people, kept from those who need not know it."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, PlainValidator
 
 from conf.client.letter_key import checked_key
 from conf.section import Section
 from conf.sections.types import FieldPath
+
+_Key = Annotated[str | None, PlainValidator(checked_key)]
 
 
 class Privacy(Section):
@@ -21,10 +23,23 @@ class Privacy(Section):
     consent_required: bool = Field(
         default=False, description="Whether an event that says nothing of consent means no."
     )
-    dead_letter_key: Annotated[str | None, PlainValidator(checked_key)] = Field(
+    dead_letter_key: _Key = Field(
         default=None,
         description="Key and value of dead letters are encrypted with it (AES-256-GCM): a reference"
         " `${env:NAME}` or `${file:PATH}` to 256 bits in base64 or hexadecimal, see"
         " [encrypted dead letters](../scripts/README.md#encrypt-dead-letters); null: they are"
         " written as they are.",
+    )
+    pseudonym_key: _Key = Field(
+        default=None,
+        description="Inside the job users are called by pseudonyms that are made with it"
+        " (HMAC-SHA256), see [pseudonyms](privacy.md#pseudonyms): a reference as that of"
+        " `dead_letter_key`; null: they are called by their ids.",
+    )
+    former_pseudonym_key: _Key = Field(
+        default=None,
+        description="The key of before, while users still come who were called by it.",
+    )
+    recommendations_by: Literal["id", "pseudonym"] = Field(
+        default="id", description="What key and `user_id` of recommendations are."
     )

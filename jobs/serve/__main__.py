@@ -118,7 +118,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _jobs(paths: Sequence[Path], overrides: Sequence[str], brokers: str | None) -> list[Served]:
     """Return the jobs of some configurations, which must have names of their own."""
     own = [f"kafka.bootstrap_servers={brokers}"] if brokers else []
-    configs = [load(path, [*overrides, *own], optional=[letter_key.NAME]) for path in paths]
+    configs = [load(path, [*overrides, *own], optional=letter_key.NAMES) for path in paths]
+    for path, config in zip(paths, configs, strict=True):
+        rules = config.privacy
+        if rules.recommendations_by == "pseudonym" and rules.pseudonym_key is None:
+            line = f"{path}: privacy.pseudonym_key: expected a reference that can be read here"
+            raise ConfigError([f"{line}, got none; recommendations name pseudonyms"])
     names = [config.job.name for config in configs]
     taken = reserved()
     for path, name in zip(paths, names, strict=True) if len(names) > 1 else ():

@@ -1,7 +1,8 @@
 """Parameters of fine-tune."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from models.params.names import NameParams
 from operators.fine_tune.rounds import RoundParams
 from operators.fine_tune.trainer import TrainerParams
 from state.keyed.lineage import Lineage
@@ -31,3 +32,5 @@ class FineTuneParams:
     """Name and submission of the job, see `state.topics.lease`."""
     lineage: Lineage | None = None
     """What the job's state belongs to; None where nobody compares."""
+    names: NameParams = field(default_factory=NameParams)
+    """What users are called."""

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.columns.events import OFFSET_BITS
-from models.keys import key_of
 from operators.background import Background, Done
 from operators.fine_tune import store_calls
 from operators.fine_tune.blocks import Blocks, Memory, of_share
@@ -32,6 +31,7 @@ from state.keyed.ring import Block
 from state.keyed.tuner_state import TunerState
 from state.store.model_store import Ledger
 from state.topics import control
+from state.users.names import Names
 
 _LOG = logging.getLogger(__name__)
 STATUS_ENTRY = "status"
@@ -68,6 +68,7 @@ class Tuner:
     ) -> None:
         self._params, self._memory, self._scratch = params, memory, scratch
         self._clock_ms = clock_ms
+        self._names = Names(params.names)
         stored = memory.get(STATUS_ENTRY)
         self.state = tuner_state.decode(stored) if stored else TunerState()
         rated = params.round.scale is not None
@@ -132,9 +133,10 @@ class Tuner:
     def _obey(self, value: bytes | None) -> None:
         """Forget a user, and what of them is still on its way; or take them again."""
         if user := control.user_of(value, "readmit_user"):
-            self.state.forgotten = [k for k in self.state.forgotten if k != key_of(user)]
+            keys = self._names.keys(user)
+            self.state.forgotten = [k for k in self.state.forgotten if k not in keys]
         user = control.user_of(value, "forget_user")
-        for key in [key_of(user)] if user else control.keys_of(value):
+        for key in self._names.keys(user) if user else control.keys_of(value):
             known = [k for k in self.state.forgotten if k != key]
             self.state.forgotten = [*known, key]
             gone = self._blocks.forget(key)

@@ -209,9 +209,7 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
                     continue
                 self._users.remove(feedback)
             self._users.remove(entry)
-        if self._params.recommend:
-            # a compacted topic forgets a key by its null
-            outcome.recommendations += [(user_of(entry).encode(), None) for entry in idle]
+        self._pipeline.forget([user_of(entry) for entry in idle], self._users, outcome)
 
     def _decide(self, outcome: Outcome, ctx: Any) -> None:
         """Decide what is due in a bucket in which nothing happens."""

@@ -3,7 +3,7 @@
 No Flink in here, so that a file can be replayed through the very same code.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import compress
 
 import numpy as np
@@ -28,6 +28,7 @@ from operators.learn_users.control.merging import Merging
 from operators.learn_users.control.switches import Switches
 from operators.learn_users.feedback.stage import FeedbackStage, Taken
 from operators.learn_users.micro_batch import Command, MicroBatch
+from operators.learn_users.people import People
 from operators.learn_users.stages.account import account, accounting_of
 from operators.learn_users.stages.decode import Decode, Decoded
 from operators.learn_users.stages.deduplicate import deduplicate
@@ -35,7 +36,7 @@ from operators.learn_users.stages.evaluate import evaluate
 from operators.learn_users.stages.examples import examples_of, sample
 from operators.learn_users.stages.fates import Fates
 from operators.learn_users.stages.learn import Learn, LearnedBatch
-from operators.learn_users.stages.recommend import Recommend
+from operators.learn_users.stages.recommend import Recommend, Record
 from operators.learn_users.stages.records import DeadLetters, Outcome
 from operators.learn_users.stages.sessionize import sessionize
 from operators.learn_users.stages.slate import Slate
@@ -66,6 +67,7 @@ class Pipeline:
         self._params = params
         self._clock_ms = clock_ms
         self._decode = Decode(params.policy)
+        self._people = People(params.names)
         self._user_state = UserState(
             params.learning.users,
             params.learning.factors,
@@ -97,6 +99,7 @@ class Pipeline:
             self._feedback,
             f"online-{learning.objective}-1",
             params.policy.identity,
+            self._people.outside,
         )
         self._switches = Switches(self._slate, self._learn.items, params.slate_of)
         self._control = Control(
@@ -105,8 +108,10 @@ class Pipeline:
             recommend=params.recommend,
             origin=learning.origin,
             check=self._switches.check,
+            people=self._people,
             merging=Merging(
                 self._user_state,
+                self._people.names,
                 buckets=params.policy.buckets,
                 alone=not params.deep,
                 recommend=params.recommend,
@@ -120,6 +125,7 @@ class Pipeline:
     def process(self, batch: MicroBatch, memory: Memory) -> Outcome:
         """Take one micro-batch; `memory` is that of its user bucket."""
         bucket, now_ms = batch.bucket, self._clock_ms()
+        self._people.forget_ids()
         accounting = accounting_of(bucket, memory, self.lineage)
         self._sample(accounting.accepted)
         outcome = Outcome()
@@ -128,8 +134,10 @@ class Pipeline:
             self._obey(bucket, memory, commands, outcome)
         gates = self._control.gates(bucket, memory)
         decoded = self._decode(batch, now_ms)
+        decoded.users = self._called(bucket, memory, decoded.users, outcome)
         if gates.forgotten or gates.lifted:
-            decoded = without(decoded, batch, gates, self._params.policy)
+            keys = self._people.names.keys
+            decoded = without(decoded, batch, gates, self._params.policy, keys)
         decoded, unheard = self._with_consent(decoded, batch)
         self._blocked = gates.blocked
         stored = [memory.get(entry_of(user)) for user in decoded.users]
@@ -148,6 +156,8 @@ class Pipeline:
             self._keep_weights(bucket, memory)
             for user, value in zip(decoded.users, self._user_state.encode(users), strict=True):
                 memory.put(entry_of(user), value)
+                if (former := self._people.enter(user, memory)) is not None:
+                    outcome.recommendations.append((former.encode(), None))
         outcome.accounting = account(
             accounting,
             decoded,
@@ -166,6 +176,14 @@ class Pipeline:
         outcome.metrics.recommended = sum(value is not None for _, value in outcome.recommendations)
         outcome.metrics.age = max(0, self._clock_ms() - min(batch.published, default=now_ms))
         return outcome
+
+    def _called(self, bucket: int, memory: Memory, users: list[str], outcome: Outcome) -> list[str]:
+        """Return what users are called; what they have by a former name is theirs."""
+        called = self._people.called(users)
+        if self._people.names.rotates:
+            done = self._control.rejoin(bucket, memory, users)
+            self._part(bucket, memory, done, outcome, 0)
+        return called
 
     def _with_consent(self, decoded: Decoded, batch: MicroBatch) -> tuple[Decoded, Decoded | None]:
         """Return what may be learnt and kept, and what is answered only; None for nothing."""
@@ -186,7 +204,8 @@ class Pipeline:
             events, unheard.event_ids, unheard.sources, unheard.code, len(names)
         )
         told = {key for key, _ in outcome.recommendations}
-        fresh = [names[u].encode() not in told for u in triggers.users.tolist()]
+        outside = (self._people.outside(names[u], memory) for u in triggers.users.tolist())
+        fresh = [(name or "").encode() not in told for name in outside]
         triggers = triggers.take(np.array(fresh, np.bool_))
         outcome.recommendations += self._recommend(
             names, users, triggers, memory, now_ms, keep=False
@@ -201,7 +220,7 @@ class Pipeline:
     ) -> None:
         """Carry out commands about users, and tell other workers whom to forget."""
         done = self._control.carry_out(bucket, memory, commands, self._clock_ms())
-        self._tell(bucket, memory, done, outcome, commands[0].coordinate)
+        self._part(bucket, memory, done, outcome, commands[0].coordinate)
 
     def _tell(
         self, bucket: int, memory: Memory, done: Done, outcome: Outcome, coordinate: int
@@ -209,7 +228,8 @@ class Pipeline:
         """Add what came of commands, the first of which had a coordinate."""
         outcome.answers += done.answers
         outcome.orders += done.orders
-        outcome.recommendations += done.recommendations
+        outcome.recommendations += self.taken_back(done.taken_back, memory)
+        outcome.recommendations += [(name.encode(), None) for name in done.nobody]
         if done.forgotten:
             # by the place of the command: it is the same whenever it is read
             origin, most = self._params.learning.origin, forgotten.most_users(self._room)
@@ -226,16 +246,37 @@ class Pipeline:
         """Add what is due now: guests who are merged, outcomes of impressions, their counts."""
         now_ms = self._clock_ms()
         done = self._control.hand_over(bucket, memory, now_ms)
-        self._tell(bucket, memory, done, outcome, 0)
-        for guest in done.left:
-            self._leave(bucket, memory, guest, outcome)
+        self._part(bucket, memory, done, outcome, 0)
         if self._feedback is not None:
             outcome.feedback += self._feedback.close(bucket, memory, now_ms)
             outcome.accounting += self._feedback.told(bucket, now_ms, self.lineage)
 
+    def _part(
+        self, bucket: int, memory: Memory, done: Done, outcome: Outcome, coordinate: int
+    ) -> None:
+        """Add what came of commands, and keep nothing by names that are used no more."""
+        self._tell(bucket, memory, done, outcome, coordinate)
+        for name in done.left:
+            self._leave(bucket, memory, name, outcome)
+            self._people.leave(name, memory)
+
+    def taken_back(self, names: Iterable[str], memory: Memory) -> list[Record]:
+        """Return the records that take back what users were recommended."""
+        found = [self._people.outside(name, memory) for name in names]
+        return [(user.encode(), None) for user in found if user is not None]
+
+    def forget(self, names: Collection[str], memory: Memory, outcome: Outcome) -> None:
+        """Keep the ids no longer of users who are evicted."""
+        if self._params.recommend:
+            # a compacted topic forgets a key by its null
+            outcome.recommendations += self.taken_back(names, memory)
+        for name in names:
+            self._people.leave(name, memory)
+
     def waits(self, bucket: int, memory: Memory) -> bool:
         """Return whether something of a bucket is due some time after its events."""
-        if self._control.gates(bucket, memory).merging:
+        gates = self._control.gates(bucket, memory)
+        if gates.merging or gates.left:
             return True
         return self._feedback is not None and self._feedback.waits(bucket)
 

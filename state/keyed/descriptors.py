@@ -46,6 +46,14 @@ def feedback_user(entry: str) -> str:
     return entry.removeprefix(_FEEDBACK) if entry.startswith(_FEEDBACK) else ""
 
 
+_NAME = " name/"
+
+
+def name_entry(pseudonym: str) -> str:
+    """Return the entry of the id of a user who is called by a pseudonym."""
+    return _NAME + pseudonym
+
+
 LINEAGE_ENTRY = "lineage"
 """Entry of `loop` and of `fine_tune`: what the state belongs to, see `state.keyed.lineage`."""
 

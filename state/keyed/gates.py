@@ -1,9 +1,11 @@
 """Users of a bucket that are not taken as others are, and commands that were carried out.
 
 One sealed value a bucket (magic `UG`, version 2): MessagePack, arrays in the order of the fields.
-Users are known by their keys; their ids are there only while a guest waits to be merged. Version 1
-has neither `merged` nor `merging`.
+Users are known by their keys; what they are called is there while a guest waits to be merged, and
+of whom guests were merged with. Version 1 ends with `lifted`.
 """
+
+from typing import Any
 
 import msgspec
 
@@ -24,6 +26,24 @@ class Waiting(msgspec.Struct, array_like=True):
     user: str
     at: int
     """When the command was written, ms."""
+    order: int = 0
+    """Of commands that were written at one time."""
+    route: str = ""
+    """An id in the user's bucket; "" where `user` is one."""
+    formers: list[int] = []
+    """Keys that the user may have had before."""
+
+
+class Left(msgspec.Struct, array_like=True):
+    """With whom a guest was merged a short time ago, by which command."""
+
+    user: str
+    at: int
+    order: int
+    route: str
+    formers: list[int]
+    since: int
+    """When the guest was merged, processing time, ms."""
 
 
 class Gates(msgspec.Struct, array_like=True):
@@ -41,6 +61,34 @@ class Gates(msgspec.Struct, array_like=True):
     merged: dict[int, list[int]] = {}
     """Guests that a user has taken over: they are forgotten with the user."""
     merging: list[Waiting] = []
+    taken: list[int] = []
+    """Hashes of the names of what guests have left that was taken last."""
+    left: dict[int, Left] = {}
+    """Guests who were merged last, by their keys: what is on its way to them is theirs no more."""
+
+
+def rename(gates: Gates, former: int, key: int) -> bool:
+    """Let what is kept of a user by a former key be kept by another; return whether there is any.
+
+    Of what is kept by both the newer one holds.
+    """
+    found = [one for one in _by_key(gates) if former in one]
+    for dates in (gates.forgotten, gates.blocked):
+        if former in dates:
+            dates[key] = max(dates.pop(former), dates.get(key, 0))
+    if former in gates.lifted:
+        pairs = gates.lifted.pop(former), gates.lifted.get(key, (-1, -1))
+        gates.lifted[key] = max(pairs[0][0], pairs[1][0]), max(pairs[0][1], pairs[1][1])
+    if former in gates.merged:
+        gates.merged[key] = [*gates.merged.get(key, []), *gates.merged.pop(former)]
+    if former in gates.left:
+        left = gates.left.pop(former)
+        gates.left.setdefault(key, left)
+    return bool(found)
+
+
+def _by_key(gates: Gates) -> list[dict[int, Any]]:
+    return [gates.forgotten, gates.blocked, gates.lifted, gates.merged, gates.left]
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -60,5 +108,5 @@ def decode(value: bytes | None) -> Gates:
         If the value is damaged or of an unknown version.
     """
     if value is None:
-        return Gates({}, {}, [], {}, {}, [])
+        return Gates({}, {}, [], {}, {}, [], [], {})
     return open_value(value, MAGIC, READ_VERSIONS, Gates, "gates of a user bucket")

@@ -67,6 +67,14 @@ class HandOver(msgspec.Struct, frozen=True):
     """Keys of guests that the guest had taken over."""
     origin: int = 0
     """Of the job, see `models.keys.origin_of`: others may read the same commands."""
+    at: int = 0
+    """When the last command was written that sent it on, ms."""
+    order: int = 0
+    """Of commands that were written at one time."""
+    route: str = ""
+    """An id in the user's bucket; "" where `user` is one."""
+    formers: list[int] = []
+    """Keys that the user may have had before."""
     command: Literal["hand_over"] = "hand_over"
 
 
@@ -160,7 +168,7 @@ def decode_hand_over(value: bytes | None) -> HandOver:
         With what was expected.
     """
     found = _read(value, HandOver, "a guest's record")
-    if not _are_keys(found.merged):
+    if not _are_keys([*found.merged, *found.formers]):
         message = f"control: expected keys of 64 bits in a guest's record, got others; {SKIP}"
         raise StateError(message)
     return found

@@ -6,15 +6,18 @@ from pathlib import Path
 import pytest
 
 from models.catalogue.catalogue import Facts
+from models.params.names import NameParams
 from state.codec.sealed import StateError
 from state.keyed import described, gates
 from state.keyed.feedback_counts import Fate, FeedbackCounts
-from state.keyed.gates import Gates, Waiting
+from state.keyed.gates import Gates, Left, Waiting
 from state.topics import forgotten, switches
 from state.topics.forgotten import Forgotten
 from state.topics.switches import Switch
 from state.users import feedback
 from state.users.feedback import Action, Ignored, Pending, Served, UserFeedback
+from state.users.name_seal import NameSeal
+from state.users.names import Names
 
 FOLDER = Path(__file__).parent / "state"
 
@@ -53,11 +56,14 @@ def of_gates() -> bytes:
             [(2**64 - 1, 2**32 - 1)],
             {9: (-1, 5)},
             {2**64 - 1: [1, 2]},
-            [Waiting(b"id", "guest", "tea \u00e9", 1_700_000_000_000)],
+            [Waiting(b"id", "guest", "tea \u00e9", 1_700_000_000_000, 2**40, "17", [3, 2**64 - 1])],
+            [2**64 - 1],
+            {5: Left("~abc", 1_700_000_000_000, 2**40, "17", [3], 1_700_000_000_001)},
         )
     )
 
 
+PSEUDONYM = Names(NameParams(key=bytes(range(32)))).of("tea \u00e9")
 MADE = {
     "feedback-v1": of_a_user,
     "feedback-counts-v1": of_a_bucket,
@@ -66,6 +72,7 @@ MADE = {
     "switch-v1": lambda: switches.encode(
         Switch(7, "setting/recommend.arms", {"a": {"share": 0.5}}, 1_700_000_000_000, 2**40)
     ),
+    "name-v1": lambda: NameSeal(bytes(range(32))).encrypt(PSEUDONYM, "tea \u00e9"),
     "described-v1": lambda: described.encode(
         Facts("de", ("tea \u00e9", "cups"), (("brand", "acme"), ("size", "5")))
     ),
@@ -76,6 +83,9 @@ READ = {
     "gates-v2": lambda value: gates.encode(gates.decode(value)),
     "forgotten-v1": lambda value: forgotten.encode(forgotten.decode(value)),
     "switch-v1": lambda value: switches.encode(switches.decode(value)),
+    "name-v1": lambda value: NameSeal(bytes(range(32))).encrypt(
+        PSEUDONYM, NameSeal(bytes(range(32))).decrypt(PSEUDONYM, value) or ""
+    ),
     "described-v1": lambda value: described.encode(described.decode(value)),
 }
 
@@ -85,6 +95,10 @@ def test_the_bytes_are_those_that_were_released(name: str) -> None:
     value = bytes.fromhex((FOLDER / f"{name}.hex").read_text())
     assert MADE[name]() == value
     assert READ[name](value) == value
+
+
+def test_pseudonyms_are_those_that_were_released() -> None:
+    assert PSEUDONYM == "~K8KtDhY-JOo-iAKYtOByKA"
 
 
 def test_gates_of_before_merges_are_read() -> None:

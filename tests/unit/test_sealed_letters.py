@@ -292,17 +292,56 @@ def test_who_need_not_have_the_key_may_do_without(monkeypatch):
     override = ["privacy.dead_letter_key=${env:LETTERS}"]
     with pytest.raises(ConfigError, match="expected the environment variable LETTERS to be set"):
         load(LOCAL_CONFIG, override)
-    config = load(LOCAL_CONFIG, override, optional=[letter_key.NAME])
+    config = load(LOCAL_CONFIG, override, optional=letter_key.NAMES)
     assert config == load(LOCAL_CONFIG)
     monkeypatch.setenv("LETTERS", "no key")
     with pytest.raises(ConfigError, match="expected a 256-bit key"):
-        load(LOCAL_CONFIG, override, optional=[letter_key.NAME])
+        load(LOCAL_CONFIG, override, optional=letter_key.NAMES)
+
+
+NAME_KEY = "0" * 64
+PSEUDONYMS = ("privacy.pseudonym_key=${env:NAMES}", "privacy.dead_letter_key=${env:LETTERS}")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (PSEUDONYMS[:1], "privacy.pseudonym_key: expected null, or a privacy.dead_letter_key"),
+        (
+            [*PSEUDONYMS, "privacy.former_pseudonym_key=${env:NAMES}"],
+            "privacy.former_pseudonym_key: expected null, or another key",
+        ),
+        (["privacy.former_pseudonym_key=${env:NAMES}"], "expected null, or another key"),
+        (["privacy.recommendations_by=pseudonym"], "expected id, or a privacy.pseudonym_key"),
+        ([*PSEUDONYMS, "privacy.recommendations_by=name"], "expected 'id' or 'pseudonym'"),
+    ],
+)
+def test_pseudonyms_need_their_keys(monkeypatch, overrides, expected):
+    monkeypatch.setenv("LETTERS", TEXT)
+    monkeypatch.setenv("NAMES", NAME_KEY)
+    with pytest.raises(ConfigError) as caught:
+        load(LOCAL_CONFIG, overrides)
+    (line,) = caught.value.lines
+    assert expected in line
+    assert NAME_KEY not in line
+
+
+def test_who_need_not_have_the_key_of_pseudonyms_may_do_without(monkeypatch):
+    monkeypatch.delenv("LETTERS", raising=False)
+    monkeypatch.setenv("NAMES", NAME_KEY)
+    overrides = [*PSEUDONYMS, "privacy.recommendations_by=pseudonym"]
+    config = load(LOCAL_CONFIG, overrides, optional=letter_key.NAMES)
+    assert config.privacy.pseudonym_key == NAME_KEY
+    assert NAME_KEY not in as_yaml(config) + repr(config) + repr(learn_users(config))
+    monkeypatch.delenv("NAMES")
+    config = load(LOCAL_CONFIG, overrides, optional=letter_key.NAMES)
+    assert config.privacy.pseudonym_key is None
 
 
 def test_other_references_are_looked_up_all_the_same(monkeypatch):
     monkeypatch.delenv("LETTERS", raising=False)
     override = ["fine_tune.store=${env:LETTERS}", "privacy.dead_letter_key=${env:LETTERS}"]
     with pytest.raises(ConfigError) as caught:
-        load(LOCAL_CONFIG, override, optional=[letter_key.NAME])
+        load(LOCAL_CONFIG, override, optional=letter_key.NAMES)
     (line,) = caught.value.lines
     assert "fine_tune.store: expected" in line

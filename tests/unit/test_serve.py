@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import time
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -11,6 +12,8 @@ import httpx
 import numpy as np
 import pytest
 
+from conf.loader import load
+from conf.parameters import name_params
 from conf.schema import JobConfig
 from jobs.serve import reader as serve_reader
 from jobs.serve import sender as serve_sender
@@ -24,9 +27,11 @@ from jobs.serve.routes import users
 from jobs.serve.sender import UnreachableError
 from jobs.serve.served import Served
 from models.example import Example
+from scripts.tools.cluster.paths import LOCAL_CONFIG
 from state.topics import catalog, chunks, recommendation
 from state.topics.catalog import Description
 from state.topics.recommendation import Item, Recommendation, Session, Trigger
+from state.users.names import Names
 
 NOW = time.time_ns() // 1_000_000
 HOSTILE = (
@@ -162,6 +167,26 @@ def test_plain_lookups_are_answered_as_all_others(
         assert found == other
         assert plain.headers["content-type"] == usual.headers["content-type"]
         assert "content-security-policy" in plain.headers
+
+
+def test_a_user_whom_recommendations_call_by_a_pseudonym_is_found(tmp_path: Path) -> None:
+    keys = tmp_path / "first", tmp_path / "second"
+    for n, file in enumerate(keys):
+        file.write_text(f"{n}" * 64)
+    refer = [f"${{file:{file}}}" for file in keys]
+    config = load(LOCAL_CONFIG, [
+        f"privacy.dead_letter_key={refer[0]}", f"privacy.pseudonym_key={refer[1]}",
+        f"privacy.former_pseudonym_key={refer[0]}", "privacy.recommendations_by=pseudonym",
+    ])  # fmt: skip
+    service = Service(config)
+    names = Names(name_params(config))
+    service.listed(names.of("ann"), ("tea", "popular", None))
+    service.listed(names.formers("ben")[1], ("cup", "popular", None))
+    service.listed("ann", ("mug", "popular", None))  # whoever wrote that, it is not hers
+    for user, item in (("ann", "tea"), ("ben", "cup")):
+        found = service.get(f"/v1/users/{user}/recommendations")
+        assert [one["item_id"] for one in found["items"]] == [item]
+        assert "~" not in json.dumps(found)
 
 
 def test_a_withdrawn_user_is_not_served(service: Service) -> None:

@@ -4,7 +4,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 
-from conf.parameters import event_policy
+from conf.parameters import event_policy, name_params
 from conf.schema import JobConfig
 from jobs.serve.replica.behaviour import Behaviour
 from jobs.serve.replica.boards import Board
@@ -15,6 +15,7 @@ from jobs.serve.replica.policy import unkeyed
 from jobs.serve.replica.reports import Reports
 from state.codec.sealed import StateError
 from state.topics import availability, chunks, trending
+from state.users.names import Names
 
 Listener = Callable[[], None]
 
@@ -31,7 +32,8 @@ class Replica:
         self._clear()
 
     def _clear(self) -> None:
-        self.lists, self.catalog, self.reports = Lists(), Catalog(), Reports()
+        self.lists = Lists(Names(name_params(self.config)))
+        self.catalog, self.reports = Catalog(), Reports()
         self.items = Items(self.config.items.half_life)
         self.boards = {name: Board(one) for name, one in self.config.serve.boards.items()}
         self.behaviour = Behaviour(self.policy, self.boards)
@@ -76,7 +78,7 @@ class Replica:
 
     def listen(self, user: str, listener: Listener) -> Callable[[], None]:
         """Call somebody at each new list of a user; return what ends that."""
-        key = user.encode()
+        key = self.lists.called(user)[0].encode()
         self._listeners[key].add(listener)
 
         def end() -> None:

@@ -1,6 +1,6 @@
 """Commands about users: each has a handler, is carried out once and answered once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 from zlib import crc32
 
@@ -10,6 +10,7 @@ from models.keys import bucket_of, key_of
 from operators.learn_users.control.done import Done
 from operators.learn_users.control.merging import Merging
 from operators.learn_users.micro_batch import Command
+from operators.learn_users.people import People
 from operators.memory import Memory
 from state.codec.sealed import StateError
 from state.keyed import gates as codec
@@ -21,8 +22,8 @@ from state.topics.switches import BLOCKED, PAUSED, SETTING, Switch
 from state.users import feedback as feedback_codec
 
 _NEVER = -1
-_REMEMBERED = 256
-"""Command ids that a bucket remembers."""
+_REMEMBERED, _TAKEN = 256, 4_096
+"""Command ids that a bucket remembers, and names of what guests have left."""
 _KEPT_ELSEWHERE = (
     "user_behavior, dead_letter, feedback, model_updates and earlier values of recommendations hold"
     " the user until their retention is over or they are compacted, so does control, which holds"
@@ -46,6 +47,7 @@ class Control:
         Of what others are told, see `models.keys.origin_of`.
     check : function
         Refuses to set a key to a value by a ValueError.
+    people : People
     merging : Merging
     """
 
@@ -57,8 +59,10 @@ class Control:
         recommend: bool,
         origin: int,
         check: Callable[[str, Any], None],
+        people: People,
         merging: Merging,
     ) -> None:
+        self._people = people
         self._origin, self._check, self._merging = origin, check, merging
         self._buckets, self._alone, self._recommend = buckets, alone, recommend
         self._gates: dict[int, Gates] = {}
@@ -95,6 +99,22 @@ class Control:
         memory.put(GATES_ENTRY, codec.encode(gates))
         return done
 
+    def rejoin(self, bucket: int, memory: Memory, users: Iterable[str]) -> Done:
+        """Give users what is kept by what they were called before."""
+        gates, done = self.gates(bucket, memory), Done()
+        moved = [self._call(user, memory, gates, done) for user in users]
+        if any(moved):
+            memory.put(GATES_ENTRY, codec.encode(gates))
+        return done
+
+    def _call(self, user: str, memory: Memory, gates: Gates, done: Done) -> bool:
+        """Call a user by the name of now; return whether something was kept by one of before."""
+        (name,) = self._people.called([user])
+        moved = self._merging.rejoin(user, memory, gates, done)
+        if moved and memory.get(entry_of(name)) is not None:
+            self._people.enter(name, memory)
+        return moved
+
     def hand_over(self, bucket: int, memory: Memory, now_ms: int) -> Done:
         """Take from a bucket the guests who have waited long enough to be merged."""
         gates = self.gates(bucket, memory)
@@ -124,7 +144,7 @@ class Control:
             return  # fine-tune's, which answers what nobody knows as well
         known, said = xxhash.xxh3_64_intdigest(key or b""), crc32(value or b"")
         before = dict(gates.commands).get(known) if key else None
-        if before == said or (before is not None and kind == control.HAND_OVER):
+        if before == said or known in gates.taken:
             return  # what a guest leaves may be made again, out of what is read again
         details: dict[str, Any] = {}
         try:
@@ -132,14 +152,14 @@ class Control:
                 raise StateError(f"control: expected an id of its own, got {name} a second time")
             details = self._carry_out(kind, bucket, memory, gates, record, now_ms, done)
             ok, told = True, _TOLD[kind]
-            if kind == control.HAND_OVER:
-                name, kind = details.pop("id"), control.MERGE
         except (ValueError, RecursionError) as error:  # StateError is one of the former
             ok, told = False, str(error)[:1000]
-        if before is None and key and mine:
-            gates.commands = [*gates.commands, (known, said)][-_REMEMBERED:]
-        if ok and control.kind_of(value) == control.MERGE:
+        if mine:
+            _note(gates, kind, key, known, said)
+        if ok and (kind == control.MERGE or "sent_on" in details):
             return  # answered once it is done
+        if ok and kind == control.HAND_OVER:
+            name, kind = details.pop("id"), control.MERGE
         # what is no command may be as long as a record: the answer must fit into one
         known_kind = kind if mine else ""
         answer = Answer(name, known_kind, ok, told, now_ms, details=details)
@@ -163,7 +183,9 @@ class Control:
             done.switches.append(Switch(self._origin, name, wanted, at, order))
             return {}
         if kind == control.MERGE:
-            self._merging.wait(bucket, gates, record, now_ms)
+            merge = control.decode_merge(record.value)
+            self._call(merge.guest, memory, gates, done)
+            self._merging.wait(bucket, gates, record, merge, now_ms)
             return {}
         if kind == control.HAND_OVER:
             return self._merging.take_over(bucket, memory, gates, record, done)
@@ -171,9 +193,11 @@ class Control:
         if bucket_of(command.user, self._buckets) != bucket:
             message = "control: expected one user, got a record that names two"
             raise StateError(f"{message}; send it again with one")
-        details = self._handlers[kind](command.user, memory, gates, record.published, done)
+        self._call(command.user, memory, gates, done)
+        user = self._people.names.of(command.user)
+        details = self._handlers[kind](user, memory, gates, record.published, done)
         if kind == "forget_user":
-            self._merging.forget(gates, command.user, now_ms, done)
+            self._merging.forget(gates, user, now_ms, done)
         return details
 
     @property
@@ -212,9 +236,11 @@ class Control:
         done.forgotten += [key, *guests]
         done.orders += self._merging.told_to_forget(b"%016x/%d" % (key, at), guests)
         if self._recommend:
-            done.recommendations.append((user.encode(), None))
+            done.taken_back.append(user)
+        done.left.append(user)
         return {
             "removed": removed,
+            **({"merged_before": True} if key in gates.left else {}),
             "told": "all workers and learn-items: sequences; fine-tune: events it trains from",
             "leaves_checkpoints": "with the next checkpoint; savepoints are yours to delete",
             "kept_elsewhere": _KEPT_ELSEWHERE,
@@ -252,6 +278,14 @@ _TOLD = {
     "resume": "all workers are told: events teach from now on",
     "set": "all workers are told; it holds until it is set to null, also after restarts",
 }
+
+
+def _note(gates: Gates, kind: str, key: bytes | None, known: int, said: int) -> None:
+    """Remember a command by hashes of its id and its content."""
+    if kind == control.HAND_OVER:
+        gates.taken = [*gates.taken, known][-_TAKEN:]
+    elif key and known not in dict(gates.commands):
+        gates.commands = [*gates.commands, (known, said)][-_REMEMBERED:]
 
 
 def _remove(memory: Memory, entry: str) -> int:

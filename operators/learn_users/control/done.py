@@ -11,7 +11,10 @@ class Done:
 
     answers: list[tuple[bytes, bytes]] = field(default_factory=list)
     """Key and value for `control_results`."""
-    recommendations: list[tuple[bytes, bytes | None]] = field(default_factory=list)
+    taken_back: list[str] = field(default_factory=list)
+    """Users whose recommendations are."""
+    nobody: list[str] = field(default_factory=list)
+    """What recommendations call nobody any more."""
     forgotten: list[int] = field(default_factory=list)
     """Keys of users whom other workers must forget, too."""
     waiting: int = 0

@@ -1,6 +1,6 @@
 """Keeps events out of a micro-batch that are not to be learnt, and those of bots from teaching."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from itertools import compress
 
@@ -22,17 +22,28 @@ NO_CONSENT = "(no consent)"
 """What records of forgotten users, and those that say no, are counted as, among the ignored."""
 
 
-def without(decoded: Decoded, batch: MicroBatch, gates: Gates, policy: EventPolicy) -> Decoded:
+def without(
+    decoded: Decoded,
+    batch: MicroBatch,
+    gates: Gates,
+    policy: EventPolicy,
+    keys_of: Callable[[str], Iterable[int]],
+) -> Decoded:
     """Return what was decoded without what is forgotten.
 
     These records are counted as ignored, and are no dead letters either: these would keep them.
+
+    Parameters
+    ----------
+    keys_of : function
+        Returns the keys of a user by the id.
     """
     keys = [key_of(user) for user in decoded.users]
     until = np.array([_until(key, gates) for key in keys], np.int64)
     theirs = {
         one.position
         for one in decoded.rejected
-        if batch.published[one.position] <= _until_of(batch, one.position, gates, policy)
+        if batch.published[one.position] <= _until_of(batch, one.position, gates, policy, keys_of)
     }
     events = decoded.events
     if len(events):
@@ -89,11 +100,18 @@ def _until(key: int, gates: Gates) -> int:
     return gates.lifted[key][0] if key in gates.lifted else _NEVER
 
 
-def _until_of(batch: MicroBatch, position: int, gates: Gates, policy: EventPolicy) -> int:
+def _until_of(
+    batch: MicroBatch,
+    position: int,
+    gates: Gates,
+    policy: EventPolicy,
+    keys_of: Callable[[str], Iterable[int]],
+) -> int:
     """Return the same of the user of a refused record; -1 where nobody can tell whose it is."""
     key, value = batch.keys[position], batch.values[position]
     users = {_user_in_key(key, policy), *_users_in(value, policy)} - {""}
-    return max((_until(key_of(user), gates) for user in users), default=_NEVER)
+    keys = (key for user in users for key in keys_of(user))
+    return max((_until(key, gates) for key in keys), default=_NEVER)
 
 
 def mute(

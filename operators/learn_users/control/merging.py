@@ -9,23 +9,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from models.keys import bucket_of, key_of
+import msgspec
+
+from models.keys import bucket_of, id_in, key_of
 from models.users.merge import merge
 from operators.learn_users.control.done import Done
 from operators.learn_users.micro_batch import Command
 from operators.memory import Memory
 from state.codec.sealed import StateError
-from state.keyed.descriptors import entry_of
-from state.keyed.gates import Gates, Waiting
+from state.keyed import gates as gates_codec
+from state.keyed.descriptors import entry_of, name_entry
+from state.keyed.gates import Gates, Left, Waiting
 from state.topics import control
-from state.topics.control import Answer, ForgetKeys, HandOver
+from state.topics.control import Answer, ForgetKeys, HandOver, MergeCommand
+from state.users.names import Names
 from state.users.state import UserState
 
 _QUIET_MS, _LONGEST_MS = 2_000, 1_800_000
 """Processing time without events from before a command, after which a guest is merged; and after
 which it is merged whatever comes: a producer whose clock is slow must not hold it up for ever."""
+_LEFT_MS = 600_000
+"""Processing time for which a guest's bucket knows with whom the guest was merged."""
 _MOST_WAITING, _MOST_GUESTS = 1_000, 1_000
-"""Guests of a bucket that wait; guests of a user that are remembered."""
+"""Guests of a bucket that wait; guests that are remembered, of a user and of a bucket."""
 
 
 @dataclass(slots=True)
@@ -46,6 +52,7 @@ class Merging:
     Parameters
     ----------
     state : UserState
+    names : Names
     buckets : int
         User buckets of the job.
     alone : bool
@@ -61,6 +68,7 @@ class Merging:
     def __init__(
         self,
         state: UserState,
+        names: Names,
         *,
         buckets: int,
         alone: bool,
@@ -69,12 +77,14 @@ class Merging:
         session_gap_ms: int,
         recompute: bool,
     ) -> None:
-        self._state, self._buckets = state, buckets
+        self._state, self._names, self._buckets = state, names, buckets
         self._alone, self._recommend, self._origin = alone, recommend, origin
         self._session_gap_ms, self._recompute = session_gap_ms, recompute
         self._waits: dict[tuple[bytes, str], _Wait] = {}
 
-    def wait(self, bucket: int, gates: Gates, record: Command, now_ms: int) -> None:
+    def wait(
+        self, bucket: int, gates: Gates, record: Command, command: MergeCommand, now_ms: int
+    ) -> None:
         """Let a guest wait for what was written before the command.
 
         Raises
@@ -82,14 +92,24 @@ class Merging:
         StateError
             For a command that cannot be carried out.
         """
-        command = control.decode_merge(record.value)
-        problem = self._problem(command.guest, command.user, bucket, gates)
+        problem = self._problem(command, bucket, gates)
         if not record.key:  # by which what is handed over is known
             problem = "a key, which is the id of the command, got none; send it again with one"
         if problem:
             message = f"control: expected {problem}"
             raise StateError(message)
-        waiting = Waiting(record.key or b"", command.guest, command.user, record.published)
+        names, route = self._names, ""
+        if names.hides:
+            route = id_in(bucket_of(command.user, self._buckets), self._buckets)
+        waiting = Waiting(
+            record.key or b"",
+            names.of(command.guest),
+            names.of(command.user),
+            record.published,
+            -record.coordinate,
+            route,
+            names.keys(command.user)[1:],
+        )
         gates.merging = [*gates.merging, waiting]
         self._wait_of(waiting, now_ms)
 
@@ -104,8 +124,11 @@ class Merging:
     def hand_over(self, memory: Memory, gates: Gates, now_ms: int) -> Done | None:
         """Take from a bucket the guests who have waited long enough; None while none has."""
         waited = [one for one in gates.merging if self._wait_of(one, now_ms).is_over(now_ms)]
+        old = [key for key, one in gates.left.items() if now_ms - one.since >= _LEFT_MS]
+        for key in old:
+            del gates.left[key]
         if not waited:
-            return None
+            return Done() if old else None
         gates.merging = [one for one in gates.merging if one not in waited]
         done = Done()
         for one in waited:
@@ -145,20 +168,49 @@ class Merging:
             If it cannot be read, or is of another model.
         """
         handed, never = control.decode_hand_over(record.value), (-1, -1)
-        if bucket_of(handed.user, self._buckets) != bucket:
+        if bucket_of(handed.route or handed.user, self._buckets) != bucket:
             message = "control: expected what a guest left to a user of the bucket"
             raise StateError(message)
         key, guests = key_of(handed.user), [*handed.merged, key_of(handed.guest)]
-        if key in gates.forgotten or record.published <= gates.lifted.get(key, never)[0]:
+        keys = [key, *handed.formers]
+        for left in [gates.left[one] for one in keys if one in gates.left]:
+            if (handed.at, handed.order) < (left.at, left.order):  # to a guest who is one no more
+                done.orders.append(self._sent_on(handed, left))
+                return {"id": handed.id, "sent_on": True}
+        guests = [one for one in guests if one not in keys]
+        forgotten = any(one in gates.forgotten for one in keys)
+        until = max(gates.lifted.get(one, never)[0] for one in keys)
+        if forgotten or record.published <= until:
             done.forgotten += guests
             done.orders += self.told_to_forget(handed.id.encode(), guests)
             return {"id": handed.id, "changed": False, "forgotten": True}
         if handed.profile is not None:
             entry = entry_of(handed.user)
             memory.put(entry, self._merged(handed.user, memory.get(entry), handed.profile))
-        known = gates.merged.get(key, [])
-        gates.merged[key] = list(dict.fromkeys((*known, *guests)))[-_MOST_GUESTS:]
+        _adopt(gates, key, guests)
         return {"id": handed.id, "changed": True}
+
+    def rejoin(self, user: str, memory: Memory, gates: Gates, done: Done) -> bool:
+        """Give a user what is kept by former names; return whether there was anything."""
+        moved = [
+            self._rename(user, former, memory, gates, done) for former in self._names.formers(user)
+        ]
+        return any(moved)
+
+    def _rename(self, user: str, former: str, memory: Memory, gates: Gates, done: Done) -> bool:
+        name, profile = self._names.of(user), memory.get(entry_of(former))
+        moved = gates_codec.rename(gates, key_of(former), key_of(name))
+        if profile is None:
+            return moved
+        entry = entry_of(name)
+        memory.put(entry, self._merged(name, memory.get(entry), profile))
+        memory.remove(entry_of(former))
+        _adopt(gates, key_of(name), [key_of(former)])
+        done.left.append(former)
+        if self._recommend and self._names.outside:
+            named = memory.get(name_entry(former)) is not None
+            done.nobody.append(user if named else former)
+        return True
 
     def told_to_forget(self, name: bytes, keys: list[int]) -> list[tuple[bytes, bytes]]:
         """Return the command by which fine-tune forgets guests, where there is a fine-tune."""
@@ -167,13 +219,13 @@ class Merging:
         which = key_of("/".join(map(str, keys)))
         return [control.encode_own(b"%s/forget_keys/%016x" % (name, which), ForgetKeys(keys))]
 
-    def _problem(self, guest: str, user: str, bucket: int, gates: Gates) -> str:
+    def _problem(self, command: MergeCommand, bucket: int, gates: Gates) -> str:
         """Return what is wrong with a command; "" for nothing."""
-        if guest == user:
+        if command.guest == command.user:
             return "two users, got one; nothing to merge"
-        if bucket_of(guest, self._buckets) != bucket:
+        if bucket_of(command.guest, self._buckets) != bucket:
             return "from and to only, got a user as well; send it again without"
-        if key_of(guest) in gates.forgotten:
+        if not gates.forgotten.keys().isdisjoint(self._names.keys(command.guest)):
             return "a guest who is not forgotten; readmit_user takes events of the guest again"
         if len(gates.merging) >= _MOST_WAITING:
             return f"at most {_MOST_WAITING} guests of a bucket at a time; send it again later"
@@ -184,22 +236,51 @@ class Merging:
     ) -> None:
         """Hand over what is kept of a guest, and keep nothing."""
         name, key = control.id_of(one.id), key_of(one.guest)
+        gates.left[key] = Left(one.user, one.at, one.order, one.route, one.formers, now_ms)
+        if len(gates.left) > _MOST_GUESTS:
+            del gates.left[next(iter(gates.left))]
         profile, merged = memory.get(entry_of(one.guest)), gates.merged.pop(key, [])
         if profile is None and not merged:
             told = "nothing is known of the guest"
             answer = Answer(name, control.MERGE, True, told, now_ms, details={"changed": False})
             done.answers.append(control.encode(answer))
             return
-        handed = HandOver(one.user, one.guest, name, profile, merged, self._origin)
-        # an id may be used twice: what a guest leaves is never taken for what another one left
-        pair = key_of(f"{one.guest}\n{one.user}")
-        key_of_it = b"%s/hand_over/%016x/%016x" % (one.id, self._origin, pair)
-        done.orders.append(control.encode_own(key_of_it, handed))
+        handed = HandOver(
+            one.user,
+            one.guest,
+            name,
+            profile,
+            merged,
+            self._origin,
+            one.at,
+            one.order,
+            one.route,
+            one.formers,
+        )
+        done.orders.append(self._order(one.id, handed))
         done.left.append(one.guest)
         if profile is not None:
             memory.remove(entry_of(one.guest))
         if self._recommend:
-            done.recommendations.append((one.guest.encode(), None))
+            done.taken_back.append(one.guest)
+
+    def _sent_on(self, handed: HandOver, left: Left) -> tuple[bytes, bytes]:
+        """Return what a guest has left, for the user whom the one it is for was merged with."""
+        moved = msgspec.structs.replace(
+            handed,
+            user=left.user,
+            at=left.at,
+            order=left.order,
+            route=left.route,
+            formers=left.formers,
+        )
+        return self._order(handed.id.encode(), moved)
+
+    def _order(self, name: bytes, handed: HandOver) -> tuple[bytes, bytes]:
+        # an id may be used twice: what a guest leaves is never taken for what another one left
+        pair = key_of(f"{handed.guest}\n{handed.user}\n{handed.order}")
+        key = b"%s/hand_over/%016x/%016x" % (name, self._origin, pair)
+        return control.encode_own(key, handed)
 
     def _merged(self, user: str, mine: bytes | None, guest: bytes) -> bytes:
         """Return the record of a user who takes that of a guest."""
@@ -211,3 +292,9 @@ class Merging:
             merge(pair, session_gap_ms=self._session_gap_ms, recompute=self._recompute)
         )
         return value
+
+
+def _adopt(gates: Gates, key: int, guests: Sequence[int]) -> None:
+    """Note guests of a user: they are forgotten with the user."""
+    known = gates.merged.get(key, [])
+    gates.merged[key] = list(dict.fromkeys((*known, *guests)))[-_MOST_GUESTS:]

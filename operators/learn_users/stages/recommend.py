@@ -1,6 +1,6 @@
 """Recommend: who is answered by a list, and the records of these lists."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import compress
 
 import numpy as np
@@ -37,6 +37,8 @@ class Recommend:
         Version of the online model.
     identity : Identity
         What an event is known by.
+    outside : function
+        Says what a user is called in recommendations.
     """
 
     def __init__(
@@ -46,9 +48,10 @@ class Recommend:
         feedback: FeedbackStage | None,
         model: str,
         identity: Identity,
+        outside: Callable[[str, Memory], str | None],
     ) -> None:
         self._learn, self._slate, self._feedback = learn, slate, feedback
-        self._online, self._identity = model, identity
+        self._online, self._identity, self._outside = model, identity, outside
         self._records = Recommendations(model, identity)
 
     def serve(self, model: str) -> None:
@@ -113,4 +116,5 @@ class Recommend:
         items = self._learn.items
         if feedback is not None:
             feedback.serve(memory, mine, keys, slates, items, self._records.model_version)
-        return self._records(mine, chosen, triggers, slates, items, now_ms)
+        called = [self._outside(name, memory) or "" for name in mine]
+        return self._records(mine, called, chosen, triggers, slates, items, now_ms)

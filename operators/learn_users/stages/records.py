@@ -104,16 +104,24 @@ class Recommendations:
     def __call__(
         self,
         ids: list[str],
+        called: list[str],
         users: Users,
         triggers: Triggers,
         slates: Slates,
         items: Items,
         now_ms: int,
     ) -> list[tuple[bytes, bytes | None]]:
-        """Return key and value of one record for every trigger; all arguments share their rows."""
+        """Return key and value of one record for every trigger; all arguments share their rows.
+
+        Parameters
+        ----------
+        ids, called
+            What the job calls users, and what it calls them in recommendations.
+        """
         recommended = slates.lists
         lists = zip(
             ids,
+            called,
             triggers.event_ids,
             trigger_keys(triggers, self._identity),
             triggers.time.tolist(),
@@ -131,8 +139,8 @@ class Recommendations:
         named = items.ids
         records: list[tuple[bytes, bytes | None]] = []
         for (
-            user, event_id, key, time, published, start, count, rows, scores, reasons, sources,
-            propensities, arm,
+            user, name, event_id, key, time, published, start, count, rows, scores, reasons,
+            sources, propensities, arm,
         ) in lists:  # fmt: skip
             best = [
                 Item(
@@ -149,7 +157,7 @@ class Recommendations:
             ]
             record = Recommendation(
                 recommendation_id(user, key),
-                user,
+                name,
                 now_ms,
                 Trigger(event_id, time, published),
                 self.model_version,

@@ -60,7 +60,7 @@ def target(
     local = Local.load(options.run_dir) if (options.run_dir / "local.json").exists() else None
     file = options.config or (_submitted(local) if local and running else None) or LOCAL_CONFIG
     try:
-        config = load(file, options.overrides, optional=[letter_key.NAME])
+        config = load(file, options.overrides, optional=letter_key.NAMES)
     except ConfigError as error:
         raise ToolError(str(error), code=2) from None
     # a file given decides; ours names the usual port only
