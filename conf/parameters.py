@@ -18,6 +18,7 @@ from models.params.refit import RefitParams
 from models.params.slate import Arm, Rules, SlateParams
 from models.params.transitions import TransitionParams
 from models.params.users import UserParams
+from models.popularity.private import PrivateCounts
 from models.users.past import ALWAYS
 
 
@@ -116,6 +117,16 @@ def letter_key(config: JobConfig) -> bytes | None:
     """Return the key of dead letters; None where they are not encrypted."""
     text = config.privacy.dead_letter_key
     return None if text is None else bytes_of(text)
+
+
+def private_counts(config: JobConfig) -> PrivateCounts | None:
+    """Return the budget of a count of trending items; None where these are told as they are."""
+    rules = config.privacy
+    if rules.counts_epsilon is None:
+        return None
+    return PrivateCounts(
+        epsilon=rules.counts_epsilon, delta=rules.counts_delta, items=rules.counts_items
+    )
 
 
 def event_policy(config: JobConfig) -> EventPolicy:

@@ -12,6 +12,7 @@ from conf.parameters import (
     feedback_params,
     letter_key,
     neighbour_params,
+    private_counts,
     ranking_params,
     rating_params,
     slate_params,
@@ -67,6 +68,7 @@ def learn_users(
     config: JobConfig, lease: Lease | None = None, lineage: Lineage | None = None
 ) -> LearnUsersParams:
     """Return the parameters of learn-users."""
+    private = private_counts(config)
     return LearnUsersParams(
         policy=event_policy(config),
         lease=lease,
@@ -93,6 +95,7 @@ def learn_users(
         slate=slate_params(config),
         slate_of=Settings(config.recommend, config.feedback.ignored_weight),
         letter_key=letter_key(config),
+        counted_items=private.items if private else None,
         consent=_consent(config),
     )
 
