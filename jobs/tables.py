@@ -375,13 +375,11 @@ SIGHTINGS = """SELECT item, event_time, rowtime FROM learned
 
 _TIES = 1 << 20
 """Of equal noisy counts chance decides, so that not even their order says who came first."""
-_WORDS = 1 << 32
-"""Values of a hash."""
-_UNIFORM = (
-    f"((HASH_CODE(UUID()) + {_WORDS // 2}E0"
-    f" + (HASH_CODE(UUID()) + {_WORDS // 2}.5E0) / {_WORDS}E0) / {_WORDS}E0)"
-)
-"""A number from 0 to 1, of 64 bits that nobody can foretell: `RAND` can be, from a few of its
+_WORDS = 1 << 31
+"""Values of a hash: none is negative but one, which stands for 0."""
+_WORD = f"MOD(ABS(CAST(HASH_CODE(UUID()) AS BIGINT)), {_WORDS})"
+_UNIFORM = f"(({_WORD} + ({_WORD} + 0.5E0) / {_WORDS}E0) / {_WORDS}E0)"
+"""A number from 0 to 1, of 62 bits that nobody can foretell: `RAND` can be, from a few of its
 numbers, and `UUID` is drawn by a generator made for secrets."""
 
 
