@@ -81,6 +81,7 @@ class Pipeline:
             rated=params.learning.rated,
         )
         self._learn = Learn(params.learning)
+        self._learn.items.private = params.counted_items is not None
         self._stars = params.learning.stars
         self._online = f"online-{params.learning.objective}-1"
         self._recommendations = Recommendations(self._online, params.policy.identity)

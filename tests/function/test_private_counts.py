@@ -67,7 +67,7 @@ def test_no_window_counts_a_user_more_than_the_bound(seed: int, recent: int, lat
     users, offset = subtask(recent, lateness), 0
     hostile = [Hostile(name, chance) for name in USERS]
     found: dict[str, list[tuple[int, str]]] = defaultdict(list)
-    for _ in range(250):
+    for _ in range(120):
         users.idle(chance.choice((0, 1, 1_000, 20_000, 50_000, WINDOW // 2, WINDOW + LATENESS)))
         now_ms = users.clock.now_ms
         batch = [record for user in hostile for record in user.records(now_ms)]
@@ -108,6 +108,16 @@ def test_what_others_send_decides_neither_what_counts_nor_when() -> None:
     assert [item for item in among.trending if item != "x"] == ["a", "b"]
     assert list(among.trending).count("x") == 200
     assert alone.event_time == among.event_time == NOW
+
+
+def test_users_without_a_past_are_not_ranked_popular_items_by_raw_counts() -> None:
+    """Their lists hold what is trending, and nothing until something is."""
+    for most, expected in ((MOST, []), (None, ["tea"])):
+        users = subtask(most=most)
+        users.take(in_order([event("ann", "tea")]))
+        learned = users.take(in_order([event("zoe", "ham")], first=1))
+        listed = learned.recommendations["zoe"]["items"]
+        assert [one["item_id"] for one in listed] == expected
 
 
 def test_what_is_old_by_the_clock_does_not_count() -> None:
