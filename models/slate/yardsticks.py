@@ -23,7 +23,7 @@ class Yardsticks:
         self._scratch = Scratch.of_size(0, 0, 0)
 
     def popular(self, items: Items, users: Users, k: int) -> Recommended:
-        """Return the k most popular items of each user's others; the trending where those are private."""
+        """Return the k most popular items of each user's others; trending ones where private."""
         out, own = Recommended.empty(len(users), k), UserArrays.of(users)
         needed = k + int(users.past_length.max(initial=0)) + users.excluded.shape[1]
         private = items.private
