@@ -127,4 +127,5 @@ def _best(
         seen = seen + noise
         told = seen >= budget.threshold
         items, seen = items[told], seen[told]
-    return items[np.argsort(-seen, kind="stable")[:k]]
+    best: Codes = items[np.argsort(-seen, kind="stable")[:k]]
+    return best
