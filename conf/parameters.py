@@ -19,6 +19,7 @@ from models.params.refit import RefitParams
 from models.params.slate import Arm, Rules, SlateParams
 from models.params.transitions import TransitionParams
 from models.params.users import UserParams
+from models.popularity.private import PrivateCounts
 from models.users.past import ALWAYS
 
 
@@ -129,6 +130,16 @@ def name_params(config: JobConfig) -> NameParams:
         former_key=former,
         formerly_ids=key is not None,
         outside=rules.recommendations_by == "pseudonym",
+    )
+
+
+def private_counts(config: JobConfig) -> PrivateCounts | None:
+    """Return the budget of a count of trending items; None where these are told as they are."""
+    rules = config.privacy
+    if rules.counts_epsilon is None:
+        return None
+    return PrivateCounts(
+        epsilon=rules.counts_epsilon, delta=rules.counts_delta, items=rules.counts_items
     )
 
 

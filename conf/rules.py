@@ -181,6 +181,16 @@ RULES = (
         ),
     ),
     Rule(
+        "trending.window",
+        "users.ttl",
+        "less than users.ttl, with trending.lateness, while privacy.counts_epsilon is set, or users"
+        " are forgotten while they are still counted",
+        lambda c: (
+            c.privacy.counts_epsilon is None
+            or c.trending.window + c.trending.lateness < c.users.ttl
+        ),
+    ),
+    Rule(
         "users.session_gap",
         "users.ttl",
         "at most users.ttl, or users are forgotten in mid-session",

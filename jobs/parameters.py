@@ -13,6 +13,7 @@ from conf.parameters import (
     letter_key,
     name_params,
     neighbour_params,
+    private_counts,
     ranking_params,
     rating_params,
     slate_params,
@@ -68,6 +69,7 @@ def learn_users(
     config: JobConfig, lease: Lease | None = None, lineage: Lineage | None = None
 ) -> LearnUsersParams:
     """Return the parameters of learn-users."""
+    private = private_counts(config)
     return LearnUsersParams(
         policy=event_policy(config),
         lease=lease,
@@ -95,6 +97,7 @@ def learn_users(
         slate_of=Settings(config.recommend, config.feedback.ignored_weight),
         names=name_params(config),
         letter_key=letter_key(config),
+        counted_items=private.items if private else None,
         consent=_consent(config),
     )
 

@@ -7,9 +7,11 @@ uids from the order of declaration.
 from collections.abc import Sequence
 
 from conf.client.classes import for_job
+from conf.parameters import private_counts
 from conf.schema import JobConfig
 from models.columns.events import OFFSET_BITS
 from models.keys import MIXER, MIXER_SHIFT, origin_of
+from models.popularity.private import PrivateCounts
 from state import record_sizes
 from state.topics import availability, window
 from state.topics import trending as topic
@@ -374,23 +376,51 @@ SIGHTINGS = """SELECT item, event_time, rowtime FROM learned
     CROSS JOIN UNNEST(trending) AS t(item)"""
 
 
+_TIES = 1 << 20
+"""Of equal noisy counts chance decides, so that not even their order says who came first."""
+_WORDS = 1 << 31
+"""Values of a hash: none is negative but one, which stands for 0."""
+_WORD = f"MOD(ABS(CAST(HASH_CODE(UUID()) AS BIGINT)), {_WORDS})"
+_UNIFORM = f"(({_WORD} + ({_WORD} + 0.5E0) / {_WORDS}E0) / {_WORDS}E0)"
+"""A number from 0 to 1, of 62 bits that nobody can foretell: `RAND` can be, from a few of its
+numbers, and `UUID` is drawn by a generator made for secrets."""
+
+
+def noisy(count: str, private: PrivateCounts) -> str:
+    """Return the SQL expression of a count with two-sided geometric noise, times `_TIES`.
+
+    Whoever reads it twice must not have it evaluated twice: it stands before the ranking, what
+    depends on it behind. See `models.popularity.private` for the noise.
+    """
+    geometric = f"CAST(FLOOR(LN({_UNIFORM}) * -{private.scale:.17e}) AS BIGINT)"
+    tie = f"CAST(FLOOR({_UNIFORM} * {_TIES - 1}E0) AS BIGINT)"
+    return f"({count} + {geometric} - {geometric}) * {_TIES} + {tie}"
+
+
 def trending(config: JobConfig) -> str:
-    """Most seen items of an event-time hopping window: one record a window, back to the loop."""
+    """Most seen items of an event-time hopping window: one record a window, back to the loop.
+
+    With private counts each has noise, and only those above a threshold are told.
+    """
     origin = origin_of(config.job.name, config.kafka.topics.user_behavior)
     end = "UNIX_TIMESTAMP(CAST(window_end AS STRING)) * 1000"
     # as many as fit into a record whatever their ids are
     room = config.kafka.max_record_bytes - record_sizes.OVERHEAD
     top = min(config.trending.top, record_sizes.most_trending(room, config.events.max_id_bytes))
+    private, count, shown, told = private_counts(config), "COUNT(*)", "seen", f"place <= {top}"
+    if private is not None:
+        count, shown = noisy("COUNT(*)", private), f"seen / {_TIES}"
+        told += f" AND seen >= {private.threshold * _TIES}"
     return f"""INSERT INTO model_updates
         SELECT CAST('{topic.KEY.decode()}' AS BYTES),
-          CAST({topic.written_by("item", "seen", end, origin)} AS BYTES)
+          CAST({topic.written_by("item", shown, end, origin)} AS BYTES)
         FROM (
           SELECT window_start, window_end, item, seen,
             ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY seen DESC) AS place
           FROM (
-            SELECT window_start, window_end, item, COUNT(*) AS seen
+            SELECT window_start, window_end, item, {count} AS seen
             FROM TABLE(HOP(TABLE sightings, DESCRIPTOR(rowtime),
               {interval(config.trending.hop)}, {interval(config.trending.window)}))
             GROUP BY window_start, window_end, item))
-        WHERE place <= {top}
+        WHERE {told}
         GROUP BY window_start, window_end"""

@@ -63,7 +63,13 @@ def blocks(
 
 
 def fill_empty(
-    users: UserArrays, a: ItemArrays, scratch: Scratch, lists: Lists, fallback: NDArray[np.int32]
+    users: UserArrays,
+    a: ItemArrays,
+    scratch: Scratch,
+    lists: Lists,
+    fallback: NDArray[np.int32],
+    *,
+    alone: bool = False,
 ) -> None:
     """Give users whose list is empty trending items, then popular ones.
 
@@ -73,13 +79,15 @@ def fill_empty(
     ----------
     fallback : int32[m]
         Trending rows, best first.
+    alone : bool
+        Whether no popular items follow, so that a list may be short.
     """
     empty = lists.rows[:, :1].min(axis=1, initial=0) < 0
     if empty.any():
         needed = lists.rows.shape[1] + int(users.past_length[empty].max()) + users.excluded.shape[1]
         known = np.unique(fallback)
         enough = (a.named[known] & (a.counts[known] > 0) & ~a.unavailable[known]).sum() >= needed
-        popular = fallback[:0] if enough else most_popular(a, needed)
+        popular = fallback[:0] if enough or alone else most_popular(a, needed)
         _fill_empty(users, a, scratch, lists, fallback, popular)
 
 

@@ -172,6 +172,9 @@ class LearnUsersParams:
     """What users are called."""
     letter_key: bytes | None = field(default=None, repr=False)
     """Dead letters are encrypted with it; None: they are not."""
+    counted_items: int | None = None
+    """Distinct items of a user that a trending window counts, at most; None: all, see
+    `operators.learn_users.stages.sightings`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -43,3 +43,21 @@ class Privacy(Section):
     recommendations_by: Literal["id", "pseudonym"] = Field(
         default="id", description="What key and `user_id` of recommendations are."
     )
+    counts_epsilon: float | None = Field(
+        default=None,
+        gt=0,
+        le=100,
+        description="Epsilon of user-level differential privacy of each count of trending items,"
+        " see [what it covers](privacy.md#differential-privacy-of-trending-items). null: counts are"
+        " told as they are.",
+    )
+    counts_delta: float = Field(
+        default=1e-6, gt=0, le=0.01, description="Its delta: far less than one by all users."
+    )
+    counts_items: int = Field(
+        default=5,
+        ge=1,
+        le=100,
+        description="Distinct items of a user that one count may have, each once. More of them"
+        " need more noise.",
+    )

@@ -134,6 +134,8 @@ class Items:
         What rows contain that came from elsewhere.
     trending : uint64[m]
         Keys of the items that are trending, best first.
+    private : bool
+        Whether they stand in for popular ones, whose counts are not private.
     catalogue : Catalogue
         What is known of items besides behaviour, see `describe`.
     """
@@ -167,6 +169,7 @@ class Items:
         self.generation = 0
         self.marks = Marks()
         self.trending = np.empty(0, np.uint64)
+        self.private = False
         self._unavailable: set[int] = set()
         self._blocked: set[int] = set()
         self.catalogue = Catalogue()

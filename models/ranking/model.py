@@ -195,7 +195,7 @@ class Ranking:
         else:
             lists = Lists.of(out, _NO_CONSTANTS)
             list_all(_newest(users), SLACK, work, lists)
-        fill_empty(work.users, work.items, work.scratch, lists, work.fallback)
+        fill_empty(work.users, work.items, work.scratch, lists, work.fallback, alone=items.private)
         return out
 
     def _list_all_items(self, work: Work, out: Recommended) -> Lists:

@@ -133,7 +133,7 @@ class FilteredRating:
         for begin, products in blocks(points, a.factors[: items.size]):
             second = second_block(begin, len(products), deep, items.size)
             list_block(begin, products, second, deep, levels, own, a, scratch, self._scale, lists)
-        fill_empty(own, a, scratch, lists, items.trending_rows())
+        fill_empty(own, a, scratch, lists, items.trending_rows(), alone=items.private)
         return out
 
     def _start(self, users: Users) -> None:

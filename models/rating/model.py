@@ -114,7 +114,9 @@ class Rating:
                 begin, products, none.y, none, levels, own, work.items, work.scratch,
                 self._scale, lists,
             )  # fmt: skip
-        fill_empty(work.users, work.items, work.scratch, lists, items.trending_rows())
+        fill_empty(
+            work.users, work.items, work.scratch, lists, items.trending_rows(), alone=items.private
+        )
         return out
 
     def _work(self, items: Items, users: Users) -> Work:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from models.arrays.items import ItemArrays
 from models.arrays.users import UserArrays
 from models.arrays.work import Scratch
-from models.columns.lists import BY_EXPLORED, BY_POPULAR, Recommended
+from models.columns.lists import BY_EXPLORED, BY_POPULAR, BY_TRENDING, Recommended
 from models.columns.users import Users
 from models.compiled import entry
 from models.index.ceilings import listable
@@ -23,12 +23,13 @@ class Yardsticks:
         self._scratch = Scratch.of_size(0, 0, 0)
 
     def popular(self, items: Items, users: Users, k: int) -> Recommended:
-        """Return the k most popular items of each user's others."""
+        """Return the k most popular items of each user's others; trending ones where private."""
         out, own = Recommended.empty(len(users), k), UserArrays.of(users)
         needed = k + int(users.past_length.max(initial=0)) + users.excluded.shape[1]
-        rows = most_popular(items.arrays, needed)
+        private = items.private
+        rows = items.trending_rows() if private else most_popular(items.arrays, needed)
         _take(rows, own, items.arrays, self._scratch_for(items), out.rows, out.scores)
-        out.reasons[:] = BY_POPULAR
+        out.reasons[:] = BY_TRENDING if private else BY_POPULAR
         return out
 
     def random(

@@ -33,12 +33,13 @@ from operators.learn_users.stages.account import account, accounting_of
 from operators.learn_users.stages.decode import Decode, Decoded
 from operators.learn_users.stages.deduplicate import deduplicate
 from operators.learn_users.stages.evaluate import evaluate
-from operators.learn_users.stages.examples import examples_of, sample
+from operators.learn_users.stages.examples import examples_of
 from operators.learn_users.stages.fates import Fates
 from operators.learn_users.stages.learn import Learn, LearnedBatch
 from operators.learn_users.stages.recommend import Recommend, Record
 from operators.learn_users.stages.records import DeadLetters, Outcome
 from operators.learn_users.stages.sessionize import sessionize
+from operators.learn_users.stages.sightings import Sightings
 from operators.learn_users.stages.slate import Slate
 from operators.memory import Memory
 from operators.params import LearnUsersParams
@@ -76,6 +77,7 @@ class Pipeline:
             rated=params.learning.rated,
         )
         self._learn = Learn(params.learning)
+        self._learn.items.private = params.counted_items is not None
         self._stars = params.learning.stars
         self.newest = 0
         self.lineage = params.lineage  # the one that accounting is told for
@@ -120,6 +122,7 @@ class Pipeline:
                 recompute=learning.deep.network != "mf",
             ),
         )
+        self._sightings = Sightings(params)
         self._adaptive = learning.objective == "ranking" and learning.ranking.adaptive
 
     def process(self, batch: MicroBatch, memory: Memory) -> Outcome:
@@ -144,6 +147,7 @@ class Pipeline:
         if self._stars is not None:
             decoded.events.value = self._stars.of(decoded.events.value)
         users = self._user_state.decode(stored, decoded.users, most_of_one(decoded.events.user))
+        self._sightings.look(users)
         fate = deduplicate(users, decoded.events, self._params.learning.users, now_ms)
         fates = Fates.of(decoded, fate, len(batch))
         letters = sorted([*decoded.rejected, *fates.letters], key=lambda one: one.position)
@@ -416,8 +420,9 @@ class Pipeline:
         events.time = np.minimum(events.time, now_ms)
         sessionize(users, events, params.learning.users.session_gap_ms)
         users.seen[events.user] = now_ms
-        outcome.event_time = int(events.time.max())
-        self.note_time(outcome.event_time)
+        newest = int(events.time.max())
+        outcome.event_time = self._sightings.time(newest, now_ms)
+        self.note_time(newest)
         if self._feedback is not None:
             taken = Taken(
                 decoded.users, events, item_ids, decoded.code[accepted], decoded.amount[accepted],
@@ -459,12 +464,7 @@ class Pipeline:
         if params.deep:
             model, scale = self._learn.deep.version, params.learning.scale
             outcome.examples = examples_of(users, events, learned.learnt, model, scale)
-        outcome.trending = sample(
-            events,
-            item_ids,
-            params.trending_sample,
-            outcome.event_time - params.trending_lateness_ms,
-        )
+        outcome.trending = self._sightings(events, item_ids, outcome.event_time)
 
     def _recall_weights(self, bucket: int, memory: Memory) -> None:
         """Take what the bucket has seen of the worth of popularity and of knobs, once.

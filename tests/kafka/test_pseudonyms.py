@@ -109,6 +109,8 @@ def test_an_id_is_where_it_was_sent_and_nowhere_else(job: RunningJob, tmp_path: 
     job.wait(lambda: len({one.key() for one in job.read("control_results")}) == 3, "answers")
     visits(job, 2)
     job.wait(lambda: bool(job.read("feedback")), "outcomes")
+    store = job.local.run_dir / "models" / job.name
+    job.wait(lambda: any(path.is_file() for path in store.rglob("*")), "a model")
     saved = job.stop()
     assert found_in(saved) == []
     assert found_on(job) == []
@@ -136,11 +138,11 @@ def test_an_id_is_where_it_was_sent_and_nowhere_else(job: RunningJob, tmp_path: 
     assert [user for user in PEOPLE if newest[user] is not None] == []
     assert names.of(FORGOTTEN) not in newest
     said = json.loads(newest[names.of(PEOPLE[5])] or b"")
-    mine = {json.loads(one.value)["event_id"] for one in job.sent if one.key == PEOPLE[5].encode()}
+    mine = {one.value for one in job.sent if one.key == PEOPLE[5].encode()}
     # views of three visits, and impressions; those of the last visit come after the list
     assert 12 <= said["session"]["events"] <= len(mine), said
-    logs = [path for path in job.local.run_dir.rglob("*") if path.suffix in (".log", ".out")]
+    logs = [path for path in (job.local.run_dir / "logs").rglob("*") if path.is_file()]
     assert logs
     assert [str(path) for path in logs if MARK.encode() in path.read_bytes()] == []
-    assert found_in(job.local.run_dir / "models" / job.name) == []
+    assert found_in(store) == []
     assert MARK not in json.dumps(job.local.flink.rest.jobs())

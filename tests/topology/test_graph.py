@@ -134,6 +134,7 @@ def test_feedback_adds_a_sink_of_its_own_and_moves_nothing(deep: dict[str, Any])
         {"events": {"keyed": False, "plan": "segment", "rating_type": "Product Reviewed"}},
         {"evaluation": {"share": 0.0}},
         {"trending": {"window": "1m", "hop": "1m", "top": 100}},
+        {"privacy": {"counts_epsilon": 1.0}},
         {"flink": {"parallelism": 4, "micro_batch_rows": 100}},
     ],
     ids=str,

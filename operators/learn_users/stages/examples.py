@@ -1,4 +1,4 @@
-"""Examples for fine-tune, and the sample of items for trending."""
+"""Examples for fine-tune."""
 
 import numpy as np
 
@@ -43,14 +43,3 @@ def examples_of(
         online_rank=learnt.online_rank[judged],
         value=value,
     )
-
-
-def sample(events: Events, item_ids: list[str], most: int, oldest: int) -> list[str]:
-    """Return the items of at most so many positive events that count, evenly spread.
-
-    All of them are given the micro-batch's newest time: what is older than `oldest`, ms, is left
-    out, or what an app held back for days would be popular now.
-    """
-    positive = np.flatnonzero((events.weight > 0) & events.counts & (events.time >= oldest))
-    step = max(1, -(-len(positive) // max(1, most)))
-    return [item_ids[n] for n in positive[::step].tolist()]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from scripts.tools import results
 from scripts.tools.console import run
+from scripts.tools.evaluate import private_lists
 from scripts.tools.evaluate.feedback import arms, offpolicy
 from scripts.tools.evaluate.holdout import command as holdout
 from scripts.tools.evaluate.ranking import command as ranking
@@ -16,9 +17,11 @@ def main() -> int:
     """Read the command line and evaluate."""
     parser = argparse.ArgumentParser(prog="scripts/evaluate", description=__doc__)
     protocols = parser.add_subparsers(
-        required=True, metavar="ranking|holdout|sessions|ratings|arms|offpolicy", dest="protocol"
+        required=True,
+        metavar="ranking|holdout|sessions|ratings|arms|offpolicy|private-counts",
+        dest="protocol",
     )
-    for command in (ranking, holdout, sessions, ratings, arms, offpolicy):
+    for command in (ranking, holdout, sessions, ratings, arms, offpolicy, private_lists):
         command.add_to(protocols)
     options = parser.parse_args()
     results.insist_on_a_commit(options.json)
