@@ -79,7 +79,7 @@ def test_no_window_counts_a_user_more_than_the_bound(seed: int, recent: int, lat
         for item in row.trending:
             assert row.event_time == now_ms
             found[item.partition("-")[0]].append((row.event_time, item))
-    assert min(len(found[user]) for user in USERS) >= 10
+    assert min(len(found[user]) for user in USERS) >= 3
     for counts in found.values():
         for begin, _ in counts:
             one = [item for at, item in counts if begin <= at < begin + WINDOW]

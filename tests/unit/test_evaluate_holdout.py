@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import sys
 
 import numpy as np
@@ -19,7 +20,7 @@ from scripts.tools.evaluate.baselines.bpr import Bpr
 from scripts.tools.evaluate.baselines.item_knn import ItemKnn
 from scripts.tools.evaluate.baselines.popularity import DecayedPopularity
 from scripts.tools.evaluate.baselines.stream import Stream
-from scripts.tools.evaluate.holdout import command, view
+from scripts.tools.evaluate.holdout import command, diversity, view
 from scripts.tools.evaluate.holdout.figures import METRICS, interval, of_users, rows
 from scripts.tools.evaluate.holdout.lists import DEEP, MODELS, best, lists_of
 from scripts.tools.evaluate.holdout.split import Split
@@ -229,8 +230,14 @@ def test_every_model_lists_what_is_not_the_users_own(run):
     document, shown = run(table, "--models", ",".join(models), "--k", "1,5")
     values = {(row["model"], row["metric"]): row for row in document["rows"]}
     assert set(values) == {
-        (m, f"{metric}@{k}") for m in models for metric in METRICS for k in (1, 5)
+        (m, f"{metric}@{k}")
+        for m in models
+        for metric in (*METRICS, *diversity.METRICS)
+        for k in (1, 5)
     }
+    # who lists the same for everybody shows the least
+    covered = {model: values[model, "coverage@5"]["value"] for model in models}
+    assert covered["popularity"] < covered["online"]
     for model in models:
         one = values[model, "recall@5"]
         assert 0 < one["low"] < one["value"] < one["high"] < 1
@@ -402,3 +409,35 @@ def test_a_file_without_ratings_has_no_good_ones(run):
 def test_a_picture_is_drawn(run, tmp_path):
     run(columns(), "--models", "popularity,bpr", "--plot", str(tmp_path / "new" / "out.png"))
     assert (tmp_path / "new" / "out.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_diversity_of_lists_is_that_of_a_slow_count(data):
+    split = split_of(data(columns()), 0.8)
+    random = np.random.default_rng(3)
+    known = np.unique(split.stream.item[: split.end])
+    lists = random.choice(known, (12, 6)).astype(np.int32)
+    lists[3, 2:], lists[4] = -1, -1
+    found = {row["metric"]: row["value"] for row in diversity.rows({"one": lists}, split, (2, 6))}
+    stream, end = split.stream, split.end
+    users = {item: set(stream.user[:end][stream.item[:end] == item].tolist()) for item in known}
+    for k in (2, 6):
+        alike = []
+        for listed in lists[:, :k].tolist():
+            pairs = [
+                len(users[a] & users[b]) / math.sqrt(len(users[a]) * len(users[b]))
+                for n, a in enumerate(listed) for b in listed[n + 1 :] if a >= 0 and b >= 0
+            ]  # fmt: skip
+            alike += [sum(pairs) / len(pairs)] if pairs else []
+        assert found[f"similarity@{k}"] == pytest.approx(sum(alike) / len(alike))
+        shown = [item for item in lists[:, :k].ravel().tolist() if item >= 0]
+        assert found[f"coverage@{k}"] == pytest.approx(len(set(shown)) / len(known))
+        assert 0 < found[f"gini@{k}"] < 1
+
+
+def test_what_everybody_is_shown_is_not_diverse(data):
+    split = split_of(data(columns()), 0.8)
+    same = np.tile(np.unique(split.stream.item[: split.end])[:4].astype(np.int32), (9, 1))
+    found = {row["metric"]: row["value"] for row in diversity.rows({"one": same}, split, (4,))}
+    many = len(np.unique(split.stream.item[: split.end]))
+    assert found["coverage@4"] == pytest.approx(4 / many)
+    assert found["gini@4"] == pytest.approx(1 - 4 / many)

@@ -17,7 +17,7 @@ from scripts.tools.data import columns
 from scripts.tools.data.behaviour import Recorded, recorded
 from scripts.tools.evaluate.common.event_types import check_types
 from scripts.tools.evaluate.common.output import add_options, chosen, console_beside, write
-from scripts.tools.evaluate.holdout import figures, view
+from scripts.tools.evaluate.holdout import diversity, figures, view
 from scripts.tools.evaluate.holdout.lists import DEEP, MODELS, lists_of
 from scripts.tools.evaluate.holdout.split import Split
 from scripts.tools.evaluate.stream import deep_options, rounds
@@ -83,11 +83,13 @@ def evaluate(options: argparse.Namespace) -> int:
     found = figures.rows(hits, split.counts, options.k)
     out, done = console_beside(options.json), tuning.rounds if tuning else []
     view.show(out, found, list(lists), options.k)
+    diverse = diversity.rows(lists, split, options.k)
+    diversity.show(out, diverse, list(lists), options.k)
     rounds.show(out, done)
     view.tell(out, split, time.monotonic() - begin)
     if options.json is not None:
         told = [each.as_mapping() for each in done]
-        write(options.json, found, split=split.told, rounds=told)
+        write(options.json, found + diverse, split=split.told, rounds=told)
     if options.plot is not None:
         view.draw(options.plot, found, list(lists), options.k)
         progress(f"plot in {options.plot}")
