@@ -1,4 +1,4 @@
-r"""Diversity of lists: how much of a catalogue they show, how evenly, and how alike their items are.
+r"""Diversity of lists: how much of a catalogue they show, how evenly, how alike their items are.
 
 Coverage is the share of the items known at the cut that some list has; the Gini coefficient is that
 of how often each of these is listed, 0 where all are alike. Of two items i and j with the users
