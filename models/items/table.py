@@ -134,6 +134,8 @@ class Items:
         What rows contain that came from elsewhere.
     trending : uint64[m]
         Keys of the items that are trending, best first.
+    gone : set of int
+        Keys of the items that became unavailable since somebody cleared it.
     private : bool
         Whether they stand in for popular ones, whose counts are not private.
     catalogue : Catalogue
@@ -172,6 +174,7 @@ class Items:
         self.private = False
         self._unavailable: set[int] = set()
         self._blocked: set[int] = set()
+        self.gone: set[int] = set()
         self.catalogue = Catalogue()
         self._looked_up = (self.trending, (0, 0), np.empty(0, np.int32))
         self.transitions = Transitions(transitions, rows)
@@ -285,6 +288,7 @@ class Items:
     def _hide(self, among: set[int], key: int, *, hidden: bool) -> None:
         if hidden:
             among.add(key)
+            self.gone.add(key)
         else:
             among.discard(key)
         row = self.rows(np.array([key], np.uint64), register=False)[0]

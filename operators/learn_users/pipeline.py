@@ -102,6 +102,7 @@ class Pipeline:
             f"online-{learning.objective}-1",
             params.policy.identity,
             self._people.outside,
+            params.k,
         )
         self._switches = Switches(self._slate, self._learn.items, params.slate_of)
         self._control = Control(
@@ -174,7 +175,7 @@ class Pipeline:
             self._params.lease.epoch if self._params.lease else 0,
         )
         if unheard is not None and self._params.recommend:
-            self._answer(unheard, memory, outcome, now_ms)
+            self._answer(bucket, unheard, memory, outcome, now_ms)
         self._control.merging.note(gates, batch.published, now_ms)
         self.decide(bucket, memory, outcome)
         outcome.metrics.recommended = sum(value is not None for _, value in outcome.recommendations)
@@ -198,7 +199,9 @@ class Pipeline:
         unheard = answered_only(decoded, refused)
         return left_out(decoded, refused, NO_CONSENT), unheard if len(unheard.events) else None
 
-    def _answer(self, unheard: Decoded, memory: Memory, outcome: Outcome, now_ms: int) -> None:
+    def _answer(
+        self, bucket: int, unheard: Decoded, memory: Memory, outcome: Outcome, now_ms: int
+    ) -> None:
         """Recommend to users of whose events nothing is kept: as to whoever they were before."""
         events, names = unheard.events, unheard.users
         events.time = np.minimum(events.time, now_ms)
@@ -212,7 +215,7 @@ class Pipeline:
         fresh = [(name or "").encode() not in told for name in outside]
         triggers = triggers.take(np.array(fresh, np.bool_))
         outcome.recommendations += self._recommend(
-            names, users, triggers, memory, now_ms, keep=False
+            names, users, triggers, memory, bucket, now_ms, keep=False
         )
 
     def _obey(
@@ -251,6 +254,10 @@ class Pipeline:
         now_ms = self._clock_ms()
         done = self._control.hand_over(bucket, memory, now_ms)
         self._part(bucket, memory, done, outcome, 0)
+        if self._params.recommend:
+            outcome.recommendations += self._recommend.anew(
+                bucket, self._user_state, memory, now_ms
+            )
         if self._feedback is not None:
             outcome.feedback += self._feedback.close(bucket, memory, now_ms)
             outcome.accounting += self._feedback.told(bucket, now_ms, self.lineage)
@@ -280,7 +287,7 @@ class Pipeline:
     def waits(self, bucket: int, memory: Memory) -> bool:
         """Return whether something of a bucket is due some time after its events."""
         gates = self._control.gates(bucket, memory)
-        if gates.merging or gates.left:
+        if gates.merging or gates.left or self._recommend.standing.waits(bucket):
             return True
         return self._feedback is not None and self._feedback.waits(bucket)
 
@@ -436,7 +443,7 @@ class Pipeline:
         if triggers is not None:
             made_at = self._clock_ms()
             outcome.recommendations += self._recommend(
-                decoded.users, users, triggers, memory, made_at
+                decoded.users, users, triggers, memory, bucket, made_at
             )
 
     def _learn_events(

@@ -179,7 +179,7 @@ class FeedbackStage:
         """
         lists = slates.lists
         rows = lists.rows
-        named = np.where(rows >= 0, items.keys[np.maximum(rows, 0)], np.uint64(0)).tolist()
+        named = slates.named(items).tolist()
         lengths = np.count_nonzero(rows >= 0, axis=1).tolist()
         drawn = (slates.propensities < 1).any(axis=1).tolist()
         for n, (user, key, found, reasons, length) in enumerate(

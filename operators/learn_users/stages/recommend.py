@@ -17,9 +17,12 @@ from operators.learn_users.stages.records import (
     trigger_keys,
 )
 from operators.learn_users.stages.slate import Slate
+from operators.learn_users.stages.standing import Standing
 from operators.memory import Memory
 from state.events.fields import Event, scope_of
 from state.events.identity import Identity
+from state.keyed.descriptors import entry_of
+from state.users.state import UserState
 
 Record = tuple[bytes, bytes | None]
 
@@ -39,6 +42,8 @@ class Recommend:
         What an event is known by.
     outside : function
         Says what a user is called in recommendations.
+    k : int
+        Items of a list.
     """
 
     def __init__(
@@ -49,10 +54,12 @@ class Recommend:
         model: str,
         identity: Identity,
         outside: Callable[[str, Memory], str | None],
+        k: int,
     ) -> None:
         self._learn, self._slate, self._feedback = learn, slate, feedback
         self._online, self._identity, self._outside = model, identity, outside
         self._records = Recommendations(model, identity)
+        self.standing = Standing(k)
 
     def serve(self, model: str) -> None:
         """Name the deep model that recommendations are made with; "" for none."""
@@ -85,12 +92,32 @@ class Recommend:
             triggers.scopes = [scope_of(sources[n]) for n in triggers.at.tolist()]
         return triggers
 
+    def anew(self, bucket: int, state: UserState, memory: Memory, now_ms: int) -> list[Record]:
+        """Return lists in place of those that hold what may not be listed any more."""
+        items = self._learn.items
+        if items.gone:
+            self.standing.look(items.gone)
+            items.gone.clear()
+        if not self.standing.waits(bucket):
+            return []
+        names, triggers = self.standing.take(bucket, items)
+        stored = [memory.get(entry_of(name)) for name in names]
+        kept = [value is not None for value in stored]
+        names = list(compress(names, kept))  # nobody who was forgotten meanwhile
+        if not names:
+            return []
+        triggers = triggers.take(np.array(kept, np.bool_))
+        triggers.users = np.arange(len(names), dtype=np.int32)
+        users = state.decode(list(compress(stored, kept)), names)
+        return self(names, users, triggers, memory, bucket, now_ms)
+
     def __call__(
         self,
         names: Sequence[str],
         users: Users,
         triggers: Triggers,
         memory: Memory,
+        bucket: int,
         now_ms: int,
         *,
         keep: bool = True,
@@ -114,6 +141,8 @@ class Recommend:
             ignored = feedback.ignored(memory, mine, chosen.session_last.tolist())
         slates = self._slate(self._learn, chosen, mine, keys, ignored, triggers.scopes)
         items = self._learn.items
+        if keep:
+            self.standing.note(bucket, mine, triggers, keys, slates.named(items))
         if feedback is not None:
             feedback.serve(memory, mine, keys, slates, items, self._records.model_version)
         called = [self._outside(name, memory) or "" for name in mine]

@@ -64,6 +64,10 @@ class Triggers:
     """Which of the events each is."""
     scopes: list[str] = field(default_factory=list)
     """Scopes that the events name; [] where nobody asks."""
+    keys: list[int] = field(default_factory=list)
+    """What they are known by where their events do not say; [] where these do."""
+    again: list[int] = field(default_factory=list)
+    """How often their lists were made anew; [] for never."""
 
     def take(self, kept: NDArray[np.bool_]) -> "Triggers":
         """Return some of them."""
@@ -75,6 +79,8 @@ class Triggers:
             self.published[kept],
             self.at[kept],
             list(compress(self.scopes, kept)),
+            list(compress(self.keys, kept)),
+            list(compress(self.again, kept)),
         )
 
 
@@ -171,6 +177,8 @@ class Recommendations:
 
 def trigger_keys(triggers: Triggers, identity: Identity) -> list[int]:
     """Return what each triggering event is known by: its id, or its identity where ids repeat."""
+    if triggers.keys:
+        return triggers.keys
     if identity == "event_id":
         return list(map(key_of, triggers.event_ids))
     keys: list[int] = triggers.identity.tolist()

@@ -40,6 +40,11 @@ class Slates:
     arms: list[str]
     """(U,) arm of each user; "" without an experiment."""
 
+    def named(self, items: Items) -> NDArray[np.uint64]:
+        """Return the keys of the items of the lists, (U, k), 0 for none."""
+        rows = self.lists.rows
+        return np.where(rows >= 0, items.keys[np.maximum(rows, 0)], np.uint64(0))
+
 
 class Slate:
     """Makes the lists of one worker.
