@@ -149,3 +149,10 @@ def test_impressions_of_the_new_list_are_joined_with_it() -> None:
     job.send(*views(user, first, begin=1_020))
     (outcome,) = [one for one in job.feedback if one["rec_id"] == shown["rec_id"]]
     assert (outcome["item_id"], outcome["action"]) == (first, "view")
+
+
+@pytest.mark.parametrize("name", ["ranking", "rating"])
+def test_the_first_list_of_all_may_be_empty(name: str) -> None:
+    job = Job(name, feedback=FeedbackParams(rewards={"view": 1.0}))
+    job.send(*views("user-1", "item-1"))
+    assert job.lists["user-1"] is not None

@@ -43,6 +43,8 @@ class Slates:
     def named(self, items: Items) -> NDArray[np.uint64]:
         """Return the keys of the items of the lists, (U, k), 0 for none."""
         rows = self.lists.rows
+        if not items.size:  # views teach a model of ratings no item
+            return np.zeros(rows.shape, np.uint64)
         return np.where(rows >= 0, items.keys[np.maximum(rows, 0)], np.uint64(0))
 
 
