@@ -1,5 +1,6 @@
 """Stable names: 64-bit keys of items and events (xxHash3), and the bucket a user belongs to."""
 
+from functools import lru_cache
 from itertools import count
 
 import numpy as np
@@ -42,6 +43,7 @@ def bucket_of(identifier: str, buckets: int) -> int:
     return hashed * MIXER // (1 << MIXER_SHIFT) % buckets
 
 
+@lru_cache(1 << 16)
 def id_in(bucket: int, buckets: int) -> str:
     """Return an id that belongs to a bucket: the first number that does."""
     numbers = map(str, count())

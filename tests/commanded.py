@@ -47,9 +47,10 @@ class Job:
         again.control = list(self.control)
         return again
 
-    def send(self, *records: Record) -> None:
+    def send(self, *records: Record, late: int = 0) -> None:
+        """Let records be learnt, which were written some time ago, ms."""
         for one in records:
-            now = self.users.clock.now_ms
+            now = self.users.clock.now_ms - late
             placed = replace(one, offset=self.offset, published=now)
             self.offset += 1
             user = json.loads(one.value or b"")["user_id"]

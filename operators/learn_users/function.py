@@ -188,12 +188,12 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
         outcome = Outcome()
         self._decide(outcome, ctx)
         if self._is_sweep(timestamp, ctx):
-            self._sweep(timestamp, outcome)
+            self._sweep(self._bucket(ctx), timestamp, outcome)
         self._schedule_sweep(ctx)  # also where users.ttl has changed, and with it the times
         if outcome.says_something:
             yield learned_row(outcome, b"")
 
-    def _sweep(self, timestamp: int, outcome: Outcome) -> None:
+    def _sweep(self, bucket: int | None, timestamp: int, outcome: Outcome) -> None:
         """Forget the users of a bucket that are idle."""
         held, others = dict[str, bytes](), dict[str, bytes]()
         for entry, value in self._users.items():
@@ -209,7 +209,9 @@ class LearnUsersFunction(KeyedBroadcastProcessFunction):  # type: ignore[type-ar
                     continue
                 self._users.remove(feedback)
             self._users.remove(entry)
-        self._pipeline.forget([user_of(entry) for entry in idle], self._users, outcome)
+        if idle and bucket is not None:
+            names = [user_of(entry) for entry in idle]
+            self._pipeline.evict(bucket, names, self._users, outcome)
 
     def _decide(self, outcome: Outcome, ctx: Any) -> None:
         """Decide what is due in a bucket in which nothing happens."""

@@ -159,10 +159,11 @@ class Pipeline:
             self._recall_weights(bucket, memory)
             self._accept(bucket, decoded, users, fate == ACCEPTED, outcome, now_ms, memory)
             self._keep_weights(bucket, memory)
-            for user, value in zip(decoded.users, self._user_state.encode(users), strict=True):
+            values = self._user_state.encode(users)
+            for user, value, old in zip(decoded.users, values, stored, strict=True):
                 memory.put(entry_of(user), value)
-                if (former := self._people.enter(user, memory)) is not None:
-                    outcome.recommendations.append((former.encode(), None))
+                formers = self._people.enter(user, memory, new=old is None)
+                outcome.recommendations += [(name.encode(), None) for name in formers]
         outcome.accounting = account(
             accounting,
             decoded,
@@ -180,6 +181,7 @@ class Pipeline:
         self.decide(bucket, memory, outcome)
         outcome.metrics.recommended = sum(value is not None for _, value in outcome.recommendations)
         outcome.metrics.age = max(0, self._clock_ms() - min(batch.published, default=now_ms))
+        self._people.forget_ids()
         return outcome
 
     def _called(self, bucket: int, memory: Memory, users: list[str], outcome: Outcome) -> list[str]:
@@ -273,16 +275,18 @@ class Pipeline:
 
     def taken_back(self, names: Iterable[str], memory: Memory) -> list[Record]:
         """Return the records that take back what users were recommended."""
-        found = [self._people.outside(name, memory) for name in names]
-        return [(user.encode(), None) for user in found if user is not None]
+        found = [one for name in names for one in self._people.every_outside(name, memory)]
+        return [(user.encode(), None) for user in dict.fromkeys(found)]
 
-    def forget(self, names: Collection[str], memory: Memory, outcome: Outcome) -> None:
-        """Keep the ids no longer of users who are evicted."""
+    def evict(self, bucket: int, names: Collection[str], memory: Memory, outcome: Outcome) -> None:
+        """Keep nothing of users who are idle for too long, and take back their lists."""
+        self._control.evict(bucket, memory, names)
         if self._params.recommend:
             # a compacted topic forgets a key by its null
             outcome.recommendations += self.taken_back(names, memory)
         for name in names:
             self._people.leave(name, memory)
+        self._people.forget_ids()
 
     def waits(self, bucket: int, memory: Memory) -> bool:
         """Return whether something of a bucket is due some time after its events."""

@@ -5,10 +5,11 @@ Users are known by their keys; what they are called is there while a guest waits
 of whom guests were merged with. Version 1 ends with `lifted`.
 """
 
-from typing import Any
+from collections.abc import Iterable
 
 import msgspec
 
+from models.keys import key_of
 from state.codec.msgpack_codec import open_value
 from state.codec.sealed import seal
 
@@ -65,30 +66,56 @@ class Gates(msgspec.Struct, array_like=True):
     """Hashes of the names of what guests have left that was taken last."""
     left: dict[int, Left] = {}
     """Guests who were merged last, by their keys: what is on its way to them is theirs no more."""
+    made_by: int = 0
+    """Stands for the key of pseudonyms, see `state.users.names.Names`."""
 
 
-def rename(gates: Gates, former: int, key: int) -> bool:
-    """Let what is kept of a user by a former key be kept by another; return whether there is any.
+_MOST_GUESTS = 1_000
+"""Guests of a user that are remembered."""
 
-    Of what is kept by both the newer one holds.
+
+def adopt(gates: Gates, key: int, guests: Iterable[int]) -> None:
+    """Note guests of a user: they are forgotten with the user."""
+    known = gates.merged.get(key, [])
+    gates.merged[key] = list(dict.fromkeys((*known, *guests)))[-_MOST_GUESTS:]
+
+
+def leave(gates: Gates, key: int, left: Left) -> None:
+    """Note with whom a guest was merged; the command that was written last holds."""
+    known = gates.left.pop(key, left)
+    gates.left[key] = max(left, known, key=lambda one: (one.at, one.order))
+    if len(gates.left) > _MOST_GUESTS:
+        del gates.left[next(iter(gates.left))]
+
+
+def rename(gates: Gates, former: str, name: str) -> bool:
+    """Let what is kept of a user by a former name hold for another one; return whether any did.
+
+    Of what is kept by both the newer holds. What others may still ask for by the former name,
+    such as whether it is forgotten, stays there as well.
     """
-    found = [one for one in _by_key(gates) if former in one]
+    old, key = key_of(former), key_of(name)
+    before = _of(gates, key)
     for dates in (gates.forgotten, gates.blocked):
-        if former in dates:
-            dates[key] = max(dates.pop(former), dates.get(key, 0))
-    if former in gates.lifted:
-        pairs = gates.lifted.pop(former), gates.lifted.get(key, (-1, -1))
-        gates.lifted[key] = max(pairs[0][0], pairs[1][0]), max(pairs[0][1], pairs[1][1])
-    if former in gates.merged:
-        gates.merged[key] = [*gates.merged.get(key, []), *gates.merged.pop(former)]
-    if former in gates.left:
-        left = gates.left.pop(former)
-        gates.left.setdefault(key, left)
-    return bool(found)
+        if old in dates:
+            dates[key] = max(dates[old], dates.get(key, 0))
+    if old in gates.lifted:
+        pairs = zip(gates.lifted[old], gates.lifted.get(key, (-1, -1)), strict=True)
+        since, readmitted = map(max, pairs)
+        gates.lifted[key] = since, readmitted
+    if old in gates.left and gates.left.get(key) != gates.left[old]:
+        leave(gates, key, gates.left[old])
+    guests, waiting = gates.merged.pop(old, []), [w for w in gates.merging if w.guest == former]
+    if guests:
+        adopt(gates, key, guests)
+    for one in waiting:
+        one.guest = name
+    return bool(guests or waiting) or _of(gates, key) != before
 
 
-def _by_key(gates: Gates) -> list[dict[int, Any]]:
-    return [gates.forgotten, gates.blocked, gates.lifted, gates.merged, gates.left]
+def _of(gates: Gates, key: int) -> list[object]:
+    """Return what is kept by a key, but for guests."""
+    return [one.get(key) for one in (gates.forgotten, gates.blocked, gates.lifted, gates.left)]
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -108,5 +135,5 @@ def decode(value: bytes | None) -> Gates:
         If the value is damaged or of an unknown version.
     """
     if value is None:
-        return Gates({}, {}, [], {}, {}, [], [], {})
+        return Gates({}, {}, [], {}, {}, [], [], {}, 0)
     return open_value(value, MAGIC, READ_VERSIONS, Gates, "gates of a user bucket")

@@ -5,6 +5,7 @@ A pseudonym is a mark and the first 128 bits of HMAC-SHA256 (FIPS 198-1) of the 
 """
 
 import hmac
+import re
 from base64 import urlsafe_b64encode
 
 from models.keys import key_of
@@ -14,6 +15,14 @@ MARK = "~"
 """What pseudonyms begin with."""
 _DERIVED = b"streamrec user pseudonyms 1"
 _BYTES = 16
+
+
+_FORM = re.compile(MARK + "[A-Za-z0-9_-]{22}")
+
+
+def is_pseudonym(name: str) -> bool:
+    """Return whether a name has the form of a pseudonym."""
+    return _FORM.fullmatch(name) is not None
 
 
 def pseudonym_of(user: str, derived: bytes) -> str:
@@ -40,6 +49,8 @@ class Names:
         """Whether users are called by pseudonyms."""
         self.outside = params.outside and self.hides
         """Whether they are so in recommendations, too."""
+        there = [key_of(key.hex()) for key in (self._key, self._former) if key is not None]
+        self._known = {*there, 0} if self._formerly_ids or not self.hides else set(there)
 
     @property
     def rotates(self) -> bool:
@@ -55,9 +66,22 @@ class Names:
 
         Nobody becomes somebody else by having a pseudonym for an id.
         """
-        found = [user] if self._formerly_ids and not user.startswith(MARK) else []
+        found = [user] if self._formerly_ids and not is_pseudonym(user) else []
         return found if self._former is None else [*found, pseudonym_of(user, self._former)]
+
+    @property
+    def made_by(self) -> int:
+        """Return a number that stands for the key of pseudonyms; 0 for none."""
+        return 0 if self._key is None else key_of(self._key.hex())
+
+    def knows(self, made_by: int) -> bool:
+        """Return whether users can be found who were called by a key, see `made_by`."""
+        return made_by in self._known
+
+    def every(self, user: str) -> list[str]:
+        """Return what a user is called, and was before."""
+        return [self.of(user), *self.formers(user)]
 
     def keys(self, user: str) -> list[int]:
         """Return the key that a user has, and those of before."""
-        return [key_of(name) for name in (self.of(user), *self.formers(user))]
+        return [key_of(name) for name in self.every(user)]

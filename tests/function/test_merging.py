@@ -99,15 +99,14 @@ def test_a_repeated_command_and_what_is_read_again_change_nothing() -> None:
 def test_the_guest_waits_for_events_from_before_also_over_a_restart() -> None:
     job = Job()
     job.send(*views(USER, "tea"))
-    job.order("m", {"command": "merge_user", "from": GUEST, "to": USER},
-              published=NOW + 60_000)  # fmt: skip
+    job.merge()
     for n in range(4):  # a job that catches up
         job.idle(1_000)
-        job.send(*views(GUEST, f"late-{n}", begin=n))
+        job.send(*views(GUEST, f"late-{n}", begin=n), late=60_000)
     job = job.restarted()
     for n in range(4, 6):
         job.idle(1_000)
-        job.send(*views(GUEST, f"late-{n}", begin=n))
+        job.send(*views(GUEST, f"late-{n}", begin=n), late=60_000)
     assert job.record(GUEST) is not None
     job.idle(4_500)
     assert job.record(GUEST) is None
@@ -131,11 +130,11 @@ def test_guests_that_come_all_the_time_hold_up_nobody() -> None:
 def test_a_slow_clock_does_not_hold_up_a_merge_for_ever() -> None:
     job = Job()
     job.send(*views(GUEST, "pot"))
-    job.order("m", {"command": "merge_user", "from": GUEST, "to": USER}, published=NOW + 10 * DAY)
+    job.merge()
     for n in range(25):
         job.idle(60_000)
         for user in (GUEST, USER):
-            job.send(*views(user, f"item-{n}", begin=n))
+            job.send(*views(user, f"item-{n}", begin=n), late=10 * DAY)
         job.users.clock.now_ms += 20_000
     assert job.answers
     assert job.answers[0]["ok"]

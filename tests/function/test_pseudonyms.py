@@ -11,7 +11,9 @@ from models.params.events import EventPolicy
 from models.params.feedback import FeedbackParams
 from models.params.names import NameParams
 from operators.learn_users.control.merging import _LEFT_MS
+from state.keyed import gates
 from state.keyed.descriptors import name_entry
+from state.topics import forgotten
 from state.users.names import Names
 from tests.builders import DAY, NOW, behaviour, event, learn_users, learning
 from tests.commanded import BUCKETS, GUEST, USER, Job, items_of, views
@@ -114,13 +116,13 @@ def test_who_is_called_by_a_pseudonym_from_now_on_goes_on() -> None:
     assert items_of(record)[-1] == key_of("pot")
     assert job.record(USER) is None
     assert USER.encode() not in kept(job)
-    assert job.gates(USER).blocked.keys() == {key_of(name)}
+    assert job.gates(USER).blocked.keys() == {key_of(name), key_of(USER)}
     assert job.gates(USER).merged == {key_of(name): [key_of(USER)]}
     # what waited is decided, by the id of the list that was shown
     assert {one["rec_id"][:16] for one in job.feedback} == {f"{key_of(USER):016x}"}
     assert not waiting
     # who was forgotten still is
-    assert job.gates("carl").forgotten.keys() == {key_of(called("carl"))}
+    assert key_of(called("carl")) in job.gates("carl").forgotten
     assert job.record("carl", called("carl")) is None
 
 
@@ -141,7 +143,7 @@ def test_the_key_may_be_another_one(by: str) -> None:
     elif by == "forget":
         job.order("f", {"command": "forget_user", "user": USER})
         assert job.record(USER, name) is None
-        assert job.gates(USER).forgotten.keys() == {key_of(name)}
+        assert set(Names(TURNED).keys(USER)) == job.gates(USER).forgotten.keys()
         assert job.lists[USER] is None
         job.send(*views(USER, "pot", begin=9))
         assert job.record(USER, name) is None
@@ -289,3 +291,169 @@ def test_the_answer_says_that_a_guest_was_merged_before() -> None:
     answer: dict[str, Any] = job.answers[-1]
     assert answer["details"]["merged_before"]
     assert json.dumps(answer)
+
+
+# ---- off the straight road -----------------------------------------------------------------------
+
+
+def newest(job: Job) -> dict[str, bool]:
+    """Return whom recommendations name, and whether there is a list."""
+    return {name: one is not None for name, one in job.lists.items()}
+
+
+def went_on(job: Job, lists: dict[str, Any], **changes: Any) -> Job:
+    """Return the job as it goes on, with the topic as it was."""
+    again = job.restarted(**changes)
+    again.lists.update(lists)
+    return again
+
+
+WAYS = [
+    (NameParams(), ON),
+    (NameParams(), OUTSIDE),
+    (ON, TURNED),
+    (ON, replace(TURNED, outside=True)),
+    (OUTSIDE, TURNED),
+    (OUTSIDE, replace(TURNED, outside=True)),
+    (ON, OUTSIDE),
+    (OUTSIDE, ON),
+]
+
+
+@pytest.mark.parametrize("end", ["forget", "evict", "merge", "event, forget", "event, evict"])
+@pytest.mark.parametrize(("before", "after"), WAYS)
+def test_no_list_is_left_of_who_is_gone(before: NameParams, after: NameParams, end: str) -> None:
+    job = Job(names=before, user_ttl_ms=DAY)
+    job.send(*views(GUEST, "tea"), *views(USER, "cup"))
+    job = went_on(job, job.lists, names=after)
+    if "event" in end:
+        job.send(*views(GUEST, "pot", begin=9))
+        assert sum(newest(job).values()) == 2
+    if "forget" in end:
+        job.order("f", {"command": "forget_user", "user": GUEST})
+    elif "evict" in end:
+        job.users.clock.now_ms += 1
+        job.idle(3 * DAY)
+    else:
+        job.merge()
+        job.idle()
+    mine = {GUEST, called(GUEST), called(GUEST, TURNED)}
+    assert [name for name, there in newest(job).items() if there and name in mine] == []
+    assert GUEST.encode() not in kept(job)
+
+
+@pytest.mark.parametrize(("before", "after"), WAYS[:4])
+def test_a_guest_who_waits_is_merged_whatever_they_are_called(
+    before: NameParams, after: NameParams
+) -> None:
+    job = Job(names=before)
+    job.send(*views(GUEST, "tea"), *views(USER, "cup"))
+    job.merge()
+    waiting, placed = list(job.control), job.placed
+    job = went_on(job, job.lists, names=after)
+    job.control, job.placed = waiting, placed
+    job.send(*views(GUEST, "pot", begin=5))
+    job.send(*views(USER, "mug", begin=6))
+    job.idle()
+    job.idle()
+    job.send(*views(USER, "jug", begin=9))  # what was for a former name comes with it
+    found = items_of(job.record(USER, called(USER, after)))
+    assert set(found) == {key_of(item) for item in ("tea", "cup", "pot", "mug", "jug")}
+    assert [answer["ok"] for answer in job.answers] == [True]
+
+
+@pytest.mark.parametrize(("before", "after"), WAYS[:4])
+def test_a_hand_over_to_a_former_name_of_who_is_forgotten_is_not_taken(
+    before: NameParams, after: NameParams
+) -> None:
+    job = Job(names=before)
+    job.send(*views(GUEST, "tea"))
+    job.merge()
+    for learned in job.users.idle(3_500):
+        job.note(learned)  # what is handed over is on its way
+    waiting, placed = list(job.control), job.placed
+    job = went_on(job, job.lists, names=after)
+    job.control, job.placed = [*waiting[:placed]], placed
+    job.order("f", {"command": "forget_user", "user": USER})
+    job.control += waiting[placed:]
+    job.read()
+    for name in (USER, called(USER), called(USER, TURNED)):
+        assert job.record(USER, name) is None
+    assert job.answers[-1]["details"] == {"changed": False, "forgotten": True}
+
+
+def test_state_of_the_forgotten_is_not_restored_without_its_key() -> None:
+    job = Job(names=ON)
+    job.order("f", {"command": "forget_user", "user": USER})
+    for names in (NameParams(), NameParams(key=SECOND, formerly_ids=True)):
+        with pytest.raises(Exception, match="set the former key"):
+            job.restarted(names=names).send(*views(USER, "tea"))
+    job.restarted(names=TURNED).send(*views(USER, "tea"))
+
+
+def test_ids_that_begin_as_pseudonyms_go_on() -> None:
+    job = Job()
+    odd = "~bob"
+    job.send(*views(odd, "tea"), *views("~eve", "tea"))
+    job.order("f", {"command": "forget_user", "user": "~eve"})
+    job = job.restarted(names=ON)
+    job.send(*views(odd, "cup", begin=5), *views("~eve", "cup", begin=5))
+    assert items_of(job.record(odd, called(odd))) == [key_of("tea"), key_of("cup")]
+    assert job.record("~eve", called("~eve")) is None
+
+
+def test_a_command_that_comes_again_while_a_guest_waits_changes_nothing() -> None:
+    job = Job()
+    job.send(*views(GUEST, "pot"))
+    job.merge()
+    for n in range(300):
+        job.order(f"b{n}", {"command": "block_user", "user": GUEST})
+    job.merge()
+    job.idle()
+    assert items_of(job.record(USER)) == [key_of("pot")]
+    assert [answer["command"] for answer in job.answers].count("merge_user") == 1
+
+
+def test_guests_of_who_is_evicted_are_forgotten_with_them() -> None:
+    job = Job(names=ON, user_ttl_ms=DAY)
+    job.send(*views(GUEST, "pot"))
+    job.merge()
+    job.idle()
+    assert job.gates(USER).merged
+    job.idle(3 * DAY)
+    assert not job.gates(USER).merged
+
+
+def test_who_is_forgotten_is_told_to_all_by_every_name() -> None:
+    job = Job(names=ON, deep=True)
+    job.send(*views(USER, "tea"))
+    job = job.restarted(names=TURNED, deep=True)
+    job.order("f", {"command": "forget_user", "user": USER})
+    told = [forgotten.decode(one) for one in job.messages if one[:2] == b"FU"]
+    assert {user for one in told for user in one.users} == set(Names(TURNED).keys(USER))
+
+
+def test_a_damaged_record_of_a_former_name_does_not_keep_a_user_from_being_forgotten() -> None:
+    job = Job(names=ON)
+    job.send(*views(USER, "tea"))
+    bucket = bucket_of(USER, BUCKETS)
+    again = job.restarted(names=TURNED)
+    again.users.remembered(bucket=bucket)
+    state = job.users.savepoint()
+    for maps in state.maps.values():
+        for entries in maps.values():
+            for entry, value in entries.items():
+                if called(USER).encode() in entry and b" name/" not in entry:
+                    entries[entry] = value[:-1]
+    job.users = UsersSubtask(replace(job.params, names=TURNED), Clock(NOW), state)
+    job.order("f", {"command": "forget_user", "user": USER})
+    assert job.answers[-1]["ok"]
+    assert job.record(USER, called(USER)) is None
+
+
+def test_a_later_merge_holds_whichever_is_carried_out_first() -> None:
+    found = gates.decode(None)
+    late, early = gates.Left("b", 9, 1, "", [], 5), gates.Left("a", 8, 1, "", [], 6)
+    gates.leave(found, 7, late)
+    gates.leave(found, 7, early)
+    assert found.left == {7: late}

@@ -1,5 +1,6 @@
 """Commands about users: each has a handler, is carried out once and answered once."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 from zlib import crc32
@@ -24,6 +25,8 @@ from state.users import feedback as feedback_codec
 _NEVER = -1
 _REMEMBERED, _TAKEN = 256, 4_096
 """Command ids that a bucket remembers, and names of what guests have left."""
+_Handler = Callable[[list[str], Memory, Gates, int, Done], dict[str, Any]]
+"""Takes what a user is called, now and before, and when the command was written, ms."""
 _KEPT_ELSEWHERE = (
     "user_behavior, dead_letter, feedback, model_updates and earlier values of recommendations hold"
     " the user until their retention is over or they are compacted, so does control, which holds"
@@ -66,7 +69,9 @@ class Control:
         self._origin, self._check, self._merging = origin, check, merging
         self._buckets, self._alone, self._recommend = buckets, alone, recommend
         self._gates: dict[int, Gates] = {}
-        self._handlers: dict[str, Callable[[str, Memory, Gates, int, Done], dict[str, Any]]] = {
+        self._handlers: dict[
+            str, Callable[[list[str], Memory, Gates, int, Done], dict[str, Any]]
+        ] = {
             "forget_user": self._forget,
             "readmit_user": self._readmit,
             "block_user": self._block,
@@ -76,8 +81,27 @@ class Control:
     def gates(self, bucket: int, memory: Memory) -> Gates:
         """Return which users of a bucket are forgotten or blocked."""
         if bucket not in self._gates:
-            self._gates[bucket] = codec.decode(memory.get(GATES_ENTRY))
+            kept, names = memory.get(GATES_ENTRY), self._people.names
+            found = codec.decode(kept)
+            if kept is not None and not names.knows(found.made_by):
+                message = (
+                    "gates of a user bucket: expected users who are called by"
+                    " privacy.pseudonym_key or privacy.former_pseudonym_key, got others: nobody"
+                    " would know who is forgotten; set the former key"
+                )
+                raise StateError(message)
+            self._gates[bucket] = found
+            if found.made_by != names.made_by:
+                found.made_by = names.made_by
+                if kept is not None:
+                    memory.put(GATES_ENTRY, codec.encode(found))
         return self._gates[bucket]
+
+    def evict(self, bucket: int, memory: Memory, names: Iterable[str]) -> None:
+        """Keep no longer whom users have taken over who are evicted."""
+        gates = self.gates(bucket, memory)
+        if any([gates.merged.pop(key_of(name), None) for name in names]):  # noqa: C419
+            memory.put(GATES_ENTRY, codec.encode(gates))
 
     def carry_out(
         self,
@@ -110,9 +134,14 @@ class Control:
     def _call(self, user: str, memory: Memory, gates: Gates, done: Done) -> bool:
         """Call a user by the name of now; return whether something was kept by one of before."""
         (name,) = self._people.called([user])
+        count = len(done.left)
         moved = self._merging.rejoin(user, memory, gates, done)
-        if moved and memory.get(entry_of(name)) is not None:
-            self._people.enter(name, memory)
+        outside, formers = self._people.outside(name, memory), done.left[count:]
+        for former in formers if self._recommend else ():
+            called = self._people.every_outside(former, memory)
+            done.nobody += [one for one in called if one != outside]
+        if formers:
+            self._people.enter(name, memory, new=True)
         return moved
 
     def hand_over(self, bucket: int, memory: Memory, now_ms: int) -> Done:
@@ -193,11 +222,14 @@ class Control:
         if bucket_of(command.user, self._buckets) != bucket:
             message = "control: expected one user, got a record that names two"
             raise StateError(f"{message}; send it again with one")
-        self._call(command.user, memory, gates, done)
-        user = self._people.names.of(command.user)
-        details = self._handlers[kind](user, memory, gates, record.published, done)
+        if kind == "forget_user":  # whatever state the record is in
+            self._people.called([command.user])
+        else:
+            self._call(command.user, memory, gates, done)
+        names = self._people.names.every(command.user)
+        details = self._handlers[kind](names, memory, gates, record.published, done)
         if kind == "forget_user":
-            self._merging.forget(gates, user, now_ms, done)
+            self._merging.forget(gates, names, now_ms, done)
         return details
 
     @property
@@ -216,53 +248,63 @@ class Control:
         return SETTING + command.key, command.value
 
     def _forget(
-        self, user: str, memory: Memory, gates: Gates, at: int, done: Done
+        self, names: list[str], memory: Memory, gates: Gates, at: int, done: Done
     ) -> dict[str, Any]:
-        kept = memory.get(feedback_entry(user))
-        found = feedback_codec.decode(kept)
-        removed = {
-            "profile": _remove(memory, entry_of(user)),
-            "feedback": _remove(memory, feedback_entry(user)),
-            "waiting_impressions": len(found.pending),
-        }
-        done.waiting += len(found.pending)
-        key = key_of(user)
-        _, readmitted = gates.lifted.get(key, (_NEVER, _NEVER))
-        if at <= readmitted:  # written before, and read after
-            gates.lifted[key] = max(at, gates.lifted[key][0]), readmitted
-        else:
-            gates.forgotten[key] = max(at, gates.forgotten.get(key, at))
-        guests = gates.merged.pop(key, [])
-        done.forgotten += [key, *guests]
-        done.orders += self._merging.told_to_forget(b"%016x/%d" % (key, at), guests)
-        if self._recommend:
-            done.taken_back.append(user)
-        done.left.append(user)
+        removed = Counter[str]()
+        for name in names:
+            found = self._remove(name, memory, done)
+            removed.update(found)
+            if self._recommend and (name == names[0] or found["profile"]):
+                done.taken_back.append(name)
+        guests, keys = list[int](), [key_of(name) for name in names]
+        for key in keys:
+            since, readmitted = gates.lifted.get(key, (_NEVER, _NEVER))
+            if at <= readmitted:  # written before, and read after
+                gates.lifted[key] = max(at, since), readmitted
+            else:
+                gates.forgotten[key] = max(at, gates.forgotten.get(key, at))
+            guests += gates.merged.pop(key, [])
+        done.forgotten += [*keys, *guests]
+        done.orders += self._merging.told_to_forget(b"%016x/%d" % (keys[0], at), guests)
+        before = any(key in gates.left for key in keys)
         return {
-            "removed": removed,
-            **({"merged_before": True} if key in gates.left else {}),
+            "removed": dict(removed),
+            **({"merged_before": True} if before else {}),
             "told": "all workers and learn-items: sequences; fine-tune: events it trains from",
             "leaves_checkpoints": "with the next checkpoint; savepoints are yours to delete",
             "kept_elsewhere": _KEPT_ELSEWHERE,
         }
 
-    def _readmit(self, user: str, _: Memory, gates: Gates, at: int, __: Done) -> dict[str, Any]:
-        key = key_of(user)
-        since, _readmitted = gates.lifted.get(key, (_NEVER, _NEVER))
-        forgotten = gates.forgotten.get(key)
-        if forgotten is not None and at < forgotten:  # written before, and read after
-            return {"changed": False}
-        gates.forgotten.pop(key, None)
-        gates.lifted[key] = max(since, forgotten or _NEVER), at
-        return {"changed": forgotten is not None}
+    def _remove(self, name: str, memory: Memory, done: Done) -> dict[str, int]:
+        """Remove what is kept of a user by a name; return the bytes of it."""
+        waiting = len(feedback_codec.decode(memory.get(feedback_entry(name))).pending)
+        done.waiting += waiting
+        done.left.append(name)
+        return {
+            "profile": _remove(memory, entry_of(name)),
+            "feedback": _remove(memory, feedback_entry(name)),
+            "waiting_impressions": waiting,
+        }
 
-    def _block(self, user: str, _: Memory, gates: Gates, at: int, __: Done) -> dict[str, Any]:
-        changed = key_of(user) not in gates.blocked
-        gates.blocked.setdefault(key_of(user), at)
+    def _readmit(
+        self, names: list[str], _: Memory, gates: Gates, at: int, __: Done
+    ) -> dict[str, Any]:
+        changed = [_lift(gates, key_of(name), at) for name in names]
+        return {"changed": any(changed)}
+
+    def _block(
+        self, names: list[str], _: Memory, gates: Gates, at: int, __: Done
+    ) -> dict[str, Any]:
+        keys = {key_of(name) for name in names}
+        changed = gates.blocked.keys().isdisjoint(keys)
+        gates.blocked.setdefault(key_of(names[0]), at)
         return {"changed": changed}
 
-    def _unblock(self, user: str, _: Memory, gates: Gates, __: int, ___: Done) -> dict[str, Any]:
-        return {"changed": gates.blocked.pop(key_of(user), None) is not None}
+    def _unblock(
+        self, names: list[str], _: Memory, gates: Gates, __: int, ___: Done
+    ) -> dict[str, Any]:
+        found = [gates.blocked.pop(key_of(name), None) for name in names]
+        return {"changed": any(one is not None for one in found)}
 
 
 _TOLD = {
@@ -286,6 +328,17 @@ def _note(gates: Gates, kind: str, key: bytes | None, known: int, said: int) -> 
         gates.taken = [*gates.taken, known][-_TAKEN:]
     elif key and known not in dict(gates.commands):
         gates.commands = [*gates.commands, (known, said)][-_REMEMBERED:]
+
+
+def _lift(gates: Gates, key: int, at: int) -> bool:
+    """Take events by a key again; return whether they were not taken."""
+    since, _ = gates.lifted.get(key, (_NEVER, _NEVER))
+    forgotten = gates.forgotten.get(key)
+    if forgotten is not None and at < forgotten:  # written before, and read after
+        return False
+    gates.forgotten.pop(key, None)
+    gates.lifted[key] = max(since, forgotten or _NEVER), at
+    return forgotten is not None
 
 
 def _remove(memory: Memory, entry: str) -> int:

@@ -5,7 +5,7 @@ guest waits until what was written before the command is learnt: `control` is re
 events, and far ahead of them where a job catches up.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,20 +18,21 @@ from operators.learn_users.micro_batch import Command
 from operators.memory import Memory
 from state.codec.sealed import StateError
 from state.keyed import gates as gates_codec
-from state.keyed.descriptors import entry_of, name_entry
+from state.keyed.descriptors import entry_of
 from state.keyed.gates import Gates, Left, Waiting
 from state.topics import control
 from state.topics.control import Answer, ForgetKeys, HandOver, MergeCommand
-from state.users.names import Names
+from state.users.names import Names, is_pseudonym
 from state.users.state import UserState
 
 _QUIET_MS, _LONGEST_MS = 2_000, 1_800_000
 """Processing time without events from before a command, after which a guest is merged; and after
 which it is merged whatever comes: a producer whose clock is slow must not hold it up for ever."""
-_LEFT_MS = 600_000
-"""Processing time for which a guest's bucket knows with whom the guest was merged."""
-_MOST_WAITING, _MOST_GUESTS = 1_000, 1_000
-"""Guests of a bucket that wait; guests that are remembered, of a user and of a bucket."""
+_LEFT_MS = _LONGEST_MS + 600_000
+"""Processing time for which a guest's bucket knows with whom the guest was merged: longer than what
+was to be merged with the guest before may wait."""
+_MOST_WAITING = 1_000
+"""Guests of a bucket that wait."""
 
 
 @dataclass(slots=True)
@@ -99,13 +100,16 @@ class Merging:
             message = f"control: expected {problem}"
             raise StateError(message)
         names, route = self._names, ""
+        guest = names.of(command.guest)
+        if any((one.id, one.guest) == (record.key, guest) for one in gates.merging):
+            return
         if names.hides:
             route = id_in(bucket_of(command.user, self._buckets), self._buckets)
         waiting = Waiting(
             record.key or b"",
-            names.of(command.guest),
+            guest,
             names.of(command.user),
-            record.published,
+            min(record.published, now_ms),  # a clock that is fast must not hold it up
             -record.coordinate,
             route,
             names.keys(command.user)[1:],
@@ -132,14 +136,14 @@ class Merging:
         gates.merging = [one for one in gates.merging if one not in waited]
         done = Done()
         for one in waited:
-            del self._waits[one.id, one.guest]
+            self._waits.pop((one.id, one.guest), None)
             self._hand_over(memory, gates, one, now_ms, done)
         return done
 
-    def forget(self, gates: Gates, guest: str, now_ms: int, done: Done) -> None:
+    def forget(self, gates: Gates, names: Collection[str], now_ms: int, done: Done) -> None:
         """Merge a guest no more who is forgotten, and answer those who wait for that."""
-        dropped = [one for one in gates.merging if one.guest == guest]
-        gates.merging = [one for one in gates.merging if one.guest != guest]
+        dropped = [one for one in gates.merging if one.guest in names]
+        gates.merging = [one for one in gates.merging if one.guest not in names]
         for one in dropped:
             self._waits.pop((one.id, one.guest), None)
             told = "the guest was forgotten before it could be merged"
@@ -171,8 +175,10 @@ class Merging:
         if bucket_of(handed.route or handed.user, self._buckets) != bucket:
             message = "control: expected what a guest left to a user of the bucket"
             raise StateError(message)
-        key, guests = key_of(handed.user), [*handed.merged, key_of(handed.guest)]
-        keys = [key, *handed.formers]
+        name, guests = handed.user, [*handed.merged, key_of(handed.guest)]
+        keys = [key_of(name), *handed.formers]
+        if self._names.hides and not is_pseudonym(name):  # from before users had pseudonyms
+            keys, name = [*keys, *self._names.keys(name)], self._names.of(name)
         for left in [gates.left[one] for one in keys if one in gates.left]:
             if (handed.at, handed.order) < (left.at, left.order):  # to a guest who is one no more
                 done.orders.append(self._sent_on(handed, left))
@@ -185,9 +191,9 @@ class Merging:
             done.orders += self.told_to_forget(handed.id.encode(), guests)
             return {"id": handed.id, "changed": False, "forgotten": True}
         if handed.profile is not None:
-            entry = entry_of(handed.user)
-            memory.put(entry, self._merged(handed.user, memory.get(entry), handed.profile))
-        _adopt(gates, key, guests)
+            entry = entry_of(name)
+            memory.put(entry, self._merged(name, memory.get(entry), handed.profile))
+        gates_codec.adopt(gates, key_of(name), guests)
         return {"id": handed.id, "changed": True}
 
     def rejoin(self, user: str, memory: Memory, gates: Gates, done: Done) -> bool:
@@ -199,17 +205,14 @@ class Merging:
 
     def _rename(self, user: str, former: str, memory: Memory, gates: Gates, done: Done) -> bool:
         name, profile = self._names.of(user), memory.get(entry_of(former))
-        moved = gates_codec.rename(gates, key_of(former), key_of(name))
+        moved = gates_codec.rename(gates, former, name)
         if profile is None:
             return moved
         entry = entry_of(name)
         memory.put(entry, self._merged(name, memory.get(entry), profile))
         memory.remove(entry_of(former))
-        _adopt(gates, key_of(name), [key_of(former)])
+        gates_codec.adopt(gates, key_of(name), [key_of(former)])
         done.left.append(former)
-        if self._recommend and self._names.outside:
-            named = memory.get(name_entry(former)) is not None
-            done.nobody.append(user if named else former)
         return True
 
     def told_to_forget(self, name: bytes, keys: list[int]) -> list[tuple[bytes, bytes]]:
@@ -236,9 +239,8 @@ class Merging:
     ) -> None:
         """Hand over what is kept of a guest, and keep nothing."""
         name, key = control.id_of(one.id), key_of(one.guest)
-        gates.left[key] = Left(one.user, one.at, one.order, one.route, one.formers, now_ms)
-        if len(gates.left) > _MOST_GUESTS:
-            del gates.left[next(iter(gates.left))]
+        left = Left(one.user, one.at, one.order, one.route, one.formers, now_ms)
+        gates_codec.leave(gates, key, left)
         profile, merged = memory.get(entry_of(one.guest)), gates.merged.pop(key, [])
         if profile is None and not merged:
             told = "nothing is known of the guest"
@@ -292,9 +294,3 @@ class Merging:
             merge(pair, session_gap_ms=self._session_gap_ms, recompute=self._recompute)
         )
         return value
-
-
-def _adopt(gates: Gates, key: int, guests: Sequence[int]) -> None:
-    """Note guests of a user: they are forgotten with the user."""
-    known = gates.merged.get(key, [])
-    gates.merged[key] = list(dict.fromkeys((*known, *guests)))[-_MOST_GUESTS:]

@@ -62,7 +62,9 @@ class Switches:
             raise ValueError(message)
         settings = {**self.settings, key: value}
         size = len(msgspec.json.encode(settings))
-        if size > _MOST_BYTES:  # they travel in one record, and every worker tells them
+        if (
+            size > _MOST_BYTES and value is not None
+        ):  # they travel in one record, and every worker tells them
             message = (
                 f"set: expected settings of at most {_MOST_BYTES:,} bytes together, got {size:,}"
             )
