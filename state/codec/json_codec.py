@@ -1,5 +1,6 @@
 """JSON that comes from a topic, a folder or a store: decoded in one way, with one error."""
 
+import re
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -10,6 +11,7 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 """A number from 0 that fits into 64 bits."""
 
 _T = TypeVar("_T")
+_QUOTED = re.compile("Invalid enum value .*(?= - at )", re.DOTALL)
 
 
 def decode(
@@ -49,4 +51,5 @@ def decode_object(data: bytes | None, where: str, *, remedy: str = RESTORE) -> d
 
 
 def _told(error: Exception) -> str:
-    return str(error)[:300]
+    """Return what is wrong, without the value: it may be somebody's id in the wrong field."""
+    return _QUOTED.sub("another value", str(error))[:300]

@@ -116,7 +116,7 @@ def test_a_recommendation_keeps_its_bound(k: int, id_bytes: int, characters: str
     triggers = Triggers(np.zeros(1, np.int32), [user], big.astype(np.uint64), big, big)
     writer = Recommendations("m" * 200)
     slates = Slates(best, np.full((1, k), 1.2345678e-30, np.float32), ["a" * 32])
-    ((key, value),) = writer([user], users, triggers, slates, items, 2**62)
+    ((key, value),) = writer([user], [user], users, triggers, slates, items, 2**62)
     assert len(key) + len(value) <= record_sizes.recommendation(k, id_bytes)
 
 

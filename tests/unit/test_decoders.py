@@ -18,21 +18,26 @@ from scripts.tools.kafka.accounting import Metrics
 from state import examples
 from state.codec import json_codec
 from state.codec.sealed import HEADER, StateError, seal
-from state.keyed import lineage, popularity, ring, tuner_state
+from state.keyed import described, gates, lineage, popularity, ring, tuner_state
 from state.keyed.accounting import Accounting
+from state.keyed.feedback_counts import FeedbackCounts
 from state.store import model_file, round_files
 from state.store.model_store import Manifest, ModelStore
 from state.topics import (
     accepted,
     chunks,
     control,
+    forgotten,
     lease,
     marks,
     model_pointer,
     recommendation,
+    switches,
     trending,
     worker,
 )
+from state.users import feedback
+from state.users.name_seal import NameSeal
 from tests.builders import learn_users
 from tests.golden.test_state_layouts import FILTERED_ITEMS, ITEMS, USERS
 from tests.harness import Clock, UsersSubtask
@@ -71,6 +76,15 @@ JSON: dict[str, tuple[Callable[[bytes], Any], Any]] = {
          "session": {"started_at": 1, "events": 1},
          "items": [{"item_id": "i", "score": 1.5, "reason": "new"}]},
     ),
+    "command about a user": (control.decode_user, {"command": "block_user", "user": "ann"}),
+    "merge": (control.decode_merge, {"command": "merge_user", "from": "g", "to": "ann"}),
+    "command about an item": (control.decode_item, {"command": "block_item", "item": "tea"}),
+    "command about the job": (control.decode_job, {"command": "set", "key": "a", "value": [1]}),
+    "hand over": (
+        control.decode_hand_over,
+        {"command": "hand_over", "user": "ann", "guest": "g", "id": "m", "profile": "VVM=",
+         "merged": [1], "origin": 7, "at": 8, "order": 9, "route": "1", "formers": [2]},
+    ),
     "object": (lambda value: json_codec.decode_object(value, "x"), {"a": [1, {"b": None}]}),
 }  # fmt: skip
 
@@ -86,6 +100,17 @@ SEALED: dict[str, tuple[Callable[[bytes], Any], str]] = {
     "popularity": (popularity.decode, "popularity-v1"),
     "ring": (ring.decode, "ring-v2"),
     "tuner": (tuner_state.decode, "tuner-v2"),
+    "gates": (gates.decode, "gates-v2"),
+    "gates of before": (gates.decode, "gates-v1"),
+    "name of a user": (
+        lambda value: NameSeal(bytes(range(32))).decrypt("~K8KtDhY-JOo-iAKYtOByKA", value),
+        "name-v1",
+    ),
+    "forgotten": (forgotten.decode, "forgotten-v1"),
+    "switch": (switches.decode, "switch-v1"),
+    "described": (described.decode, "described-v1"),
+    "feedback of a user": (feedback.decode, "feedback-v1"),
+    "feedback of a bucket": (FeedbackCounts.from_state, "feedback-counts-v1"),
     "users": (lambda value: USERS.decode([value], ["ann"]), "users-v5"),
 }
 
@@ -285,3 +310,9 @@ def test_no_command_stops_fine_tuning(value: bytes, tmp_path: Path) -> None:
     assert not answer["ok"]
     assert "control: expected" in answer["message"]
     assert world.state.champion == 0
+
+
+def test_an_error_does_not_repeat_what_stands_in_a_field_of_fixed_words() -> None:
+    with pytest.raises(StateError, match="another value - at") as told:
+        control.decode_user(b'{"command": "anna@example.org", "user": "x"}')
+    assert "anna" not in str(told.value)
