@@ -22,5 +22,5 @@ def open_value(
     _, payload = open_sealed(data, magic, versions, where)
     try:
         return msgspec.msgpack.decode(payload, type=kind)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise CorruptError(f"{where}: expected MessagePack, got {error}; {RESTORE}") from None

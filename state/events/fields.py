@@ -58,7 +58,7 @@ def scope_of(event: Event) -> str:
     """Return the scope that an event names; "" where it names none."""
     try:
         return _read_scope(event.scope) or "" if bytes(event.scope) else ""
-    except msgspec.MsgspecError:
+    except ValueError:  # DecodeError and UnicodeDecodeError are such
         return ""
 
 
