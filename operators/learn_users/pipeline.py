@@ -129,7 +129,6 @@ class Pipeline:
     def process(self, batch: MicroBatch, memory: Memory) -> Outcome:
         """Take one micro-batch; `memory` is that of its user bucket."""
         bucket, now_ms = batch.bucket, self._clock_ms()
-        self._people.forget_ids()
         accounting = accounting_of(bucket, memory, self.lineage)
         self._sample(accounting.accepted)
         outcome = Outcome()
@@ -181,14 +180,13 @@ class Pipeline:
         self.decide(bucket, memory, outcome)
         outcome.metrics.recommended = sum(value is not None for _, value in outcome.recommendations)
         outcome.metrics.age = max(0, self._clock_ms() - min(batch.published, default=now_ms))
-        self._people.forget_ids()
         return outcome
 
     def _called(self, bucket: int, memory: Memory, users: list[str], outcome: Outcome) -> list[str]:
         """Return what users are called; what they have by a former name is theirs."""
         called = self._people.called(users)
         if self._people.names.rotates:
-            done = self._control.rejoin(bucket, memory, users)
+            done = self._control.rejoin(bucket, memory, users, called)
             self._part(bucket, memory, done, outcome, 0)
         return called
 
@@ -263,6 +261,7 @@ class Pipeline:
         if self._feedback is not None:
             outcome.feedback += self._feedback.close(bucket, memory, now_ms)
             outcome.accounting += self._feedback.told(bucket, now_ms, self.lineage)
+        self._people.forget_ids()
 
     def _part(
         self, bucket: int, memory: Memory, done: Done, outcome: Outcome, coordinate: int
@@ -272,6 +271,7 @@ class Pipeline:
         for name in done.left:
             self._leave(bucket, memory, name, outcome)
             self._people.leave(name, memory)
+            self._recommend.standing.leave(name)
 
     def taken_back(self, names: Iterable[str], memory: Memory) -> list[Record]:
         """Return the records that take back what users were recommended."""
@@ -286,6 +286,7 @@ class Pipeline:
             outcome.recommendations += self.taken_back(names, memory)
         for name in names:
             self._people.leave(name, memory)
+            self._recommend.standing.leave(name)
         self._people.forget_ids()
 
     def waits(self, bucket: int, memory: Memory) -> bool:

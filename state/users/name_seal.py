@@ -14,7 +14,6 @@ from state.codec.sealed import open_sealed, seal
 
 MAGIC = b"UN"
 VERSION = 1
-KEY_BYTES = 32
 _NONCE_BYTES = 12
 
 
@@ -28,9 +27,6 @@ class NameSeal:
     """
 
     def __init__(self, key: bytes) -> None:
-        if len(key) != KEY_BYTES:
-            message = f"key: expected {KEY_BYTES} bytes, got {len(key)}"
-            raise ValueError(message)
         self._nonces = hmac.digest(key, b"streamrec user nonces 1", "sha256")
         self._cipher = AESGCM(hmac.digest(key, b"streamrec user names 1", "sha256"))
 

@@ -69,9 +69,7 @@ class Control:
         self._origin, self._check, self._merging = origin, check, merging
         self._buckets, self._alone, self._recommend = buckets, alone, recommend
         self._gates: dict[int, Gates] = {}
-        self._handlers: dict[
-            str, Callable[[list[str], Memory, Gates, int, Done], dict[str, Any]]
-        ] = {
+        self._handlers: dict[str, _Handler] = {
             "forget_user": self._forget,
             "readmit_user": self._readmit,
             "block_user": self._block,
@@ -123,25 +121,31 @@ class Control:
         memory.put(GATES_ENTRY, codec.encode(gates))
         return done
 
-    def rejoin(self, bucket: int, memory: Memory, users: Iterable[str]) -> Done:
-        """Give users what is kept by what they were called before."""
+    def rejoin(
+        self, bucket: int, memory: Memory, users: Iterable[str], names: Iterable[str]
+    ) -> Done:
+        """Give users, by what they are called now, what is kept by what they were before."""
         gates, done = self.gates(bucket, memory), Done()
-        moved = [self._call(user, memory, gates, done) for user in users]
+        moved = [
+            self._call(user, name, memory, gates, done)
+            for user, name in zip(users, names, strict=True)
+        ]
         if any(moved):
             memory.put(GATES_ENTRY, codec.encode(gates))
         return done
 
-    def _call(self, user: str, memory: Memory, gates: Gates, done: Done) -> bool:
+    def _call(self, user: str, name: str, memory: Memory, gates: Gates, done: Done) -> bool:
         """Call a user by the name of now; return whether something was kept by one of before."""
-        (name,) = self._people.called([user])
         count = len(done.left)
-        moved = self._merging.rejoin(user, memory, gates, done)
-        outside, formers = self._people.outside(name, memory), done.left[count:]
+        moved = self._merging.rejoin(user, name, memory, gates, done)
+        formers = done.left[count:]
+        if not formers:
+            return moved
+        outside = self._people.outside(name, memory)
         for former in formers if self._recommend else ():
             called = self._people.every_outside(former, memory)
             done.nobody += [one for one in called if one != outside]
-        if formers:
-            self._people.enter(name, memory, new=True)
+        self._people.enter(name, memory, new=True)
         return moved
 
     def hand_over(self, bucket: int, memory: Memory, now_ms: int) -> Done:
@@ -213,7 +217,8 @@ class Control:
             return {}
         if kind == control.MERGE:
             merge = control.decode_merge(record.value)
-            self._call(merge.guest, memory, gates, done)
+            (guest,) = self._people.called([merge.guest])
+            self._call(merge.guest, guest, memory, gates, done)
             self._merging.wait(bucket, gates, record, merge, now_ms)
             return {}
         if kind == control.HAND_OVER:
@@ -222,10 +227,9 @@ class Control:
         if bucket_of(command.user, self._buckets) != bucket:
             message = "control: expected one user, got a record that names two"
             raise StateError(f"{message}; send it again with one")
-        if kind == "forget_user":  # whatever state the record is in
-            self._people.called([command.user])
-        else:
-            self._call(command.user, memory, gates, done)
+        (name,) = self._people.called([command.user])
+        if kind != "forget_user":  # which is carried out whatever state the record is in
+            self._call(command.user, name, memory, gates, done)
         names = self._people.names.every(command.user)
         details = self._handlers[kind](names, memory, gates, record.published, done)
         if kind == "forget_user":

@@ -196,15 +196,15 @@ class Merging:
         gates_codec.adopt(gates, key_of(name), guests)
         return {"id": handed.id, "changed": True}
 
-    def rejoin(self, user: str, memory: Memory, gates: Gates, done: Done) -> bool:
+    def rejoin(self, user: str, name: str, memory: Memory, gates: Gates, done: Done) -> bool:
         """Give a user what is kept by former names; return whether there was anything."""
         moved = [
-            self._rename(user, former, memory, gates, done) for former in self._names.formers(user)
+            self._rename(former, name, memory, gates, done) for former in self._names.formers(user)
         ]
         return any(moved)
 
-    def _rename(self, user: str, former: str, memory: Memory, gates: Gates, done: Done) -> bool:
-        name, profile = self._names.of(user), memory.get(entry_of(former))
+    def _rename(self, former: str, name: str, memory: Memory, gates: Gates, done: Done) -> bool:
+        profile = memory.get(entry_of(former))
         moved = gates_codec.rename(gates, former, name)
         if profile is None:
             return moved

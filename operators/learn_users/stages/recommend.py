@@ -102,7 +102,10 @@ class Recommend:
             return []
         names, triggers = self.standing.take(bucket, items)
         stored = [memory.get(entry_of(name)) for name in names]
-        kept = [value is not None for value in stored]
+        kept = [
+            value is not None and self._outside(name, memory) is not None
+            for name, value in zip(names, stored, strict=True)
+        ]
         names = list(compress(names, kept))  # nobody who was forgotten meanwhile
         if not names:
             return []

@@ -32,6 +32,9 @@ class _Standing:
     """How often it was made anew."""
 
 
+_NOBODY = _Standing("", 0, "", 0, 0, 0, 0, "", 0)
+
+
 class Standing:
     """Remembers the newest lists of a worker's users, in its memory.
 
@@ -80,6 +83,12 @@ class Standing:
             )
             self._items[slot] = listed[n]
 
+    def leave(self, name: str) -> None:
+        """Remember nothing of a user who is gone."""
+        slot = self._slots.pop(name, None)
+        if slot is not None:
+            self._lists[slot], self._items[slot] = _NOBODY, 0
+
     def look(self, gone: set[int]) -> None:
         """Find the lists that hold one of some items, by their keys."""
         if not gone or not self._lists:
@@ -116,13 +125,13 @@ class Standing:
             return self._slots[name]
         if len(self._lists) < _MOST_LISTS:
             slot = len(self._lists)
-            self._lists.append(_Standing("", 0, "", 0, 0, 0, 0, "", 0))
+            self._lists.append(_NOBODY)
             if slot == len(self._items):
                 more = max(64, slot)
                 self._items = np.pad(self._items, ((0, more), (0, 0)))
         else:
             slot, self._next = self._next, (self._next + 1) % _MOST_LISTS
-            del self._slots[self._lists[slot].name]
+            self._slots.pop(self._lists[slot].name, None)
         self._slots[name] = slot
         return slot
 
